@@ -1,0 +1,92 @@
+"""What the installed FINN has: steps, flows, phases, configuration fields, boards. Asked from it, never copied.
+
+The catalog is read from FINN once per installed version, in a worker process (`finnyaml.finn.introspect`), and kept
+in the store under the identity of the installation. So the command line knows FINN without importing it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of FINN's `DataflowBuildConfig`.
+
+    `kind` is `bool`, `int`, `float`, `str`, `path`, `enum`, `list`, `dict` or `object`; `item` the kind of list items; `choices` the
+    values of an enum (also of a list of enums), as they are written in YAML. `default` is the JSON form of FINN's own
+    default value.
+    """
+
+    name: str
+    kind: str
+    optional: bool
+    default: Any
+    choices: tuple[str, ...] = ()
+    item: str | None = None
+    doc: str = ""
+
+
+@dataclass(frozen=True)
+class FinnStep:
+    """One step that FINN registers, under FINN's own name (`step_streamline`)."""
+
+    name: str
+    doc: str
+    module: str
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A phase of newer FINN versions: its top-level statements in order.
+
+    Each is (`step`, name) for a plain call of a step, or (`segment`, index) for a conditional statement, which runs as one task.
+    """
+
+    name: str
+    doc: str
+    module: str
+    parts: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """All that the recipe can name of one FINN installation."""
+
+    identity: str
+    distribution: str
+    version: str
+    fields: Mapping[str, Field] = field(default_factory=dict)
+    steps: Mapping[str, FinnStep] = field(default_factory=dict)
+    phases: Mapping[str, Phase] = field(default_factory=dict)
+    flows: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    boards: Mapping[str, str] = field(default_factory=dict)
+    """Board name to FPGA part, as `finn.util.basic` has them."""
+    datatypes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON form; `from_json` is its inverse."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read the JSON form."""
+        return cls(
+            data["identity"],
+            data["distribution"],
+            data["version"],
+            {name: Field(**{**item, "choices": tuple(item["choices"])}) for name, item in data["fields"].items()},
+            {name: FinnStep(**item) for name, item in data["steps"].items()},
+            {
+                name: Phase(item["name"], item["doc"], item["module"], tuple((a, b) for a, b in item["parts"]))
+                for name, item in data["phases"].items()
+            },
+            {name: tuple(steps) for name, steps in data["flows"].items()},
+            dict(data["boards"]),
+            tuple(data["datatypes"]),
+        )

@@ -1,0 +1,159 @@
+"""What a recipe says, as immutable values. Data only: no FINN, no file access, no behaviour.
+
+`recipe.load` makes these from YAML; `plan` turns them into a DAG. Paths are absolute here (the recipe wrote
+them relative to itself). Every value that the user wrote can be traced back to its place with `Recipe.at`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from finnyaml.errors import Where
+
+Pointer = tuple[str | int, ...]
+"""A place inside the recipe document: `("steps", 3, "uses")`."""
+
+
+@dataclass(frozen=True)
+class CodeRef:
+    """`path.py:function` (then `file` is absolute) or `package.module:function` (then `module` is set)."""
+
+    text: str
+    """As the user wrote it."""
+    function: str
+    file: Path | None = None
+    module: str | None = None
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """The graph input as the *data set* has it.
+
+    `shape` is the model's own input shape including the batch dimension (NCHW for a PyTorch image model); needed
+    to export a Brevitas module. `datatype` is a QONNX datatype name (UINT8, FLOAT32, ...). `layout` is how the data
+    is delivered: NHWC on a model that wants NCHW moves the transpose into the graph.
+    """
+
+    shape: tuple[int, ...] | None = None
+    datatype: str | None = None
+    layout: str | None = None
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Exactly one of `brevitas` (a factory that returns a torch module) and `onnx` (a file) is set."""
+
+    brevitas: CodeRef | None = None
+    onnx: Path | None = None
+    args: Mapping[str, Any] = field(default_factory=dict)
+    weights: Path | None = None
+    weights_key: str | None = None
+    """Where the state dict is inside the checkpoint, e.g. `state_dict`; None: the file is the state dict."""
+    input: InputSpec = InputSpec()
+
+
+@dataclass(frozen=True)
+class Processing:
+    """One pre- or post-processing stage merged into the graph.
+
+    `kind` is `to_tensor`, `normalize`, `top_k`, `brevitas` or `onnx`; `options` holds its parameters
+    (normalize: mean, std; top_k: k; brevitas: args).
+    """
+
+    kind: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    code: CodeRef | None = None
+    file: Path | None = None
+
+
+@dataclass(frozen=True)
+class StepEntry:
+    """One entry of `steps:`.
+
+    `uses` is a step name as written (a registered or FINN step, a phase, or code in `code`). `needs` is None
+    where the recipe is silent (then: the previous entry). `with_` holds keyword arguments for custom code, or a settings
+    overlay (`folding`, `fifo`, `specialize`, `target`, `outputs`, `finn`) for a FINN step. `timeout` is in seconds.
+    `tools` are extra tools that custom code needs.
+    """
+
+    uses: str
+    pointer: Pointer
+    id: str | None = None
+    needs: tuple[str, ...] | None = None
+    with_: Mapping[str, Any] = field(default_factory=dict)
+    code: CodeRef | None = None
+    timeout: float | None = None
+    tools: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FlowEdit:
+    """An edit of a named flow: `op` is `insert_before`, `insert_after`, `replace` or `remove`."""
+
+    op: str
+    anchor: str
+    pointer: Pointer
+    entries: tuple[StepEntry, ...] = ()
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Either a named `flow` with `edits`, or explicit `entries`."""
+
+    flow: str | None = None
+    edits: tuple[FlowEdit, ...] = ()
+    entries: tuple[StepEntry, ...] = ()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The sections that become FINN build configuration, still in the recipe's words and structure.
+
+    Each is the validated mapping of that section with variables resolved and file names made absolute `Path`s.
+    `outputs` is None where the recipe is silent.
+    """
+
+    folding: Mapping[str, Any] = field(default_factory=dict)
+    specialize: Mapping[str, Any] = field(default_factory=dict)
+    fifo: Mapping[str, Any] = field(default_factory=dict)
+    target: Mapping[str, Any] = field(default_factory=dict)
+    outputs: tuple[str, ...] | None = None
+    finn: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A complete, structurally valid recipe."""
+
+    path: Path
+    name: str
+    description: str
+    model: ModelSource
+    preprocess: tuple[Processing, ...]
+    postprocess: tuple[Processing, ...]
+    steps: Steps
+    settings: Settings
+    targets: Mapping[str, str]
+    """Target name to step id; empty: every end of the DAG is a target under its own id."""
+    workspace: Path
+    files: tuple[Path, ...]
+    """The recipe itself and every recipe it extends: what must not change for it to mean the same."""
+    env: Mapping[str, str]
+    """The declared environment variables that were used, with the values they had."""
+    resolved: Mapping[str, Any]
+    """The whole document after extends, vars and --set, as plain data (for the lock file and `--json`)."""
+    positions: Mapping[Pointer, Where] = field(repr=False, default_factory=dict)
+
+    @property
+    def directory(self) -> Path:
+        """The folder that relative paths of the recipe start from."""
+        return self.path.parent
+
+    def at(self, pointer: Pointer) -> Where | None:
+        """The place of `pointer` in the file that wrote it, or of its nearest written ancestor."""
+        while pointer and pointer not in self.positions:
+            pointer = pointer[:-1]
+        return self.positions.get(pointer)

@@ -1,0 +1,76 @@
+"""The records a store keeps: artifacts and traces. Plain immutable data with a JSON form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of an artifact.
+
+    `blob` is the SHA-256 of the stored bytes, in which paths of the sandbox are replaced by a placeholder.
+    `digest` is the digest of the *canonical* content (for ONNX: generated tensor names do not count); equal to
+    `blob` where bytes are their own canonical form. `mode` holds the permission bits. `pinned` is the length of the
+    sandbox path a binary file was made for, None when the file can be restored anywhere.
+    """
+
+    blob: str
+    digest: str
+    mode: int = 0o644
+    pinned: int | None = None
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What one task produced, as a difference to the tree it was given.
+
+    `files` maps paths relative to the sandbox to entries: new and changed files; `removed` names files of the input
+    tree that the task deleted. `model` is the path of the ONNX model that flows on (None: the task made none).
+    `digest` identifies the model together with every file it refers to: it is what the keys of downstream
+    tasks are made of, so a changed report does not rebuild what follows.
+    """
+
+    digest: str
+    model: str | None
+    files: Mapping[str, Entry]
+    removed: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON form; `from_json` is its inverse."""
+        return asdict(self) | {"files": {path: asdict(entry) for path, entry in self.files.items()}}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read the JSON form; KeyError, TypeError or ValueError where it is not one."""
+        files = {path: Entry(**entry) for path, entry in data["files"].items()}
+        return cls(data["digest"], data["model"], files, tuple(data["removed"]))
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The evidence of one execution: what the step read beyond its static key, and what it produced.
+
+    `reads` maps a kind (`config`, `file`, `tree`, `dir`, `env`, `tool`, `pinned`) to what was read of that kind: name to value or
+    digest (None: it was read and did not exist). A later build accepts the trace when all of it still holds.
+    `artifact` is the blob digest of the artifact record. `info` is for people (versions, command lines).
+    """
+
+    artifact: str
+    reads: Mapping[str, Mapping[str, Any]]
+    seconds: float
+    peak_memory: int
+    log: str
+    created: float
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON form; `from_json` is its inverse."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read the JSON form; KeyError, TypeError or ValueError where it is not one."""
+        return cls(**data)
