@@ -74,9 +74,9 @@ class StepEntry:
     """One entry of `steps:`.
 
     `uses` is a step name as written (a registered or FINN step, a phase, or code in `code`). `needs` is None
-    where the recipe is silent (then: the previous entry). `with_` holds keyword arguments for custom code, or a settings
-    overlay (`folding`, `fifo`, `specialize`, `target`, `outputs`, `finn`) for a FINN step. `timeout` is in seconds.
-    `tools` are extra tools that custom code needs.
+    where the recipe is silent (then: the previous entry). `with_` holds keyword arguments for custom code, or a
+    settings overlay (`folding`, `fifo`, `specialize`, `target`, `outputs`, `finn`) for a FINN step. `timeout` is in
+    seconds. `tools` are extra tools that custom code needs.
     """
 
     uses: str

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,9 @@ class Artifact:
 class Trace:
     """The evidence of one execution: what the step read beyond its static key, and what it produced.
 
-    `reads` maps a kind (`config`, `file`, `tree`, `dir`, `env`, `tool`, `pinned`) to what was read of that kind: name to value or
-    digest (None: it was read and did not exist). A later build accepts the trace when all of it still holds.
+    `reads` maps a kind (`config`, `file`, `tree`, `dir`, `env`, `tool`, `pinned`) to what was read of that kind:
+    name to value or digest (None: it was read and did not exist). A later build accepts the trace when all of it
+    still holds.
     `artifact` is the blob digest of the artifact record. `info` is for people (versions, command lines).
     """
 

@@ -1,0 +1,126 @@
+# make demo    set everything up, then build a real FINN accelerator
+# make test    set everything up, then check style and types and run the tests
+#
+# Wheels at hand: PIP_FIND_LINKS or UV_FIND_LINKS name folders of wheels; a CPU build of torch offered there is taken.
+# Without one, UV_TORCH_BACKEND=cpu asks uv for the CPU build (uv then knows where that is); otherwise the registry's
+# torch is installed, which on Linux brings CUDA with it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON := 3.11
+VENV := .venv
+BIN := $(VENV)/bin
+RECIPE ?= recipes/digits-cnv/recipe.yaml
+PYTEST_ARGS ?=
+
+# What pip and uv call the same thing: pip separates by blanks and skips what is not there, uv by commas and fails on it.
+# A folder with a blank in its name is one.
+define find_links
+if [ -n "$${UV_FIND_LINKS:-}" ]; then export PIP_FIND_LINKS="$${PIP_FIND_LINKS:-$${UV_FIND_LINKS//,/ }}"; \
+elif [ -d "$${PIP_FIND_LINKS:-}" ]; then export UV_FIND_LINKS="$$PIP_FIND_LINKS"; \
+else links=""; for link in $${PIP_FIND_LINKS:-}; do \
+	if [ -e "$$link" ] || [[ "$$link" == *://* ]]; then links="$${links:+$$links,}$$link"; fi; done; \
+	if [ -n "$$links" ]; then export UV_FIND_LINKS="$$links"; fi; \
+fi
+endef
+
+# The uv on PATH, else one of our own.
+define uv
+$(find_links); \
+uv="$$(command -v uv || true)"; \
+if [ -z "$$uv" ]; then \
+	uv="$$PWD/.venv-tools/bin/uv"; \
+	if [ ! -x "$$uv" ]; then \
+		echo "finnyaml: installing uv into .venv-tools"; \
+		python3 -m venv --clear .venv-tools || { echo "finnyaml: python3 cannot make environments; install its venv module (Debian, Ubuntu: python3-venv) or uv." >&2; exit 1; }; \
+		.venv-tools/bin/python -m pip install --quiet -r requirements/tools.txt; \
+	fi; \
+fi
+endef
+
+# Python of the wanted version: the one at hand, else one that uv fetches.
+define python
+py="$$("$$uv" python find --no-project --system --no-python-downloads $(PYTHON) 2>/dev/null || true)"; \
+if [ -z "$$py" ]; then \
+	echo "finnyaml: no Python $(PYTHON) on this machine; asking uv to fetch one"; \
+	"$$uv" python install --quiet $(PYTHON) || { echo "finnyaml: Python $(PYTHON) is needed (finn-plus has wheels and pins for it) and could not be fetched. Install it (python$(PYTHON) and its venv module), put it on PATH, and run make again." >&2; exit 1; }; \
+	py="$$("$$uv" python find --no-project $(PYTHON))"; \
+fi
+endef
+
+# An environment is ready when it was made from exactly these files, in this folder.
+key = $(shell { cat $(1) 2>/dev/null; pwd; } | cksum | cut -d ' ' -f 1)
+READY := $(VENV)/.ready-$(call key,pyproject.toml requirements/finn.txt requirements/overrides.txt finnyaml/__init__.py)
+BENCH_READY := .venv-bench/.ready-$(call key,requirements/bench.txt)
+
+.PHONY: help setup setup-bench demo test lint format bench lock clean distclean
+
+help:
+	@sed -n '/^# make/s/^# //p' $(firstword $(MAKEFILE_LIST)); \
+	echo 'make setup   only set everything up, in $(VENV)'; \
+	echo 'make bench   the benchmarks (installs dvc and doit into .venv-bench)'; \
+	echo 'make lock    resolve requirements/*.txt anew'; \
+	echo 'make format  let ruff write'; \
+	echo 'make clean   drop build outputs and caches; make distclean: the environments too'
+
+setup: $(READY)
+	@:
+
+$(READY):
+	@$(uv); $(python); \
+	if [ "$$($(BIN)/python -c 'import os, sys; print(sys.version_info[:2] == tuple(map(int, "$(PYTHON)".split("."))) and os.path.samefile(sys.prefix, "$(VENV)"))' 2>/dev/null || true)" != True ]; then \
+		"$$uv" venv --quiet --no-project --clear --python "$$py" $(VENV); fi; \
+	rm -f $(VENV)/.ready-*; \
+	echo "finnyaml: installing into $(VENV)"; \
+	export VIRTUAL_ENV="$$PWD/$(VENV)"; \
+	"$$uv" pip install --quiet --overrides requirements/overrides.txt -r requirements/finn.txt; \
+	"$$uv" pip install --quiet --no-deps --no-build-isolation --reinstall-package finnyaml --editable .; \
+	touch $@
+
+demo: setup
+	@$(BIN)/finnyaml build $(RECIPE)
+
+lint: setup
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy --no-error-summary
+
+test: lint
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+format: setup
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+setup-bench: $(BENCH_READY)
+	@:
+
+$(BENCH_READY):
+	@$(uv); $(python); \
+	"$$uv" venv --quiet --no-project --clear --python "$$py" .venv-bench; \
+	echo "finnyaml: installing into .venv-bench"; \
+	VIRTUAL_ENV="$$PWD/.venv-bench" "$$uv" pip install --quiet -r requirements/bench.txt; \
+	touch $@
+
+bench: setup setup-bench
+	@$(BIN)/python -m benchmarks
+
+# Names and versions only: no hashes, no addresses, no local versions (torch's "+cpu").
+COMPILE = "$$uv" pip compile --quiet --upgrade --python-version $(PYTHON) --no-header --no-annotate --no-emit-index-url --no-emit-find-links
+
+lock:
+	@$(uv); \
+	$(COMPILE) pyproject.toml --extra finn --group dev --overrides requirements/overrides.txt | sed 's/+[a-z0-9.]*$$//' > requirements/.new; \
+	mv requirements/.new requirements/finn.txt; \
+	$(COMPILE) --group bench > requirements/.new; \
+	mv requirements/.new requirements/bench.txt
+
+clean:
+	rm -rf recipes/*/build .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	find . -name __pycache__ -not -path './.venv*' -type d -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf .venv .venv-tools .venv-bench

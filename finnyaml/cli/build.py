@@ -1,0 +1,199 @@
+"""`finnyaml build`: bring the selected targets up to date, and tell what happened."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from finnyaml.cli import failures, lockfile
+from finnyaml.cli.render import Console, summary_lines
+from finnyaml.cli.session import Session
+from finnyaml.engine import figures, record, workspace
+from finnyaml.engine.events import EventLog
+from finnyaml.engine.run import Engine, Outcome
+from finnyaml.errors import ExitCode, FinnyamlError, Problem, RecipeError, ToolMissing
+from finnyaml.plan.graph import Plan
+from finnyaml.plan.select import Selection
+from finnyaml.plan.status import Status
+from finnyaml.store import ObjectDamaged
+from finnyaml.tools import registry
+from finnyaml.worker.job import Failure
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says about a build, beside the recipe and the selection."""
+
+    jobs: int = 1
+    keep_going: bool = False
+    frozen: bool = False
+    lock: bool = False
+    verbose: bool = False
+
+
+def build(session: Session, selection: Selection, options: Options, console: Console) -> tuple[ExitCode, dict[str, Any]]:
+    """Build; returns the exit code and the record of the run as plain data.
+
+    Raises:
+        ToolMissing: a selected task needs a tool that is not here (unless `keep_going`).
+        RecipeError: `--frozen` and the lock file disagree, or a setting does not fit the model.
+    """
+    started = time.time()
+    plan, recipe = session.plan, session.recipe
+    judge = session.judge()
+    statuses = judge.survey(selection.tasks, selection.forced)
+    selection.check(statuses)
+    if not options.keep_going:
+        _refuse_blocked(statuses, plan)
+    locked = lockfile.read(recipe) if options.frozen else None
+    if locked is not None:
+        lockfile.check_before(locked, session)
+    _check_writable(recipe.workspace)
+    folder = record.new_run(recipe.workspace)
+    view = console.progress(plan, selection.tasks, options.verbose, folder / "logs")
+    events = EventLog(folder / "events.jsonl", (view.on_event,))
+    engine = Engine(session.store, session.pool, judge, events, folder, session.tool_version, options.jobs, options.keep_going)
+    outcome = Outcome()
+    events.emit("run_started", recipe=str(recipe.path), finn=str(session.catalog), tasks=sorted(selection.tasks))
+    try:
+        with view, session.store.session():
+            outcome = engine.run(plan, selection.tasks, selection.forced)
+            if locked is not None:
+                lockfile.check_after(locked, outcome.records, recipe)
+            written = _materialise(engine, plan, selection, outcome)
+    except KeyboardInterrupt:
+        events.emit("run_interrupted")
+        raise
+    finally:
+        session.pool.close()
+        record.save_last_build(recipe.workspace, outcome.records)
+        code = exit_code(outcome)
+        result = _result(session, selection, outcome, code, started, folder)
+        record.write_json(folder / "run.json", result)
+        events.emit("run_finished", exit_code=int(code))
+        events.close()
+    if options.lock and code is ExitCode.OK:
+        lockfile.write(session, outcome.records)
+    misfits = _misfit_problems(session, outcome.failed)
+    if misfits:
+        raise RecipeError(misfits)
+    for name, failure in outcome.failed.items():
+        console.always(failures.explain(session.plan.tasks[name], failure, recipe.path, folder))
+    for setting in unused_settings(session, outcome):
+        console.note(f"note: the recipe sets {setting}, which no step of this build read")
+    for line in summary_lines(result, written):
+        console.out(line)
+    return code, result
+
+
+def exit_code(outcome: Outcome) -> ExitCode:
+    """What a build's outcome means for the shell."""
+    if outcome.failed:
+        bad_input = all(failure.misfits for failure in outcome.failed.values())
+        return ExitCode.BAD_INPUT if bad_input else ExitCode.STEP_FAILED
+    return ExitCode.TOOL_MISSING if outcome.blocked else ExitCode.OK
+
+
+def _refuse_blocked(statuses: Mapping[str, Status], plan: Plan) -> None:
+    blocked = {name: status for name, status in statuses.items() if status.missing}
+    if not blocked:
+        return
+    tools = sorted({tool for status in blocked.values() for tool in status.missing})
+    lines = [f"{', '.join(name for name, status in blocked.items() if tool in status.missing)}: {tool} is missing ({registry.tool(tool).hint})" for tool in tools]
+    first = next(iter(blocked))
+    ready = [need for need in plan.tasks[first].needs]
+    hint = f"`--keep-going` builds what can be built here; `--to {ready[0]}` stops before it" if ready else None
+    raise ToolMissing("these steps cannot run here, so nothing was started:\n  " + "\n  ".join(lines), hint=hint)
+
+
+def _check_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".finnyaml-probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise FinnyamlError(
+            f"the workspace {folder} cannot be written: {error.strerror}", hint="set `output:` in the recipe to a folder that can"
+        ) from error
+
+
+def _materialise(engine: Engine, plan: Plan, selection: Selection, outcome: Outcome) -> int:
+    """Write the workspace; a stored file that turns out damaged is built again first."""
+    while True:
+        seconds = {name: built.trace.seconds for name, built in outcome.built.items()}
+        ends = {name: end for name, end in selection.ends(plan).items() if end in outcome.built}
+        try:
+            return workspace.write(plan, outcome.built, seconds, engine.store, ends, partial=selection.partial)
+        except ObjectDamaged as damage:
+            engine.events.emit("store_damaged", object=damage.digest)
+            again = engine.run(plan, selection.tasks)
+            outcome.built, outcome.records = again.built, again.records
+            outcome.ran += again.ran
+
+
+def _misfit_problems(session: Session, failed: Mapping[str, Failure]) -> list[Problem]:
+    """Settings that did not fit the model, at their place in the recipe."""
+    problems = []
+    sections = {"folding_config_file": "folding", "specialize_layers_config_file": "specialize", "fifo_config_file": "fifo"}
+    for name, failure in failed.items():
+        task = session.plan.tasks[name]
+        for misfit in failure.misfits:
+            section = sections.get(misfit.field, "finn")
+            base = task.setting_pointers.get(misfit.field, (section,))
+            inner = ("defaults", *misfit.path[1:]) if misfit.path[:1] == ("Defaults",) else (_nodes_key(section), *misfit.path)
+            where = session.recipe.at((*base, *inner))
+            if (*base, *inner[:2]) not in session.recipe.positions and (*base, "file") in session.recipe.positions:
+                where = session.recipe.at((*base, "file"))
+            problems.append(Problem(misfit.message, where, misfit.hint))
+    return problems
+
+
+def _nodes_key(section: str) -> str:
+    return "depths" if section == "fifo" else "nodes"
+
+
+def _result(
+    session: Session, selection: Selection, outcome: Outcome, code: ExitCode, started: float, folder: Path
+) -> dict[str, Any]:
+    """The record of a run: data from which every view is made."""
+    tasks: dict[str, Any] = {}
+    for name in session.plan.tasks:
+        if name not in selection.tasks:
+            continue
+        if name in outcome.built:
+            entry = {"state": "ran" if name in outcome.ran else "cached", **outcome.records[name]}
+            entry["key_figures"] = figures.of_artifact(outcome.built[name].artifact, session.store)
+            tasks[name] = {key: value for key, value in entry.items() if key not in ("parts", "reads")}
+        elif name in outcome.failed:
+            failure = {key: value for key, value in asdict(outcome.failed[name]).items() if key != "damaged"}
+            tasks[name] = {"state": "failed", **failure}
+        elif name in outcome.blocked:
+            tasks[name] = {"state": "blocked", "missing": list(outcome.blocked[name].missing)}
+        else:
+            tasks[name] = {"state": "not run", "needs": outcome.skipped.get(name)}
+    return {
+        "recipe": str(session.recipe.path),
+        "name": session.recipe.name,
+        "finn": {"distribution": session.installation.distribution, "version": session.installation.version},
+        "libraries": dict(session.installation.libraries),
+        "workspace": str(session.recipe.workspace),
+        "run": str(folder),
+        "started": round(started, 3),
+        "seconds": round(time.time() - started, 3),
+        "exit_code": int(code),
+        "targets": {name: end for name, end in session.plan.targets.items() if name in selection.targets},
+        "tasks": tasks,
+    }
+
+
+def unused_settings(session: Session, outcome: Outcome) -> Sequence[str]:
+    """Configuration fields that the recipe sets and no task of a complete build read."""
+    if len(outcome.built) < len(session.plan.tasks):
+        return ()
+    read = {name for item in outcome.records.values() for name in item["reads"].get("config", ())}
+    written = {name: None for task in session.plan.tasks.values() if task.kind != "code" for name in task.config}
+    return [name for name in written if name not in read]

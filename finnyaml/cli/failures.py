@@ -1,0 +1,53 @@
+"""What is told of a failed step: the cause, where its log is, how to try again, how to reproduce it alone."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+from finnyaml.cli.render import relative
+from finnyaml.plan.task import Task
+from finnyaml.tools.failure import first_error
+from finnyaml.worker.job import Failure
+
+
+def explain(task: Task, failure: Failure, recipe: Path, run: Path) -> str:
+    """A few lines about one failed task, ending with commands to copy."""
+    log = run / "logs" / f"{task.id}.log"
+    lines = [f"{task.id} ({task.uses}) failed: {_headline(failure)}"]
+    if failure.hint:
+        lines.append(f"  hint: {failure.hint}")
+    cause = first_error(log) if log.exists() else None
+    if cause is not None and cause.text.strip() not in failure.message:
+        lines.append(f"  first error in its log, line {cause.line}: {cause.text.strip()}")
+        if cause.hint:
+            lines.append(f"  hint: {cause.hint}")
+    place = _user_frame(failure.traceback, recipe.parent)
+    if place:
+        lines.append(f"  in your code: {place}")
+    lines.append(f"  log:       {relative(log)}")
+    lines.append(f"  try again: finnyaml build {shlex.quote(relative(recipe))} --to {task.id}")
+    job = run / "failed" / f"{task.id}.json"
+    if job.exists():
+        python = Path(sys.executable).name
+        lines.append(f"  alone:     {python} -m finnyaml.worker.rerun {shlex.quote(relative(job))}")
+    return "\n".join(lines)
+
+
+def _headline(failure: Failure) -> str:
+    if failure.type in ("StepFailed", "WorkerDied", "UnreadSetting", "StoreError", "FinnUnusable", "ConfigMisfit"):
+        return failure.message
+    return f"{failure.type}: {failure.message}"
+
+
+def _user_frame(traceback: str, folder: Path) -> str | None:
+    """The innermost line of the traceback that is in the recipe's folder."""
+    found = None
+    for line in traceback.splitlines():
+        text = line.strip()
+        if text.startswith(f'File "{folder}'):
+            parts = text.split('"')
+            number = text.partition(", line ")[2].partition(",")[0]
+            found = f"{relative(Path(parts[1]))}:{number}"
+    return found

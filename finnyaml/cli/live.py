@@ -1,0 +1,69 @@
+"""Live progress on a terminal: finished tasks scroll by, running ones show their elapsed time."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live as RichLive
+from rich.text import Text
+
+from finnyaml.cli.render import duration, line_of, why
+from finnyaml.engine.events import Event
+from finnyaml.plan.graph import Plan
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+STYLES = {
+    "task_cached": "dim",
+    "task_finished": "green",
+    "task_failed": "bold red",
+    "task_blocked": "yellow",
+    "task_skipped": "dim",
+    "input_changed": "yellow",
+    "store_damaged": "yellow",
+}
+
+
+class Live:
+    """A rich view of the events of one build."""
+
+    def __init__(self, plan: Plan, tasks: set[str]) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._width = max(map(len, tasks), default=0)
+        self._total = len(tasks)
+        self._done = 0
+        self._started = time.monotonic()
+        self._running: dict[str, tuple[float, str]] = {}
+        self._live = RichLive(self, console=self._console, refresh_per_second=8, transient=True)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def on_event(self, event: Event) -> None:
+        """Take one event in."""
+        kind, task = event["event"], str(event.get("task", ""))
+        if kind == "task_started":
+            self._running[task] = (time.monotonic(), why(event["reasons"]))
+            return
+        self._running.pop(task, None)
+        if kind in ("task_cached", "task_finished", "task_failed", "task_blocked", "task_skipped"):
+            self._done += 1
+        line = line_of(event, self._width)
+        if line is not None:
+            self._console.print(Text(line, style=STYLES.get(kind, ""), overflow="ellipsis", no_wrap=kind != "task_failed"))
+
+    def __rich__(self) -> RenderableType:
+        now = time.monotonic()
+        lines: list[RenderableType] = []
+        for task, (since, reason) in list(self._running.items()):
+            text = Text(f" {task.ljust(self._width)} {duration(now - since):>9}   {reason}", no_wrap=True, overflow="ellipsis")
+            lines.append(Text.assemble("  ", ("●", "cyan"), text))
+        lines.append(Text(f"  {self._done}/{self._total} steps, {duration(now - self._started)}", style="dim"))
+        return Group(*lines)

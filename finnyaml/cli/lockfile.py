@@ -1,0 +1,124 @@
+"""`recipe.lock.yaml`: what a build was made of and what came out, as text that diffs well under version control."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from finnyaml import __version__
+from finnyaml.cli.session import Session
+from finnyaml.engine import figures
+from finnyaml.errors import Problem, RecipeError
+from finnyaml.recipe.model import Recipe
+from finnyaml.store import ObjectDamaged
+from finnyaml.store.digests import digest_of
+
+HEADER = "# Written by `finnyaml build --lock`; `finnyaml build --frozen` gives exactly this or nothing.\n"
+
+
+def path_of(recipe: Recipe) -> Path:
+    """The lock file beside a recipe: `recipe.lock.yaml` for `recipe.yaml`."""
+    return recipe.path.with_name(f"{recipe.path.stem}.lock.yaml")
+
+
+def write(session: Session, records: Mapping[str, Any]) -> None:
+    """Record the build that has just succeeded."""
+    text = yaml.safe_dump(_content(session, records), sort_keys=False, allow_unicode=True, width=120)
+    path = path_of(session.recipe)
+    aside = path.with_suffix(".tmp")
+    aside.write_text(HEADER + text)
+    aside.replace(path)
+
+
+def read(recipe: Recipe) -> dict[str, Any]:
+    """The lock file of a recipe. Raises RecipeError where there is none, or it cannot be read."""
+    path = path_of(recipe)
+    try:
+        data = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise RecipeError([Problem(f"--frozen: there is no {path.name}", hint="`finnyaml build --lock` writes it")]) from None
+    except (OSError, yaml.YAMLError) as error:
+        raise RecipeError([Problem(f"{path.name} cannot be read: {error}")]) from error
+    if not isinstance(data, dict) or not isinstance(data.get("tasks"), dict):
+        raise RecipeError([Problem(f"{path.name} is no lock file of finnyaml")])
+    return data
+
+
+def check_before(locked: Mapping[str, Any], session: Session) -> None:
+    """Refuse to build from anything else than the lock file records. Raises RecipeError with every difference."""
+    now = {**_versions(session), "inputs": _inputs_now(locked.get("inputs") or {}, session)}
+    then = {key: locked.get(key) for key in now}
+    _refuse(_differences(then, now, ""))
+
+
+def check_after(locked: Mapping[str, Any], records: Mapping[str, Any], recipe: Recipe) -> None:
+    """Refuse a result that differs from the one recorded. Raises RecipeError with every difference."""
+    then = {name: task.get("digest") for name, task in locked["tasks"].items() if name in records}
+    now = {name: record["digest"] for name, record in records.items()}
+    _refuse(_differences(then, now, "result of "))
+
+
+def _content(session: Session, records: Mapping[str, Any]) -> dict[str, Any]:
+    inputs: dict[str, str | None] = {}
+    tools: dict[str, str | None] = {}
+    tasks = {}
+    for name in session.plan.tasks:
+        if name not in records:
+            continue
+        record = records[name]
+        reads = record["reads"]
+        inputs.update({file: digest for file, digest in reads.get("file", {}).items() if not file.startswith("@inputs/")})
+        tools.update(reads.get("tool", {}))
+        tasks[name] = {"digest": record["digest"], **_figures(session, record)}
+    return {**_versions(session), "tools": tools, "inputs": dict(sorted(inputs.items())), "tasks": tasks}
+
+
+def _versions(session: Session) -> dict[str, Any]:
+    installation = session.installation
+    return {
+        "finnyaml": __version__,
+        "recipe": digest_of(session.recipe.resolved),
+        "finn": {
+            "distribution": installation.distribution,
+            "version": installation.version,
+            "digest": installation.digest,
+        },
+        "libraries": dict(installation.libraries),
+    }
+
+
+def _figures(session: Session, record: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        artifact = session.store.artifact(record["artifact"])
+        return figures.of_artifact(artifact, session.store)
+    except ObjectDamaged:
+        return {}
+
+
+def _inputs_now(recorded: Mapping[str, Any], session: Session) -> dict[str, Any]:
+    judge = session.judge()
+    task = next(iter(session.plan.tasks.values()))
+    return dict(judge.read_values(task, {}, {"file": recorded})["file"])
+
+
+def _differences(then: Any, now: Any, prefix: str) -> Iterator[str]:
+    if isinstance(then, Mapping) and isinstance(now, Mapping):
+        for key in sorted({*then, *now}):
+            yield from _differences(then.get(key), now.get(key), f"{prefix}{key} " if prefix else f"{key} ")
+    elif then != now:
+        yield f"{prefix.strip()}: locked {_short(then)}, now {_short(now)}"
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else str(value)
+    return text[:12] if len(text) == 64 else text
+
+
+def _refuse(differences: Iterator[str]) -> None:
+    problems = [Problem(f"--frozen: {difference}") for difference in differences]
+    if problems:
+        hint = "`finnyaml build --lock` records the new state, if it is meant to be"
+        raise RecipeError([*problems[:-1], Problem(problems[-1].message, hint=hint)])

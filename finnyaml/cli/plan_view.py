@@ -1,0 +1,63 @@
+"""`finnyaml plan` and `build --dry-run`: what would run, and why."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from finnyaml.cli.render import Console
+from finnyaml.cli.session import Session
+from finnyaml.errors import ExitCode
+from finnyaml.plan.select import Selection
+from finnyaml.plan.status import Status, verdict
+from finnyaml.tools import registry
+
+MARKS = {"cached": "=", "stale": ">", "waiting": "~", "blocked": "x"}
+
+
+def show(session: Session, selection: Selection, console: Console, as_json: bool) -> ExitCode:
+    """Print the plan; returns 4 where a task cannot run here for want of a tool."""
+    statuses = session.judge().survey(selection.tasks, selection.forced)
+    selection.check(statuses)
+    if as_json:
+        print(json.dumps(_plain(session, statuses), indent=1))
+        return verdict(statuses)
+    width = max(map(len, statuses))
+    for name, status in statuses.items():
+        state = "run" if status.state == "stale" else status.state
+        first, *rest = _reasons(status) or [""]
+        console.out(f"{MARKS[status.state]} {name.ljust(width)}  {state.ljust(7)}  {first}".rstrip())
+        for reason in rest:
+            console.out(f"  {' ' * width}           {reason}")
+    counts = {state: sum(status.state == state for status in statuses.values()) for state in MARKS}
+    told = f"{counts['cached']} up to date, {counts['stale']} to run, {counts['waiting']} after that"
+    console.out(f"{told}, {counts['blocked']} blocked" if counts["blocked"] else told)
+    return verdict(statuses)
+
+
+def _reasons(status: Status) -> list[str]:
+    reasons = [str(reason) for reason in status.reasons] if status.state != "cached" else []
+    return [f"needs {tool}, which is missing: {registry.tool(tool).hint}" for tool in status.missing] + reasons
+
+
+def _plain(session: Session, statuses: dict[str, Status]) -> dict[str, Any]:
+    return {
+        "recipe": str(session.recipe.path),
+        "finn": str(session.catalog),
+        "targets": dict(session.plan.targets),
+        "tasks": {
+            name: {
+                "state": status.state,
+                "uses": session.plan.tasks[name].uses,
+                "needs": list(session.plan.tasks[name].needs),
+                "key": status.key or None,
+                "digest": status.built.digest if status.built else None,
+                "missing": list(status.missing),
+                "reasons": [
+                    {"kind": item.kind, "name": item.name, "old": item.old, "new": item.new, "text": str(item)}
+                    for item in status.reasons
+                ],
+            }
+            for name, status in statuses.items()
+        },
+    }

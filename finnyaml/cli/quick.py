@@ -1,0 +1,2 @@
+def up_to_date(arguments): return False
+def remember(session, arguments): pass

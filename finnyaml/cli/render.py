@@ -1,0 +1,206 @@
+"""What people see. Plain lines when piped, live progress on a terminal; both made from the same events."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from finnyaml.engine.events import Event
+from finnyaml.errors import FinnyamlError, Problem, RecipeError
+from finnyaml.plan.graph import Plan
+from finnyaml.recipe.snippet import render_problems
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class Progress(Protocol):
+    """A view of a running build."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_: object) -> None: ...
+    def on_event(self, event: Event) -> None:
+        """Show one event."""
+
+
+class Console:
+    """Where output goes: `out` for results, `err` for everything about how it went. `quiet` drops progress."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
+
+    def out(self, text: str) -> None:
+        """Print a result, unless it goes out as JSON."""
+        if not self.quiet:
+            print(text, flush=True)
+
+    def always(self, text: str) -> None:
+        """Tell what must not be missed."""
+        print(text, file=sys.stderr, flush=True)
+
+    def note(self, text: str) -> None:
+        """Tell something beside the result."""
+        if not self.quiet:
+            print(text, file=sys.stderr, flush=True)
+
+    def problems(self, problems: Iterable[Problem]) -> None:
+        """Show problems with their place, always."""
+        listed = list(problems)
+        if listed:
+            print(render_problems(listed), file=sys.stderr)
+
+    def error(self, error: FinnyamlError) -> None:
+        """Show an error that ends the command."""
+        if isinstance(error, RecipeError):
+            self.problems(error.problems)
+            return
+        where = f"{error.where}: " if error.where else ""
+        print(f"{where}error: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"  hint: {error.hint}", file=sys.stderr)
+
+    def progress(self, plan: Plan, tasks: set[str], verbose: bool, logs: Path) -> Progress:
+        """The view for a build of `tasks`."""
+        if self.quiet:
+            return _Lines(plan, tasks, None, logs if verbose else None)
+        if sys.stderr.isatty() and not verbose and os.environ.get("TERM") != "dumb":
+            from finnyaml.cli.live import Live
+
+            return Live(plan, tasks)
+        return _Lines(plan, tasks, sys.stderr, logs if verbose else None)
+
+
+def line_of(event: Event, width: int) -> str | None:
+    """One line for an event; None for events that people need not see."""
+    task = str(event.get("task", "")).ljust(width)
+    kind = event["event"]
+    if kind == "task_cached":
+        return f"  = {task}    cached"
+    if kind == "task_started":
+        return f"  > {task}   running   {why(event['reasons'])}".rstrip()
+    if kind == "task_finished":
+        slow = event["warm_up"] >= 1
+        more = f"   after {duration(event['warm_up'])} of imports in a new worker" if slow else ""
+        return f"  + {task} {duration(event['seconds']):>9}   {memory(event['peak_memory'])}{more}"
+    if kind == "task_failed":
+        return f"  ! {task}    FAILED   {event['message'].splitlines()[0]}"
+    if kind == "task_blocked":
+        return f"  x {task}   blocked   needs {', '.join(event['missing'])}"
+    if kind == "task_skipped":
+        return f"  - {task}   not run   needs {event['needs']}"
+    if kind == "task_waiting":
+        return f"  ~ {task}   waiting   {event['reason']}"
+    if kind == "input_changed":
+        return f"  ? {task}   warning   changed while the step read it, so the result is not kept: {', '.join(event['files'])}"
+    if kind == "store_damaged":
+        return f"  ? the store held a damaged object ({event['object'][:12]}); it is built again"
+    return None
+
+
+def why(reasons: Iterable[str]) -> str:
+    """The first reasons, in brackets."""
+    listed = list(reasons)
+    more = f" and {len(listed) - 2} more" if len(listed) > 2 else ""
+    return f"({'; '.join(listed[:2])}{more})" if listed else ""
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people read them: `0.3 s`, `4 min 05 s`, `2 h 03 min`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def memory(size: int) -> str:
+    """Bytes as people read them."""
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
+
+
+class _Lines:
+    """Plain lines to a stream; with `logs`, what the steps print too, as it comes."""
+
+    def __init__(self, plan: Plan, tasks: set[str], stream: Any, logs: Path | None) -> None:
+        self._width = max(map(len, tasks), default=0)
+        self._stream = stream
+        self._logs = logs
+        self._ended: dict[str, threading.Event] = {}
+        self._tails: list[threading.Thread] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for ended in self._ended.values():
+            ended.set()
+        for tail in self._tails:
+            tail.join(timeout=1)
+
+    def on_event(self, event: Event) -> None:
+        """Print the event's line."""
+        if self._logs is not None:
+            self._follow(event, self._logs)
+        line = line_of(event, self._width)
+        if line is not None and self._stream is not None:
+            print(line, file=self._stream, flush=True)
+
+    def _follow(self, event: Event, logs: Path) -> None:
+        task = str(event.get("task", ""))
+        if event["event"] == "task_started":
+            self._ended[task] = threading.Event()
+            tail = threading.Thread(target=_tail, args=(logs / f"{task}.log", self._ended[task]), daemon=True)
+            self._tails.append(tail)
+            tail.start()
+        elif event["event"] in ("task_finished", "task_failed") and task in self._ended:
+            self._ended[task].set()
+
+
+def _tail(path: Path, ended: threading.Event) -> None:
+    """Copy a growing log to standard error until its task has ended."""
+    position = 0
+    while True:
+        last = ended.wait(0.2)
+        if path.exists():
+            with path.open(errors="replace") as file:
+                file.seek(position)
+                text = file.read()
+                position = file.tell()
+            if text:
+                sys.stderr.write("".join(f"    | {line}\n" for line in text.splitlines()))
+        if last:
+            return
+
+
+def summary_lines(result: Mapping[str, Any], written: int) -> list[str]:
+    """The end of a build in a few lines."""
+    states = [task["state"] for task in result["tasks"].values()]
+    counts = {state: states.count(state) for state in ("ran", "cached", "failed", "blocked", "not run") if state in states}
+    told = ", ".join(f"{count} {state}" for state, count in counts.items())
+    good = result["exit_code"] == 0
+    lines = [f"{result['name']} {'is built' if good else 'is not complete'}: {told}, in {duration(result['seconds'])}"]
+    for name, task in result["tasks"].items():
+        if task.get("key_figures"):
+            lines.append(f"  {name}: {figures_line(task['key_figures'])}")
+    if good or written:
+        lines.append(f"  results: {relative(Path(result['workspace']))}")
+    return lines
+
+
+def figures_line(found: Mapping[str, Any]) -> str:
+    """Key figures in one line, rounded for people."""
+    return ", ".join(f"{name} {value:,.0f}" if isinstance(value, (int, float)) else f"{name} {value}" for name, value in found.items())
+
+
+def relative(path: Path) -> str:
+    """A path as seen from here, where it is below or beside here."""
+    try:
+        shown = os.path.relpath(path)
+    except ValueError:
+        return str(path)
+    return shown if not shown.startswith("../../..") else str(path)

@@ -1,0 +1,139 @@
+"""What every command that looks at a recipe needs: the recipe, the store, the installed FINN, the plan."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from finnyaml.engine import record
+from finnyaml.engine.pool import Pool
+from finnyaml.errors import FinnyamlError, Problem, StepFailed
+from finnyaml.finn import identity
+from finnyaml.finn.catalog import Catalog
+from finnyaml.finn.identity import Installation
+from finnyaml.plan.graph import Plan, build
+from finnyaml.plan.implementation import implementation
+from finnyaml.plan.status import Judge
+from finnyaml.recipe.load import load_recipe
+from finnyaml.recipe.model import Recipe
+from finnyaml.store import Store
+from finnyaml.tools import discover
+
+
+class Memos(MutableMapping[str, Any]):
+    """A store's small documents as a mapping."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __getitem__(self, name: str) -> Any:
+        found = self._store.memo(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._store.put_memo(name, value)
+
+    def __delitem__(self, name: str) -> None:
+        raise NotImplementedError("memos are removed by `finnyaml cache gc`")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def store_root(option: Path | None) -> Path:
+    """The store's folder: `--store`, else $FINNYAML_STORE, else the user's cache folder."""
+    if option is not None:
+        return option.expanduser().absolute()
+    if os.environ.get("FINNYAML_STORE"):
+        return Path(os.environ["FINNYAML_STORE"]).expanduser().absolute()
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "finnyaml"
+
+
+@dataclass
+class Session:
+    """An opened recipe. `pool` may already hold the worker that was asked for the catalog; `close` ends it."""
+
+    recipe: Recipe
+    store: Store
+    installation: Installation
+    catalog: Catalog
+    plan: Plan
+    warnings: tuple[Problem, ...]
+    pool: Pool
+    last: Mapping[str, Any] = field(default_factory=dict)
+
+    def judge(self) -> Judge:
+        """A judge over this plan, this machine's tools and the last build of this workspace."""
+        return Judge(self.plan, self.store, self.tool_version, self.missing_tools, self.last)
+
+    def tool_version(self, name: str) -> str | None:
+        """The version of a tool here; None where it is missing."""
+        return discover.tool_state([name], memo=Memos(self.store)).get(name)
+
+    def missing_tools(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Which of these tools are missing here."""
+        return tuple(item.name for item in discover.missing(names, memo=Memos(self.store)))
+
+    def close(self) -> None:
+        """End the workers."""
+        self.pool.close()
+
+
+def open_session(
+    path: Path, sets: Sequence[str], store_option: Path | None, jobs: int = 1, notice: Callable[[str], None] = lambda _: None
+) -> Session:
+    """Load a recipe and make its plan for the FINN that is installed here.
+
+    Raises:
+        RecipeError: the recipe is wrong.
+        FinnyamlError: FINN is not installed, or the store cannot be used.
+    """
+    recipe, warnings = load_recipe(path, sets, os.environ)
+    store = Store.open(store_root(store_option))
+    installation = identity.find(store.memo, store.put_memo)
+    if installation is None:
+        raise FinnyamlError(
+            "FINN is not installed in this Python environment, so the recipe cannot be planned",
+            hint="pip install 'finnyaml[finn]', or run finnyaml where FINN is; `finnyaml lint` checks what needs no FINN",
+        )
+    pool = Pool(store, jobs)
+    try:
+        catalog = installed_catalog(store, installation, pool, notice)
+        plan, more = build(recipe, catalog, implementation(installation, store.memo, store.put_memo))
+    except BaseException:
+        pool.close()
+        raise
+    last = record.last_build(recipe.workspace)
+    return Session(recipe, store, installation, catalog, plan, (*warnings, *more), pool, last)
+
+
+def installed_catalog(store: Store, installation: Installation, pool: Pool, notice: Callable[[str], None]) -> Catalog:
+    """The catalog of the installed FINN: from the store, or asked from it once."""
+    questions = identity.tree_digest(Path(identity.__file__).parent, store.memo, store.put_memo)
+    name = f"catalog-{questions[:16]}-{installation.digest}"
+    known = store.memo(name)
+    if known is None:
+        notice(f"asking {installation} for its steps, options and boards (once per version, some 10 s)")
+        with tempfile.TemporaryDirectory() as folder:
+            facts = {
+                "identity": installation.digest,
+                "distribution": installation.distribution,
+                "version": installation.version,
+            }
+            log = Path(folder, "log")
+            answer = pool.catalog(facts, log)
+            if not isinstance(answer, dict):
+                raise StepFailed(f"{installation} could not be asked what it has: {answer.message}", hint=answer.hint)
+        known = answer
+        store.put_memo(name, known)
+    return Catalog.from_json(known)

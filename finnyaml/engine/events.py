@@ -1,0 +1,37 @@
+"""Everything that happens in a run, as data: one JSON line per event, always; the human view is made from them."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+Event = Mapping[str, Any]
+Listener = Callable[[Event], None]
+
+
+class EventLog:
+    """Writes events to a file and passes them on. Safe to use from several threads."""
+
+    def __init__(self, path: Path, listeners: tuple[Listener, ...] = ()) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("a", buffering=1)
+        self._listeners = listeners
+        self._guard = threading.Lock()
+
+    def emit(self, event: str, **facts: Any) -> None:
+        """Record one event; `event` is its kind (`task_started`, ...), `facts` what belongs to it."""
+        record = {"event": event, "time": round(time.time(), 3), **facts}
+        with self._guard:
+            if not self._file.closed:
+                self._file.write(json.dumps(record, default=str) + "\n")
+                for listener in self._listeners:
+                    listener(record)
+
+    def close(self) -> None:
+        """Close the file; events that still come are dropped."""
+        with self._guard:
+            self._file.close()

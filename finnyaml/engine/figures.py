@@ -1,0 +1,39 @@
+"""The few numbers that people compare, read from the reports that FINN's steps wrote."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from finnyaml.store import Artifact, Store
+
+REPORTS: Mapping[str, tuple[str | None, Mapping[str, str]]] = {
+    "estimate_network_performance.json": (
+        None,
+        {"max_cycles": "max_cycles", "estimated_throughput_fps": "fps", "estimated_latency_ns": "latency_ns"},
+    ),
+    "estimate_layer_resources.json": (
+        "total",
+        {"LUT": "LUT", "BRAM_18K": "BRAM_18K", "URAM": "URAM", "DSP": "DSP"},
+    ),
+    "ooc_synth_and_timing.json": (None, {"LUT": "LUT", "FF": "FF", "DSP": "DSP", "WNS": "WNS", "fmax_mhz": "fmax_mhz"}),
+    "rtlsim_performance.json": (None, {"cycles": "cycles", "throughput[images/s]": "fps"}),
+}
+"""Report file to the object inside it (None: the file itself) and its figures under the names shown."""
+
+
+def of_artifact(artifact: Artifact, store: Store) -> dict[str, Any]:
+    """The key figures in the reports that one task wrote; empty where it wrote none. An unreadable report has none."""
+    found: dict[str, Any] = {}
+    for name, (inside, wanted) in REPORTS.items():
+        entry = artifact.files.get(f"out/report/{name}")
+        if entry is None:
+            continue
+        try:
+            data = json.loads(store.read(entry.blob))
+            data = data[inside] if inside else data
+        except (ValueError, KeyError):
+            continue
+        found.update({label: data[key] for key, label in wanted.items() if key in data})
+    return found

@@ -1,0 +1,164 @@
+"""Worker processes: started when needed, reused while they live, ended with everything they started.
+
+The executor interface is small on purpose: `Pool.run(job, timeout)` blocks until the job is done, from any thread. An
+executor that sends jobs to another machine has to offer the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from finnyaml.store import Store
+from finnyaml.worker.job import Done, Failure, Job
+
+
+class WorkerDied(Exception):
+    """The worker process ended before it answered."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Pool:
+    """The workers of one build. At most `limit` exist; a job waits for a free one."""
+
+    def __init__(self, store: Store, limit: int) -> None:
+        self._store = store
+        self._idle: list[_Process] = []
+        self._all: list[_Process] = []
+        self._places = threading.Semaphore(limit)
+        self._guard = threading.Lock()
+        self._closed = False
+
+    def run(self, job: Job, timeout: float | None = None) -> Done | Failure:
+        """Execute a job. A worker that dies or takes longer than `timeout` seconds is a `Failure`, and is replaced."""
+        try:
+            answer = self._ask({"op": "run", "log": job.log, "job": job.to_json()}, timeout)
+        except WorkerDied as death:
+            return Failure("WorkerDied", death.reason, _hint(death.reason), "", 0.0, 0)
+        return Done.from_json(answer["result"]) if answer["ok"] else Failure.from_json(answer["result"])
+
+    def catalog(self, known: dict[str, str], log: Path) -> dict[str, Any] | Failure:
+        """Ask the installed FINN what it has; the answer is the JSON form of a `Catalog`."""
+        try:
+            answer = self._ask({"op": "catalog", "log": str(log), "known": known}, None)
+        except WorkerDied as death:
+            return Failure("WorkerDied", death.reason, None, "", 0.0, 0)
+        return answer["result"] if answer["ok"] else Failure.from_json(answer["result"])
+
+    def close(self) -> None:
+        """End all workers, and every process they started, at once."""
+        with self._guard:
+            self._closed = True
+            workers, self._all, self._idle = self._all, [], []
+        for worker in workers:
+            worker.kill()
+        for worker in workers:
+            worker.forget(self._store)
+
+    def _ask(self, request: dict[str, Any], timeout: float | None) -> dict[str, Any]:
+        with self._places:
+            worker = self._take()
+            try:
+                answer = worker.ask(request, timeout)
+            except WorkerDied:
+                worker.kill()
+                with self._guard, contextlib.suppress(ValueError):
+                    self._all.remove(worker)
+                worker.forget(self._store)
+                raise
+            with self._guard:
+                self._idle.append(worker)
+            return answer
+
+    def _take(self) -> _Process:
+        with self._guard:
+            if self._closed:
+                raise WorkerDied("the build was stopped")
+            if self._idle:
+                return self._idle.pop()
+            worker = _Process(self._store)
+            self._all.append(worker)
+            return worker
+
+
+class _Process:
+    """One worker process with its sandbox."""
+
+    def __init__(self, store: Store) -> None:
+        self.sandbox = store.scratch("a0")
+        for name in ("build", "tmp"):
+            (self.sandbox / name).mkdir()
+        environment = {
+            **os.environ,
+            "FINN_BUILD_DIR": str(self.sandbox / "build"),
+            "TMPDIR": str(self.sandbox / "tmp"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONHASHSEED": "0",
+        }
+        self._process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-m", "finnyaml.worker", str(store.root), str(self.sandbox)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            start_new_session=True,  # Ctrl-C reaches us alone; we end the whole group
+        )
+        self._killed = False
+
+    def ask(self, request: dict[str, Any], timeout: float | None) -> dict[str, Any]:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        try:
+            self._process.stdin.write(json.dumps(request).encode() + b"\n")
+            self._process.stdin.flush()
+            ready, _, _ = select.select([self._process.stdout], [], [], timeout)
+            if not ready:
+                raise WorkerDied(f"timeout: it took longer than {timeout:g} s")
+            line = self._process.stdout.readline()
+        except (OSError, ValueError):
+            line = b""
+        if not line:
+            raise WorkerDied(self._last_words())
+        return json.loads(line)  # type: ignore[no-any-return]
+
+    def kill(self) -> None:
+        """End the worker and everything it started (Vivado, compilers): they share its process group."""
+        self._killed = True
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def forget(self, store: Store) -> None:
+        """Remove the sandbox."""
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+        with contextlib.suppress(KeyError):
+            store.release(self.sandbox)
+
+    def _last_words(self) -> str:
+        if self._killed:
+            return "the build was stopped"
+        code = self._process.wait()
+        if code < 0:
+            return f"its process was killed by {signal.Signals(-code).name}"
+        return f"its process ended with exit code {code}"
+
+
+def _hint(reason: str) -> str | None:
+    if "SIGKILL" in reason:
+        return "Linux kills a process this way when memory runs out: see `dmesg`, and use fewer `--jobs`"
+    if reason.startswith("timeout"):
+        return "raise `timeout:` of the step, or see in its log what it waits for"
+    return None

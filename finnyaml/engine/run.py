@@ -1,0 +1,266 @@
+"""Runs a plan: judges each task once its needs are there, and executes what is stale, several branches at a time."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from finnyaml.engine.events import EventLog
+from finnyaml.engine.pool import Pool
+from finnyaml.errors import FinnyamlError
+from finnyaml.plan.graph import Plan
+from finnyaml.plan.status import Built, Judge, Status
+from finnyaml.plan.task import Task
+from finnyaml.store import Artifact, Store, Trace
+from finnyaml.store.digests import digest_of
+from finnyaml.store.tree import overlay
+from finnyaml.tools.registry import TOOLS
+from finnyaml.worker.job import Done, Failure, Job
+
+MAX_REPAIRS = 3
+"""How often a run starts over because a stored object turned out damaged."""
+
+
+@dataclass
+class Outcome:
+    """What became of the selected tasks."""
+
+    built: dict[str, Built] = field(default_factory=dict)
+    ran: list[str] = field(default_factory=list)
+    failed: dict[str, Failure] = field(default_factory=dict)
+    blocked: dict[str, Status] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+    """Tasks that did not run, each with the failed or blocked task it needed."""
+    records: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Per task: key parts, reads and figures, for the record of the last build."""
+
+
+@dataclass
+class Engine:
+    """Executes plans on one store with one pool of workers."""
+
+    store: Store
+    pool: Pool
+    judge: Judge
+    events: EventLog
+    folder: Path
+    """The folder of this run: logs and failed jobs go there."""
+    tool_version: Callable[[str], str | None]
+    jobs: int = 1
+    keep_going: bool = False
+
+    def run(self, plan: Plan, selected: set[str], forced: frozenset[str] = frozenset()) -> Outcome:
+        """Build the selected tasks; tasks outside the selection must be cached already.
+
+        Raises:
+            FinnyamlError: the store cannot be used, or two branches left conflicting files.
+            KeyboardInterrupt: passed on after the workers were ended.
+        """
+        for _ in range(MAX_REPAIRS):
+            outcome, damaged = self._attempt(plan, selected, forced)
+            if not damaged:
+                return outcome
+            self.events.emit("store_damaged", object=damaged)
+            forced = forced - set(outcome.ran)
+        raise FinnyamlError(
+            "objects of the store keep turning out damaged", hint="check the disk; `finnyaml cache verify` removes what is damaged"
+        )
+
+    def _attempt(self, plan: Plan, selected: set[str], forced: frozenset[str]) -> tuple[Outcome, str | None]:
+        """One pass over the plan; also the damaged object that ended it early, if any."""
+        outcome = Outcome()
+        waiting = {task.id: task for task in plan.tasks.values() if task.id in selected}
+        running: set[str] = set()
+        finished: queue.SimpleQueue[tuple[Task, Status, Any]] = queue.SimpleQueue()
+        damaged: str | None = None
+        stop = False
+        self.judge.look_again()
+        while True:
+            if not stop:
+                self._advance(waiting, running, outcome, forced, finished)
+            if not running:
+                return outcome, damaged
+            task, status, result = _next(finished)
+            running.discard(task.id)
+            if isinstance(result, Built):
+                self._accept(task, status, result, outcome, ran=True)
+            elif isinstance(result, BaseException):
+                raise result
+            elif result.damaged:
+                damaged, stop = result.damaged, True
+            else:
+                outcome.failed[task.id] = result
+                self.events.emit("task_failed", task=task.id, error=result.type, message=result.message)
+                stop = stop or not self.keep_going
+
+    def _advance(
+        self,
+        waiting: dict[str, Task],
+        running: set[str],
+        outcome: Outcome,
+        forced: frozenset[str],
+        finished: queue.SimpleQueue[Any],
+    ) -> None:
+        """Take every waiting task as far as it goes now. One pass is enough: the tasks are in topological order."""
+        for task in list(waiting.values()):
+            missing = [need for need in task.needs if need not in outcome.built]
+            lost = [need for need in missing if need not in running and need not in waiting]
+            if lost:
+                del waiting[task.id]
+                outcome.skipped[task.id] = lost[0]
+                self.events.emit("task_skipped", task=task.id, needs=lost[0])
+            elif not missing and len(running) < self.jobs:
+                del waiting[task.id]
+                needed = {need: outcome.built[need] for need in task.needs}
+                status = self.judge.judge(task, needed, forced=task.id in forced)
+                if status.built is not None:
+                    self._accept(task, status, status.built, outcome, ran=False)
+                elif status.missing:
+                    outcome.blocked[task.id] = status
+                    self.events.emit("task_blocked", task=task.id, missing=status.missing)
+                else:
+                    running.add(task.id)
+                    self._start(task, status, needed, task.id in forced, finished)
+
+    def _accept(self, task: Task, status: Status, built: Built, outcome: Outcome, *, ran: bool) -> None:
+        outcome.built[task.id] = built
+        outcome.records[task.id] = {
+            "parts": status.parts,
+            "key": status.key,
+            "reads": built.trace.reads,
+            "digest": built.digest,
+            "artifact": built.trace.artifact,
+            "log": built.trace.log,
+            "seconds": built.trace.seconds,
+            "peak_memory": built.trace.peak_memory,
+            "figures": built.trace.info.get("figures", {}),
+        }
+        if ran:
+            outcome.ran.append(task.id)
+        else:
+            self.store.touch(status.key)
+            self.events.emit("task_cached", task=task.id, digest=built.digest)
+
+    def _start(
+        self, task: Task, status: Status, needed: Mapping[str, Built], forced: bool, finished: queue.SimpleQueue[Any]
+    ) -> None:
+        def work() -> None:
+            result: Built | Failure | BaseException
+            try:
+                status_now, result = self._execute(task, status, needed, forced)
+            except BaseException as error:  # noqa: BLE001 - the main thread raises it
+                status_now, result = status, error
+            finished.put((task, status_now, result))
+
+        threading.Thread(target=work, name=task.id, daemon=True).start()
+
+    def _execute(
+        self, task: Task, status: Status, needed: Mapping[str, Built], forced: bool
+    ) -> tuple[Status, Built | Failure]:
+        """Run one stale task under the lock of its key; another build may have done it while we waited."""
+        waited = False
+
+        def on_wait() -> None:
+            nonlocal waited
+            waited = True
+            self.events.emit("task_waiting", task=task.id, reason="another build runs it")
+
+        with self.store.lock(status.key, on_wait):
+            if waited:
+                status = self.judge.judge(task, needed, forced=forced)
+                if status.built is not None:
+                    self.events.emit("task_cached", task=task.id, digest=status.built.digest)
+                    return status, status.built
+            self.events.emit("task_started", task=task.id, reasons=[str(reason) for reason in status.reasons])
+            job = self._job(task, status)
+            result = self.pool.run(job, task.timeout)
+            if isinstance(result, Done):
+                return status, self._keep(task, status, job, result)
+            self._save_job(job)
+            return status, result
+
+    def _job(self, task: Task, status: Status) -> Job:
+        inputs = {}
+        for name, staged in task.staged.items():
+            inputs[name] = self.store.put_bytes(staged.data) if staged.data is not None else self.store.put_file(_path(staged.source))
+        return Job(
+            task=task.id,
+            kind=task.kind,
+            uses=task.uses,
+            params=task.params,
+            config=task.config,
+            inputs=inputs,
+            tree=status.tree,
+            seed=digest_of([task.kind, task.uses, status.parts["inputs"]]),  # not the whole key: names must not follow versions
+            recipe_dir=str(self.judge.plan.recipe.directory),
+            log=str(self.log_of(task.id)),
+        )
+
+    def log_of(self, task: str) -> Path:
+        """Where the output of a task goes in this run."""
+        return self.folder / "logs" / f"{task}.log"
+
+    def _keep(self, task: Task, status: Status, job: Job, done: Done) -> Built | Failure:
+        """Commit the result of a job to the store; a failure where the recipe said something that the step never read."""
+        unread = sorted(task.own_settings - set(done.config_reads)) if task.kind != "code" else []
+        if unread:
+            return Failure(
+                "UnreadSetting",
+                f"`with:` sets {', '.join(unread)}, which {task.uses} never reads",
+                f"put it on the step that reads it; {task.uses} reads: {', '.join(done.config_reads) or 'nothing'}",
+                "",
+                done.seconds,
+                done.peak_memory,
+            )
+        artifact = Artifact(done.digest, done.model, done.files, done.removed)
+        programs = [name for name in done.programs if name in TOOLS]
+        reads = {
+            **{kind: dict(names) for kind, names in done.reads.items() if names},
+            "config": {name: task.setting(name) for name in done.config_reads},
+            "tool": {name: self.tool_version(name) for name in sorted({*task.tools, *programs})},
+        }
+        trace = Trace(
+            artifact=self.store.put_artifact(artifact),
+            reads={kind: names for kind, names in reads.items() if names},
+            seconds=round(done.seconds, 3),
+            peak_memory=done.peak_memory,
+            log=self.store.put_file(Path(job.log)) if Path(job.log).exists() else "",
+            created=round(time.time(), 3),
+            info={"task": task.id, "uses": task.uses, "figures": dict(done.figures), "programs": dict(done.programs)},
+        )
+        if done.unsure:
+            self.events.emit("input_changed", task=task.id, files=done.unsure)
+        else:
+            self.store.add_trace(status.key, trace)
+        self.events.emit(
+            "task_finished", task=task.id, seconds=trace.seconds, warm_up=round(done.warm_up, 3), peak_memory=trace.peak_memory, digest=done.digest
+        )
+        return Built(done.digest, overlay(status.tree, artifact), artifact, trace)
+
+    def _save_job(self, job: Job) -> None:
+        """Keep a failed job, so that `python -m finnyaml.worker.rerun` can repeat it alone."""
+        path = self.folder / "failed" / f"{job.task}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"store": str(self.store.root), "job": job.to_json()}))
+
+
+def _next(finished: queue.SimpleQueue[Any]) -> Any:
+    """The next finished task; short waits, so that Ctrl-C is seen at once."""
+    while True:
+        try:
+            return finished.get(timeout=0.2)
+        except queue.Empty:
+            continue
+
+
+def _path(source: Path | None) -> Path:
+    assert source is not None, "a staged file has data or a source"
+    return source
+
+

@@ -1,0 +1,115 @@
+"""Which FINN is installed, found without importing it.
+
+FINN is edited in place by many of its users, and a checkout keeps its version for months; so an installation is
+identified by the content of its source files, not by its version alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DISTRIBUTIONS = ("finn-plus", "finn")
+SOURCE_PACKAGES = ("finn", "qonnx")
+"""Packages whose code *is* the steps: hashed file by file."""
+LIBRARIES = ("onnx", "numpy", "brevitas", "torch", "onnxruntime")
+"""Packages that the steps stand on: their released version is enough."""
+
+Memo = Callable[[str], Mapping[str, Any] | None]
+PutMemo = Callable[[str, Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Installation:
+    """The FINN of this Python environment.
+
+    `digest` is equal on two machines exactly when steps of this FINN do the same on both: it covers the sources of
+    FINN and QONNX, the versions of `libraries` and of Python. `roots` are the folders of the hashed packages.
+    """
+
+    distribution: str
+    version: str
+    roots: Mapping[str, Path]
+    libraries: Mapping[str, str]
+    digest: str
+
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version}"
+
+
+def find(memo: Memo, put_memo: PutMemo) -> Installation | None:
+    """The installed FINN, or None. `memo` and `put_memo` keep content digests between runs (`Store.memo`)."""
+    roots = {}
+    for package in SOURCE_PACKAGES:
+        root = package_root(package)
+        if root is None:
+            return None
+        roots[package] = root
+    distribution, version = _distribution()
+    libraries = {name: found for name in LIBRARIES if (found := _version(name)) is not None}
+    libraries["python"] = ".".join(platform.python_version_tuple()[:2])
+    parts = {package: tree_digest(root, memo, put_memo) for package, root in roots.items()}
+    digest = hashlib.sha256(json.dumps([distribution, parts, libraries], sort_keys=True).encode()).hexdigest()
+    return Installation(distribution, version, roots, libraries, digest)
+
+
+def package_root(package: str) -> Path | None:
+    """The folder of an installed package, without importing it."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(next(iter(spec.submodule_search_locations))).resolve()
+
+
+def tree_digest(root: Path, memo: Memo, put_memo: PutMemo) -> str:
+    """Digest of all files below `root` by relative path and content.
+
+    Reading some 600 files takes long enough to notice; so the digest is remembered under a fingerprint of their sizes
+    and times, as git does for its index.
+    """
+    listing = sorted(_files(root, ""))
+    fingerprint = hashlib.sha256(repr((str(root), listing)).encode()).hexdigest()
+    known = memo(f"tree-{fingerprint}")
+    if known is not None:
+        return str(known["digest"])
+    digest = hashlib.sha256()
+    for relative, _, _ in listing:
+        content = hashlib.sha256((root / relative).read_bytes()).hexdigest()
+        digest.update(f"{relative}\0{content}\n".encode())
+    put_memo(f"tree-{fingerprint}", {"digest": digest.hexdigest()})
+    return digest.hexdigest()
+
+
+def _files(folder: Path | str, prefix: str) -> Iterator[tuple[str, int, int]]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name == "__pycache__" or entry.name.endswith(".pyc"):
+                continue
+            if entry.is_dir():
+                yield from _files(entry.path, f"{prefix}{entry.name}/")
+            elif entry.is_file():
+                stat = entry.stat()
+                yield f"{prefix}{entry.name}", stat.st_size, stat.st_mtime_ns
+
+
+def _distribution() -> tuple[str, str]:
+    for name in DISTRIBUTIONS:
+        version = _version(name)
+        if version is not None:
+            return name, version
+    return "finn", "unknown version"
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name).partition("+")[0]  # +cpu, +cu130: the same source
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,196 @@
+"""Ask the installed FINN what it has. Runs inside a worker, after `finnyaml.finn.door` has imported FINN."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import enum
+import inspect
+import textwrap
+import types
+import typing
+from pathlib import PurePath
+from typing import Any
+
+from finnyaml.finn.catalog import Catalog, Field, FinnStep, Phase
+from finnyaml.finn.door import Finn
+
+FILE_SUFFIXES = ("_file", "_path", "_npy")
+"""FINN annotates some file names as plain `str`; these endings give them away."""
+
+_Kind = tuple[str, "tuple[str, ...]", "str | None"]
+
+
+def catalog(finn: Finn, identity: str, distribution: str, version: str) -> Catalog:
+    """Everything that a recipe can name of this FINN."""
+    return Catalog(
+        identity=identity,
+        distribution=distribution,
+        version=version,
+        fields=_fields(finn.config_class),
+        steps={name: FinnStep(name, _summary(step), step.__module__) for name, step in finn.steps.items()},
+        phases={name: _phase(name, function, finn) for name, function in finn.phases.items()},
+        flows=_flows(finn.config_module, finn),
+        boards=dict(finn.boards),
+        datatypes=tuple(finn.datatypes),
+    )
+
+
+def _fields(config_class: type) -> dict[str, Field]:
+    hints = typing.get_type_hints(config_class)
+    docs = _field_docs(config_class)
+    fields = {}
+    for item in dataclasses.fields(config_class):
+        optional, hint = _strip_optional(hints[item.name])
+        kind, choices, inner = _kind(item.name, hint)
+        fields[item.name] = Field(
+            name=item.name,
+            kind=kind,
+            optional=optional,
+            default=plain(_default(item)),
+            choices=choices,
+            item=inner,
+            doc=docs.get(item.name, ""),
+        )
+    return fields
+
+
+def _default(item: dataclasses.Field[Any]) -> Any:
+    if item.default is not dataclasses.MISSING:
+        return item.default
+    if item.default_factory is not dataclasses.MISSING:
+        return item.default_factory()
+    return None
+
+
+def plain(value: Any) -> Any:
+    """The JSON form of a configuration value, as a recipe would write it (an enum member by its value)."""
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (str, int, float, bool, type(None))):
+        return value
+    return repr(value)
+
+
+def _strip_optional(hint: Any) -> tuple[bool, Any]:
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        members = [member for member in typing.get_args(hint) if member is not type(None)]
+        optional = len(members) < len(typing.get_args(hint))
+        if len(members) == 1:
+            return optional, members[0]
+        return optional, typing.Union[tuple(members)]
+    return False, hint
+
+
+def _kind(name: str, hint: Any) -> _Kind:
+    """(kind, choices, kind of list items) of one annotation."""
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        members = typing.get_args(hint)
+        if any(isinstance(member, type) and issubclass(member, PurePath) for member in members):
+            return "path", (), None
+        return "object", (), None
+    if origin is typing.Literal:
+        return "enum", tuple(str(plain(value)) for value in typing.get_args(hint)), None
+    if origin is list or hint is list:
+        arguments = typing.get_args(hint)
+        inner, choices, _ = _kind(name, arguments[0]) if arguments else ("object", (), None)
+        return "list", choices, inner
+    if origin is tuple:
+        return "list", (), "object"
+    if origin is dict or hint is dict:
+        return "dict", (), None
+    if not isinstance(hint, type):
+        return "object", (), None
+    if issubclass(hint, enum.Enum):
+        return "enum", tuple(str(member.value) for member in hint), None
+    if issubclass(hint, PurePath):
+        return "path", (), None
+    if hint is str and name.endswith(FILE_SUFFIXES):
+        return "path", (), None
+    for kind in (bool, int, float, str):
+        if hint is kind:
+            return kind.__name__, (), None
+    return "object", (), None
+
+
+def _field_docs(config_class: type) -> dict[str, str]:
+    """The `#:` comments above each field: FINN's own documentation of its options."""
+    try:
+        lines = inspect.getsource(config_class).splitlines()
+    except OSError:
+        return {}
+    docs: dict[str, str] = {}
+    comment: list[str] = []
+    for line in lines:
+        text = line.strip()
+        if text.startswith("#:"):
+            comment.append(text[2:].strip())
+            continue
+        name, separator, _ = text.partition(":")
+        if separator and comment and name.isidentifier():
+            docs[name] = " ".join(comment)
+        comment = []
+    return docs
+
+
+def _summary(function: Any) -> str:
+    return " ".join((inspect.getdoc(function) or "").split())
+
+
+def _flows(module: types.ModuleType, finn: Finn) -> dict[str, tuple[str, ...]]:
+    """Every list of steps that FINN's configuration module defines, by the name FINN gave it.
+
+    `estimate_only_dataflow_steps` is the flow `estimate_only`, `default_build_dataflow_steps` the flow `default`.
+    """
+    flows = {}
+    for name, value in vars(module).items():
+        if not (isinstance(value, list) and value and name.endswith("_steps")):
+            continue
+        if all(isinstance(step, str) and (step in finn.steps or step in finn.phases) for step in value):
+            short = name.removesuffix("_steps").removesuffix("_dataflow").removesuffix("_build")
+            flows[short] = tuple(value)
+    return flows
+
+
+def _phase(name: str, function: Any, finn: Finn) -> Phase:
+    """Split a phase into its top-level statements, so that each step in it is cached on its own.
+
+    A statement `model = wrapper(step_x, model, cfg)` is the step; statements with conditions or loops become a segment,
+    which runs as one task exactly as FINN wrote it.
+    """
+    parts: list[tuple[str, str]] = []
+    for index, statement in enumerate(phase_statements(function)):
+        step = _called_step(statement, finn)
+        parts.append(("step", step) if step else ("segment", str(index)))
+    return Phase(name, _summary(function), function.__module__, tuple(parts))
+
+
+def phase_statements(function: Any) -> list[ast.stmt]:
+    """The statements of a phase, without docstring and final `return model`."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    body = typing.cast(ast.FunctionDef, tree.body[0]).body
+    return [
+        statement
+        for statement in body
+        if not isinstance(statement, ast.Return)
+        and not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
+    ]
+
+
+def _called_step(statement: ast.stmt, finn: Finn) -> str | None:
+    """The step of `model = step_x(model, cfg)` or `model = wrapper(step_x, model, cfg)`; None for anything else."""
+    if not (isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call)):
+        return None
+    call = statement.value
+    names = [node.id if isinstance(node, ast.Name) else "" for node in (call.func, *call.args)]
+    if call.keywords or names[-2:] != ["model", "cfg"] or len(names) > 4:
+        return None
+    step = names[len(names) - 3]
+    return step if step in finn.steps else None

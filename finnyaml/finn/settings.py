@@ -1,0 +1,249 @@
+"""From the recipe's settings to FINN's build configuration.
+
+The recipe has a structured word for the settings that everyone needs; every other field of `DataflowBuildConfig` is reached
+under `finn:` by FINN's own name. What this FINN does not know is an error, never ignored.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from finnyaml.errors import Problem
+from finnyaml.finn.catalog import Catalog, Field
+from finnyaml.recipe.model import Pointer, Recipe, Settings
+
+STRUCTURED: Mapping[tuple[str, str], str] = {
+    ("folding", "target_fps"): "target_fps",
+    ("folding", "mvau_wwidth_max"): "mvau_wwidth_max",
+    ("folding", "two_pass_relaxation"): "folding_two_pass_relaxation",
+    ("fifo", "auto"): "auto_fifo_depths",
+    ("fifo", "strategy"): "auto_fifo_strategy",
+    ("fifo", "large_mem_style"): "large_fifo_mem_style",
+    ("target", "board"): "board",
+    ("target", "part"): "fpga_part",
+    ("target", "clock_ns"): "synth_clk_period_ns",
+    ("target", "hls_clock_ns"): "hls_clk_period_ns",
+    ("target", "shell"): "shell_flow_type",
+    ("target", "vitis_platform"): "vitis_platform",
+}
+"""Recipe word to the configuration field it sets."""
+
+CONFIG_FILES = {
+    "folding": "folding_config_file",
+    "specialize": "specialize_layers_config_file",
+    "fifo": "fifo_config_file",
+}
+"""Sections that become a JSON file for FINN."""
+
+FILE_KEYS = frozenset(("file", "nodes", "defaults", "depths"))
+"""The keys of those sections whose content goes into the file."""
+
+OURS = {
+    "steps": "`steps:`",
+    "output_dir": "`output:`",
+    "start_step": "`finnyaml build --from STEP`",
+    "stop_step": "`finnyaml build --to STEP`",
+    "inject_steps_before": "`steps: {flow: ..., insert: [{before: ..., steps: ...}]}`",
+    "inject_steps_after": "`steps: {flow: ..., insert: [{after: ..., steps: ...}]}`",
+    "model_path": "`model: {onnx: ...}`",
+    "config_path": "nothing: paths are relative to the recipe",
+}
+"""Fields that finnyaml sets or replaces, and what says it instead."""
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A file laid into the sandbox for FINN to read: either made from the recipe (`data`) or copied from `source`."""
+
+    data: bytes | None = None
+    source: Path | None = None
+
+
+@dataclass(frozen=True)
+class FinnConfig:
+    """Configuration fields in the recipe's words, staged files by name, and where in the recipe each field was set."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    staged: Mapping[str, Staged] = field(default_factory=dict)
+    pointers: Mapping[str, Pointer] = field(default_factory=dict)
+
+
+def resolve(recipe: Recipe, catalog: Catalog, overlay: Mapping[str, Any] | None = None, at: Pointer = ()) -> tuple[FinnConfig, list[Problem]]:
+    """The build configuration of a recipe, or of one task whose `with:` lays `overlay` (found `at`) over it."""
+    settings = recipe.settings
+    prefixes: dict[str, Pointer] = {}
+    for section, content in (overlay or {}).items():
+        merged = _merged(getattr(settings, section), content) if isinstance(content, Mapping) else tuple(content)
+        settings = replace(settings, **{section: merged})
+        if isinstance(content, Mapping) and FILE_KEYS.intersection(content):
+            prefixes[section] = at
+    problems: list[Problem] = []
+    values: dict[str, Any] = {}
+    staged: dict[str, Staged] = {}
+    pointers: dict[str, Pointer] = {}
+    for name, value, pointer in _entries(settings, overlay, at):
+        found = catalog.fields.get(name)
+        if name in OURS and pointer[-2:-1] == ("finn",):
+            problems.append(Problem(f"`finn: {name}` is set by finnyaml", recipe.at(pointer), f"use {OURS[name]}"))
+        elif found is None:
+            problems.append(_unknown(name, catalog, recipe, pointer))
+        elif pointer[-2:-1] == ("finn",) and name in _structured_fields():
+            word = _structured_fields()[name]
+            problems.append(Problem(f"`finn: {name}` has a word of its own", recipe.at(pointer), f"write `{word}` instead"))
+        else:
+            problem = check(found, value, catalog)
+            if problem is not None:
+                problems.append(replace(problem, where=recipe.at(pointer)))
+            elif found.kind == "path" and value is not None and name not in CONFIG_FILES.values():
+                staged[name] = _stage(value, recipe)
+                if not staged[name].source.is_file():  # type: ignore[union-attr]
+                    problems.append(Problem(f"`finn: {name}`: there is no file {value}", recipe.at(pointer)))
+                values[name] = f"@inputs/{name}{Path(str(value)).suffix}"
+            else:
+                values[name] = value
+            pointers[name] = pointer
+    for section, name in CONFIG_FILES.items():
+        data, section_problems = _config_file(section, getattr(settings, section), recipe, prefixes.get(section, ()))
+        problems += section_problems
+        if data is None:
+            continue
+        pointers[name] = (*prefixes.get(section, ()), section)
+        if name not in catalog.fields:
+            problems.append(_unknown(name, catalog, recipe, pointers[name]))
+            continue
+        staged[name] = Staged(data=data)
+        values[name] = f"@inputs/{name}.json"
+        if section == "fifo" and "auto" not in settings.fifo:
+            values["auto_fifo_depths"] = False
+            pointers["auto_fifo_depths"] = pointers[name]
+    problems += _contradictions(settings, recipe)
+    return FinnConfig(values, {f"{name}{_suffix(name, values)}": item for name, item in staged.items()}, pointers), problems
+
+
+def check(found: Field, value: Any, catalog: Catalog) -> Problem | None:
+    """What is wrong with `value` for a configuration field; None where it fits."""
+    if value is None:
+        return None if found.optional else Problem(f"{found.name} cannot be null in {catalog}")
+    if found.name == "board" and value not in catalog.boards:
+        return Problem(f"{catalog} knows no board {value!r}", hint=_near(str(value), catalog.boards))
+    kinds: dict[str, Any] = {"bool": bool, "int": int, "float": (int, float), "str": str, "path": (str, Path), "list": (list, tuple), "dict": Mapping}
+    expected = kinds.get(found.kind)
+    if expected and (not isinstance(value, expected) or (isinstance(value, bool) and found.kind != "bool")):
+        return Problem(f"{found.name} takes a {found.kind}, not {value!r} ({catalog})", hint=found.doc or None)
+    if not found.choices:
+        return None
+    for item in value if found.kind == "list" else [value]:
+        if str(item) not in found.choices:
+            return Problem(f"{item!r} is no {found.name} of {catalog}", hint=_near(str(item), found.choices))
+    return None
+
+
+def _entries(settings: Settings, overlay: Mapping[str, Any] | None, at: Pointer) -> Iterator[tuple[str, Any, Pointer]]:
+    """(configuration field, value, place in the recipe) of everything that sets a field directly."""
+
+    def place(section: str, key: str) -> Pointer:
+        written_here = isinstance((overlay or {}).get(section), Mapping) and key in (overlay or {})[section]
+        return (*at, section, key) if written_here else (section, key)
+
+    for (section, key), name in STRUCTURED.items():
+        content = getattr(settings, section)
+        if key in content:
+            yield name, content[key], place(section, key)
+    if settings.outputs is not None:
+        yield "generate_outputs", list(settings.outputs), (*at, "outputs") if "outputs" in (overlay or {}) else ("outputs",)
+    for name, value in settings.finn.items():
+        yield name, value, place("finn", name)
+
+
+def _structured_fields() -> dict[str, str]:
+    words = {name: f"{section}: {{{key}: ...}}" for (section, key), name in STRUCTURED.items()}
+    words.update({name: f"{section}: {{file: ...}}" for section, name in CONFIG_FILES.items()})
+    return words | {"generate_outputs": "outputs: [...]"}
+
+
+def _config_file(section: str, content: Mapping[str, Any], recipe: Recipe, at: Pointer) -> tuple[bytes | None, list[Problem]]:
+    """The JSON file that FINN reads for a section; None where the recipe gives no per-node settings."""
+    if not any(content.get(key) for key in FILE_KEYS):
+        return None, []
+    entries: dict[str, Any] = {}
+    if content.get("file"):
+        try:
+            entries = json.loads(Path(content["file"]).read_text())
+        except (OSError, ValueError) as error:
+            return None, [Problem(f"{content['file']} is no JSON file: {error}", recipe.at((*at, section, "file")))]
+    merge = {"folding": _merge_folding, "specialize": _merge_specialize, "fifo": _merge_fifo}
+    merge[section](entries, content)
+    return json.dumps(entries, indent=2, sort_keys=True).encode(), []
+
+
+def _merged(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """`overlay` laid over a section: its per-node mappings add to those of the section."""
+    merged = {**base, **overlay}
+    for key, value in overlay.items():
+        if isinstance(value, Mapping) and isinstance(base.get(key), Mapping):
+            merged[key] = {**base[key], **value}
+    return merged
+
+
+def _merge_folding(entries: dict[str, Any], content: Mapping[str, Any]) -> None:
+    for node, attributes in (content.get("nodes") or {}).items():
+        entries[node] = {**entries.get(node, {}), **attributes}
+    if content.get("defaults"):
+        entries["Defaults"] = {**entries.get("Defaults", {}), **content["defaults"]}
+    entries.setdefault("Defaults", {})
+
+
+def _merge_specialize(entries: dict[str, Any], content: Mapping[str, Any]) -> None:
+    for node, style in (content.get("nodes") or {}).items():
+        entries[node] = {**entries.get(node, {}), "preferred_impl_style": style}
+    pairs: list[Any] = []
+    for op_type, style in (content.get("defaults") or {}).items():
+        pairs += [style, "all" if op_type == "all" else [op_type]]
+    if pairs:
+        entries["Defaults"] = {**entries.get("Defaults", {}), "preferred_impl_style": pairs}
+    entries.setdefault("Defaults", {})
+
+
+def _merge_fifo(entries: dict[str, Any], content: Mapping[str, Any]) -> None:
+    for name in ("fifo_depths", "impl_style", "ram_style"):
+        entries.setdefault(name, {})
+    for node, depth in (content.get("depths") or {}).items():
+        attributes = depth if isinstance(depth, Mapping) else {"depth": depth}
+        entries["fifo_depths"][node] = attributes.get("depth", entries["fifo_depths"].get(node))
+        entries["impl_style"][node] = attributes.get("impl_style", entries["impl_style"].get(node, "rtl"))
+        entries["ram_style"][node] = attributes.get("ram_style", entries["ram_style"].get(node, "auto"))
+
+
+def _contradictions(settings: Settings, recipe: Recipe) -> Iterator[Problem]:
+    if settings.fifo.get("auto") and (settings.fifo.get("file") or settings.fifo.get("depths")):
+        yield Problem(
+            "`fifo: {auto: true}` sizes the FIFOs, so the depths given beside it would be ignored",
+            recipe.at(("fifo", "auto")),
+            "leave out `auto`, or the depths",
+        )
+
+
+def _stage(value: Any, recipe: Recipe) -> Staged:
+    path = Path(value)
+    return Staged(source=path if path.is_absolute() else recipe.directory / path)
+
+
+def _suffix(name: str, values: Mapping[str, Any]) -> str:
+    return Path(str(values[name])).suffix
+
+
+def _unknown(name: str, catalog: Catalog, recipe: Recipe, pointer: Pointer) -> Problem:
+    return Problem(f"{catalog} has no build option {name!r}", recipe.at(pointer), _near(name, catalog.fields))
+
+
+def _near(word: str, known: Any) -> str:
+    close = difflib.get_close_matches(word.lower().replace("_", "-"), [item.lower().replace("_", "-") for item in known], n=3)
+    names = [item for item in known if item.lower().replace("_", "-") in close]
+    return f"did you mean {' or '.join(names)}?" if names else f"it has: {', '.join(sorted(map(str, known)))}"
+
+

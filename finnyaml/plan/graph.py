@@ -1,0 +1,233 @@
+"""The DAG of one recipe: every task with its needs, checked. The plan's other modules read it, none changes it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from finnyaml.errors import Problem, RecipeError
+from finnyaml.finn import settings
+from finnyaml.finn.catalog import Catalog
+from finnyaml.plan.steps import Expansion, Placed, near
+from finnyaml.plan.task import Task
+from finnyaml.recipe.model import CodeRef, Processing, Recipe
+from finnyaml.tools.needs import needs as tools_of
+from finnyaml.worker.names import Names
+
+if TYPE_CHECKING:
+    import networkx
+
+IMPLICIT = ("model", "preprocess", "postprocess")
+"""Ids of the tasks that the recipe's own sections make, before its first step."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The tasks of a recipe in an order in which they can run, and its targets (name to task id)."""
+
+    recipe: Recipe
+    catalog: Catalog
+    tasks: Mapping[str, Task]
+    targets: Mapping[str, str]
+
+    @functools.cached_property
+    def graph(self) -> networkx.DiGraph[str]:
+        """The DAG as a networkx graph: an edge leads from a task to each that needs it."""
+        import networkx
+
+        graph: networkx.DiGraph[str] = networkx.DiGraph()
+        graph.add_nodes_from(self.tasks)
+        graph.add_edges_from((need, task.id) for task in self.tasks.values() for need in task.needs)
+        return graph
+
+    def ancestors(self, ids: Iterable[str]) -> set[str]:
+        """The tasks `ids` and everything they need."""
+        found: set[str] = set()
+        waiting = list(ids)
+        while waiting:
+            task = waiting.pop()
+            if task not in found:
+                found.add(task)
+                waiting.extend(self.tasks[task].needs)
+        return found
+
+    def descendants(self, ids: Iterable[str]) -> set[str]:
+        """The tasks `ids` and everything that needs them."""
+        found = set(ids)
+        for task in self.tasks.values():  # in topological order
+            if found.intersection(task.needs):
+                found.add(task.id)
+        return found
+
+
+def build(recipe: Recipe, catalog: Catalog, implementation: Mapping[str, str]) -> tuple[Plan, tuple[Problem, ...]]:
+    """The plan of a recipe for one FINN, and the warnings. `implementation` names the code that runs the tasks.
+
+    Raises:
+        RecipeError: with every problem found.
+    """
+    expansion = Expansion(recipe, catalog)
+    placed = expansion.placed()
+    problems = expansion.problems
+    sources = _source_tasks(recipe, implementation)
+    needs = _needs(placed, [task.id for task in sources], recipe, problems)
+    base, setting_problems = settings.resolve(recipe, catalog)
+    problems += setting_problems
+    defaults = {name: item.default for name, item in catalog.fields.items()}
+    tasks = {task.id: task for task in sources}
+    for item in placed:
+        config = base
+        if item.kind != "code" and item.entry.with_:
+            config, overlay_problems = settings.resolve(recipe, catalog, item.entry.with_, (*item.entry.pointer, "with"))
+            problems += [problem for problem in overlay_problems if problem not in setting_problems]
+        at = (*item.entry.pointer, "with")
+        own = frozenset(name for name, pointer in config.pointers.items() if pointer[: len(at)] == at)
+        tasks[item.id] = Task(
+            id=item.id,
+            kind=item.kind,
+            uses=item.uses,
+            needs=needs.get(item.id, ()),
+            pointer=item.entry.pointer,
+            params=_params(item, recipe),
+            config=config.values,
+            defaults=defaults,
+            staged=config.staged,
+            own_settings=own,
+            setting_pointers=config.pointers,
+            tools=tuple(sorted({*item.entry.tools, *tools_of(item.uses, {**defaults, **config.values})})),
+            timeout=item.entry.timeout,
+            implementation=implementation,
+        )
+    if any(problem.severity == "error" for problem in problems):
+        raise RecipeError(_in_order(problems))
+    ordered = _ordered(tasks, recipe)
+    plan = Plan(recipe, catalog, ordered, {})
+    plan = Plan(recipe, catalog, ordered, _targets(plan))
+    return plan, tuple(_in_order(problems))
+
+
+def _source_tasks(recipe: Recipe, implementation: Mapping[str, str]) -> list[Task]:
+    names = Names(None, recipe.directory)
+    spec = recipe.model.input
+    input_spec = {"shape": list(spec.shape) if spec.shape else None, "datatype": spec.datatype, "layout": spec.layout}
+    params: dict[str, Any] = {"input": input_spec}
+    if recipe.model.brevitas is not None:
+        kind, uses = "brevitas", recipe.model.brevitas.text
+        params |= {"code": _code(recipe.model.brevitas, names), "args": dict(recipe.model.args)}
+        if recipe.model.weights is not None:
+            params |= {"weights": names.hide(recipe.model.weights), "weights_key": recipe.model.weights_key}
+    else:
+        assert recipe.model.onnx is not None
+        kind, uses = "onnx", recipe.model.onnx.name
+        params["file"] = names.hide(recipe.model.onnx)
+    tasks = [Task("model", kind, uses, (), ("model",), params, implementation=implementation)]
+    for section, stages in (("preprocess", recipe.preprocess), ("postprocess", recipe.postprocess)):
+        if stages:
+            listed = {"stages": [_stage(stage, names) for stage in stages], "input": input_spec}
+            needs = (tasks[-1].id,)
+            tasks.append(Task(section, "processing", section, needs, (section,), listed, implementation=implementation))
+    return tasks
+
+
+def _code(ref: CodeRef, names: Names) -> dict[str, Any]:
+    file = names.hide(ref.file) if ref.file else None
+    text = ref.function if ref.file else ref.text
+    return {"text": text, "function": ref.function, "file": file, "module": ref.module}
+
+
+def _stage(stage: Processing, names: Names) -> dict[str, Any]:
+    return {
+        "kind": stage.kind,
+        "options": dict(stage.options),
+        "code": _code(stage.code, names) if stage.code else None,
+        "file": names.hide(stage.file) if stage.file else None,
+    }
+
+
+def _params(item: Placed, recipe: Recipe) -> dict[str, Any]:
+    if item.kind == "code":
+        assert item.entry.code is not None
+        return {"code": _code(item.entry.code, Names(None, recipe.directory)), "with": dict(item.entry.with_)}
+    if item.kind == "segment":
+        return {"phase": item.phase, "index": item.index}
+    return {}
+
+
+def _needs(
+    placed: Sequence[Placed], sources: Sequence[str], recipe: Recipe, problems: list[Problem]
+) -> dict[str, tuple[str, ...]]:
+    """Each entry's needs by id: what it says, else the entry before it."""
+    known = {*sources, *(item.id for item in placed)}
+    needs: dict[str, tuple[str, ...]] = {}
+    previous = sources[-1]
+    for item in placed:
+        where = recipe.at((*item.entry.pointer, "needs"))
+        if item.id in needs or item.id in sources:
+            reason = "is taken by the recipe's own section" if item.id in sources else "stands twice in the steps"
+            hint = "give one of them an `id:` of its own"
+            problems.append(Problem(f"the id {item.id!r} {reason}", recipe.at(item.entry.pointer), hint))
+        wanted = (previous,) if item.entry.needs is None else item.entry.needs
+        for need in wanted:
+            if need not in known:
+                problems.append(Problem(f"{item.id} needs {need!r}, which is no step here", where, near(need, known)))
+        needs[item.id] = tuple(need for need in wanted if need in known)
+        previous = item.id
+    return needs
+
+
+def _ordered(tasks: Mapping[str, Task], recipe: Recipe) -> dict[str, Task]:
+    """The tasks in topological order; among equals, in the order of the recipe.
+
+    Raises:
+        RecipeError: the needs form a cycle; it is shown.
+    """
+    import networkx
+
+    graph: networkx.DiGraph[str] = networkx.DiGraph()
+    graph.add_nodes_from(tasks)
+    graph.add_edges_from((need, task.id) for task in tasks.values() for need in task.needs)
+    position = {name: index for index, name in enumerate(tasks)}
+    try:
+        order = list(networkx.lexicographical_topological_sort(graph, key=lambda name: position[name]))
+    except networkx.NetworkXUnfeasible:
+        cycle = [edge[0] for edge in networkx.find_cycle(graph)]
+        shown = " -> ".join([*cycle, cycle[0]])
+        where = recipe.at((*tasks[cycle[0]].pointer, "needs"))
+        problem = Problem(f"the steps need each other in a circle: {shown}", where, "one of these `needs:` has to go")
+        raise RecipeError([problem]) from None
+    return {name: tasks[name] for name in order}
+
+
+def _targets(plan: Plan) -> dict[str, str]:
+    """The targets of the recipe; where it names none, every task that nothing needs.
+
+    Raises:
+        RecipeError: a target that is no task, or steps that no target needs.
+    """
+    needed = {need for task in plan.tasks.values() for need in task.needs}
+    ends = [name for name in plan.tasks if name not in needed]
+    recipe = plan.recipe
+    if not recipe.targets:
+        return {name: name for name in ends}
+    problems = [
+        Problem(f"target {name!r} is no step here: {task!r}", recipe.at(("targets", name)), near(task, plan.tasks))
+        for name, task in recipe.targets.items()
+        if task not in plan.tasks
+    ]
+    if not problems:
+        reached = plan.ancestors(recipe.targets.values())
+        for name in plan.tasks:
+            if name not in reached:
+                where = recipe.at(plan.tasks[name].pointer)
+                hint = "name it (or a step after it) in `targets:`, or remove it"
+                problems.append(Problem(f"no target needs the step {name!r}", where, hint))
+    if problems:
+        raise RecipeError(_in_order(problems))
+    return dict(recipe.targets)
+
+
+def _in_order(problems: Iterable[Problem]) -> list[Problem]:
+    unique = list(dict.fromkeys(problems))
+    return sorted(unique, key=lambda item: (str(item.where.file), item.where.line, item.where.column) if item.where else ("", 0, 0))

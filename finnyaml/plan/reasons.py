@@ -1,0 +1,85 @@
+"""Why a task has to run: each difference between what a trace says and what is now, in plain words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One thing that differs. `kind` is what was read (`config`, `file`, `input`, ...), `name` which of them."""
+
+    kind: str
+    name: str
+    old: Any = None
+    new: Any = None
+
+    def __str__(self) -> str:
+        if self.kind == "config":
+            return f"{self.name}: {_shown(self.old)} → {_shown(self.new)}"
+        if self.kind == "params":
+            return f"parameter {self.name}: {_shown(self.old)} → {_shown(self.new)}"
+        if self.kind in ("implementation", "tool"):
+            return f"{self.name} changed: {_short(self.old)} → {_short(self.new)}"
+        if self.kind == "env":
+            return f"${self.name}: {_shown(self.old)} → {_shown(self.new)}"
+        if self.kind == "input":
+            return f"the model from {self.name} changed"
+        if self.kind in ("file", "tree", "dir"):
+            return f"{_readable(self.name)} {_change(self.old, self.new)}"
+        return _SENTENCES[self.kind].format(name=self.name)
+
+
+_SENTENCES = {
+    "new": "never built with this store",
+    "forgotten": "the store no longer has its result",
+    "damaged": "its stored result is damaged ({name})",
+    "forced": "forced with --force",
+    "step": "it runs another step: {name}",
+    "pinned": "{name} was made for a store at another path",
+    "waits": "{name} runs first",
+    "blocked": "{name} cannot run here",
+}
+
+
+def of_parts(old: Mapping[str, Any], new: Mapping[str, Any], needs: tuple[str, ...]) -> list[Reason]:
+    """What changed in the static key since the task was last built here."""
+    reasons = []
+    if old.get("step") != new["step"]:
+        reasons.append(Reason("step", new["step"][1]))
+    for kind in ("implementation", "params"):
+        before, now = old.get(kind) or {}, new[kind]
+        for name in sorted({*before, *now}):
+            if before.get(name) != now.get(name):
+                reasons.append(Reason(kind, name, before.get(name), now.get(name)))
+    before_inputs = old.get("inputs") or []
+    for index, need in enumerate(needs):
+        if index >= len(before_inputs) or before_inputs[index] != new["inputs"][index]:
+            reasons.append(Reason("input", need))
+    return reasons
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str) and value.startswith("@inputs/"):
+        return "a file"
+    return "nothing" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _short(value: Any) -> str:
+    return "nothing" if value is None else str(value)
+
+
+def _readable(name: str) -> str:
+    """The name of a file as the recipe's author knows it."""
+    if name.startswith("@inputs/"):
+        return f"the recipe's {name.removeprefix('@inputs/').rpartition('.')[0]}"
+    return name.removeprefix("@recipe/")
+
+
+def _change(old: Any, new: Any) -> str:
+    if old is None:
+        return "appeared"
+    return "is gone" if new is None else "changed"

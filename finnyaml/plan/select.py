@@ -1,0 +1,104 @@
+"""Which tasks a command is about: targets, `--from`, `--to`, `--only`, `--force`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from finnyaml.errors import Problem, RecipeError
+from finnyaml.finn import aliases
+from finnyaml.plan.graph import Plan
+from finnyaml.plan.status import Status
+from finnyaml.plan.steps import near
+
+
+@dataclass(frozen=True)
+class Selection:
+    """`tasks`: all that is looked at; `runnable`: those of them that may run, the others have to be cached.
+
+    `targets` are the recipe's targets that are complete with these tasks. `partial`: the command asked for less than a target,
+    namely up to `stops`.
+    """
+
+    tasks: set[str]
+    runnable: frozenset[str]
+    forced: frozenset[str]
+    targets: frozenset[str]
+    stops: tuple[str, ...]
+    partial: bool
+
+    def ends(self, plan: Plan) -> dict[str, str]:
+        """Each target that is touched, and the task that it is built up to."""
+        if not self.partial:
+            return {name: plan.targets[name] for name in self.targets}
+        touched = {}
+        for name, end in plan.targets.items():
+            within = plan.ancestors([end])
+            for stop in self.stops:
+                if stop in within:
+                    touched[name] = stop
+        return touched
+
+    def check(self, statuses: Mapping[str, Status]) -> None:
+        """Refuse where a task outside the runnable ones is not cached. Raises RecipeError."""
+        problems = [
+            Problem(
+                f"{name} comes before what was selected and is not up to date: {_first(status)}",
+                hint="build it first, or leave out --from/--only",
+            )
+            for name, status in statuses.items()
+            if name not in self.runnable and status.state not in ("cached", "waiting")
+        ]
+        if problems:
+            raise RecipeError(problems)
+
+
+def select(
+    plan: Plan,
+    targets: Sequence[str] = (),
+    start: str | None = None,
+    stop: str | None = None,
+    only: Sequence[str] = (),
+    force: Sequence[str] = (),
+) -> Selection:
+    """The selection that the command line describes; names may be targets or step ids.
+
+    Raises:
+        RecipeError: a name that is neither, or words that exclude each other.
+    """
+    if only and (start or stop):
+        raise RecipeError([Problem("--only already says which steps; it does not go with --from or --to")])
+    wanted = [_task(plan, name) for name in targets] or list(plan.targets.values())
+    if stop:
+        wanted = [_task(plan, stop)]
+    if only:
+        wanted = [_task(plan, name) for name in only]
+    tasks = plan.ancestors(wanted)
+    forced = frozenset(_task(plan, name) for name in force)
+    if stray := sorted(forced - tasks):
+        raise RecipeError([Problem(f"--force {stray[0]}: it is not among the selected steps")])
+    runnable = tasks
+    if start:
+        runnable = plan.descendants([_task(plan, start)]) & tasks
+        if not runnable:
+            raise RecipeError([Problem(f"--from {start}: it is not among the selected steps")])
+    if only:
+        runnable = set(wanted)
+    complete = frozenset(name for name, end in plan.targets.items() if end in tasks)
+    return Selection(tasks, frozenset(runnable), forced, complete, tuple(wanted), bool(stop or only or not complete))
+
+
+def _task(plan: Plan, name: str) -> str:
+    if name in plan.targets:
+        return plan.targets[name]
+    if name in plan.tasks:
+        return name
+    real = aliases.resolve(name, [task.uses for task in plan.tasks.values()])
+    found = [task.id for task in plan.tasks.values() if real is not None and task.uses == real]
+    if len(found) == 1:
+        return found[0]
+    raise RecipeError([Problem(f"{name!r} is no target and no step of this recipe", hint=near(name, [*plan.targets, *plan.tasks]))])
+
+
+def _first(status: Status) -> str:
+    return "; ".join(str(reason) for reason in status.reasons[:3]) or status.state

@@ -1,0 +1,107 @@
+"""From the steps a recipe lists to entries in order: flows, edits of flows, phases, and the names of other FINN versions."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from finnyaml.errors import Problem
+from finnyaml.finn import aliases
+from finnyaml.finn.catalog import Catalog, Phase
+from finnyaml.recipe.model import FlowEdit, Pointer, Recipe, StepEntry
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An entry with everything resolved but its needs: `kind` is `finn`, `segment` or `code`."""
+
+    id: str
+    kind: str
+    uses: str
+    entry: StepEntry
+    phase: str | None = None
+    index: str | None = None
+
+
+class Expansion:
+    """Collects the placed entries and the problems of one recipe."""
+
+    def __init__(self, recipe: Recipe, catalog: Catalog) -> None:
+        self.recipe = recipe
+        self.catalog = catalog
+        self.problems: list[Problem] = []
+
+    def placed(self) -> list[Placed]:
+        """All entries in the order of the recipe."""
+        steps = self.recipe.steps
+        if steps.flow is None:
+            return [placed for entry in steps.entries for placed in self._place(entry)]
+        names = self.catalog.flows.get(steps.flow)
+        pointer: Pointer = ("steps", "flow") if ("steps", "flow") in self.recipe.positions else ("steps",)
+        if names is None:
+            self._problem(f"{self.catalog} has no flow {steps.flow!r}", pointer, near(steps.flow, self.catalog.flows))
+            return []
+        listed = [placed for name in names for placed in self._place(StepEntry(uses=name, pointer=pointer))]
+        for edit in steps.edits:
+            listed = self._edited(listed, edit)
+        return listed
+
+    def _edited(self, listed: list[Placed], edit: FlowEdit) -> list[Placed]:
+        wanted = aliases.resolve(edit.anchor, self.catalog.steps)
+        at = [index for index, item in enumerate(listed) if item.id == edit.anchor or (wanted and item.uses == wanted)]
+        if not at:
+            known = [item.id for item in listed]
+            message = f"`{edit.op.partition('_')[0]}` matches nothing: the flow has no step {edit.anchor!r}"
+            self._problem(message, edit.pointer, near(edit.anchor, known))
+            return listed
+        new = [placed for entry in edit.entries for placed in self._place(entry)]
+        first, last = at[0], at[-1] + 1
+        if edit.op == "insert_before":
+            return listed[:first] + new + listed[first:]
+        if edit.op == "insert_after":
+            return listed[:last] + new + listed[last:]
+        return listed[:first] + new + [item for item in listed[first:] if listed.index(item) not in at]
+
+    def _place(self, entry: StepEntry) -> Iterator[Placed]:
+        if entry.code is not None:
+            yield Placed(entry.id or entry.code.function.removeprefix("step_"), "code", entry.uses, entry)
+            return
+        phase = self._phase(entry.uses)
+        if phase is not None:
+            yield from self._parts(phase, entry)
+            return
+        name = aliases.resolve(entry.uses, self.catalog.steps)
+        if name is None:
+            known = [aliases.short(step) for step in self.catalog.steps] + list(self.catalog.phases)
+            hint = near(aliases.short(entry.uses), known)
+            self._problem(f"{self.catalog} has no step {entry.uses!r}", entry.pointer, hint)
+            return
+        if aliases.short(name) != aliases.short(entry.uses):
+            notice = f"{entry.uses} is called {aliases.short(name)} in {self.catalog}"
+            self._problem(notice, entry.pointer, None, "warning")
+        yield Placed(entry.id or aliases.short(name), "finn", name, entry)
+
+    def _phase(self, uses: str) -> Phase | None:
+        return self.catalog.phases.get(uses) or self.catalog.phases.get(f"phase_{uses}")
+
+    def _parts(self, phase: Phase, entry: StepEntry) -> Iterator[Placed]:
+        """The steps of a phase; what the entry says of needs holds for the first, its id for the last."""
+        for number, (kind, value) in enumerate(phase.parts):
+            part = entry if number == 0 else replace(entry, needs=None)
+            named = entry.id if entry.id and number == len(phase.parts) - 1 else None
+            if kind == "step":
+                yield Placed(named or aliases.short(value), "finn", value, part)
+            else:
+                segment = f"{phase.name.removeprefix('phase_')}.{value}"
+                yield Placed(named or segment, "segment", segment, part, phase.name, value)
+
+    def _problem(self, message: str, pointer: Pointer, hint: str | None, severity: str = "error") -> None:
+        self.problems.append(Problem(message, self.recipe.at(pointer), hint, severity))
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """The hint for a name that does not exist: its nearest valid names, else all of them."""
+    names: Sequence[str] = sorted(known)
+    close = difflib.get_close_matches(word, names, n=3)
+    return f"did you mean {' or '.join(close)}?" if close else f"there are: {', '.join(names)}"

@@ -1,0 +1,55 @@
+"""A task: one step with its parameters, placed in the DAG of one recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from finnyaml.finn.settings import Staged
+from finnyaml.recipe.model import Pointer
+from finnyaml.store.digests import digest_of
+
+
+@dataclass(frozen=True)
+class Task:
+    """One node of the plan.
+
+    `kind` names the runner (`finnyaml.worker.runners`), `uses` what it runs. `params` are static: they are part of the key.
+    `config` is the build configuration as the recipe asks for it, `defaults` what FINN takes for the fields it leaves out;
+    only what the step reads of either counts. `own_settings` are the fields that `with:` set for this task alone.
+    The model comes from the first of `needs`; the folders of all are laid over each other. `step` is FINN's name of the step
+    (also of the one whose intermediate model this is in the workspace), `implementation` names the code that runs.
+    """
+
+    id: str
+    kind: str
+    uses: str
+    needs: tuple[str, ...]
+    pointer: Pointer
+    params: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    staged: Mapping[str, Staged] = field(default_factory=dict)
+    own_settings: frozenset[str] = frozenset()
+    setting_pointers: Mapping[str, Pointer] = field(default_factory=dict, repr=False)
+    tools: tuple[str, ...] = ()
+    timeout: float | None = None
+    implementation: Mapping[str, str] = field(default_factory=dict)
+
+    def parts(self, inputs: Mapping[str, str]) -> dict[str, Any]:
+        """What the key is made of, by name, given the digest of each needed task's model."""
+        return {
+            "step": [self.kind, self.uses],
+            "implementation": dict(self.implementation),
+            "params": dict(self.params),
+            "inputs": [inputs[need] for need in self.needs],
+        }
+
+    def key(self, inputs: Mapping[str, str]) -> str:
+        """The static key: under it the store keeps the traces of this work."""
+        return digest_of(self.parts(inputs))
+
+    def setting(self, name: str) -> Any:
+        """The value of a configuration field as this task would read it."""
+        return self.config[name] if name in self.config else self.defaults.get(name)

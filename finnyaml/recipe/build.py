@@ -1,0 +1,160 @@
+"""From the composed document to the values of `model`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from finnyaml.recipe.code import code_ref, is_code
+from finnyaml.recipe.compose import Composed
+from finnyaml.recipe.model import (
+    FlowEdit,
+    InputSpec,
+    ModelSource,
+    Pointer,
+    Processing,
+    Recipe,
+    Settings,
+    StepEntry,
+    Steps,
+)
+from finnyaml.recipe.paths import located
+
+_WITH_FILE = ("folding", "specialize", "fifo")
+"""The sections that may name a file of FINN's own."""
+
+
+def build(composed: Composed, data: Mapping[str, Any]) -> Recipe:
+    """The recipe that `data` describes: the composed document, or the structurally valid part of it."""
+    return _Builder(composed, data).recipe()
+
+
+def default_id(uses: str) -> str:
+    """The id of a step entry without `id`: the last part of what it uses, without `step_`."""
+    return re.split(r"[.:]", uses)[-1].removeprefix("step_")
+
+
+class _Builder:
+    def __init__(self, composed: Composed, data: Mapping[str, Any]) -> None:
+        self._composed = composed
+        self._data = data
+        self._path = composed.files[0]
+
+    def recipe(self) -> Recipe:
+        data, folder = self._data, self._path.parent
+        return Recipe(
+            path=self._path,
+            name=data.get("name") or re.sub(r"[^A-Za-z0-9._-]+", "-", folder.name) or "recipe",
+            description=data.get("description", ""),
+            model=self._model(data.get("model", {})),
+            preprocess=tuple(self._stages("preprocess")),
+            postprocess=tuple(self._stages("postprocess")),
+            steps=self._steps(data.get("steps", [])),
+            settings=self._settings(),
+            targets=data.get("targets", {}),
+            # Always beside the recipe that is built, also where the key is inherited.
+            workspace=folder / data.get("output", "build"),
+            files=self._composed.files,
+            env=dict(self._composed.env),
+            resolved=data,
+            positions=dict(self._composed.root.positions()),
+        )
+
+    def _folder(self, pointer: Pointer) -> Path:
+        """The folder that a path at `pointer` is relative to: that of the file that wrote it."""
+        return self._composed.root.nearest(pointer).where.file.parent
+
+    def _file(self, text: str | None, pointer: Pointer) -> Path | None:
+        return None if text is None else located(self._folder(pointer), text)
+
+    def _model(self, data: Mapping[str, Any]) -> ModelSource:
+        spec = data.get("input", {})
+        shape = spec.get("shape")
+        code = data.get("brevitas")
+        return ModelSource(
+            brevitas=code_ref(code, self._folder(("model", "brevitas"))) if code else None,
+            onnx=self._file(data.get("onnx"), ("model", "onnx")),
+            args=data.get("args", {}),
+            weights=self._file(data.get("weights"), ("model", "weights")),
+            weights_key=data.get("weights_key"),
+            input=InputSpec(tuple(shape) if shape else None, spec.get("datatype"), spec.get("layout")),
+        )
+
+    def _stages(self, section: str) -> Iterator[Processing]:
+        for index, stage in enumerate(self._data.get(section, [])):
+            pointer = (section, index)
+            if isinstance(stage, str):
+                yield Processing(stage)
+            elif "brevitas" in stage:
+                code = code_ref(stage["brevitas"], self._folder((*pointer, "brevitas")))
+                yield Processing("brevitas", {"args": stage.get("args", {})}, code=code)
+            elif "onnx" in stage:
+                yield Processing("onnx", file=self._file(stage["onnx"], (*pointer, "onnx")))
+            elif "normalize" in stage:
+                yield Processing("normalize", stage["normalize"])
+            else:
+                yield Processing("top_k", {"k": stage["top_k"]})
+
+    def _steps(self, data: Any) -> Steps:
+        if isinstance(data, str):
+            return Steps(flow=data)
+        if isinstance(data, list):
+            return Steps(entries=self._entries(data, ("steps",)))
+        return Steps(flow=data["flow"], edits=tuple(self._edits(data)))
+
+    def _edits(self, data: Mapping[str, Any]) -> Iterator[FlowEdit]:
+        for op, edits in data.items():  # in the order in which the recipe has them
+            if op == "flow":
+                continue
+            for index, edit in enumerate(edits):
+                pointer = ("steps", op, index)
+                if op == "insert":
+                    side = "before" if "before" in edit else "after"
+                    entries = self._entries(edit["steps"], (*pointer, "steps"))
+                    yield FlowEdit(f"insert_{side}", edit[side], (*pointer, side), entries)
+                elif op == "replace":
+                    entries = self._entries(edit["by"], (*pointer, "by"))
+                    yield FlowEdit("replace", edit["step"], (*pointer, "step"), entries)
+                else:
+                    yield FlowEdit("remove", edit, pointer)
+
+    def _entries(self, data: Any, pointer: Pointer) -> tuple[StepEntry, ...]:
+        """One entry or a list of them."""
+        if isinstance(data, list):
+            return tuple(self._entry(entry, (*pointer, index)) for index, entry in enumerate(data))
+        return (self._entry(data, pointer),)
+
+    def _entry(self, data: Any, pointer: Pointer) -> StepEntry:
+        if isinstance(data, str):
+            data, written = {"uses": data}, pointer
+        else:
+            written = (*pointer, "uses")
+        code = code_ref(data["uses"], self._folder(written)) if is_code(data["uses"]) else None
+        needs = data.get("needs")
+        extra = data.get("with", {})
+        return StepEntry(
+            uses=data["uses"],
+            pointer=pointer,
+            id=data.get("id"),
+            needs=None if needs is None else (needs,) if isinstance(needs, str) else tuple(needs),
+            with_=extra if code else {key: self._section(key, extra, (*pointer, "with")) for key in extra},
+            code=code,
+            timeout=data.get("timeout"),
+            tools=tuple(data.get("tools", ())),
+        )
+
+    def _settings(self) -> Settings:
+        sections = {
+            key: self._section(key, self._data, ()) for key in (*_WITH_FILE, "target", "finn") if key in self._data
+        }
+        outputs = self._data.get("outputs")
+        return Settings(**sections, outputs=None if outputs is None else tuple(outputs))
+
+    def _section(self, key: str, data: Mapping[str, Any], pointer: Pointer) -> Any:
+        """The section `key` of `data`, its file name made a path."""
+        section = data[key]
+        if key in _WITH_FILE and "file" in section:
+            return {**section, "file": self._file(section["file"], (*pointer, key, "file"))}
+        return section

@@ -1,0 +1,176 @@
+"""One document out of many places: `extends`, `--set`, variables.
+
+The order: the extended recipes from the root to the leaf, merged; then every `--set`; then variables. So a
+derived recipe or an option can change a variable that a base uses.
+
+Paths are relative to the file that wrote them. Whoever resolves one takes the folder of its position,
+`node.where.file.parent`; that is why a value from `--set` claims to be in a file named `--set` in the recipe's folder.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from finnyaml.errors import Problem, RecipeError, Where
+from finnyaml.recipe.document import parse, read
+from finnyaml.recipe.node import MAX_DEPTH, MAX_NODES, Node
+from finnyaml.recipe.paths import is_file, is_folder, located, similar_file
+from finnyaml.recipe.variables import Variables
+from finnyaml.recipe.words import did_you_mean, dotted, kind, quoted
+
+OPTION = "--set"
+"""The file name in the position of a value that came from the command line; its line says which option it was."""
+
+
+@dataclass(frozen=True)
+class Composed:
+    """The whole document, still with positions, and what it was made of."""
+
+    root: Node
+    files: tuple[Path, ...]
+    """The recipe, then what it extends, up to the root."""
+    env: Mapping[str, str]
+    """The environment variables that were used."""
+    unresolved: frozenset[Where]
+    """Where a variable could not be substituted; that is among the problems already."""
+
+
+def compose(path: Path, sets: Sequence[str], environ: Mapping[str, str], problems: list[Problem]) -> Composed:
+    """Read the recipe at the absolute `path` with all it extends, apply `sets`, substitute variables.
+
+    What is wrong but does not hide the rest goes to `problems`. Raises RecipeError, `problems` included, when a
+    file cannot be read as a recipe.
+    """
+    chain = _chain(path, problems)
+    root = chain[-1][1]
+    for _, derived in reversed(chain[:-1]):
+        root = merge(root, derived)
+    for number, option in enumerate(sets, start=1):
+        root = assign(root, option, Where(path.parent / OPTION, number, 1), problems)
+    if root.size > MAX_NODES:
+        message = f"more than {MAX_NODES} values together with the recipes that it extends"
+        raise RecipeError([*problems, Problem(message, Where(path, 1, 1))])
+    variables = Variables(root, environ, problems)
+    root = variables.apply(root)
+    return Composed(root, tuple(file for file, _ in chain), variables.used, frozenset(variables.unresolved))
+
+
+def merge(base: Node, derived: Node) -> Node:
+    """`derived` over `base`: mappings merge deep, everything else replaces; null removes what the base has.
+
+    Merging is associative as long as every key keeps its kind (mapping or not) and nothing is removed.
+    """
+    if not (isinstance(base.value, dict) and isinstance(derived.value, dict)):
+        return derived
+    items = dict(base.value)
+    for key, child in derived.value.items():
+        if key not in items:
+            items[key] = child
+        elif child.value is None:
+            del items[key]
+        else:
+            items[key] = merge(items[key], child)
+    return Node.of(items, derived.where, derived.key)
+
+
+def assign(root: Node, option: str, where: Where, problems: list[Problem]) -> Node:
+    """Apply one `path=value`: the path is dotted, with indexes into lists; the value is YAML.
+
+    Mappings that the path needs are made; null removes what is there. An option that cannot be applied is added
+    to `problems` and changes nothing.
+    """
+    path, equals, text = option.partition("=")
+    parts = path.strip().split(".")
+    found: list[Problem] = []
+    if not equals or not all(parts):
+        hint = "for example --set folding.target_fps=2000"
+        found.append(Problem(f"{quoted(option)} is not of the form path=value", where, hint))
+    elif parts[0] == "extends":
+        found.append(Problem("`extends` cannot be set from the command line", where, "write a small recipe for it"))
+    elif len(parts) > MAX_DEPTH:
+        found.append(Problem(f"the path has more than {MAX_DEPTH} parts", where))
+    else:
+        try:
+            value = parse(text, where.file, found) or Node(None, where)
+            root = _assigned(root, parts, (), value.moved(where), where)
+        except RecipeError as error:
+            found = list(error.problems)
+        except _Misfit as misfit:
+            found.append(Problem(*misfit.args))
+    problems.extend(replace(problem, where=where, message=_naming(option, problem.message)) for problem in found)
+    return root
+
+
+def _naming(option: str, message: str) -> str:
+    return message if quoted(option) in message else f"{OPTION} {quoted(option)}: {message}"
+
+
+class _Misfit(Exception):
+    """A `--set` path that leads nowhere: (message, where, hint)."""
+
+
+def _assigned(node: Node, parts: list[str], done: tuple[str, ...], value: Node, where: Where) -> Node:
+    """`node` with `value` at `parts`; `done` are the parts that led to `node`."""
+    if not parts:
+        return value
+    head, rest = parts[0], parts[1:]
+    if isinstance(node.value, list):
+        if not head.isdecimal() or int(head) >= len(node.value):
+            count = len(node.value)
+            hint = f"its indexes are 0 to {count - 1}" if count else "it is empty"
+            raise _Misfit(f"{dotted(done)} is a list of {count} and has no {quoted(head)}", where, hint)
+        items = list(node.value)
+        items[int(head)] = _assigned(items[int(head)], rest, (*done, head), value, where)
+        return Node.of(items, node.where, node.key)
+    if not isinstance(node.value, dict | None):
+        raise _Misfit(f"{dotted(done)} is {kind(node.plain())}, not a mapping", where, f"set {dotted(done)} itself")
+    fields = dict(node.value or {})
+    if not rest and value.value is None and head in fields:
+        del fields[head]
+    else:
+        child = fields.get(head, Node(None, where, where))
+        fields[head] = _assigned(child, rest, (*done, head), value, where)
+    return Node.of(fields, node.where, node.key)
+
+
+def _chain(path: Path, problems: list[Problem]) -> list[tuple[Path, Node]]:
+    """The recipe and what it extends, each without its `extends` key, the root last."""
+    chain: list[tuple[Path, Node]] = []
+    while True:
+        node = read(path, problems)
+        assert isinstance(node.value, dict)
+        items = dict(node.value)
+        extends = items.pop("extends", None)
+        chain.append((path, Node.of(items, node.where)))
+        if extends is None or extends.value is None:
+            return chain
+        path = _base(extends, [file for file, _ in chain], problems)
+
+
+def _base(extends: Node, files: list[Path], problems: list[Problem]) -> Path:
+    """The file that the last of `files` extends. Raises RecipeError if that is not possible."""
+    text, where = extends.value, extends.where
+
+    def fail(message: str, hint: str | None) -> RecipeError:
+        return RecipeError([*problems, Problem(message, where, hint)])
+
+    if not isinstance(text, str):
+        raise fail(
+            f"`extends` must be the path of one recipe, not {kind(extends.plain())}", "extends: ../base/recipe.yaml"
+        )
+    if "${" in text:
+        raise fail("`extends` cannot use variables: they exist only after the recipes are merged", "write the path out")
+    base = located(where.file.parent, text)
+    if is_folder(base):
+        inside = did_you_mean("recipe.yaml", [name.name for name in base.iterdir() if name.suffix in (".yaml", ".yml")])
+        raise fail(f"`extends` names the folder {quoted(text)}, not a recipe", inside)
+    if not is_file(base):
+        raise fail(f"the extended recipe {quoted(text)} does not exist", similar_file(base))
+    for index, file in enumerate(files):
+        if base.samefile(file):
+            circle = " -> ".join(os.path.relpath(step, files[0].parent) for step in [*files[index:], file])
+            raise fail(f"recipes extend each other in a circle: {circle}", "one of them must not extend another")
+    return base

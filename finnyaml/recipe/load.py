@@ -1,0 +1,53 @@
+"""The door to this package: a path in, a complete recipe out, or everything that is wrong with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from finnyaml.errors import Problem, RecipeError, Where
+from finnyaml.recipe.build import build
+from finnyaml.recipe.compose import OPTION, compose
+from finnyaml.recipe.model import Recipe
+from finnyaml.recipe.paths import located
+from finnyaml.recipe.semantics import check
+from finnyaml.recipe.validate import structure, usable
+
+
+def load_recipe(
+    path: Path, sets: Sequence[str] = (), environ: Mapping[str, str] | None = None
+) -> tuple[Recipe, tuple[Problem, ...]]:
+    """Load the recipe at `path` and return it with its warnings.
+
+    `sets` are the `path=value` of `--set` options, applied in order; paths in them are relative to the recipe.
+    `environ` stands for the environment of the process where given.
+
+    Raises RecipeError with all errors (and warnings) in the order of their places.
+    """
+    path = located(Path.cwd(), str(path))
+    problems: list[Problem] = []
+    try:
+        composed = compose(path, sets, os.environ if environ is None else environ, problems)
+    except RecipeError as error:
+        raise RecipeError(_in_order(error.problems, (path,))) from None
+    faults = structure(composed.root)
+    problems += [fault.problem for fault in faults if fault.problem.where not in composed.unresolved]
+    document = composed.root.plain()
+    recipe = build(composed, usable(document, faults) if faults else document)
+    problems += [problem for problem in check(recipe) if problem.where not in composed.unresolved]
+    problems = _in_order(problems, composed.files)
+    if any(problem.severity == "error" for problem in problems):
+        raise RecipeError(problems)
+    return recipe, tuple(problems)
+
+
+def _in_order(problems: Iterable[Problem], files: Sequence[Path]) -> list[Problem]:
+    """By place: the recipe first, then what it extends, then the command line; each problem once."""
+
+    def rank(problem: Problem) -> tuple[int, str, int, int]:
+        where = problem.where or Where(Path(), 0, 0)
+        known = files.index(where.file) if where.file in files else len(files)
+        return known + (where.file.name == OPTION), str(where.file), where.line, where.column
+
+    return sorted(dict.fromkeys(problems), key=rank)

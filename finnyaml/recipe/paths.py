@@ -1,0 +1,43 @@
+"""The files that a recipe names: where they are, and what was meant by one that is missing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from finnyaml.recipe.words import did_you_mean, quoted
+
+
+def located(folder: Path, text: str) -> Path:
+    """The absolute path of `text` as written in a file in `folder`."""
+    path = (folder / text).absolute()
+    tidy = Path(os.path.normpath(path))
+    # `link/..` is not always where `link` is, so `..` stays where leaving it out would change the meaning.
+    return tidy if tidy == path or os.path.realpath(tidy) == os.path.realpath(path) else path
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; False, too, for a name that no file can have."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder; False, too, for a name that no folder can have."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def similar_file(path: Path) -> str | None:
+    """A hint for the missing file `path`: the nearest name in its folder, or that the folder is missing."""
+    folder = path.parent
+    try:
+        return did_you_mean(path.name, [entry.name for entry in folder.iterdir()])
+    except FileNotFoundError:
+        return f"there is no folder {quoted(folder)}"
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,151 @@
+"""What must hold in a recipe beyond its structure, as far as it can be known without FINN."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from finnyaml.errors import Problem
+from finnyaml.recipe.code import check_code
+from finnyaml.recipe.model import CodeRef, Pointer, Recipe, StepEntry
+from finnyaml.recipe.paths import is_file, is_folder, similar_file
+from finnyaml.recipe.settings_files import check_defaults, check_settings_file
+from finnyaml.recipe.step_graph import check_steps
+from finnyaml.recipe.words import dotted, quoted
+
+
+def check(recipe: Recipe) -> Iterator[Problem]:
+    """All problems (errors and warnings) of a structurally valid recipe, in no particular order."""
+    yield from _model(recipe)
+    for section, stages in (("preprocess", recipe.preprocess), ("postprocess", recipe.postprocess)):
+        for index, stage in enumerate(stages):
+            pointer = (section, index)
+            yield from _file(recipe, (*pointer, "onnx"), stage.file)
+            yield from _code(recipe, (*pointer, "brevitas"), stage.code, (), stage.options.get("args", {}))
+            if stage.kind == "normalize":
+                yield from _normalise(recipe, (*pointer, "normalize"), stage.options)
+    yield from check_steps(recipe)
+    for entry in entries(recipe):
+        uses = (
+            entry.pointer
+            if recipe.at((*entry.pointer, "uses")) == recipe.at(entry.pointer)
+            else (*entry.pointer, "uses")
+        )
+        yield from _code(recipe, uses, entry.code, ("model", "cfg"), entry.with_)
+        if not entry.code:
+            yield from _sections(recipe, (*entry.pointer, "with"), entry.with_)
+    settings = recipe.settings
+    yield from _sections(
+        recipe, (), {"folding": settings.folding, "specialize": settings.specialize, "fifo": settings.fifo}
+    )
+    yield from _output(recipe)
+
+
+def entries(recipe: Recipe) -> Iterator[StepEntry]:
+    """Every step entry that the recipe writes, also those in edits of a flow."""
+    yield from recipe.steps.entries
+    for edit in recipe.steps.edits:
+        yield from edit.entries
+
+
+def _model(recipe: Recipe) -> Iterator[Problem]:
+    model = recipe.model
+    yield from _file(recipe, ("model", "onnx"), model.onnx)
+    yield from _file(recipe, ("model", "weights"), model.weights)
+    yield from _code(recipe, ("model", "brevitas"), model.brevitas, (), model.args)
+    shape, layout = model.input.shape, model.input.layout
+    if shape and layout and len(shape) != len(layout):
+        message = f"the layout {layout} has {len(layout)} dimensions, but the shape has {len(shape)}"
+        yield Problem(message, recipe.at(("model", "input", "layout")), "N batch, C channels, H height, W width")
+
+
+def _file(recipe: Recipe, pointer: Pointer, path: Path | None) -> Iterator[Problem]:
+    if path is None or is_file(path):
+        return
+    what = dotted(pointer)
+    if is_folder(path):
+        yield Problem(f"{what}: {quoted(_shown(path, recipe))} is a folder, not a file", recipe.at(pointer))
+    elif path.parts and "~" in path.parts:
+        hint = "~ is not expanded: declare `env: [HOME]` and write ${env.HOME}"
+        yield Problem(f"{what}: there is no file {quoted(_shown(path, recipe))}", recipe.at(pointer), hint)
+    else:
+        message = f"{what}: there is no file {quoted(_shown(path, recipe))}"
+        yield Problem(message, recipe.at(pointer), similar_file(Path(os.path.normpath(path))))
+
+
+def _shown(path: Path, recipe: Recipe) -> Path:
+    """`path` relative to the recipe, as recipes write paths."""
+    return Path(os.path.relpath(path, recipe.directory))
+
+
+def _code(
+    recipe: Recipe, pointer: Pointer, code: CodeRef | None, positional: tuple[str, ...], keywords: Mapping[str, Any]
+) -> Iterator[Problem]:
+    where = recipe.at(pointer)
+    if code and where:
+        yield from check_code(code, where, positional, keywords)
+
+
+def _normalise(recipe: Recipe, pointer: Pointer, options: Mapping[str, Any]) -> Iterator[Problem]:
+    mean, std = options["mean"], options["std"]
+    for index, value in enumerate(std if isinstance(std, list) else [std]):
+        if value == 0:
+            place = (*pointer, "std", index)
+            yield Problem(
+                "a standard deviation of 0 divides by zero", recipe.at(place), "use 1 to leave a channel as it is"
+            )
+    if isinstance(mean, list) and isinstance(std, list) and len(mean) != len(std) and 1 not in (len(mean), len(std)):
+        message = f"mean has {len(mean)} channels, but std has {len(std)}"
+        yield Problem(message, recipe.at((*pointer, "std")), "give both one value per channel, or one number")
+
+
+def _sections(recipe: Recipe, pointer: Pointer, sections: Mapping[str, Any]) -> Iterator[Problem]:
+    """The settings, of the whole recipe or of one step."""
+    for name in ("folding", "specialize", "fifo"):
+        section = sections.get(name, {})
+        place = (*pointer, name)
+        file = section.get("file")
+        missing = list(_file(recipe, (*place, "file"), file))
+        yield from missing
+        if file and not missing:
+            yield from check_settings_file(name, file, recipe.at((*place, "file")))
+        if name == "folding":
+            for attribute, value in section.get("defaults", {}).items():
+                at = (*place, "defaults", attribute)
+                yield from check_defaults(dotted(at), value, recipe.at(at))
+            if "target_fps" in section and ("nodes" in section or "file" in section):
+                message = (
+                    "both target_fps and a folding config: the config overrides FINN's choice for the nodes it names"
+                )
+                hint = "remove target_fps if the config names every node"
+                yield Problem(message, recipe.at((*place, "target_fps")), hint, "warning")
+
+
+def _output(recipe: Recipe) -> Iterator[Problem]:
+    """The workspace may be deleted and written to, so it must be a folder of its own inside the recipe's."""
+    folder, workspace = recipe.directory, recipe.workspace
+    written = recipe.resolved.get("output", "build")
+    where, inside = recipe.at(("output",)), "write a folder inside the recipe's, such as `output: build`"
+
+    def problem(reason: str) -> Problem:
+        return Problem(f"output {quoted(written)} {reason}", where, inside)
+
+    lexical = Path(os.path.normpath(workspace))
+    if Path(written).is_absolute():
+        yield problem("is absolute: it must be relative to the recipe's folder")
+    elif lexical == folder:
+        yield problem("is the recipe's folder itself")
+    elif folder not in lexical.parents:
+        yield problem("leads out of the recipe's folder")
+    else:
+        try:
+            real, home = workspace.resolve(), folder.resolve()
+        except (OSError, RuntimeError):  # a circle of symbolic links
+            yield problem("cannot be resolved: a symbolic link leads nowhere")
+            return
+        if home not in real.parents:
+            yield problem(f"leads out of the recipe's folder through a symbolic link, to {quoted(real)}")
+        elif any(part.exists() and not part.is_dir() for part in (lexical, *lexical.parents)):
+            yield problem("is a file, not a folder")

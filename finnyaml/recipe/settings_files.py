@@ -1,0 +1,84 @@
+"""FINN's own JSON files (folding, specialisation, FIFOs): readable, and of the shape that FINN expects."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from finnyaml.errors import Problem, Where
+from finnyaml.recipe.words import kind, quoted
+
+_KNOWN = {"folding": "a folding", "specialize": "a specialisation", "fifo": "a FIFO"}
+
+
+def check_settings_file(section: str, path: Path, where: Where | None) -> Iterator[Problem]:
+    """What is wrong with the existing file `path`, named at `where` in the section `section` of a recipe."""
+    repeated: list[str] = []
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(items)
+        if len(found) < len(items):
+            repeated.extend(sorted({key for key, _ in items if sum(key == other for other, _ in items) > 1}))
+        return found
+
+    name = quoted(path.name)
+    try:
+        data = json.loads(path.read_text("utf-8"), object_pairs_hook=pairs)
+    except OSError as error:
+        yield Problem(f"cannot read {name}: {error.strerror}", where)
+        return
+    except json.JSONDecodeError as error:
+        yield Problem(f"{name} is not valid JSON", where, f"{path}:{error.lineno}:{error.colno}: {error.msg}")
+        return
+    except (ValueError, RecursionError) as error:
+        what = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+        yield Problem(f"{name} is not valid JSON", where, f"{path}: {what}")
+        return
+    if not isinstance(data, dict):
+        hint = f"FINN expects a JSON object with an entry per node, for example {_EXAMPLES[section]}"
+        yield Problem(f"{name} is not {_KNOWN[section]} configuration: it holds {kind(data)}", where, hint)
+        return
+    for key in repeated:
+        yield Problem(f"{name} has the key {quoted(key)} twice", where, "JSON keeps only the last: remove one")
+    for node, attributes in data.items():
+        yield from _check_node(section, name, node, attributes, where)
+
+
+_EXAMPLES = {
+    "folding": '{"MVAU_hls_0": {"PE": 2, "SIMD": 4}}',
+    "specialize": '{"MVAU_0": {"preferred_impl_style": "rtl"}}',
+    "fifo": '{"StreamingFIFO_rtl_0": {"depth": 32}}',
+}
+
+
+def _check_node(section: str, name: str, node: str, attributes: Any, where: Where | None) -> Iterator[Problem]:
+    if not isinstance(attributes, dict):
+        message = f"{name}: {quoted(node)} must be an object of attributes, not {kind(attributes)}"
+        yield Problem(message, where, f"for example {_EXAMPLES[section]}")
+    elif node == "Defaults":
+        for attribute, value in attributes.items():
+            yield from check_defaults(f"{name}: Defaults.{attribute}", value, where)
+    else:
+        for attribute in ("PE", "SIMD"):
+            value = attributes.get(attribute, 1)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                message = f"{name}: {node}.{attribute} must be a whole number of at least 1, not {kind(value)}"
+                yield Problem(message, where)
+
+
+def check_defaults(what: str, value: Any, where: Where | None) -> Iterator[Problem]:
+    """FINN's Defaults: a value, whom it is for, the next value, whom that is for, ..."""
+    hint = "for example ram_style: [auto, [all]] or [block, [MVAU_hls], auto, [all]]"
+    if not isinstance(value, list) or not value or len(value) % 2:
+        message = f"{what} must be a list of pairs: a value, then `all` or a list of op types"
+        yield Problem(message, where, hint)
+        return
+    for index in range(1, len(value), 2):
+        types = value[index]
+        named = isinstance(types, list) and types and all(isinstance(one, str) for one in types)
+        if types != "all" and not named:
+            wanted = f"after the value {quoted(value[index - 1])} comes `all` or a list of op types"
+            message = f"{what}: {wanted}, not {kind(types)}"
+            yield Problem(message, where, hint)

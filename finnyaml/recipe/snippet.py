@@ -1,0 +1,84 @@
+"""Problems as plain text for a terminal: the place, the message, the line in question, what to do."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+
+from finnyaml.errors import Problem, Where
+from finnyaml.recipe.compose import OPTION
+from finnyaml.recipe.document import MAX_BYTES, lines_of
+from finnyaml.recipe.words import printable
+
+_WIDEST = 100
+_CONTEXT = 2
+
+# What a caret underlines: a quoted text, or all up to what ends a plain scalar, or one character.
+_TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"\\]|\\.)*"|[^\s,\[\]{}#:](?:[^,\[\]{}:#]|:(?=\S)|(?<=\S)#)*|.""")
+
+
+def render_problems(problems: Iterable[Problem]) -> str:
+    """The text for `problems`, with a blank line between them and no newline at the end.
+
+    Files are read again to show the lines; what cannot be read is left out. Never raises.
+    """
+    return "\n\n".join(_render(problem) for problem in problems)
+
+
+def _render(problem: Problem) -> str:
+    where = problem.where
+    message = printable(problem.message)
+    if where is None:
+        lines = [f"{problem.severity}: {message}"]
+    elif where.file.name == OPTION:
+        lines = [f"{OPTION} (option {where.line}): {problem.severity}: {message}"]
+    else:
+        shown = printable(str(Where(_relative(where.file), where.line, where.column)))
+        lines = [f"{shown}: {problem.severity}: {message}", *_snippet(where)]
+    if problem.hint:
+        lines.append(f"hint: {printable(problem.hint)}")
+    return "\n".join(lines)
+
+
+def _relative(path: Path) -> Path:
+    """`path` as seen from the current folder, if it is inside."""
+    try:
+        return path.relative_to(Path.cwd())
+    except (ValueError, OSError):
+        return path
+
+
+def _snippet(where: Where) -> list[str]:
+    """The line at `where` with the lines before it, and carets under the token."""
+    try:
+        with where.file.open("rb") as stream:
+            lines = lines_of(stream.read(MAX_BYTES).decode("utf-8-sig", errors="replace"))
+    except (OSError, ValueError):
+        return []
+    if not (1 <= where.line <= len(lines) and any(lines)):
+        return []
+    start = where.column - 1
+    # A very long line is shown around the place.
+    left = max(0, start - _WIDEST // 2) if len(lines[where.line - 1]) > _WIDEST else 0
+    width = len(str(where.line))
+    shown = [
+        f"  {number:>{width}} | {_visible(lines[number - 1][left : left + _WIDEST])}".rstrip()
+        for number in range(max(1, where.line - _CONTEXT), where.line + 1)
+    ]
+    line = lines[where.line - 1]
+    token = _TOKEN.match(line, start)
+    underlined = token[0].rstrip() if token else ""
+    underlined = underlined[: max(1, left + _WIDEST - start)]
+    padding = " " * _columns(line[left:start])
+    return [*shown, f"  {' ' * width} | {padding}{'^' * max(1, _columns(underlined))}"]
+
+
+def _visible(text: str) -> str:
+    return printable(text.replace("\t", " "))
+
+
+def _columns(text: str) -> int:
+    """How many columns a terminal gives to `text`."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)

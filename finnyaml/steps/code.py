@@ -1,0 +1,194 @@
+"""The user's own Python: found, imported afresh for every task, and forgotten afterwards.
+
+A worker lives through many tasks of many recipes. Two recipes may both have a `model.py`, and a file may be edited
+between two builds; so nothing of the user's may stay imported. What was imported belongs to what the task read:
+`forget_user_modules` names those files.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import linecache
+import site
+import sys
+import sysconfig
+import traceback
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from finnyaml.errors import StepFailed
+from finnyaml.recipe.model import CodeRef
+
+_TOOLCHAIN = frozenset({"finnyaml", "finn", "finn_xsi", "qonnx", "brevitas", "brevitas_examples"})
+"""Never the user's, even where installed from a checkout, as in FINN's container. Their versions are traced."""
+
+_LIBRARIES = tuple(
+    {
+        str(Path(folder).resolve())
+        for folder in (
+            *(sysconfig.get_paths()[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")),
+            *site.getsitepackages(),
+            site.getusersitepackages(),
+        )
+    }
+)
+
+
+class _Session:
+    """What the running task has changed in this interpreter."""
+
+    def __init__(self) -> None:
+        self.known = frozenset(sys.modules)
+        self.path = list(sys.path)
+        self.writes_bytecode = not sys.dont_write_bytecode
+        self.files: set[Path] = set()
+
+
+_session: _Session | None = None
+
+
+def load_function(ref: CodeRef, recipe_dir: Path) -> Callable[..., Any]:
+    """Import the function that a recipe names, from its present source.
+
+    `path.py:function` finds modules beside its own file, `package.module:function` those beside the recipe; both before
+    anything installed, as Python does for a script.
+
+    Raises:
+        StepFailed: no such file or module; it cannot be imported (names the user's line); it has no such function;
+            the name is no function.
+    """
+    global _session
+    if _session is None:
+        _session = _Session()
+    _purge(_session)
+    sys.dont_write_bytecode = True  # an edit within the second and of equal length would be served from the old file
+    importlib.invalidate_caches()
+    linecache.checkcache()
+    module = _from_file(ref, ref.file) if ref.file else _from_package(ref, recipe_dir)
+    if not hasattr(module, ref.function):
+        names = [name for name in vars(module) if callable(getattr(module, name)) and not name.startswith("_")]
+        raise StepFailed(f"{ref.text}: there is no '{ref.function}' in it", hint=did_you_mean(ref.function, names))
+    function: object = getattr(module, ref.function)
+    if not callable(function):
+        raise StepFailed(
+            f"{ref.text}: '{ref.function}' is of type {type(function).__name__}, not a function",
+            hint="name a function (or a class) that finnyaml can call",
+        )
+    return function
+
+
+def forget_user_modules() -> list[Path]:
+    """End the task: un-import every module of the user's and undo the search path.
+
+    Returns:
+        The source files of all that was imported since the last call, sorted: what the task read of the user's code.
+    """
+    global _session
+    if _session is None:
+        return []
+    session, _session = _session, None
+    _purge(session)
+    sys.path[:] = session.path
+    sys.dont_write_bytecode = not session.writes_bytecode
+    return sorted(session.files)
+
+
+def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
+    """A hint with the nearest of `candidates`, or with all of them when none is near; None when there are none."""
+    choices = sorted(set(candidates))
+    near = difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean '{near[0]}'?"
+    return f"there is: {', '.join(choices)}" if choices else None
+
+
+def explain(error: BaseException) -> str:
+    """One line on an exception out of the user's code: the last line of theirs that ran, its type and its message."""
+    message = str(error).strip() or "no message"
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}: {type(error).__name__}: {error.msg}"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if _is_users(Path(frame.filename))]
+    place = f"{own[-1].filename}:{own[-1].lineno}: " if own else ""
+    return f"{place}{type(error).__name__}: {message}"
+
+
+def _from_file(ref: CodeRef, file: Path) -> ModuleType:
+    if not file.is_file():
+        near = did_you_mean(file.name, (found.name for found in file.parent.glob("*.py")))
+        raise StepFailed(f"{ref.text}: there is no file {file}", hint=near)
+    name = file.stem if file.stem not in sys.modules else f"recipe_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise StepFailed(f"{ref.text}: {file.name} is no Python source", hint="name a file that ends in .py")
+    _search_first(file.parent)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise _import_failed(ref, error) from error
+    return module
+
+
+def _from_package(ref: CodeRef, recipe_dir: Path) -> ModuleType:
+    if ref.module is None:
+        raise ValueError(f"{ref.text}: neither a file nor a module")
+    _search_first(recipe_dir)
+    try:
+        return importlib.import_module(ref.module)
+    except ModuleNotFoundError as error:
+        if error.name and f"{ref.module}.".startswith(f"{error.name}."):
+            raise StepFailed(
+                f"{ref.text}: there is no module '{error.name}'",
+                hint=f"it is looked for in {recipe_dir} and among the installed packages of {sys.prefix}",
+            ) from error
+        raise _import_failed(ref, error) from error
+    except (Exception, SystemExit) as error:
+        raise _import_failed(ref, error) from error
+
+
+def _import_failed(ref: CodeRef, error: BaseException) -> StepFailed:
+    hint = None
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        hint = f"install '{error.name}' next to finnyaml, or put it beside the file that imports it"
+    elif isinstance(error, SystemExit):
+        hint = "code that is to run only as a script belongs below `if __name__ == '__main__':`"
+    return StepFailed(f"{ref.text} cannot be imported: {explain(error)}", hint=hint)
+
+
+def _search_first(folder: Path) -> None:
+    text = str(folder.resolve())
+    if text in sys.path:
+        sys.path.remove(text)
+    sys.path.insert(0, text)
+
+
+def _purge(session: _Session) -> None:
+    """Take the modules that are the user's, and new since the session began, out of `sys.modules`."""
+    gone = []
+    for name, module in list(sys.modules.items()):
+        if name in session.known or name.partition(".")[0] in _TOOLCHAIN:
+            continue
+        source = getattr(module, "__file__", None)
+        if source and _is_users(Path(source)):
+            session.files.add(Path(source).resolve())
+            gone.append(name)
+        elif source is None and any(_is_users(Path(folder)) for folder in getattr(module, "__path__", ())):
+            gone.append(name)  # a package without __init__.py has no source of its own
+    for name in gone:
+        del sys.modules[name]
+
+
+def _is_users(file: Path) -> bool:
+    if str(file).startswith("<"):
+        return False
+    resolved = file.resolve()
+    package = Path(__file__).resolve().parents[1]
+    if resolved.is_relative_to(package) or "site-packages" in resolved.parts:
+        return False
+    return not any(resolved.is_relative_to(folder) for folder in _LIBRARIES)

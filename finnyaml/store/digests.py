@@ -1,0 +1,54 @@
+"""Digests of what lies outside the store: files and folders that builds read, and code."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+
+def digest_of(data: Any) -> str:
+    """SHA-256 of the canonical JSON form of plain data."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def file_digest(path: str | Path) -> str | None:
+    """Digest of a file as a trace records it; None where there is no such file.
+
+    Python sources count by their syntax tree: comments and formatting do not change what code does.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError:
+        return None
+    if str(path).endswith(".py"):
+        data = code_form(data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def code_form(source: bytes) -> bytes:
+    """Python source without comments and formatting; the source itself where it does not parse."""
+    try:
+        return ast.dump(ast.parse(source)).encode()
+    except (SyntaxError, ValueError):
+        return source
+
+
+def folder_digest(path: str | Path) -> str | None:
+    """Digest of the names in a folder; None where there is no such folder."""
+    try:
+        names = sorted(os.listdir(path))
+    except OSError:
+        return None
+    return hashlib.sha256("\0".join(names).encode()).hexdigest()
+
+
+def listing_digest(tree: Iterable[str], folder: str) -> str | None:
+    """Digest of the names right below a folder of a tree; None where the tree has no such folder."""
+    prefix = f"{folder}/"
+    names = {path[len(prefix) :].partition("/")[0] for path in tree if path.startswith(prefix)}
+    return digest_of(sorted(names)) if names else None

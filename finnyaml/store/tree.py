@@ -1,0 +1,52 @@
+"""Trees of files as values: what an artifact makes of a tree, what changed between two, what several give together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from finnyaml.errors import FinnyamlError
+from finnyaml.store.model import Artifact, Entry
+
+Tree = Mapping[str, Entry]
+"""Paths relative to the sandbox, parts separated by `/`, to what is there. Folders exist by the files in them."""
+
+
+class TreeConflict(FinnyamlError):
+    """Several inputs of one task disagree about a path."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"the inputs hold different files at {path}",
+            hint="let the task need one of them only, or let one of them write to another path",
+        )
+        self.path = path
+
+
+def overlay(base: Tree, artifact: Artifact) -> dict[str, Entry]:
+    """The tree after a task that was given `base` and produced `artifact`."""
+    removed = set(artifact.removed)
+    return {path: entry for path, entry in base.items() if path not in removed} | dict(artifact.files)
+
+
+def diff(base: Tree, tree: Tree) -> tuple[dict[str, Entry], tuple[str, ...]]:
+    """What makes `tree` of `base`: the `files` and `removed` of an artifact; `overlay` puts them back together."""
+    files = {path: entry for path, entry in tree.items() if base.get(path) != entry}
+    return files, tuple(sorted(base.keys() - tree.keys()))
+
+
+def merge(trees: Iterable[Tree]) -> dict[str, Entry]:
+    """One tree that holds all the given ones.
+
+    Raises `TreeConflict` where two hold different bytes (or permissions) at one path, or one has a file where another
+    has a folder.
+    """
+    merged: dict[str, Entry] = {}
+    for tree in trees:
+        for path, entry in tree.items():
+            other = merged.setdefault(path, entry)
+            if (other.blob, other.mode) != (entry.blob, entry.mode):
+                raise TreeConflict(path)
+    folders = {path[:end] for path in merged for end, letter in enumerate(path) if letter == "/"}
+    for path in sorted(folders & merged.keys()):
+        raise TreeConflict(path)
+    return merged

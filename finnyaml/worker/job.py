@@ -1,0 +1,108 @@
+"""What a worker is asked to do, and what it answers: plain data that crosses the process boundary as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from finnyaml.store import Entry
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+@dataclass(frozen=True)
+class Job:
+    """One task, with everything that its execution may depend on.
+
+    `kind` names a runner (`finnyaml.worker.runners`); `uses` is the step's name or the code it runs. `params` are the
+    static parameters; file names in them are written `@recipe/...`. `config` holds FINN build configuration in the
+    recipe's words; file names in it are `@inputs/...`, with `inputs` giving the blob of each. `tree` is what the tasks before
+    it left. `seed` fixes the random names that FINN makes up.
+    """
+
+    task: str
+    kind: str
+    uses: str
+    params: Mapping[str, Any]
+    config: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    tree: Mapping[str, Entry]
+    seed: str
+    recipe_dir: str
+    log: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON form; `from_json` is its inverse."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read the JSON form."""
+        tree = {path: Entry(**entry) for path, entry in data["tree"].items()}
+        return cls(**{**data, "tree": tree})
+
+
+@dataclass(frozen=True)
+class Done:
+    """A job that succeeded.
+
+    `config_reads` names the configuration fields it read; `reads` holds the other kinds of a trace (`file`, `dir`,
+    `tree`, `env`); `programs` the programs it started with their paths. `unsure` names inputs that changed while the
+    step ran: its result must not be kept for later. `seconds` is the step's own time, `warm_up` what its worker took before
+    that to import FINN or torch.
+    """
+
+    digest: str
+    model: str | None
+    files: Mapping[str, Entry]
+    removed: tuple[str, ...]
+    config_reads: tuple[str, ...]
+    reads: Mapping[str, Mapping[str, Any]]
+    programs: Mapping[str, str | None]
+    unsure: tuple[str, ...]
+    seconds: float
+    warm_up: float
+    peak_memory: int
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read the JSON form (`dataclasses.asdict`)."""
+        files = {path: Entry(**entry) for path, entry in data["files"].items()}
+        return cls(**{**data, "files": files, "removed": tuple(data["removed"]), "unsure": tuple(data["unsure"])})
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """An entry of a folding, specialize or FIFO config that the model cannot take.
+
+    `field` is FINN's configuration field whose file it stands in; `path` leads to the entry inside that file.
+    """
+
+    field: str
+    path: tuple[str, ...]
+    message: str
+    hint: str | None = None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A job that failed: the error as the step raised it, in one line and in full."""
+
+    type: str
+    message: str
+    hint: str | None
+    traceback: str
+    seconds: float
+    peak_memory: int
+    misfits: tuple[Misfit, ...] = ()
+    damaged: str | None = None
+    """A store object that turned out damaged while the job was prepared; the engine rebuilds what made it."""
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read the JSON form (`dataclasses.asdict`)."""
+        misfits = tuple(Misfit(**{**item, "path": tuple(item["path"])}) for item in data["misfits"])
+        return cls(**{**data, "misfits": misfits})

@@ -1,0 +1,139 @@
+"""The folder in which the steps of one worker run. Runs inside workers.
+
+    <root>/model.onnx   the model a task produced
+    <root>/build/       FINN_BUILD_DIR: code generation, simulation and synthesis folders
+    <root>/out/         output_dir: reports, stitched IP, bitfile, driver ...
+    <root>/inputs/      files that the recipe names, laid in before the task
+    <root>/tmp/         temporary files, forgotten after each task
+
+A sandbox holds exactly the tree that the next task is given: what an earlier task or a killed one left is taken out first.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from finnyaml.worker import content
+from finnyaml.worker.content import Places
+from finnyaml.store import Entry, Store
+
+TREES = ("build", "out")
+MODEL = "model.onnx"
+
+_Signature = tuple[int, int, int]
+
+
+class Sandbox:
+    """One worker's folder, and what it knows to be in it."""
+
+    def __init__(self, root: Path, store: Store, places: Places) -> None:
+        self.root = root
+        self._store = store
+        self._places = places
+        self._known: dict[str, tuple[_Signature, Entry]] = {}
+        for name in (*TREES, "inputs", "tmp"):
+            (root / name).mkdir(parents=True, exist_ok=True)
+
+    def lay_in(self, tree: Mapping[str, Entry], inputs: Mapping[str, str]) -> None:
+        """Make the folder hold exactly `tree` and the staged `inputs` (file name to blob).
+
+        Raises:
+            ObjectDamaged: a blob is missing or not what its digest says.
+        """
+        self._empty("tmp")
+        self._empty("inputs")
+        present = dict(self._scan())
+        for relative in present.keys() - tree.keys():
+            os.unlink(self.root / relative)
+            self._known.pop(relative, None)
+        for relative, entry in tree.items():
+            known = self._known.get(relative)
+            if known is None or known[0] != present.get(relative) or known[1] != entry:
+                self._restore(relative, entry)
+        for folder in TREES:
+            _prune(self.root / folder)
+        for name, blob in inputs.items():
+            (self.root / "inputs" / name).write_bytes(self._store.read(blob))
+
+    def take_out(self, before: Mapping[str, Entry]) -> tuple[dict[str, Entry], tuple[str, ...]]:
+        """Store what differs from the tree `before`: (new and changed files, removed files)."""
+        changed = {}
+        seen = set()
+        for relative, signature in self._scan():
+            seen.add(relative)
+            known = self._known.get(relative)
+            if known is not None and known[0] == signature:
+                continue
+            entry = self._keep(relative)
+            self._known[relative] = (signature, entry)
+            if before.get(relative) != entry:
+                changed[relative] = entry
+        return changed, tuple(sorted(before.keys() - seen))
+
+    def closure(self, tree: Mapping[str, Entry]) -> dict[str, str]:
+        """The model and every file that it refers to, directly or through another model: path to digest."""
+        reached: dict[str, str] = {}
+        waiting = [MODEL] if MODEL in tree else []
+        while waiting:
+            relative = waiting.pop()
+            reached[relative] = tree[relative].digest
+            if relative.endswith(".onnx"):
+                data = self._store.read(tree[relative].blob)
+                for target in set(content.references(data, self._places)):
+                    waiting.extend(path for path in _below(tree, target) if path not in reached)
+        return reached
+
+    def _restore(self, relative: str, entry: Entry) -> None:
+        path = self.root / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        data = self._store.read(entry.blob)
+        path.unlink(missing_ok=True)
+        path.write_bytes(content.unpack(relative, data, self._places, entry.pinned))
+        path.chmod(entry.mode)
+        self._known[relative] = (_signature(path.stat()), entry)
+
+    def _keep(self, relative: str) -> Entry:
+        path = self.root / relative
+        stored = content.pack(relative, path.read_bytes(), self._places)
+        mode = stat.S_IMODE(path.stat().st_mode) | stat.S_IRUSR | stat.S_IWUSR
+        return Entry(self._store.put_bytes(stored.data), stored.digest, mode, stored.pinned)
+
+    def _scan(self) -> Iterator[tuple[str, _Signature]]:
+        """Every file of the tree: its relative path and signature. Links count as what they point to."""
+        if (self.root / MODEL).exists():
+            yield MODEL, _signature((self.root / MODEL).stat())
+        for folder in TREES:
+            for directory, _, names in os.walk(self.root / folder, followlinks=False):
+                for name in names:
+                    path = Path(directory, name)
+                    if path.is_file():  # not sockets, not dangling links
+                        yield str(path.relative_to(self.root)), _signature(path.stat())
+
+    def _empty(self, name: str) -> None:
+        shutil.rmtree(self.root / name, ignore_errors=True)
+        (self.root / name).mkdir()
+
+
+def _signature(status: os.stat_result) -> _Signature:
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _below(tree: Mapping[str, Entry], target: str) -> Iterator[str]:
+    if target in tree:
+        yield target
+    else:
+        yield from (path for path in tree if path.startswith(f"{target}/"))
+
+
+def _prune(folder: Path) -> None:
+    """Remove folders that hold nothing: a left-over empty folder changes what a step finds."""
+    for directory, _, _ in os.walk(folder, topdown=False):
+        if Path(directory) != folder:
+            try:
+                os.rmdir(directory)
+            except OSError:
+                continue

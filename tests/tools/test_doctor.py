@@ -1,0 +1,48 @@
+"""What doctor reports. Tools are stand-ins, not the real ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from finnyaml import __version__
+from finnyaml.tools import registry
+from finnyaml.tools.doctor import Report, examine
+from tests.tools import standins
+
+
+def states(report: Report) -> dict[str, str]:
+    return {check.name: check.state for check in (*report.packages, *report.tools)}
+
+
+def test_a_machine_without_tools(tmp_path: Path) -> None:
+    report = examine(tmp_path / "store", {"PATH": "", "HOME": str(tmp_path), "FINN_DEPS": str(tmp_path)})
+    found = states(report)
+    assert found["vivado"] == "missing"
+    assert found["xilinx_licence"] == "note"
+    assert {check.name for check in report.tools} == set(registry.TOOLS)
+    assert all(check.enables and check.hint for check in report.tools)
+    assert json.loads(json.dumps(report.to_json()))["python"]["state"] == "found"
+
+
+def test_a_machine_with_tools(tmp_path: Path) -> None:
+    report = examine(tmp_path / "store", standins.xilinx(tmp_path))
+    vivado = next(check for check in report.tools if check.name == "vivado")
+    assert (vivado.state, vivado.version, vivado.where) == ("found", "2022.2", str(tmp_path / "bin" / "vivado"))
+    assert states(report)["finnyaml"] == "found"
+    assert report.packages[0].version == __version__
+
+
+def test_finn_is_reported_from_its_metadata(tmp_path: Path) -> None:
+    finn = next(check for check in examine(tmp_path, {}).packages if check.name == "FINN")
+    assert (finn.state, finn.where) == ("found", "finn-plus")
+
+
+def test_the_store_need_not_exist_but_its_place_must_be_writable(tmp_path: Path) -> None:
+    assert examine(tmp_path / "not" / "yet", {}).store.state in ("found", "note")
+    assert not (tmp_path / "not").exists()
+    file = tmp_path / "file"
+    file.touch()
+    broken = examine(file / "store", {}).store
+    assert broken.state == "missing"
+    assert str(file) in (broken.note or "")
