@@ -29,14 +29,31 @@ app = typer.Typer(
 )
 
 Recipe = Annotated[Path, typer.Argument(help="The recipe: a YAML file.", show_default=False)]
-Targets = Annotated[Optional[list[str]], typer.Argument(help="Targets or step ids; default: all targets.", show_default=False)]  # noqa: UP045
-Sets = Annotated[list[str], typer.Option("--set", metavar="PATH=VALUE", help="Override a value of the recipe: folding.target_fps=1000. Repeatable.")]
-StoreOption = Annotated[Optional[Path], typer.Option("--store", help="The store's folder [default: $FINNYAML_STORE or ~/.cache/finnyaml].")]  # noqa: UP045
+Targets = Annotated[
+    Optional[list[str]], typer.Argument(help="Targets or step ids; default: all targets.", show_default=False)
+]  # noqa: UP045
+Sets = Annotated[
+    list[str],
+    typer.Option(
+        "--set", metavar="PATH=VALUE", help="Override a value of the recipe: folding.target_fps=1000. Repeatable."
+    ),
+]
+StoreOption = Annotated[
+    Optional[Path], typer.Option("--store", help="The store's folder [default: $FINNYAML_STORE or ~/.cache/finnyaml].")
+]  # noqa: UP045
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
-Start = Annotated[Optional[str], typer.Option("--from", metavar="STEP", help="Run from this step on; what is before it must be up to date.")]  # noqa: UP045
+Start = Annotated[
+    Optional[str],
+    typer.Option("--from", metavar="STEP", help="Run from this step on; what is before it must be up to date."),
+]  # noqa: UP045
 Stop = Annotated[Optional[str], typer.Option("--to", metavar="STEP", help="Build up to and including this step.")]  # noqa: UP045
-Only = Annotated[list[str], typer.Option("--only", metavar="STEP", help="Run only this step; what it needs must be up to date. Repeatable.")]
-Force = Annotated[list[str], typer.Option("--force", metavar="STEP", help="Run this step even if it is up to date. Repeatable.")]
+Only = Annotated[
+    list[str],
+    typer.Option("--only", metavar="STEP", help="Run only this step; what it needs must be up to date. Repeatable."),
+]
+Force = Annotated[
+    list[str], typer.Option("--force", metavar="STEP", help="Run this step even if it is up to date. Repeatable.")
+]
 
 
 @app.callback()
@@ -61,18 +78,35 @@ def build_command(
     only: Only = [],  # noqa: B006
     force: Force = [],  # noqa: B006
     sets: Sets = [],  # noqa: B006
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=0, help="Branches to run at a time, each in its own worker [default: one per core, at most 4].", show_default=False)] = 0,
-    keep_going: Annotated[bool, typer.Option("--keep-going", "-k", help="Build what can be built although something fails or cannot run here.")] = False,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs",
+            "-j",
+            min=0,
+            help="Branches to run at a time, each in its own worker [default: one per core, at most 4].",
+            show_default=False,
+        ),
+    ] = 0,
+    keep_going: Annotated[
+        bool,
+        typer.Option("--keep-going", "-k", help="Build what can be built although something fails or cannot run here."),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would run and why; run nothing.")] = False,
-    lock: Annotated[bool, typer.Option("--lock", help="Write recipe.lock.yaml: digests of all inputs and results.")] = False,
-    frozen: Annotated[bool, typer.Option("--frozen", help="Give exactly what recipe.lock.yaml records, or refuse and say what differs.")] = False,
+    lock: Annotated[
+        bool, typer.Option("--lock", help="Write recipe.lock.yaml: digests of all inputs and results.")
+    ] = False,
+    frozen: Annotated[
+        bool,
+        typer.Option("--frozen", help="Give exactly what recipe.lock.yaml records, or refuse and say what differs."),
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what the steps print.")] = False,
     as_json: Json = False,
     store: StoreOption = None,
 ) -> None:
     """Build the targets of a recipe; what is up to date is taken from the store."""
     from finnyaml.cli import build, plan_view, quick
-    from finnyaml.cli.render import Console
+    from finnyaml.cli.render import Console, up_to_date_lines
     from finnyaml.cli.session import open_session
     from finnyaml.plan.select import select
 
@@ -85,11 +119,11 @@ def build_command(
         if dry_run:
             raise typer.Exit(plan_view.show(session, selection, console, as_json))
         chosen = build.Options(jobs, keep_going, frozen, lock, verbose)
-        code, result = build.build(session, selection, chosen, console)
+        code, result, outcome = build.build(session, selection, chosen, console)
         if as_json:
             print(json.dumps(result, indent=1, default=str))
         if code is ExitCode.OK and not selection.partial:
-            quick.remember(session, sys.argv[1:])
+            quick.remember(session, sys.argv[1:], outcome, up_to_date_lines(result))
     finally:
         session.close()
     raise typer.Exit(code)
@@ -130,7 +164,10 @@ def run(arguments: list[str] | None = None) -> int:
 
     try:
         result = app(args=arguments, standalone_mode=False)
-        return int(result) if isinstance(result, int) else 0
+        code = int(result) if isinstance(result, int) else 0
+        if code == ExitCode.INTERRUPTED:  # typer turns Ctrl-C into this code
+            raise KeyboardInterrupt
+        return code
     except FinnyamlError as error:
         if _debug(arguments):
             traceback.print_exc()

@@ -18,7 +18,9 @@ from finnyaml.errors import ExitCode, FinnyamlError, Problem, RecipeError, ToolM
 from finnyaml.plan.graph import Plan
 from finnyaml.plan.select import Selection
 from finnyaml.plan.status import Status
+from finnyaml.recipe.words import dotted
 from finnyaml.store import ObjectDamaged
+from finnyaml.store.digests import digest_of
 from finnyaml.tools import registry
 from finnyaml.worker.job import Failure
 
@@ -34,8 +36,10 @@ class Options:
     verbose: bool = False
 
 
-def build(session: Session, selection: Selection, options: Options, console: Console) -> tuple[ExitCode, dict[str, Any]]:
-    """Build; returns the exit code and the record of the run as plain data.
+def build(
+    session: Session, selection: Selection, options: Options, console: Console
+) -> tuple[ExitCode, dict[str, Any], Outcome]:
+    """Build; returns the exit code, the record of the run as plain data, and what became of the tasks.
 
     Raises:
         ToolMissing: a selected task needs a tool that is not here (unless `keep_going`).
@@ -55,7 +59,9 @@ def build(session: Session, selection: Selection, options: Options, console: Con
     folder = record.new_run(recipe.workspace)
     view = console.progress(plan, selection.tasks, options.verbose, folder / "logs")
     events = EventLog(folder / "events.jsonl", (view.on_event,))
-    engine = Engine(session.store, session.pool, judge, events, folder, session.tool_version, options.jobs, options.keep_going)
+    engine = Engine(
+        session.store, session.pool, judge, events, folder, session.tool_version, options.jobs, options.keep_going
+    )
     outcome = Outcome()
     events.emit("run_started", recipe=str(recipe.path), finn=str(session.catalog), tasks=sorted(selection.tasks))
     try:
@@ -63,13 +69,14 @@ def build(session: Session, selection: Selection, options: Options, console: Con
             outcome = engine.run(plan, selection.tasks, selection.forced)
             if locked is not None:
                 lockfile.check_after(locked, outcome.records, recipe)
-            written = _materialise(engine, plan, selection, outcome)
+            with session.store.lock(f"workspace-{digest_of(str(recipe.workspace))}"):
+                written = _materialise(engine, plan, selection, outcome)
+                record.save_last_build(recipe.workspace, outcome.records)
     except KeyboardInterrupt:
         events.emit("run_interrupted")
         raise
     finally:
         session.pool.close()
-        record.save_last_build(recipe.workspace, outcome.records)
         code = exit_code(outcome)
         result = _result(session, selection, outcome, code, started, folder)
         record.write_json(folder / "run.json", result)
@@ -83,10 +90,10 @@ def build(session: Session, selection: Selection, options: Options, console: Con
     for name, failure in outcome.failed.items():
         console.always(failures.explain(session.plan.tasks[name], failure, recipe.path, folder))
     for setting in unused_settings(session, outcome):
-        console.note(f"note: the recipe sets {setting}, which no step of this build read")
+        console.note(f"note: no step of this build read `{setting}`")
     for line in summary_lines(result, written):
         console.out(line)
-    return code, result
+    return code, result, outcome
 
 
 def exit_code(outcome: Outcome) -> ExitCode:
@@ -102,7 +109,10 @@ def _refuse_blocked(statuses: Mapping[str, Status], plan: Plan) -> None:
     if not blocked:
         return
     tools = sorted({tool for status in blocked.values() for tool in status.missing})
-    lines = [f"{', '.join(name for name, status in blocked.items() if tool in status.missing)}: {tool} is missing ({registry.tool(tool).hint})" for tool in tools]
+    lines = [
+        f"{', '.join(name for name, status in blocked.items() if tool in status.missing)}: {tool} is missing ({registry.tool(tool).hint})"
+        for tool in tools
+    ]
     first = next(iter(blocked))
     ready = [need for need in plan.tasks[first].needs]
     hint = f"`--keep-going` builds what can be built here; `--to {ready[0]}` stops before it" if ready else None
@@ -117,7 +127,8 @@ def _check_writable(folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise FinnyamlError(
-            f"the workspace {folder} cannot be written: {error.strerror}", hint="set `output:` in the recipe to a folder that can"
+            f"the workspace {folder} cannot be written: {error.strerror}",
+            hint="set `output:` in the recipe to a folder that can",
         ) from error
 
 
@@ -138,13 +149,21 @@ def _materialise(engine: Engine, plan: Plan, selection: Selection, outcome: Outc
 def _misfit_problems(session: Session, failed: Mapping[str, Failure]) -> list[Problem]:
     """Settings that did not fit the model, at their place in the recipe."""
     problems = []
-    sections = {"folding_config_file": "folding", "specialize_layers_config_file": "specialize", "fifo_config_file": "fifo"}
+    sections = {
+        "folding_config_file": "folding",
+        "specialize_layers_config_file": "specialize",
+        "fifo_config_file": "fifo",
+    }
     for name, failure in failed.items():
         task = session.plan.tasks[name]
         for misfit in failure.misfits:
             section = sections.get(misfit.field, "finn")
             base = task.setting_pointers.get(misfit.field, (section,))
-            inner = ("defaults", *misfit.path[1:]) if misfit.path[:1] == ("Defaults",) else (_nodes_key(section), *misfit.path)
+            inner = (
+                ("defaults", *misfit.path[1:])
+                if misfit.path[:1] == ("Defaults",)
+                else (_nodes_key(section), *misfit.path)
+            )
             where = session.recipe.at((*base, *inner))
             if (*base, *inner[:2]) not in session.recipe.positions and (*base, "file") in session.recipe.positions:
                 where = session.recipe.at((*base, "file"))
@@ -191,9 +210,9 @@ def _result(
 
 
 def unused_settings(session: Session, outcome: Outcome) -> Sequence[str]:
-    """Configuration fields that the recipe sets and no task of a complete build read."""
+    """Settings, in the recipe's words, that no task of a complete build read."""
     if len(outcome.built) < len(session.plan.tasks):
         return ()
     read = {name for item in outcome.records.values() for name in item["reads"].get("config", ())}
-    written = {name: None for task in session.plan.tasks.values() if task.kind != "code" for name in task.config}
-    return [name for name in written if name not in read]
+    written = {name: at for task in session.plan.tasks.values() for name, at in task.setting_pointers.items()}
+    return [dotted(pointer) for name, pointer in written.items() if name not in read]

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from finnyaml.cli.render import relative
 from finnyaml.plan.task import Task
-from finnyaml.tools.failure import first_error
 from finnyaml.worker.job import Failure
 
 
@@ -16,13 +15,10 @@ def explain(task: Task, failure: Failure, recipe: Path, run: Path) -> str:
     """A few lines about one failed task, ending with commands to copy."""
     log = run / "logs" / f"{task.id}.log"
     lines = [f"{task.id} ({task.uses}) failed: {_headline(failure)}"]
+    if failure.cause and failure.cause_log and failure.message not in failure.cause:
+        lines.append(f"  cause: {failure.cause}, {relative(Path(failure.cause_log))}")
     if failure.hint:
-        lines.append(f"  hint: {failure.hint}")
-    cause = first_error(log) if log.exists() else None
-    if cause is not None and cause.text.strip() not in failure.message:
-        lines.append(f"  first error in its log, line {cause.line}: {cause.text.strip()}")
-        if cause.hint:
-            lines.append(f"  hint: {cause.hint}")
+        lines.append(f"  hint:  {failure.hint}")
     place = _user_frame(failure.traceback, recipe.parent)
     if place:
         lines.append(f"  in your code: {place}")

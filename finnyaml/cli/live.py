@@ -57,13 +57,17 @@ class Live:
             self._done += 1
         line = line_of(event, self._width)
         if line is not None:
-            self._console.print(Text(line, style=STYLES.get(kind, ""), overflow="ellipsis", no_wrap=kind != "task_failed"))
+            self._console.print(
+                Text(line, style=STYLES.get(kind, ""), overflow="ellipsis", no_wrap=kind != "task_failed")
+            )
 
     def __rich__(self) -> RenderableType:
         now = time.monotonic()
         lines: list[RenderableType] = []
         for task, (since, reason) in list(self._running.items()):
-            text = Text(f" {task.ljust(self._width)} {duration(now - since):>9}   {reason}", no_wrap=True, overflow="ellipsis")
+            text = Text(
+                f" {task.ljust(self._width)} {duration(now - since):>9}   {reason}", no_wrap=True, overflow="ellipsis"
+            )
             lines.append(Text.assemble("  ", ("●", "cyan"), text))
         lines.append(Text(f"  {self._done}/{self._total} steps, {duration(now - self._started)}", style="dim"))
         return Group(*lines)

@@ -39,7 +39,9 @@ def read(recipe: Recipe) -> dict[str, Any]:
     try:
         data = yaml.safe_load(path.read_text())
     except FileNotFoundError:
-        raise RecipeError([Problem(f"--frozen: there is no {path.name}", hint="`finnyaml build --lock` writes it")]) from None
+        raise RecipeError(
+            [Problem(f"--frozen: there is no {path.name}", hint="`finnyaml build --lock` writes it")]
+        ) from None
     except (OSError, yaml.YAMLError) as error:
         raise RecipeError([Problem(f"{path.name} cannot be read: {error}")]) from error
     if not isinstance(data, dict) or not isinstance(data.get("tasks"), dict):
@@ -70,7 +72,9 @@ def _content(session: Session, records: Mapping[str, Any]) -> dict[str, Any]:
             continue
         record = records[name]
         reads = record["reads"]
-        inputs.update({file: digest for file, digest in reads.get("file", {}).items() if not file.startswith("@inputs/")})
+        inputs.update(
+            {file: digest for file, digest in reads.get("file", {}).items() if not file.startswith("@inputs/")}
+        )
         tools.update(reads.get("tool", {}))
         tasks[name] = {"digest": record["digest"], **_figures(session, record)}
     return {**_versions(session), "tools": tools, "inputs": dict(sorted(inputs.items())), "tasks": tasks}

@@ -1,2 +1,219 @@
-def up_to_date(arguments): return False
-def remember(session, arguments): pass
+"""The quick path: find out that nothing has changed, importing next to nothing.
+
+After a complete build, a stamp in the store says all that the build depended on: files by size, time and digest, environment
+variables, the code of FINN and finnyaml, and what it wrote. When the same command line comes again and all of it still holds, the
+answer is known. Anything else, and any doubt, goes the ordinary way, which decides by traces; so a stamp can be lost at
+any time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from finnyaml.cli.session import Session
+    from finnyaml.engine.run import Outcome
+
+NEVER = frozenset(
+    "--force --from --to --only --dry-run -n --lock --frozen --json --verbose -v --debug --help -h --keep-going -k".split()
+)
+"""Options whose command always does something."""
+
+RACY = 2_000_000_000
+"""A file touched within this time (ns) before the stamp may change again without a new time: its digest is looked at."""
+
+ALWAYS = (
+    "FINNYAML_STORE",
+    "XDG_CACHE_HOME",
+    "HOME",
+    "PATH",
+    "PYTHONPATH",
+    "FINN_SETTINGS",
+    "XILINX_VIVADO",
+    "XILINX_HLS",
+    "XILINX_VITIS",
+)
+"""Variables that decide which store, tools and packages are used."""
+
+
+def up_to_date(arguments: list[str]) -> bool:
+    """Whether this command line has nothing to do; says so if it is so."""
+    if arguments[:1] != ["build"] or not NEVER.isdisjoint(arguments):
+        return False
+    try:
+        with open(_stamp_path(arguments)) as file:
+            stamp = json.load(file)
+        if not _holds(stamp):
+            return False
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return False
+    print("\n".join(stamp["answer"]))
+    return True
+
+
+def remember(session: Session, arguments: list[str], outcome: Outcome, answer: list[str]) -> None:
+    """Write the stamp of a complete build that has just succeeded."""
+    if arguments[:1] != ["build"] or not NEVER.isdisjoint(arguments):
+        return
+    from finnyaml.engine.record import write_json
+    from finnyaml.engine.workspace import MANIFEST, private
+
+    files, folders, env, tools = _inputs(session, outcome)
+    stamp = {
+        "files": {path: _file_state(path) for path in sorted(files)},
+        "folders": {path: _listing(path) for path in sorted(folders)},
+        "packages": {path: _fingerprint(path) for path in _packages(session)},
+        "env": {name: os.environ.get(name) for name in sorted({*env, *ALWAYS, *session.recipe.env})},
+        "tools": {path: _stat(path) for path in sorted(tools)},
+        "workspace": str(session.recipe.workspace),
+        "manifest": str(private(session.recipe.workspace) / MANIFEST),
+        "answer": answer,
+    }
+    from pathlib import Path
+
+    try:
+        write_json(Path(_stamp_path(arguments)), stamp)
+    except OSError:
+        return  # it only costs the next no-op build half a second
+
+
+def _holds(stamp: Mapping[str, Any]) -> bool:
+    if any(os.environ.get(name) != value for name, value in stamp["env"].items()):
+        return False
+    if any(_stat(path) != state for path, state in stamp["tools"].items()):
+        return False
+    if any(_changed(path, state) for path, state in stamp["files"].items()):
+        return False
+    if any(_listing(path) != names for path, names in stamp["folders"].items()):
+        return False
+    if any(_fingerprint(path) != print_ for path, print_ in stamp["packages"].items()):
+        return False
+    with open(stamp["manifest"]) as file:
+        manifest = json.load(file)
+    workspace = stamp["workspace"]
+    return bool(manifest) and all(
+        item[1:] == (_stat(os.path.join(workspace, path)) or [])[:2] for path, item in manifest.items()
+    )
+
+
+def _inputs(session: Session, outcome: Outcome) -> tuple[set[str], set[str], set[str], set[str]]:
+    """All files, folders, variables and tool executables that the tasks of a build depended on."""
+    import importlib.metadata
+
+    from finnyaml.finn.identity import LIBRARIES
+    from finnyaml.tools import discover
+    from finnyaml.worker.names import Names
+
+    names = Names(None, session.recipe.directory)
+    files = {str(path) for path in session.recipe.files}
+    folders: set[str] = set()
+    env: set[str] = set()
+    tools: set[str] = set()
+    for record in outcome.records.values():
+        reads = record["reads"]
+        files.update(str(names.path(name)) for name in reads.get("file", ()) if not name.startswith("@inputs/"))
+        folders.update(str(names.path(name)) for name in reads.get("dir", ()))
+        env.update(reads.get("env", ()))
+        for tool in reads.get("tool", ()):
+            found = discover.find(tool)
+            if isinstance(found, discover.Found) and found.path:
+                tools.add(str(found.path))
+    for task in session.plan.tasks.values():
+        files.update(str(staged.source) for staged in task.staged.values() if staged.source is not None)
+        for section in (
+            session.recipe.settings.folding,
+            session.recipe.settings.specialize,
+            session.recipe.settings.fifo,
+        ):
+            if section.get("file"):
+                files.add(str(section["file"]))
+    for library in (session.installation.distribution, *LIBRARIES):
+        try:
+            files.update(
+                str(item.locate()) for item in importlib.metadata.files(library) or () if item.name == "METADATA"
+            )
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return files, folders, env, tools
+
+
+def _packages(session: Session) -> Iterable[str]:
+    own = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    return [own, *(str(root) for root in session.installation.roots.values())]
+
+
+def _stamp_path(arguments: list[str]) -> str:
+    """One stamp per place, command line and Python."""
+    import hashlib
+
+    store = os.environ.get("FINNYAML_STORE")
+    if "--store" in arguments:
+        store = arguments[arguments.index("--store") + 1]
+    if not store:
+        store = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "finnyaml")
+    identity = "\0".join([os.getcwd(), sys.executable, os.path.abspath(__file__), *arguments])
+    name = hashlib.sha256(identity.encode()).hexdigest()
+    return os.path.join(os.path.expanduser(store), "stamps", name[:32])
+
+
+def _file_state(path: str) -> list[Any]:
+    """Signature and digest of a file. The signature is left out where the file is so fresh that it could lie."""
+    import time
+
+    stat = _stat(path)
+    fresh = stat is not None and time.time_ns() - stat[1] < RACY
+    return [None if fresh else stat, _digest(path)]
+
+
+def _changed(path: str, state: list[Any]) -> bool:
+    stat, digest = state
+    return (stat is None or _stat(path) != stat) and _digest(path) != digest
+
+
+def _digest(path: str) -> str | None:
+    import hashlib
+
+    try:
+        with open(path, "rb") as file:
+            return hashlib.sha256(file.read()).hexdigest()
+    except OSError:
+        return None
+
+
+def _stat(path: str) -> list[int] | None:
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return None
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+
+
+def _listing(path: str) -> list[str] | None:
+    try:
+        return sorted(os.listdir(path))
+    except OSError:
+        return None
+
+
+def _fingerprint(root: str) -> str:
+    """Digest of the names, sizes and times of all source files below a folder."""
+    import hashlib
+
+    parts: list[str] = []
+    waiting = [root]
+    while waiting:
+        folder = waiting.pop()
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name == "__pycache__":
+                    continue
+                if entry.is_dir():
+                    waiting.append(entry.path)
+                else:
+                    stat = entry.stat()
+                    parts.append(f"{entry.path}\0{stat.st_size}\0{stat.st_mtime_ns}")
+    return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()

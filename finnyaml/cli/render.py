@@ -180,21 +180,37 @@ def _tail(path: Path, ended: threading.Event) -> None:
 def summary_lines(result: Mapping[str, Any], written: int) -> list[str]:
     """The end of a build in a few lines."""
     states = [task["state"] for task in result["tasks"].values()]
-    counts = {state: states.count(state) for state in ("ran", "cached", "failed", "blocked", "not run") if state in states}
+    if set(states) == {"cached"} and not written:
+        return up_to_date_lines(result)
+    counts = {
+        state: states.count(state) for state in ("ran", "cached", "failed", "blocked", "not run") if state in states
+    }
     told = ", ".join(f"{count} {state}" for state, count in counts.items())
     good = result["exit_code"] == 0
     lines = [f"{result['name']} {'is built' if good else 'is not complete'}: {told}, in {duration(result['seconds'])}"]
-    for name, task in result["tasks"].items():
-        if task.get("key_figures"):
-            lines.append(f"  {name}: {figures_line(task['key_figures'])}")
+    lines += _figures_lines(result)
     if good or written:
         lines.append(f"  results: {relative(Path(result['workspace']))}")
     return lines
 
 
+def up_to_date_lines(result: Mapping[str, Any]) -> list[str]:
+    """What is said when there is nothing to do."""
+    told = f"{result['name']} is up to date: {len(result['tasks'])} steps"
+    return [told, *_figures_lines(result), f"  results: {relative(Path(result['workspace']))}"]
+
+
+def _figures_lines(result: Mapping[str, Any]) -> list[str]:
+    found = {name: task["key_figures"] for name, task in result["tasks"].items() if task.get("key_figures")}
+    return [f"  {name}: {figures_line(item)}" for name, item in found.items()]
+
+
 def figures_line(found: Mapping[str, Any]) -> str:
     """Key figures in one line, rounded for people."""
-    return ", ".join(f"{name} {value:,.0f}" if isinstance(value, (int, float)) else f"{name} {value}" for name, value in found.items())
+    return ", ".join(
+        f"{name} {value:,.0f}" if isinstance(value, (int, float)) else f"{name} {value}"
+        for name, value in found.items()
+    )
 
 
 def relative(path: Path) -> str:

@@ -90,7 +90,11 @@ class Session:
 
 
 def open_session(
-    path: Path, sets: Sequence[str], store_option: Path | None, jobs: int = 1, notice: Callable[[str], None] = lambda _: None
+    path: Path,
+    sets: Sequence[str],
+    store_option: Path | None,
+    jobs: int = 1,
+    notice: Callable[[str], None] = lambda _: None,
 ) -> Session:
     """Load a recipe and make its plan for the FINN that is installed here.
 

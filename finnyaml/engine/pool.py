@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml.store import Store
+from finnyaml.tools.environment import for_workers
 from finnyaml.worker.job import Done, Failure, Job
 
 
@@ -45,7 +46,7 @@ class Pool:
         try:
             answer = self._ask({"op": "run", "log": job.log, "job": job.to_json()}, timeout)
         except WorkerDied as death:
-            return Failure("WorkerDied", death.reason, _hint(death.reason), "", 0.0, 0)
+            return Failure("WorkerDied", death.reason, _hint(death.reason))
         return Done.from_json(answer["result"]) if answer["ok"] else Failure.from_json(answer["result"])
 
     def catalog(self, known: dict[str, str], log: Path) -> dict[str, Any] | Failure:
@@ -53,7 +54,7 @@ class Pool:
         try:
             answer = self._ask({"op": "catalog", "log": str(log), "known": known}, None)
         except WorkerDied as death:
-            return Failure("WorkerDied", death.reason, None, "", 0.0, 0)
+            return Failure("WorkerDied", death.reason)
         return answer["result"] if answer["ok"] else Failure.from_json(answer["result"])
 
     def close(self) -> None:
@@ -101,6 +102,7 @@ class _Process:
             (self.sandbox / name).mkdir()
         environment = {
             **os.environ,
+            **for_workers(os.environ),
             "FINN_BUILD_DIR": str(self.sandbox / "build"),
             "TMPDIR": str(self.sandbox / "tmp"),
             "PYTHONDONTWRITEBYTECODE": "1",

@@ -69,7 +69,8 @@ class Engine:
             self.events.emit("store_damaged", object=damaged)
             forced = forced - set(outcome.ran)
         raise FinnyamlError(
-            "objects of the store keep turning out damaged", hint="check the disk; `finnyaml cache verify` removes what is damaged"
+            "objects of the store keep turning out damaged",
+            hint="check the disk; `finnyaml cache verify` removes what is damaged",
         )
 
     def _attempt(self, plan: Plan, selected: set[str], forced: frozenset[str]) -> tuple[Outcome, str | None]:
@@ -188,7 +189,11 @@ class Engine:
     def _job(self, task: Task, status: Status) -> Job:
         inputs = {}
         for name, staged in task.staged.items():
-            inputs[name] = self.store.put_bytes(staged.data) if staged.data is not None else self.store.put_file(_path(staged.source))
+            inputs[name] = (
+                self.store.put_bytes(staged.data)
+                if staged.data is not None
+                else self.store.put_file(_path(staged.source))
+            )
         return Job(
             task=task.id,
             kind=task.kind,
@@ -197,7 +202,9 @@ class Engine:
             config=task.config,
             inputs=inputs,
             tree=status.tree,
-            seed=digest_of([task.kind, task.uses, status.parts["inputs"]]),  # not the whole key: names must not follow versions
+            seed=digest_of(
+                [task.kind, task.uses, status.parts["inputs"]]
+            ),  # not the whole key: names must not follow versions
             recipe_dir=str(self.judge.plan.recipe.directory),
             log=str(self.log_of(task.id)),
         )
@@ -214,9 +221,6 @@ class Engine:
                 "UnreadSetting",
                 f"`with:` sets {', '.join(unread)}, which {task.uses} never reads",
                 f"put it on the step that reads it; {task.uses} reads: {', '.join(done.config_reads) or 'nothing'}",
-                "",
-                done.seconds,
-                done.peak_memory,
             )
         artifact = Artifact(done.digest, done.model, done.files, done.removed)
         programs = [name for name in done.programs if name in TOOLS]
@@ -239,7 +243,12 @@ class Engine:
         else:
             self.store.add_trace(status.key, trace)
         self.events.emit(
-            "task_finished", task=task.id, seconds=trace.seconds, warm_up=round(done.warm_up, 3), peak_memory=trace.peak_memory, digest=done.digest
+            "task_finished",
+            task=task.id,
+            seconds=trace.seconds,
+            warm_up=round(done.warm_up, 3),
+            peak_memory=trace.peak_memory,
+            digest=done.digest,
         )
         return Built(done.digest, overlay(status.tree, artifact), artifact, trace)
 
@@ -262,5 +271,3 @@ def _next(finished: queue.SimpleQueue[Any]) -> Any:
 def _path(source: Path | None) -> Path:
     assert source is not None, "a staged file has data or a source"
     return source
-
-

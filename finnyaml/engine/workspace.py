@@ -43,7 +43,13 @@ def private(workspace: Path) -> Path:
 
 
 def write(
-    plan: Plan, built: Mapping[str, Built], seconds: Mapping[str, float], store: Store, ends: Mapping[str, str], *, partial: bool
+    plan: Plan,
+    built: Mapping[str, Built],
+    seconds: Mapping[str, float],
+    store: Store,
+    ends: Mapping[str, str],
+    *,
+    partial: bool,
 ) -> int:
     """Bring the workspace in line with what is built; returns how many files were written.
 
@@ -87,7 +93,7 @@ def _of_target(
     """Every file of one target by its place in the layout."""
     chain = [task for name, task in plan.tasks.items() if name in plan.ancestors([end])]
     for task in chain:
-        model = built[task.id].artifact.files.get("model.onnx")
+        model = built[task.id].tree.get("model.onnx")
         if model is not None:
             named = task.uses if task.kind == "finn" and task.id == short(task.uses) else task.id
             yield f"intermediate_models/{named}.onnx", Wanted(model, "model.onnx")
@@ -130,10 +136,14 @@ def _revealed(relative: str, data: bytes, root: Path) -> bytes:
     from finnyaml.finn import identity
     from finnyaml.worker.content import Places, reveal
 
-    folders = {f"@@finnyaml:{name}@@".encode(): str(identity.package_root(name)).encode() for name in identity.SOURCE_PACKAGES}
+    folders = {
+        f"@@finnyaml:{name}@@".encode(): str(identity.package_root(name)).encode() for name in identity.SOURCE_PACKAGES
+    }
     work = b"@@finnyaml:work@@"
     here = str(root.resolve()).encode()
-    return reveal(relative, data, {work + b"/out": here, work + b"/build": here + b"/finn_build", work: here, **folders})
+    return reveal(
+        relative, data, {work + b"/out": here, work + b"/build": here + b"/finn_build", work: here, **folders}
+    )
 
 
 def _remove(root: Path, relative: str) -> None:
@@ -191,6 +201,6 @@ def _load(path: Path) -> dict[str, Any]:
 
 def _save(path: Path, data: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".tmp")
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
     aside.write_text(json.dumps(data))
     aside.replace(path)

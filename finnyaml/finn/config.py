@@ -42,7 +42,9 @@ def _convert(value: Any, hint: Any) -> Any:
     if origin is dict:
         return {key: _convert(item, arguments[1]) for key, item in value.items()}
     if origin is typing.Literal:
-        return next((choice for choice in arguments if choice == value or getattr(choice, "value", None) == value), value)
+        return next(
+            (choice for choice in arguments if choice == value or getattr(choice, "value", None) == value), value
+        )
     if isinstance(hint, type):
         if issubclass(hint, enum.Enum):
             return next(member for member in hint if member.value == value or str(member.value) == str(value))

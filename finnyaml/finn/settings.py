@@ -73,7 +73,9 @@ class FinnConfig:
     pointers: Mapping[str, Pointer] = field(default_factory=dict)
 
 
-def resolve(recipe: Recipe, catalog: Catalog, overlay: Mapping[str, Any] | None = None, at: Pointer = ()) -> tuple[FinnConfig, list[Problem]]:
+def resolve(
+    recipe: Recipe, catalog: Catalog, overlay: Mapping[str, Any] | None = None, at: Pointer = ()
+) -> tuple[FinnConfig, list[Problem]]:
     """The build configuration of a recipe, or of one task whose `with:` lays `overlay` (found `at`) over it."""
     settings = recipe.settings
     prefixes: dict[str, Pointer] = {}
@@ -94,13 +96,15 @@ def resolve(recipe: Recipe, catalog: Catalog, overlay: Mapping[str, Any] | None 
             problems.append(_unknown(name, catalog, recipe, pointer))
         elif pointer[-2:-1] == ("finn",) and name in _structured_fields():
             word = _structured_fields()[name]
-            problems.append(Problem(f"`finn: {name}` has a word of its own", recipe.at(pointer), f"write `{word}` instead"))
+            problems.append(
+                Problem(f"`finn: {name}` has a word of its own", recipe.at(pointer), f"write `{word}` instead")
+            )
         else:
             problem = check(found, value, catalog)
             if problem is not None:
                 problems.append(replace(problem, where=recipe.at(pointer)))
             elif found.kind == "path" and value is not None and name not in CONFIG_FILES.values():
-                staged[name] = _stage(value, recipe)
+                staged[name] = _stage(value, recipe, pointer)
                 if not staged[name].source.is_file():  # type: ignore[union-attr]
                     problems.append(Problem(f"`finn: {name}`: there is no file {value}", recipe.at(pointer)))
                 values[name] = f"@inputs/{name}{Path(str(value)).suffix}"
@@ -122,7 +126,9 @@ def resolve(recipe: Recipe, catalog: Catalog, overlay: Mapping[str, Any] | None 
             values["auto_fifo_depths"] = False
             pointers["auto_fifo_depths"] = pointers[name]
     problems += _contradictions(settings, recipe)
-    return FinnConfig(values, {f"{name}{_suffix(name, values)}": item for name, item in staged.items()}, pointers), problems
+    return FinnConfig(
+        values, {f"{name}{_suffix(name, values)}": item for name, item in staged.items()}, pointers
+    ), problems
 
 
 def check(found: Field, value: Any, catalog: Catalog) -> Problem | None:
@@ -131,7 +137,15 @@ def check(found: Field, value: Any, catalog: Catalog) -> Problem | None:
         return None if found.optional else Problem(f"{found.name} cannot be null in {catalog}")
     if found.name == "board" and value not in catalog.boards:
         return Problem(f"{catalog} knows no board {value!r}", hint=_near(str(value), catalog.boards))
-    kinds: dict[str, Any] = {"bool": bool, "int": int, "float": (int, float), "str": str, "path": (str, Path), "list": (list, tuple), "dict": Mapping}
+    kinds: dict[str, Any] = {
+        "bool": bool,
+        "int": int,
+        "float": (int, float),
+        "str": str,
+        "path": (str, Path),
+        "list": (list, tuple),
+        "dict": Mapping,
+    }
     expected = kinds.get(found.kind)
     if expected and (not isinstance(value, expected) or (isinstance(value, bool) and found.kind != "bool")):
         return Problem(f"{found.name} takes a {found.kind}, not {value!r} ({catalog})", hint=found.doc or None)
@@ -155,7 +169,11 @@ def _entries(settings: Settings, overlay: Mapping[str, Any] | None, at: Pointer)
         if key in content:
             yield name, content[key], place(section, key)
     if settings.outputs is not None:
-        yield "generate_outputs", list(settings.outputs), (*at, "outputs") if "outputs" in (overlay or {}) else ("outputs",)
+        yield (
+            "generate_outputs",
+            list(settings.outputs),
+            (*at, "outputs") if "outputs" in (overlay or {}) else ("outputs",),
+        )
     for name, value in settings.finn.items():
         yield name, value, place("finn", name)
 
@@ -166,7 +184,9 @@ def _structured_fields() -> dict[str, str]:
     return words | {"generate_outputs": "outputs: [...]"}
 
 
-def _config_file(section: str, content: Mapping[str, Any], recipe: Recipe, at: Pointer) -> tuple[bytes | None, list[Problem]]:
+def _config_file(
+    section: str, content: Mapping[str, Any], recipe: Recipe, at: Pointer
+) -> tuple[bytes | None, list[Problem]]:
     """The JSON file that FINN reads for a section; None where the recipe gives no per-node settings."""
     if not any(content.get(key) for key in FILE_KEYS):
         return None, []
@@ -228,9 +248,11 @@ def _contradictions(settings: Settings, recipe: Recipe) -> Iterator[Problem]:
         )
 
 
-def _stage(value: Any, recipe: Recipe) -> Staged:
-    path = Path(value)
-    return Staged(source=path if path.is_absolute() else recipe.directory / path)
+def _stage(value: Any, recipe: Recipe, pointer: Pointer) -> Staged:
+    """A file named under `finn:`; relative to the file that wrote the name, which may be a base recipe in another folder."""
+    where = recipe.at(pointer)
+    folder = where.file.parent if where else recipe.directory
+    return Staged(source=folder / value)
 
 
 def _suffix(name: str, values: Mapping[str, Any]) -> str:
@@ -242,8 +264,8 @@ def _unknown(name: str, catalog: Catalog, recipe: Recipe, pointer: Pointer) -> P
 
 
 def _near(word: str, known: Any) -> str:
-    close = difflib.get_close_matches(word.lower().replace("_", "-"), [item.lower().replace("_", "-") for item in known], n=3)
+    close = difflib.get_close_matches(
+        word.lower().replace("_", "-"), [item.lower().replace("_", "-") for item in known], n=3
+    )
     names = [item for item in known if item.lower().replace("_", "-") in close]
     return f"did you mean {' or '.join(names)}?" if names else f"it has: {', '.join(sorted(map(str, known)))}"
-
-

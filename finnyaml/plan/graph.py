@@ -80,7 +80,9 @@ def build(recipe: Recipe, catalog: Catalog, implementation: Mapping[str, str]) -
     for item in placed:
         config = base
         if item.kind != "code" and item.entry.with_:
-            config, overlay_problems = settings.resolve(recipe, catalog, item.entry.with_, (*item.entry.pointer, "with"))
+            config, overlay_problems = settings.resolve(
+                recipe, catalog, item.entry.with_, (*item.entry.pointer, "with")
+            )
             problems += [problem for problem in overlay_problems if problem not in setting_problems]
         at = (*item.entry.pointer, "with")
         own = frozenset(name for name, pointer in config.pointers.items() if pointer[: len(at)] == at)
@@ -96,7 +98,14 @@ def build(recipe: Recipe, catalog: Catalog, implementation: Mapping[str, str]) -
             staged=config.staged,
             own_settings=own,
             setting_pointers=config.pointers,
-            tools=tuple(sorted({*item.entry.tools, *tools_of(item.uses, {**defaults, **config.values})})),
+            tools=tuple(
+                sorted(
+                    {
+                        *item.entry.tools,
+                        *tools_of(item.uses, {**defaults, **config.values}, distribution=catalog.distribution),
+                    }
+                )
+            ),
             timeout=item.entry.timeout,
             implementation=implementation,
         )
@@ -230,4 +239,7 @@ def _targets(plan: Plan) -> dict[str, str]:
 
 def _in_order(problems: Iterable[Problem]) -> list[Problem]:
     unique = list(dict.fromkeys(problems))
-    return sorted(unique, key=lambda item: (str(item.where.file), item.where.line, item.where.column) if item.where else ("", 0, 0))
+    return sorted(
+        unique,
+        key=lambda item: (str(item.where.file), item.where.line, item.where.column) if item.where else ("", 0, 0),
+    )

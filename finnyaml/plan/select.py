@@ -97,7 +97,9 @@ def _task(plan: Plan, name: str) -> str:
     found = [task.id for task in plan.tasks.values() if real is not None and task.uses == real]
     if len(found) == 1:
         return found[0]
-    raise RecipeError([Problem(f"{name!r} is no target and no step of this recipe", hint=near(name, [*plan.targets, *plan.tasks]))])
+    raise RecipeError(
+        [Problem(f"{name!r} is no target and no step of this recipe", hint=near(name, [*plan.targets, *plan.tasks]))]
+    )
 
 
 def _first(status: Status) -> str:

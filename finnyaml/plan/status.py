@@ -98,7 +98,9 @@ class Judge:
             TreeConflict: two of the tasks it needs left different files of one name.
         """
         inputs = {need: item.digest for need, item in built.items()}
-        tree = merge(_without_model(built[need].tree) if index else built[need].tree for index, need in enumerate(task.needs))
+        tree = merge(
+            _without_model(built[need].tree) if index else built[need].tree for index, need in enumerate(task.needs)
+        )
         parts = task.parts(inputs)
         key = digest_of(parts)
         reasons: list[Reason] = []
@@ -188,7 +190,9 @@ class Judge:
         reads = last["reads"]
         now = self.read_values(task, tree, reads)
         for kind, names in reads.items():
-            reasons += [Reason(kind, name, old, now[kind][name]) for name, old in names.items() if now[kind][name] != old]
+            reasons += [
+                Reason(kind, name, old, now[kind][name]) for name, old in names.items() if now[kind][name] != old
+            ]
         return reasons or [Reason("forgotten", task.id)]
 
 

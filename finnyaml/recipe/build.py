@@ -102,7 +102,8 @@ class _Builder:
             return Steps(flow=data)
         if isinstance(data, list):
             return Steps(entries=self._entries(data, ("steps",)))
-        return Steps(flow=data["flow"], edits=tuple(self._edits(data)))
+        # Only where other errors are to be shown beside it can the flow be missing.
+        return Steps(flow=data.get("flow", ""), edits=tuple(self._edits(data)))
 
     def _edits(self, data: Mapping[str, Any]) -> Iterator[FlowEdit]:
         for op, edits in data.items():  # in the order in which the recipe has them

@@ -159,6 +159,8 @@ def _syntax(error: yaml.MarkedYAMLError, text: str, file: Path) -> tuple[str, Wh
             return "a tab in the indentation: YAML is indented with spaces", place, "replace the tab by spaces"
     reason = error.problem or "syntax error"
     hint = next((hint for words, hint in _SYNTAX_HINTS.items() if words in reason), None)
+    if where.line <= len(lines) and re.search(r"[^'\"\w]\$\{", lines[where.line - 1]):
+        hint = 'inside { } and [ ], quote a variable: "${name}"'
     context = ""
     if error.context and error.context_mark and error.context_mark.line + 1 != where.line:
         context = f" ({error.context} that began in line {error.context_mark.line + 1})"

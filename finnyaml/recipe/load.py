@@ -31,11 +31,13 @@ def load_recipe(
         composed = compose(path, sets, os.environ if environ is None else environ, problems)
     except RecipeError as error:
         raise RecipeError(_in_order(error.problems, (path,))) from None
+    # No use complaining twice about a value that is already known to be wrong.
+    settled = {problem.where for problem in problems} | composed.unresolved
     faults = structure(composed.root)
-    problems += [fault.problem for fault in faults if fault.problem.where not in composed.unresolved]
+    problems += [fault.problem for fault in faults if fault.problem.where not in settled]
     document = composed.root.plain()
     recipe = build(composed, usable(document, faults) if faults else document)
-    problems += [problem for problem in check(recipe) if problem.where not in composed.unresolved]
+    problems += [problem for problem in check(recipe) if problem.where not in settled]
     problems = _in_order(problems, composed.files)
     if any(problem.severity == "error" for problem in problems):
         raise RecipeError(problems)

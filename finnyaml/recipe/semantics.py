@@ -141,11 +141,13 @@ def _output(recipe: Recipe) -> Iterator[Problem]:
         yield problem("leads out of the recipe's folder")
     else:
         try:
-            real, home = workspace.resolve(), folder.resolve()
-        except (OSError, RuntimeError):  # a circle of symbolic links
-            yield problem("cannot be resolved: a symbolic link leads nowhere")
+            real = workspace.resolve()
+            outside = folder.resolve() not in real.parents
+            blocked = any(part.exists() and not part.is_dir() for part in (lexical, *lexical.parents))
+        except (OSError, RuntimeError) as error:  # a circle of symbolic links, a name that is too long
+            yield problem(f"cannot be a folder: {error}")
             return
-        if home not in real.parents:
+        if outside:
             yield problem(f"leads out of the recipe's folder through a symbolic link, to {quoted(real)}")
-        elif any(part.exists() and not part.is_dir() for part in (lexical, *lexical.parents)):
+        elif blocked:
             yield problem("is a file, not a folder")

@@ -93,8 +93,8 @@ def _circles(recipe: Recipe, entries: tuple[StepEntry, ...], by_id: Mapping[str,
                     done.add(trail.pop())
             elif name in trail:
                 circle = [*trail[trail.index(name) :], name]
-                places = [by_id[step] for step in circle if by_id[step].needs is not None]
-                where = recipe.at((*places[-1].pointer, "needs"))
+                written = [by_id[step] for step in circle[:-1] if by_id[step].needs is not None]
+                where = recipe.at((*written[-1].pointer, "needs"))
                 message = f"the steps need each other in a circle: {' -> '.join(circle)}"
                 yield Problem(message, where, "`a -> b` means that a needs b: remove one of these needs")
             elif name not in done:

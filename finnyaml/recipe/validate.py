@@ -158,10 +158,11 @@ def _not_exactly_one(error: _Error, pointer: Pointer, root: Node) -> Iterator[Fa
 
 def _unknown_keys(error: _Error, pointer: Pointer, root: Node) -> Iterator[Fault]:
     known = error.schema["properties"]
+    outermost = not pointer or pointer[-1] == "with"
     for name in error.instance:
         if name in known:
             continue
-        home = None if pointer else _home_of(name)
+        home = _home_of(name) if outermost else None
         near = nearest(name, known)
         hint = f"it belongs under `{home}:`" if home else did_you_mean(name, known)
         place = f" in {dotted(pointer)}" if pointer else ""
@@ -170,7 +171,7 @@ def _unknown_keys(error: _Error, pointer: Pointer, root: Node) -> Iterator[Fault
 
 
 def _home_of(name: str) -> str | None:
-    """The section that has the key `name`, which somebody wrote at the top."""
+    """The section that has the key `name`, which somebody wrote beside the sections."""
     for section in ("model", "steps", "folding", "specialize", "fifo", "target"):
         if _schema_at((section, name)):
             return section

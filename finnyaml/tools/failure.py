@@ -173,7 +173,7 @@ def _search(file: BinaryIO) -> tuple[_Rank, ErrorLine] | None:
             in_traceback = False
             if rank is None and _RAISED.match(line.text):
                 rank = _Rank.EXCEPTION
-        elif line.text.strip() == "while executing" and _DECOY.search(previous.text) is None:
+        elif line.text.strip() == "while executing" and previous.text.strip() and not _DECOY.search(previous.text):
             rank, line = _Rank.EXCEPTION, previous  # Tcl's own kind of traceback; the message stands above it
         if rank is not None:
             best.setdefault(rank, line)

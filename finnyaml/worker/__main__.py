@@ -11,6 +11,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 import sys
 import tempfile
@@ -18,7 +19,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from finnyaml.worker.sandbox import MODEL, Sandbox
 from finnyaml.errors import FinnyamlError
 from finnyaml.finn import identity
 from finnyaml.store import ObjectDamaged, Store
+from finnyaml.tools.failure import first_error_of, tool_logs
 from finnyaml.store.digests import digest_of, file_digest, folder_digest, listing_digest
 
 
@@ -54,12 +56,12 @@ class Worker:
 
     def run(self, job: Job) -> Done | Failure:
         """Execute a job; every error becomes a `Failure`."""
-        started = time.monotonic()
+        started, begun = time.monotonic(), time.time()
         _reset_peak_memory()
         try:
             return self._execute(job, started)
         except BaseException as error:  # noqa: BLE001 - SystemExit from a step must not end the worker silently
-            return _failure(error, time.monotonic() - started)
+            return self._failure(error, job, begun)
 
     def _execute(self, job: Job, started: float) -> Done:
         at_import = self._warm_up(job.kind)
@@ -108,6 +110,24 @@ class Worker:
                 runners.WARM_UP.get(kind, lambda: None)()
             self._warm[kind] = reads
         return self._warm[kind]
+
+    def _failure(self, error: BaseException, job: Job, begun: float) -> Failure:
+        """What is told of a step that raised, with what its tools wrote about it."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        log = Path(job.log)
+        logs = [*([log] if log.is_file() else []), *tool_logs(self._sandbox.root, since=begun)]
+        found = first_error_of(logs)
+        failure = _failure(error)
+        if found is None:
+            return failure
+        path, line = found
+        if path != log:  # the sandbox goes to the next task
+            kept = log.with_name(f"{job.task}.{path.name}")
+            shutil.copyfile(path, kept)
+            path = kept
+        hint = failure.hint or line.hint
+        return replace(failure, cause=f"{line.text.strip()} (line {line.line})", cause_log=str(path), hint=hint)
 
     def _load(self, job: Job) -> Any:
         if MODEL not in job.tree:
@@ -168,7 +188,7 @@ def _answer_catalog(worker: Worker, request: Mapping[str, Any]) -> dict[str, Any
     try:
         return {"ok": True, "result": worker.catalog(request["known"])}
     except Exception as error:  # noqa: BLE001 - the caller shows it
-        return {"ok": False, "result": asdict(_failure(error, 0.0))}
+        return {"ok": False, "result": asdict(_failure(error))}
 
 
 def _log_to(path: str) -> None:
@@ -260,7 +280,7 @@ def _figures(model: Any) -> dict[str, Any]:
     return {"nodes": len(model.graph.node), "operators": len({node.op_type for node in model.graph.node})}
 
 
-def _failure(error: BaseException, seconds: float) -> Failure:
+def _failure(error: BaseException) -> Failure:
     """What the user is told: the message of the innermost finnyaml error, else of the exception itself."""
     hint = error.hint if isinstance(error, FinnyamlError) else None
     message = str(error) or repr(error)
@@ -272,8 +292,6 @@ def _failure(error: BaseException, seconds: float) -> Failure:
         message=message,
         hint=hint,
         traceback="".join(traceback.format_exception(error)),
-        seconds=seconds,
-        peak_memory=_peak_memory(),
         misfits=getattr(error, "misfits", ()),
         damaged=error.digest if isinstance(error, ObjectDamaged) else None,
     )

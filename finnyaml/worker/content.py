@@ -148,7 +148,9 @@ def _canonical_graph(graph: onnx.GraphProto, outer: Mapping[str, str]) -> None:
         node.ClearField("doc_string")
         node.input[:] = [names.get(name, name) for name in node.input]
         node.output[:] = [names.get(name, name) for name in node.output]
-        kept = sorted((item for item in node.metadata_props if item.key not in TRACE_METADATA), key=lambda item: item.key)
+        kept = sorted(
+            (item for item in node.metadata_props if item.key not in TRACE_METADATA), key=lambda item: item.key
+        )
         _refill(node.metadata_props, kept)
         _sort(node.attribute, lambda item: item.name)
         for attribute in node.attribute:

@@ -89,17 +89,20 @@ class Misfit:
 
 @dataclass(frozen=True)
 class Failure:
-    """A job that failed: the error as the step raised it, in one line and in full."""
+    """A job that failed: the error as the step raised it, in one line and in full.
+
+    `cause` is the first real error in its log or in the logs that tools left, `cause_log` a copy of that log. `damaged` is a store
+    object that turned out damaged while the job was prepared: the engine rebuilds what made it.
+    """
 
     type: str
     message: str
-    hint: str | None
-    traceback: str
-    seconds: float
-    peak_memory: int
+    hint: str | None = None
+    traceback: str = ""
+    cause: str | None = None
+    cause_log: str | None = None
     misfits: tuple[Misfit, ...] = ()
     damaged: str | None = None
-    """A store object that turned out damaged while the job was prepared; the engine rebuilds what made it."""
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

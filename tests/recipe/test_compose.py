@@ -10,7 +10,6 @@ from finnyaml.errors import Problem, RecipeError, Where
 from finnyaml.recipe.compose import merge
 from finnyaml.recipe.document import parse
 from finnyaml.recipe.load import load_recipe
-
 from tests.recipe.folder import MINIMAL, Folder
 
 

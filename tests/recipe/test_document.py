@@ -10,7 +10,6 @@ from finnyaml.errors import Problem, RecipeError
 from finnyaml.recipe.document import MAX_BYTES, parse
 from finnyaml.recipe.load import load_recipe
 from finnyaml.recipe.node import MAX_DEPTH, MAX_NODES
-
 from tests.recipe.folder import MINIMAL, Folder
 
 FILE = Path("/recipe.yaml")
@@ -100,6 +99,7 @@ BILLION_LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         pytest.param("a: 1\n---\nb: 2\n", (2, 1), ["second YAML document"], id="two documents"),
         pytest.param("a: b: c\n", (1, 5), ["mapping values are not allowed", "indentation"], id="colon"),
         pytest.param("a: [1, 2\nb: 3\n", (2, 2), ["',' or ']'", "began in line 1"], id="open bracket"),
+        pytest.param("a: {b: ${c}}\n", (1, 9), ["not valid YAML", 'quote a variable: "${name}"'], id="variable in {}"),
         pytest.param("a: 'x\nb: 3\n", (3, 1), ["end of stream", "line 1", "close the quote"], id="open quote"),
         pytest.param("a: @x\n", (1, 4), ["cannot start any token", "quote"], id="special character"),
         pytest.param("a: 1\nb: \x07\n", (2, 4), ["U+0007"], id="control character"),

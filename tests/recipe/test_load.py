@@ -8,7 +8,6 @@ import sys
 
 from finnyaml.errors import Where
 from finnyaml.recipe.model import CodeRef, InputSpec, StepEntry
-
 from tests.recipe.folder import MINIMAL, Folder
 
 COMPLETE = """\
@@ -42,7 +41,7 @@ folding:
   two_pass_relaxation: true
   defaults: {ram_style: [auto, [all], block, all]}
 specialize: {defaults: {MVAU: rtl}, nodes: {MVAU_0: hls}}
-fifo: {auto: true, strategy: distributed_sim, depths: {F_0: 32, F_1: {depth: 2, impl_style: rtl}}, large_mem_style: auto}
+fifo: {strategy: distributed_sim, depths: {F_0: 32, F_1: {depth: 2, impl_style: rtl}}, large_mem_style: auto}
 target: {board: ZCU102, part: xczu9eg-ffvb1156-2-e, clock_ns: 20.0, hls_clock_ns: 20, shell: vivado_zynq}
 outputs: [estimate_reports]
 finn: {standalone_thresholds: true}
@@ -107,8 +106,8 @@ def test_every_value_has_its_position(folder: Folder) -> None:
     place = recipe.path
     assert recipe.at(("folding", "target_fps")) == Where(place, 26, 15)
     assert recipe.at(("folding",)) == Where(place, 25, 1), "a block mapping: its key"
-    assert recipe.at(("steps", 2, "with")) == Where(place, 21, 54)
-    assert recipe.at(("steps", 2, "nothing", "there")) == Where(place, 21, 5), "the nearest ancestor"
+    assert recipe.at(("steps", 2, "with")) == Where(place, 22, 56)
+    assert recipe.at(("steps", 2, "nothing", "there")) == Where(place, 22, 5), "the nearest ancestor"
     assert recipe.at(("model", "args", "act_bits")) == Where(place, 3, 14), "a variable: where it was written"
 
     def pointers(value: object, pointer: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:

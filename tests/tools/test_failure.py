@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from finnyaml.tools.failure import first_error, first_error_of, hint_for, tool_logs
@@ -181,7 +181,25 @@ def test_the_cause_may_be_in_the_log_of_a_tool_and_not_in_that_of_the_step(tmp_p
     assert first_error_of([tmp_path / "gone.log"]) is None
 
 
-@given(st.text())
-def test_any_text_is_survived(text: str) -> None:
+LINES = [
+    "",
+    " ",
+    "while executing",
+    "Traceback (most recent call last):",
+    "  x",
+    "KeyError",
+    *CAUSES,
+    *DECOYS.splitlines(),
+]
+
+
+@settings(deadline=None)  # a busy machine is no defect
+@given(st.text() | st.lists(st.sampled_from(LINES) | st.text()).map("\n".join))
+@example("while executing")
+@example("\n \nwhile executing")
+@example("Traceback (most recent call last):\nwhile executing")
+def test_what_is_found_is_a_line_of_the_log(text: str) -> None:
     found = first_error(text)
-    assert found is None or found.text
+    if found is not None:
+        assert found.text
+        assert found.text in text.encode("utf-8", "replace").decode().split("\n")[found.line - 1]

@@ -1,0 +1,175 @@
+"""What is built again after a change, and what is not: the real command on a real (tiny) model."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.project import RECIPE, STEPS, Project
+
+ALL = ["model", "scale", "same", "report"]
+
+
+def test_the_second_build_runs_nothing(project: Project) -> None:
+    assert project.ran() == ALL
+    assert project.ran() == []
+
+
+def test_a_parameter_rebuilds_its_step_and_what_depends_on_it(project: Project) -> None:
+    project.build()
+    assert project.ran("--set", "steps.0.with.by=3.0") == ["scale", "same", "report"]
+
+
+def test_a_setting_rebuilds_only_the_step_that_read_it(project: Project) -> None:
+    project.build()
+    plan = project.plan("--set", "folding.target_fps=200")
+    assert [name for name, task in plan.items() if task["state"] != "cached"] == ["report"]
+    assert plan["report"]["reasons"][0]["text"] == "target_fps: 100 → 200"
+    assert project.ran("--set", "folding.target_fps=200") == ["report"]
+    assert (project.folder / "build/report/fps.txt").read_text() == "200\n"
+
+
+def test_a_setting_that_no_step_read_rebuilds_nothing(project: Project) -> None:
+    project.build()
+    assert project.ran("--set", "folding.mvau_wwidth_max=99") == []
+
+
+def test_going_back_to_an_old_value_finds_the_old_result(project: Project) -> None:
+    project.build()
+    project.build("--set", "folding.target_fps=200")
+    assert project.ran() == []
+    assert (project.folder / "build/report/fps.txt").read_text() == "100\n"
+
+
+def test_an_equal_result_stops_the_rebuild(project: Project) -> None:
+    project.build()
+    project.write("steps.py", STEPS.replace("* np.float32(by)", "* np.float32(by) * np.float32(1)"))
+    # All custom steps are in that file, so each runs; none makes the model differ, so `report` sees an equal input.
+    first = project.plan()
+    assert first["scale"]["reasons"][0]["text"] == "steps.py changed"
+    project.write("other.py", "from steps import same\n")
+    project.write("recipe.yaml", RECIPE.replace('"steps.py:report"', '"reports.py:report"'))
+    project.write("reports.py", STEPS)
+    project.build()
+    project.write("steps.py", STEPS.replace("* np.float32(by)", "* np.float32(1) * np.float32(by)"))
+    assert project.ran() == ["scale", "same"]
+
+
+def test_comments_and_formatting_rebuild_nothing(project: Project) -> None:
+    project.build()
+    project.write("steps.py", "# a comment\n" + STEPS.replace("by=2.0", "by = 2.0"))
+    project.write("recipe.yaml", "# a comment\n" + RECIPE.replace("name: tiny", "name:   tiny"))
+    assert project.ran() == []
+
+
+def test_an_imported_neighbour_counts(project: Project) -> None:
+    project.write(
+        "steps.py", "from factors import FACTOR\n" + STEPS.replace("* np.float32(by)", "* np.float32(FACTOR)")
+    )
+    project.write("factors.py", "FACTOR = 2\n")
+    project.build()
+    assert project.ran() == []
+    project.write("factors.py", "FACTOR = 3\n")
+    assert project.plan()["scale"]["reasons"][0]["text"] == "factors.py changed"
+    assert project.ran() == ["scale", "same", "report"]
+
+
+def test_a_file_that_a_step_opens_counts(project: Project) -> None:
+    reading = STEPS.replace("folder.mkdir(", "Path(__file__).with_name('note.txt').read_text()\n    folder.mkdir(")
+    project.write("steps.py", reading)
+    project.write("note.txt", "one")
+    project.build()
+    assert project.ran() == []
+    project.write("note.txt", "two")
+    assert project.ran() == ["report"]
+
+
+def test_an_environment_variable_that_a_step_reads_counts(project: Project) -> None:
+    project.write("steps.py", "import os\n" + STEPS.replace("{cfg.target_fps}", "{os.environ.get('MY_SPEED')}"))
+    project.build(MY_SPEED="slow")
+    assert project.ran(MY_SPEED="slow") == []
+    assert project.ran(MY_SPEED="fast") == ["report"]
+
+
+def test_a_moved_project_rebuilds_nothing(project: Project) -> None:
+    project.build()
+    moved = project.folder.with_name("elsewhere") / "deeper"
+    shutil.copytree(project.folder, moved)
+    shutil.rmtree(project.folder)
+    project.folder = moved
+    assert project.ran() == []
+
+
+def test_another_recipe_of_the_same_work_rebuilds_nothing(
+    project: Project, new_project: Callable[[str], Project]
+) -> None:
+    project.build()
+    assert new_project("colleague").ran() == []
+
+
+def test_the_workspace_is_repaired_from_the_store(project: Project) -> None:
+    project.build()
+    workspace = project.folder / "build"
+    (workspace / "report/fps.txt").write_text("edited")
+    shutil.rmtree(workspace / "intermediate_models")
+    (workspace / "mine.txt").write_text("kept")
+    assert project.ran() == []
+    assert (workspace / "report/fps.txt").read_text() == "100\n"
+    assert sorted(os.listdir(workspace / "intermediate_models")) == [f"{name}.onnx" for name in sorted(ALL)]
+    assert (workspace / "mine.txt").read_text() == "kept"
+
+
+def test_what_is_no_longer_built_leaves_the_workspace(project: Project) -> None:
+    project.build()
+    project.write("recipe.yaml", "\n".join(line for line in RECIPE.splitlines() if "report" not in line))
+    project.build()
+    assert not (project.folder / "build/report").exists()
+
+
+def test_the_quick_path_answers_like_the_ordinary_one(project: Project) -> None:
+    project.run("build", "recipe.yaml")
+    quick = project.run("build", "recipe.yaml")
+    assert quick.stdout.startswith("tiny is up to date: 4 steps") and quick.stderr == ""
+    (project.folder / "build/report/fps.txt").unlink()
+    project.run("build", "recipe.yaml")
+    assert (project.folder / "build/report/fps.txt").exists()
+
+
+def test_the_quick_path_sees_every_kind_of_change(project: Project) -> None:
+    project.run("build", "recipe.yaml")
+    for name in ("recipe.yaml", "steps.py", "tiny.onnx"):
+        path = project.folder / name
+        before = path.read_bytes()
+        path.write_bytes(before.replace(b"100", b"101").replace(b"np.float32(by)", b"np.float32(by+1)") + b"\n")
+        changed = project.run("build", "recipe.yaml")
+        assert changed.stderr != "", f"a change of {name} went unseen"
+        path.write_bytes(before)
+        project.run("build", "recipe.yaml")
+
+
+def test_force_runs_a_step_that_is_up_to_date(project: Project) -> None:
+    project.build()
+    assert project.ran("--force", "same") == ["same"]
+
+
+def test_selections(project: Project) -> None:
+    assert project.ran("--to", "scale") == ["model", "scale"]
+    assert project.build("--only", "report", code=2)["error"].count("not up to date") == 1
+    assert project.ran("--from", "same") == ["same", "report"]
+    assert project.ran("same") == []
+
+
+def test_json_names_the_exact_reason(project: Project) -> None:
+    project.build()
+    reasons = project.plan("--set", "steps.0.with.by=5")["scale"]["reasons"]
+    assert reasons[0]["old"] == {"by": 2.0} and reasons[0]["new"] == {"by": 5}
+
+
+def test_the_state_of_things_is_on_disk(project: Project) -> None:
+    result = project.build()
+    run = Path(result["run"])
+    assert (run / "run.json").exists() and (run / "events.jsonl").read_text().count("task_finished") == 4
+    assert (project.folder / "build/time_per_step.json").exists()
+    assert "==== scale" in (project.folder / "build/build_dataflow.log").read_text()
