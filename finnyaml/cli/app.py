@@ -30,8 +30,8 @@ app = typer.Typer(
 
 Recipe = Annotated[Path, typer.Argument(help="The recipe: a YAML file.", show_default=False)]
 Targets = Annotated[
-    Optional[list[str]], typer.Argument(help="Targets or step ids; default: all targets.", show_default=False)
-]  # noqa: UP045
+    list[str] | None, typer.Argument(help="Targets or step ids; default: all targets.", show_default=False)
+]
 Sets = Annotated[
     list[str],
     typer.Option(
@@ -39,13 +39,13 @@ Sets = Annotated[
     ),
 ]
 StoreOption = Annotated[
-    Optional[Path], typer.Option("--store", help="The store's folder [default: $FINNYAML_STORE or ~/.cache/finnyaml].")
-]  # noqa: UP045
+    Path | None, typer.Option("--store", help="The store's folder [default: $FINNYAML_STORE or ~/.cache/finnyaml].")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Start = Annotated[
-    Optional[str],
+    str | None,
     typer.Option("--from", metavar="STEP", help="Run from this step on; what is before it must be up to date."),
-]  # noqa: UP045
+]
 Stop = Annotated[Optional[str], typer.Option("--to", metavar="STEP", help="Build up to and including this step.")]  # noqa: UP045
 Only = Annotated[
     list[str],
@@ -176,7 +176,7 @@ def run(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         print("interrupted: what was finished is kept; the next build continues from there", file=sys.stderr)
         return int(ExitCode.INTERRUPTED)
-    except Exception as error:  # noqa: BLE001 - the last line of defence of the command line
+    except Exception as error:
         return _other(error, arguments)
 
 

@@ -108,14 +108,12 @@ def _refuse_blocked(statuses: Mapping[str, Status], plan: Plan) -> None:
     blocked = {name: status for name, status in statuses.items() if status.missing}
     if not blocked:
         return
-    tools = sorted({tool for status in blocked.values() for tool in status.missing})
-    lines = [
-        f"{', '.join(name for name, status in blocked.items() if tool in status.missing)}: {tool} is missing ({registry.tool(tool).hint})"
-        for tool in tools
-    ]
-    first = next(iter(blocked))
-    ready = [need for need in plan.tasks[first].needs]
-    hint = f"`--keep-going` builds what can be built here; `--to {ready[0]}` stops before it" if ready else None
+    lines = []
+    for tool in sorted({tool for status in blocked.values() for tool in status.missing}):
+        steps = ", ".join(name for name, status in blocked.items() if tool in status.missing)
+        lines.append(f"{steps}: {tool} is missing ({registry.tool(tool).hint})")
+    before = plan.tasks[next(iter(blocked))].needs
+    hint = f"`--keep-going` builds what can be built here; `--to {before[0]}` stops before it" if before else None
     raise ToolMissing("these steps cannot run here, so nothing was started:\n  " + "\n  ".join(lines), hint=hint)
 
 

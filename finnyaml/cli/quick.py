@@ -1,9 +1,9 @@
 """The quick path: find out that nothing has changed, importing next to nothing.
 
-After a complete build, a stamp in the store says all that the build depended on: files by size, time and digest, environment
-variables, the code of FINN and finnyaml, and what it wrote. When the same command line comes again and all of it still holds, the
-answer is known. Anything else, and any doubt, goes the ordinary way, which decides by traces; so a stamp can be lost at
-any time.
+After a complete build, a stamp in the store says all that the build depended on: files by size, time and digest,
+environment variables, the code of FINN and finnyaml, and what it wrote. When the same command line comes again and
+all of it still holds, the answer is known. Anything else, and any doubt, goes the ordinary way, which decides by
+traces; so a stamp can be lost at any time.
 """
 
 from __future__ import annotations
@@ -19,12 +19,29 @@ if TYPE_CHECKING:
     from finnyaml.engine.run import Outcome
 
 NEVER = frozenset(
-    "--force --from --to --only --dry-run -n --lock --frozen --json --verbose -v --debug --help -h --keep-going -k".split()
+    [
+        "--force",
+        "--from",
+        "--to",
+        "--only",
+        "--dry-run",
+        "-n",
+        "--lock",
+        "--frozen",
+        "--json",
+        "--verbose",
+        "-v",
+        "--debug",
+        "--help",
+        "-h",
+        "--keep-going",
+        "-k",
+    ]
 )
 """Options whose command always does something."""
 
 RACY = 2_000_000_000
-"""A file touched within this time (ns) before the stamp may change again without a new time: its digest is looked at."""
+"""A file touched within this time (ns) before the stamp may change again without a new time; its digest decides."""
 
 ALWAYS = (
     "FINNYAML_STORE",
@@ -95,7 +112,7 @@ def _holds(stamp: Mapping[str, Any]) -> bool:
     with open(stamp["manifest"]) as file:
         manifest = json.load(file)
     workspace = stamp["workspace"]
-    return bool(manifest) and all(
+    return manifest != {} and all(
         item[1:] == (_stat(os.path.join(workspace, path)) or [])[:2] for path, item in manifest.items()
     )
 
@@ -171,7 +188,8 @@ def _file_state(path: str) -> list[Any]:
 
 def _changed(path: str, state: list[Any]) -> bool:
     stat, digest = state
-    return (stat is None or _stat(path) != stat) and _digest(path) != digest
+    signed = stat is not None and _stat(path) == stat
+    return not signed and bool(_digest(path) != digest)
 
 
 def _digest(path: str) -> str | None:

@@ -95,7 +95,8 @@ def line_of(event: Event, width: int) -> str | None:
     if kind == "task_waiting":
         return f"  ~ {task}   waiting   {event['reason']}"
     if kind == "input_changed":
-        return f"  ? {task}   warning   changed while the step read it, so the result is not kept: {', '.join(event['files'])}"
+        files = ", ".join(event["files"])
+        return f"  ? {task}   warning   changed while the step read it, so the result is not kept: {files}"
     if kind == "store_damaged":
         return f"  ? the store held a damaged object ({event['object'][:12]}); it is built again"
     return None

@@ -108,7 +108,7 @@ def open_session(
     if installation is None:
         raise FinnyamlError(
             "FINN is not installed in this Python environment, so the recipe cannot be planned",
-            hint="pip install 'finnyaml[finn]', or run finnyaml where FINN is; `finnyaml lint` checks what needs no FINN",
+            hint="pip install 'finnyaml[finn]', or run it where FINN is; `finnyaml lint` checks what needs no FINN",
         )
     pool = Pool(store, jobs)
     try:

@@ -119,7 +119,8 @@ class _Process:
         self._killed = False
 
     def ask(self, request: dict[str, Any], timeout: float | None) -> dict[str, Any]:
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         try:
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
             self._process.stdin.flush()

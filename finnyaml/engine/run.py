@@ -155,7 +155,7 @@ class Engine:
             result: Built | Failure | BaseException
             try:
                 status_now, result = self._execute(task, status, needed, forced)
-            except BaseException as error:  # noqa: BLE001 - the main thread raises it
+            except BaseException as error:
                 status_now, result = status, error
             finished.put((task, status_now, result))
 
@@ -214,7 +214,7 @@ class Engine:
         return self.folder / "logs" / f"{task}.log"
 
     def _keep(self, task: Task, status: Status, job: Job, done: Done) -> Built | Failure:
-        """Commit the result of a job to the store; a failure where the recipe said something that the step never read."""
+        """Commit the result of a job to the store; a failure where the recipe set something the step never read."""
         unread = sorted(task.own_settings - set(done.config_reads)) if task.kind != "code" else []
         if unread:
             return Failure(

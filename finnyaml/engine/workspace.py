@@ -53,8 +53,8 @@ def write(
 ) -> int:
     """Bring the workspace in line with what is built; returns how many files were written.
 
-    `ends` maps each target to write to the task that it is built up to; a `partial` build leaves the files of later steps.
-    Files that finnyaml did not write are left alone; those it wrote and that are no longer wanted go.
+    `ends` maps each target to write to the task that it is built up to; a `partial` build leaves the files of later
+    steps. Files that finnyaml did not write are left alone; those it wrote and that are no longer wanted go.
 
     Raises:
         ObjectDamaged: a stored file cannot be given; it has to be built again.
@@ -134,7 +134,7 @@ def _put(root: Path, relative: str, item: Wanted, store: Store) -> None:
 def _revealed(relative: str, data: bytes, root: Path) -> bytes:
     """Stored content with its placeholders turned into paths of the workspace."""
     from finnyaml.finn import identity
-    from finnyaml.worker.content import Places, reveal
+    from finnyaml.worker.content import reveal
 
     folders = {
         f"@@finnyaml:{name}@@".encode(): str(identity.package_root(name)).encode() for name in identity.SOURCE_PACKAGES

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 class Field:
     """One field of FINN's `DataflowBuildConfig`.
 
-    `kind` is `bool`, `int`, `float`, `str`, `path`, `enum`, `list`, `dict` or `object`; `item` the kind of list items; `choices` the
-    values of an enum (also of a list of enums), as they are written in YAML. `default` is the JSON form of FINN's own
-    default value.
+    `kind` is `bool`, `int`, `float`, `str`, `path`, `enum`, `list`, `dict` or `object`; `item` the kind of list
+    items; `choices` the values of an enum (also of a list of enums), as they are written in YAML. `default` is the
+    JSON form of FINN's own default value.
     """
 
     name: str
@@ -45,7 +45,8 @@ class FinnStep:
 class Phase:
     """A phase of newer FINN versions: its top-level statements in order.
 
-    Each is (`step`, name) for a plain call of a step, or (`segment`, index) for a conditional statement, which runs as one task.
+    Each is (`step`, name) for a plain call of a step, or (`segment`, index) for a conditional statement, which runs
+    as one task.
     """
 
     name: str

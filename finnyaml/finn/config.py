@@ -81,7 +81,7 @@ def recording(config: Any, reads: set[str]) -> Any:
             reads.add(name)
         elif name == "__dict__":
             reads.update(names)
-        return base.__getattribute__(self, name)
+        return object.__getattribute__(self, name)
 
     def __setattr__(self: Any, name: str, value: Any) -> None:
         raise StepFailed(
@@ -95,12 +95,12 @@ def recording(config: Any, reads: set[str]) -> Any:
 
     members = {"__getattribute__": __getattribute__, "__setattr__": __setattr__, "__reduce_ex__": __reduce_ex__}
     recorder = type(base.__name__, (base,), {**members, "__module__": base.__module__})
-    view = object.__new__(recorder)
+    view: Any = object.__new__(recorder)
     object.__getattribute__(view, "__dict__").update(object.__getattribute__(config, "__dict__"))
     return view
 
 
 def _restore(base: type, state: dict[str, Any]) -> Any:
-    config = object.__new__(base)
+    config: Any = object.__new__(base)
     config.__dict__.update(state)
     return config

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import dataclasses
 import enum
+import functools
 import inspect
+import operator
 import textwrap
 import types
 import typing
@@ -84,7 +86,7 @@ def _strip_optional(hint: Any) -> tuple[bool, Any]:
         optional = len(members) < len(typing.get_args(hint))
         if len(members) == 1:
             return optional, members[0]
-        return optional, typing.Union[tuple(members)]
+        return optional, functools.reduce(operator.or_, members)
     return False, hint
 
 

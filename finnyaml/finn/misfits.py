@@ -1,7 +1,7 @@
 """Folding, specialize and FIFO settings that the model cannot take are errors. Runs inside workers.
 
-FINN warns at most when a named node does not exist, and fails much later, without saying which setting, when PE or SIMD do
-not divide a layer. So its two transformations that apply such files are checked at the moment they run, when
+FINN warns at most when a named node does not exist, and fails much later, without saying which setting, when PE or
+SIMD do not divide a layer. So its two transformations that apply such files are checked at the moment they run, when
 the node names are the ones the user has to write.
 """
 
@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from finnyaml.worker.job import Misfit
 from finnyaml.errors import FinnyamlError
+from finnyaml.worker.job import Misfit
 
 DIMENSIONS = {
     "PE": ("MH", "NumChannels", "Channels", "ChannelsPerStream", "Labels", "OFMChannels"),
@@ -84,7 +84,7 @@ def _check_before_apply(transformation: Any, model: Any) -> None:
         return
     field, entries = settings
     nodes = dict(_nodes(model.graph, ""))
-    misfits = []
+    misfits: list[Misfit] = []
     for name, attributes in entries.items():
         if name == "Defaults":
             misfits += _unmatched_defaults(field, nodes, attributes)
@@ -133,7 +133,7 @@ def _check_after_apply(transformation: Any, model: Any) -> None:
         return
     field, entries = settings
     nodes = dict(_nodes(model.graph, ""))
-    misfits = []
+    misfits: list[Misfit] = []
     for name, attributes in entries.items():
         if name in nodes and isinstance(attributes, Mapping) and DIMENSIONS.keys() & attributes.keys():
             misfits += _indivisible(field, name, nodes[name], attributes)
@@ -160,7 +160,7 @@ def _indivisible(field: str, name: str, node: Any, attributes: Mapping[str, Any]
                     yield Misfit(field, (name, attribute), message, f"divisors of {size}: {_divisors(size)}")
                     return
         yield Misfit(field, (name,), f"{name}: FINN refuses this folding: {refusal}")
-    except Exception:  # noqa: BLE001, S112 - a layer that cannot be asked yet is not a misfit
+    except Exception:
         return
 
 

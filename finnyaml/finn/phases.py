@@ -14,8 +14,8 @@ from finnyaml.finn.introspect import phase_statements
 def segment(phase: str, index: int) -> Callable[[Any, Any], Any]:
     """The statement `index` of a phase as a function `(model, cfg) -> model` in the phase's own module.
 
-    A phase is a row of steps, some under conditions that depend on the model; those cannot be told apart before the model
-    is there. So the statement itself runs, unchanged, as one task.
+    A phase is a row of steps, some under conditions that depend on the model; those cannot be told apart before the
+    model is there. So the statement itself runs, unchanged, as one task.
     """
     function = open_door().phases[phase]
     statement = phase_statements(function)[index]

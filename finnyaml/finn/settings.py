@@ -1,7 +1,7 @@
 """From the recipe's settings to FINN's build configuration.
 
-The recipe has a structured word for the settings that everyone needs; every other field of `DataflowBuildConfig` is reached
-under `finn:` by FINN's own name. What this FINN does not know is an error, never ignored.
+The recipe has a structured word for the settings that everyone needs; every other field of `DataflowBuildConfig` is
+reached under `finn:` by FINN's own name. What this FINN does not know is an error, never ignored.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def resolve(
     settings = recipe.settings
     prefixes: dict[str, Pointer] = {}
     for section, content in (overlay or {}).items():
-        merged = _merged(getattr(settings, section), content) if isinstance(content, Mapping) else tuple(content)
+        merged: Any = _merged(getattr(settings, section), content) if isinstance(content, Mapping) else tuple(content)
         settings = replace(settings, **{section: merged})
         if isinstance(content, Mapping) and FILE_KEYS.intersection(content):
             prefixes[section] = at
@@ -249,7 +249,7 @@ def _contradictions(settings: Settings, recipe: Recipe) -> Iterator[Problem]:
 
 
 def _stage(value: Any, recipe: Recipe, pointer: Pointer) -> Staged:
-    """A file named under `finn:`; relative to the file that wrote the name, which may be a base recipe in another folder."""
+    """A file named under `finn:`, relative to the file that wrote the name (it may be a base recipe elsewhere)."""
     where = recipe.at(pointer)
     folder = where.file.parent if where else recipe.directory
     return Staged(source=folder / value)

@@ -21,6 +21,9 @@ COLOURS: Mapping[str, tuple[str, str]] = {
 }
 """Fill and border of each state."""
 
+LONGEST = 40
+"""Characters under the id that a box of the SVG picture has room for."""
+
 
 @dataclass(frozen=True)
 class Box:
@@ -38,6 +41,11 @@ class Box:
         """What it runs, where the id does not say it already."""
         short = self.uses.removeprefix("step_")
         return "" if short == self.id else short
+
+    @property
+    def brief(self) -> str:
+        """The end of a long `what`: of a path, the part that tells it from others."""
+        return self.what if len(self.what) <= LONGEST else f"…{self.what[1 - LONGEST :]}"
 
     @property
     def aim(self) -> str:

@@ -74,7 +74,7 @@ def layout(boxes: Sequence[Box]) -> Picture:
 
 
 def _width(box: Box) -> float:
-    below = len(box.what) + len(box.aim) + (2 if box.what and box.aim else 0)
+    below = len(box.brief) + len(box.aim) + (4 if box.brief and box.aim else 0)
     return max(LETTER * len(box.id) + SMALL_LETTER * 8, SMALL_LETTER * below, 120.0) + 32
 
 

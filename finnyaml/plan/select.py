@@ -16,8 +16,8 @@ from finnyaml.plan.steps import near
 class Selection:
     """`tasks`: all that is looked at; `runnable`: those of them that may run, the others have to be cached.
 
-    `targets` are the recipe's targets that are complete with these tasks. `partial`: the command asked for less than a target,
-    namely up to `stops`.
+    `targets` are the recipe's targets that are complete with these tasks. `partial`: the command asked for less than
+    a target, namely up to `stops`.
     """
 
     tasks: set[str]

@@ -1,7 +1,7 @@
 """Which tasks of a plan are cached, stale and why, blocked and why.
 
-The one place that decides whether a trace still holds. `finnyaml plan` asks it without running anything; the engine asks it
-again for each task once the tasks before it are there.
+The one place that decides whether a trace still holds. `finnyaml plan` asks it without running anything; the engine
+asks it again for each task once the tasks before it are there.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From the steps a recipe lists to entries in order: flows, edits of flows, phases, and the names of other FINN versions."""
+"""From the steps a recipe lists to entries in order: flows and their edits, phases, names of other FINN versions."""
 
 from __future__ import annotations
 

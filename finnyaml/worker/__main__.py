@@ -23,17 +23,17 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from finnyaml.errors import FinnyamlError
+from finnyaml.finn import identity
+from finnyaml.store import ObjectDamaged, Store
+from finnyaml.store.digests import digest_of, file_digest, folder_digest, listing_digest
+from finnyaml.tools.failure import first_error_of, tool_logs
 from finnyaml.worker import runners
 from finnyaml.worker.content import Places
 from finnyaml.worker.job import Done, Failure, Job
 from finnyaml.worker.names import Names
 from finnyaml.worker.recorder import Reads, Recorder
 from finnyaml.worker.sandbox import MODEL, Sandbox
-from finnyaml.errors import FinnyamlError
-from finnyaml.finn import identity
-from finnyaml.store import ObjectDamaged, Store
-from finnyaml.tools.failure import first_error_of, tool_logs
-from finnyaml.store.digests import digest_of, file_digest, folder_digest, listing_digest
 
 
 class Worker:
@@ -60,7 +60,7 @@ class Worker:
         _reset_peak_memory()
         try:
             return self._execute(job, started)
-        except BaseException as error:  # noqa: BLE001 - SystemExit from a step must not end the worker silently
+        except BaseException as error:
             return self._failure(error, job, begun)
 
     def _execute(self, job: Job, started: float) -> Done:
@@ -187,7 +187,7 @@ def _die_with_parent() -> None:
 def _answer_catalog(worker: Worker, request: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return {"ok": True, "result": worker.catalog(request["known"])}
-    except Exception as error:  # noqa: BLE001 - the caller shows it
+    except Exception as error:
         return {"ok": False, "result": asdict(_failure(error))}
 
 
@@ -205,16 +205,17 @@ def _log_to(path: str) -> None:
 def _deterministic(seed: str, sandbox: Path) -> Iterator[None]:
     """Make the names that FINN draws at random follow from the job.
 
-    Tensor names come from `random`; two steps must not share a seed, since FINN does not check drawn names for collisions with
-    those of an earlier step in every place. Folders come from `tempfile.mkdtemp`, which here counts instead of drawing.
+    Tensor names come from `random`; two steps must not share a seed, since FINN does not check drawn names for
+    collisions with those of an earlier step in every place. Folders come from `tempfile.mkdtemp`, which here counts
+    instead of drawing.
     """
     random.seed(f"finnyaml {seed}")
     if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed(int(seed[:8], 16))  # type: ignore[attr-defined]
+        sys.modules["numpy"].random.seed(int(seed[:8], 16))
     drawn = tempfile.mkdtemp
     tempfile.tempdir = str(sandbox / "tmp")
 
-    def counted(suffix: str | None = None, prefix: str | None = None, dir: Any = None) -> str:  # noqa: A002
+    def counted(suffix: str | None = None, prefix: str | None = None, dir: Any = None) -> str:
         folder = Path(dir or tempfile.gettempdir())
         for number in range(1_000_000):
             path = folder / f"{prefix or 'tmp'}{number}{suffix or ''}"

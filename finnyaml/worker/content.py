@@ -91,7 +91,7 @@ def reveal(relative: str, data: bytes, folders: Mapping[bytes, bytes]) -> bytes:
     if model is None:
         return replaced(data)
     _rewrite(model, replaced)
-    return model.SerializeToString(deterministic=True)
+    return bytes(model.SerializeToString(deterministic=True))
 
 
 def _pack_binary(data: bytes, places: Places) -> Stored:
@@ -123,7 +123,7 @@ def model_digest(model: onnx.ModelProto) -> str:
     canonical = onnx.ModelProto()
     canonical.CopyFrom(model)
     for field in ("producer_name", "producer_version", "doc_string"):
-        canonical.ClearField(field)  # type: ignore[arg-type]
+        canonical.ClearField(field)
     _sort(canonical.metadata_props, lambda item: item.key)
     _canonical_graph(canonical.graph, {})
     return _sha(canonical.SerializeToString(deterministic=True))

@@ -18,8 +18,8 @@ class Job:
 
     `kind` names a runner (`finnyaml.worker.runners`); `uses` is the step's name or the code it runs. `params` are the
     static parameters; file names in them are written `@recipe/...`. `config` holds FINN build configuration in the
-    recipe's words; file names in it are `@inputs/...`, with `inputs` giving the blob of each. `tree` is what the tasks before
-    it left. `seed` fixes the random names that FINN makes up.
+    recipe's words; file names in it are `@inputs/...`, with `inputs` giving the blob of each. `tree` is what the
+    tasks before it left. `seed` fixes the random names that FINN makes up.
     """
 
     task: str
@@ -50,8 +50,8 @@ class Done:
 
     `config_reads` names the configuration fields it read; `reads` holds the other kinds of a trace (`file`, `dir`,
     `tree`, `env`); `programs` the programs it started with their paths. `unsure` names inputs that changed while the
-    step ran: its result must not be kept for later. `seconds` is the step's own time, `warm_up` what its worker took before
-    that to import FINN or torch.
+    step ran: its result must not be kept for later. `seconds` is the step's own time, `warm_up` what its worker took
+    before that to import FINN or torch.
     """
 
     digest: str
@@ -91,8 +91,8 @@ class Misfit:
 class Failure:
     """A job that failed: the error as the step raised it, in one line and in full.
 
-    `cause` is the first real error in its log or in the logs that tools left, `cause_log` a copy of that log. `damaged` is a store
-    object that turned out damaged while the job was prepared: the engine rebuilds what made it.
+    `cause` is the first real error in its log or in the logs that tools left, `cause_log` a copy of that log.
+    `damaged` is a store object that turned out damaged while the job was prepared: the engine rebuilds what made it.
     """
 
     type: str

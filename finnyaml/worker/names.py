@@ -1,7 +1,7 @@
 """Names for files in traces and jobs that mean the same on another machine.
 
-`@recipe/x` is relative to the recipe's folder (`@recipe/../x` too), `@inputs/x` a staged input, `@python/x` a file of the
-Python environment. Anything else is an absolute path, and does depend on the machine.
+`@recipe/x` is relative to the recipe's folder (`@recipe/../x` too), `@inputs/x` a staged input, `@python/x` a file of
+the Python environment. Anything else is an absolute path, and does depend on the machine.
 """
 
 from __future__ import annotations

@@ -23,9 +23,40 @@ SYSTEM = ("/proc", "/sys", "/dev", "/etc", "/usr", "/lib", "/bin", "/opt/Xilinx"
 """The machine, not the experiment: tools from here are recorded by their version."""
 
 UNRECORDED_ENV = frozenset(
-    "FINN_BUILD_DIR FINN_ROOT TMPDIR TEMP TMP HOME PATH PWD OLDPWD USER LOGNAME SHELL TERM COLUMNS LINES LANG LANGUAGE "
-    "LC_ALL LC_CTYPE NO_COLOR FORCE_COLOR COLORTERM DISPLAY XDG_RUNTIME_DIR XDG_CACHE_HOME XDG_CONFIG_HOME "
-    "XILINXD_LICENSE_FILE LM_LICENSE_FILE NUM_DEFAULT_WORKERS OMP_NUM_THREADS MKL_NUM_THREADS JPY_PARENT_PID".split()
+    [
+        "FINN_BUILD_DIR",
+        "FINN_ROOT",
+        "TMPDIR",
+        "TEMP",
+        "TMP",
+        "HOME",
+        "PATH",
+        "PWD",
+        "OLDPWD",
+        "USER",
+        "LOGNAME",
+        "SHELL",
+        "TERM",
+        "COLUMNS",
+        "LINES",
+        "LANG",
+        "LANGUAGE",
+        "LC_ALL",
+        "LC_CTYPE",
+        "NO_COLOR",
+        "FORCE_COLOR",
+        "COLORTERM",
+        "DISPLAY",
+        "XDG_RUNTIME_DIR",
+        "XDG_CACHE_HOME",
+        "XDG_CONFIG_HOME",
+        "XILINXD_LICENSE_FILE",
+        "LM_LICENSE_FILE",
+        "NUM_DEFAULT_WORKERS",
+        "OMP_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "JPY_PARENT_PID",
+    ]
 )
 """Variables that say where and how a build runs, not what it computes."""
 
@@ -44,8 +75,8 @@ class Reads:
 class Recorder:
     """Records into the `Reads` of the step that runs; one per process, since audit hooks cannot be removed.
 
-    `steps` are the packages whose code is the steps (FINN, QONNX): of environment variables, only what they and the user's
-    own code look at is recorded. Libraries below them look at hundreds, for their own tuning.
+    `steps` are the packages whose code is the steps (FINN, QONNX): of environment variables, only what they and the
+    user's own code look at is recorded. Libraries below them look at hundreds, for their own tuning.
     """
 
     def __init__(self, steps: list[Path], ignore: list[Path]) -> None:
@@ -55,7 +86,7 @@ class Recorder:
         self._steps = _prefixes(map(str, steps))
         self._reads: Reads | None = None
         sys.addaudithook(self._hear)
-        os.environ = _RecordingEnviron(os.environ, self)  # type: ignore[assignment]
+        os.environ = _RecordingEnviron(os.environ, self)  # type: ignore[assignment]  # noqa: B003 - a view, not a copy
 
     @contextlib.contextmanager
     def recording(self) -> Iterator[Reads]:

@@ -6,7 +6,8 @@
     <root>/inputs/      files that the recipe names, laid in before the task
     <root>/tmp/         temporary files, forgotten after each task
 
-A sandbox holds exactly the tree that the next task is given: what an earlier task or a killed one left is taken out first.
+A sandbox holds exactly the tree that the next task is given: what an earlier task or a killed one left is taken out
+first.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from finnyaml.store import Entry, Store
 from finnyaml.worker import content
 from finnyaml.worker.content import Places
-from finnyaml.store import Entry, Store
 
 TREES = ("build", "out")
 MODEL = "model.onnx"

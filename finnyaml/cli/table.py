@@ -1,0 +1,51 @@
+"""Aligned plain text: the same on a terminal and in a pipe."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[int] = ()) -> list[str]:
+    """Lines of a table with two blanks between columns; the columns `right` are aligned to the right."""
+    lines = [list(header), *map(list, rows)] if header else list(map(list, rows))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    flush_right = frozenset(right)
+
+    def cell(index: int, text: str) -> str:
+        return text.rjust(widths[index]) if index in flush_right else text.ljust(widths[index])
+
+    return ["  ".join(cell(index, text) for index, text in enumerate(line)).rstrip() for line in lines]
+
+
+def clipped(line: str) -> str:
+    """`line`, on a terminal cut at its edge; in a pipe it stays whole."""
+    if not sys.stdout.isatty():
+        return line
+    width = shutil.get_terminal_size().columns
+    return line if len(line) <= width else f"{line[: width - 1]}…"
+
+
+def sentence(text: str) -> str:
+    """The first sentence of a description."""
+    first, separator, _ = text.partition(". ")
+    return first.rstrip(".") if separator else text.rstrip(".")
+
+
+def size(count: int) -> str:
+    """Bytes as people read them."""
+    amount, unit = float(count), "B"
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if amount < 1024 or unit == "TiB":
+            break
+        amount /= 1024
+    return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
+
+
+def age(seconds: float) -> str:
+    """A time span in its largest unit: `3 min`, `5 h`, `12 d`."""
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
