@@ -71,9 +71,11 @@ def tiny_model(path: Path) -> None:
 class Project:
     """One project folder and the store that its builds use."""
 
-    def __init__(self, folder: Path, store: Path) -> None:
+    def __init__(self, folder: Path, store: Path, *, empty: bool = False) -> None:
         self.folder = folder
         self.store = store
+        if empty:
+            return
         folder.mkdir(parents=True, exist_ok=True)
         tiny_model(folder / "tiny.onnx")
         self.write("steps.py", STEPS)

@@ -7,12 +7,13 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
 
 from finnyaml import __version__
+from finnyaml.cli import commands
+from finnyaml.cli.arguments import Json, Recipe, Sets, StoreOption
 from finnyaml.errors import ExitCode, FinnyamlError
 
 app = typer.Typer(
@@ -28,20 +29,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Recipe = Annotated[Path, typer.Argument(help="The recipe: a YAML file.", show_default=False)]
 Targets = Annotated[
     list[str] | None, typer.Argument(help="Targets or step ids; default: all targets.", show_default=False)
 ]
-Sets = Annotated[
-    list[str],
-    typer.Option(
-        "--set", metavar="PATH=VALUE", help="Override a value of the recipe: folding.target_fps=1000. Repeatable."
-    ),
-]
-StoreOption = Annotated[
-    Path | None, typer.Option("--store", help="The store's folder [default: $FINNYAML_STORE or ~/.cache/finnyaml].")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Start = Annotated[
     str | None,
     typer.Option("--from", metavar="STEP", help="Run from this step on; what is before it must be up to date."),
@@ -84,7 +74,7 @@ def build_command(
             "--jobs",
             "-j",
             min=0,
-            help="Branches to run at a time, each in its own worker [default: one per core, at most 4].",
+            help="Branches to run at a time, each in its own worker (default: one per core, at most 4).",
             show_default=False,
         ),
     ] = 0,
@@ -156,6 +146,9 @@ def plan_command(
     finally:
         session.close()
     raise typer.Exit(code)
+
+
+commands.register(app)
 
 
 def run(arguments: list[str] | None = None) -> int:

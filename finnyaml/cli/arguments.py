@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -15,7 +15,7 @@ Sets = Annotated[
     ),
 ]
 StoreOption = Annotated[
-    Optional[Path],  # noqa: UP045 - typer reads it at run time, also in Python 3.10
-    typer.Option("--store", help="The store's folder [default: $FINNYAML_STORE or ~/.cache/finnyaml]."),
+    Path | None,
+    typer.Option("--store", help="The store's folder (default: $FINNYAML_STORE, else ~/.cache/finnyaml)."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]

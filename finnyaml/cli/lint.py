@@ -67,7 +67,7 @@ def _look_at(session: Session, found: Finding) -> None:
     for (where, tools), names in groups.items():
         verb = "need" if len(names) > 1 else "needs"
         be = "are" if len(tools) > 1 else "is"
-        message = f"cannot run here: {', '.join(names)} {verb} {' and '.join(tools)}, which {be} missing"
+        message = f"cannot run here: {', '.join(names)} {verb} {', '.join(tools)}, which {be} missing"
         found.problems.append(Problem(message, where, _hints(tools), "warning"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
@@ -28,9 +29,9 @@ def clipped(line: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """The first sentence of a description."""
-    first, separator, _ = text.partition(". ")
-    return first.rstrip(".") if separator else text.rstrip(".")
+    """The first sentence of a description, without a remark in brackets before it."""
+    text = re.sub(r"^\([^)]*\)\s*", "", text)
+    return re.split(r"(?<!e\.g)(?<!i\.e)[.:] (?=[A-Z*])|: \* ", text, maxsplit=1)[0].rstrip(".")
 
 
 def size(count: int) -> str:

@@ -6,7 +6,7 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -120,7 +120,11 @@ class Engine:
                 del waiting[task.id]
                 needed = {need: outcome.built[need] for need in task.needs}
                 status = self.judge.judge(task, needed, forced=task.id in forced)
-                if status.built is not None:
+                unread = _unread(task, status.built.trace.reads.get("config", ())) if status.built else None
+                if unread is not None:
+                    outcome.failed[task.id] = unread
+                    self.events.emit("task_failed", task=task.id, error=unread.type, message=unread.message)
+                elif status.built is not None:
                     self._accept(task, status, status.built, outcome, ran=False)
                 elif status.missing:
                     outcome.blocked[task.id] = status
@@ -215,13 +219,9 @@ class Engine:
 
     def _keep(self, task: Task, status: Status, job: Job, done: Done) -> Built | Failure:
         """Commit the result of a job to the store; a failure where the recipe set something the step never read."""
-        unread = sorted(task.own_settings - set(done.config_reads)) if task.kind != "code" else []
-        if unread:
-            return Failure(
-                "UnreadSetting",
-                f"`with:` sets {', '.join(unread)}, which {task.uses} never reads",
-                f"put it on the step that reads it; {task.uses} reads: {', '.join(done.config_reads) or 'nothing'}",
-            )
+        unread = _unread(task, done.config_reads)
+        if unread is not None:
+            return unread
         artifact = Artifact(done.digest, done.model, done.files, done.removed)
         programs = [name for name in done.programs if name in TOOLS]
         reads = {
@@ -257,6 +257,18 @@ class Engine:
         path = self.folder / "failed" / f"{job.task}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"store": str(self.store.root), "job": job.to_json()}))
+
+
+def _unread(task: Task, config_reads: Collection[str]) -> Failure | None:
+    """The failure of a FINN step whose `with:` sets what the step never reads: it would be ignored without a word."""
+    unread = sorted(task.own_settings - set(config_reads)) if task.kind != "code" else []
+    if not unread:
+        return None
+    return Failure(
+        "UnreadSetting",
+        f"`with:` sets {', '.join(unread)}, which {task.uses} never reads",
+        f"put it on the step that reads it; {task.uses} reads: {', '.join(sorted(config_reads)) or 'nothing'}",
+    )
 
 
 def _next(finished: queue.SimpleQueue[Any]) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -263,9 +263,14 @@ def _unknown(name: str, catalog: Catalog, recipe: Recipe, pointer: Pointer) -> P
     return Problem(f"{catalog} has no build option {name!r}", recipe.at(pointer), _near(name, catalog.fields))
 
 
-def _near(word: str, known: Any) -> str:
-    close = difflib.get_close_matches(
-        word.lower().replace("_", "-"), [item.lower().replace("_", "-") for item in known], n=3
-    )
-    names = [item for item in known if item.lower().replace("_", "-") in close]
-    return f"did you mean {' or '.join(names)}?" if names else f"it has: {', '.join(sorted(map(str, known)))}"
+def _near(word: str, known: Iterable[str]) -> str:
+    """The hint for a name that does not exist; spelling with other case, dashes or underscores finds the one meant."""
+
+    def folded(name: str) -> str:
+        return name.lower().replace("_", "-")
+
+    names = {folded(str(name)): str(name) for name in known}
+    close = [folded(word)] if folded(word) in names else difflib.get_close_matches(folded(word), names, n=3)
+    if close:
+        return f"did you mean {' or '.join(names[item] for item in close)}?"
+    return f"it has: {', '.join(sorted(names.values()))}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ HEIGHT, GAP = 44.0, 32.0
 MARGIN, ASIDE = 24.0, 28.0
 """Around the picture, and between two boxes of a layer."""
 LETTER, SMALL_LETTER = 7.9, 6.3
-"""Widths of a character of the id and of what is below it, as browsers have them at most for the fonts of the template."""
+"""Widths of a character of the id and of what is below it, with the fonts of the template."""
 SWEEPS = 12
 
 Node = str | tuple[str, str, int]
@@ -118,7 +119,7 @@ def _reduce_crossings(graph: networkx.DiGraph[Node], layers: list[list[Node]]) -
 
 def _crossings(graph: networkx.DiGraph[Node], layers: Sequence[Sequence[Node]]) -> int:
     count = 0
-    for upper, lower in zip(layers, layers[1:], strict=False):
+    for upper, lower in pairwise(layers):
         place = {node: index for index, node in enumerate(lower)}
         ends = [place[other] for node in upper for other in sorted(graph.successors(node), key=place.__getitem__)]
         count += sum(a > b for index, a in enumerate(ends) for b in ends[index + 1 :])
@@ -146,7 +147,8 @@ def _centres(graph: networkx.DiGraph[Node], layers: Sequence[Sequence[Node]], wi
 def _spread(layer: Sequence[Node], wanted: Mapping[Node, float], room: Mapping[Node, float]) -> dict[Node, float]:
     """The places nearest to those wanted (least squares) that keep the order and leave each node its room.
 
-    Less the room of all before it, a node's place must only not decrease: so neighbours that would overlap are pooled at their mean.
+    Less the room of all before it, a node's place must only not decrease: neighbours that would overlap are pooled at
+    their mean.
     """
     offsets, offset = [], 0.0
     for index, node in enumerate(layer):
@@ -165,7 +167,7 @@ def _spread(layer: Sequence[Node], wanted: Mapping[Node, float], room: Mapping[N
 
 
 def _path(points: Sequence[tuple[float, float]]) -> str:
-    """From the lower edge of the first box to the upper edge of the last; straight beside the boxes of layers between."""
+    """From the lower edge of the first box to the upper edge of the last; straight beside boxes of layers between."""
     (x, y), *rest = points
     path, y = f"M{x:.1f} {y + HEIGHT:.1f}", y + HEIGHT
     for index, (to_x, to_y) in enumerate(rest, 1):

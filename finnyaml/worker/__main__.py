@@ -140,6 +140,10 @@ class Worker:
         path = self._sandbox.root / MODEL
         path.unlink(missing_ok=True)
         model.save(str(path))
+        if "finn.builder.build_dataflow_steps" in sys.modules:
+            from finnyaml.finn import hwconfig
+
+            hwconfig.write(model, self._sandbox.root / "out" / "final_hw_config.json")
 
     def _config(self, job: Job, names: Names, reads: set[str]) -> Any:
         from finnyaml.finn import config

@@ -1,0 +1,36 @@
+"""`python -m benchmarks [noop|cold|incremental|growth ...]`: run these benchmarks, or all, and print their tables."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from benchmarks import cold, growth, incremental, noop
+from benchmarks.bench import machine
+
+BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
+    "noop": noop.run,
+    "cold": cold.run,
+    "incremental": incremental.run,
+    "growth": growth.run,
+}
+
+
+def main() -> None:
+    """Run the benchmarks that the command line names, each in a temporary folder of its own."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What finnyaml costs, measured.")
+    parser.add_argument("names", nargs="*", metavar="|".join(BENCHMARKS), help="default: all")
+    names = parser.parse_args().names or list(BENCHMARKS)
+    if unknown := sorted(set(names) - BENCHMARKS.keys()):
+        parser.error(f"no benchmark {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}")
+    print(machine())
+    for name in names:
+        print(f"\n## {name}\n", flush=True)
+        with tempfile.TemporaryDirectory(prefix=f"finnyaml-{name}-") as folder:
+            BENCHMARKS[name](Path(folder))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""`finnyaml doctor`: what this machine has, as a table."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import typer
+
+from finnyaml.errors import ExitCode
+from finnyaml.tools.doctor import Check, Report
+
+WORDS = {"found": "ok", "note": "note", "missing": "missing"}
+COLOURS = {"found": "green", "note": "yellow", "missing": "red"}
+
+
+def verdict(report: Report) -> ExitCode:
+    """Nothing can be built without FINN, or without a store."""
+    finn = next(check for check in report.packages if check.name == "FINN")
+    return ExitCode.TOOL_MISSING if "missing" in (finn.state, report.store.state) else ExitCode.OK
+
+
+def lines(report: Report) -> Iterator[str]:
+    """The report to read, coloured on a terminal."""
+    groups = {
+        "Python": (report.python, *report.packages),
+        "Tools: needed by the steps that say so (`finnyaml steps`)": report.tools,
+        "Store": (report.store,),
+    }
+    width = max(len(check.name) for checks in groups.values() for check in checks)
+    versions = max(len(check.version or "") for checks in groups.values() for check in checks)
+    for title, checks in groups.items():
+        yield _styled(title, bold=True)
+        for check in checks:
+            yield from _check(check, width, versions)
+        yield ""
+    yield _summary(report)
+
+
+def _check(check: Check, width: int, versions: int) -> Iterator[str]:
+    state = _styled(WORDS[check.state].ljust(7), fg=COLOURS[check.state])
+    head = f"  {state}  {check.name.ljust(width)}  {(check.version or '-').ljust(versions)}"
+    details = []
+    if check.where:
+        details.append(_home(check.where))
+    if check.state != "found" or not check.where:
+        details.append(f"for {check.enables}")
+    if check.note:
+        details.append(check.note)
+    if check.hint and check.state != "found":
+        details.append(f"-> {check.hint}")
+    indent = " " * (2 + 7 + 2 + width + 2 + versions)
+    for index, detail in enumerate(details or [""]):
+        yield f"{indent if index else head}  {detail}".rstrip()
+
+
+def _summary(report: Report) -> str:
+    if verdict(report) is not ExitCode.OK:
+        return "Nothing can be built here: see what is missing above."
+    if all(check.state != "missing" for check in report.tools):
+        return "Everything is here."
+    return "Builds run here, except for steps whose tools are missing: `finnyaml plan RECIPE` says which these are."
+
+
+def _styled(text: str, *, bold: bool = False, fg: str | None = None) -> str:
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
+        return text
+    return typer.style(text, fg=fg, bold=bold or None)
+
+
+def _home(path: str) -> str:
+    home = str(Path.home())
+    return f"~{path[len(home) :]}" if path.startswith(f"{home}/") else path

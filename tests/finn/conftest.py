@@ -1,0 +1,44 @@
+"""A real build of the digits recipe, shared by all tests here: Brevitas to generated hardware code with the real FINN."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.project import ROOT, Project
+
+
+def copy_recipes(folder: Path) -> Path:
+    """The committed recipes, without what builds left in them."""
+    return Path(
+        shutil.copytree(ROOT / "recipes", folder / "recipes", ignore=shutil.ignore_patterns("build", "__pycache__"))
+    )
+
+
+@pytest.fixture(scope="session")
+def built_digits(tmp_path_factory: pytest.TempPathFactory, catalog_memos: Path) -> Project:
+    """digits-cnv, built cold once. Tests that change something use `digits`."""
+    folder = tmp_path_factory.mktemp("digits")
+    store = folder / "store"
+    store.mkdir()
+    shutil.copytree(catalog_memos, store / "memos")
+    project = Project(copy_recipes(folder) / "digits-cnv", store, empty=True)
+    project.build()
+    return project
+
+
+@pytest.fixture
+def digits(tmp_path: Path, built_digits: Project) -> Project:
+    """A copy of the built project on the same store."""
+    return Project(copy_recipes(tmp_path) / "digits-cnv", built_digits.store, empty=True)
+
+
+@pytest.fixture(scope="session")
+def last(built_digits: Project) -> dict[str, Any]:
+    """The record of the build: per task what it read."""
+    record = json.loads((built_digits.folder / "build/.finnyaml/last.json").read_text())
+    return record["tasks"]  # type: ignore[no-any-return]
