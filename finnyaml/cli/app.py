@@ -46,15 +46,20 @@ Force = Annotated[
 ]
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"finnyaml {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with every error.")] = False,
 ) -> None:
     """Options of all commands."""
-    if version:
-        print(f"finnyaml {__version__}")
-        raise typer.Exit
     if debug:
         os.environ["FINNYAML_DEBUG"] = "1"
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from finnyaml.cli.arguments import Json, Recipe, Sets, StoreOption
+from finnyaml.cli.arguments import Json, Recipe, Sets, StoreOption, opened_store, show
+from finnyaml.cli.subcommands import cache_app, steps_app
 
 LOOK, WRITE, TIDY = "Look at a build", "Write a recipe", "Machine and store"
 """Panels of `finnyaml --help`."""
-
-steps_app = typer.Typer(no_args_is_help=False)
-cache_app = typer.Typer(no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -99,18 +95,16 @@ def log(
 ) -> None:
     """Show what a step printed when it last ran; without a step, how all steps of the last build went."""
     from finnyaml.cli.log import History, listing, plain
-    from finnyaml.cli.session import store_root
     from finnyaml.recipe.load import load_recipe
-    from finnyaml.store import Store
 
-    history = History(load_recipe(recipe)[0], Store.open(store_root(store)), run)
+    history = History(load_recipe(recipe)[0], opened_store(store), run)
     if step is None:
-        _show(plain(history, history.entries()) if as_json else None, listing(history))
+        show(plain(history, history.entries()) if as_json else None, listing(history))
         return
     entry = history.entry(step)
     text = history.text(entry)
     if as_json:
-        _show({**plain(history, [entry])["steps"][0], "log": text}, ())
+        show({**plain(history, [entry])["steps"][0], "log": text}, ())
     elif text.strip():
         print(text, end="" if text.endswith("\n") else "\n")
     else:
@@ -150,15 +144,10 @@ def init(
     found = examine(source, output.absolute().parent, shape)
     text = recipe_text(found, board, clock)
     put(text, output)
-    todo = [number for number, line in enumerate(text.splitlines(), 1) if "TODO" in line]
-    print(
-        f"wrote {relative(output)}: "
-        + (
-            f"line {', '.join(map(str, todo))} still {'wait' if len(todo) > 1 else 'waits'} for you"
-            if todo
-            else f"next, `finnyaml lint {relative(output)}`"
-        )
-    )
+    print(f"wrote {relative(output)}")
+    todo = [str(number) for number, line in enumerate(text.splitlines(), 1) if "TODO" in line]
+    first = f"fill in line {' and '.join(todo)}, then " if todo else ""
+    print(f"next: {first}finnyaml lint {relative(output)}")
 
 
 def lint(recipe: Recipe, sets: Sets = [], as_json: Json = False, store: StoreOption = None) -> None:  # noqa: B006
@@ -175,7 +164,7 @@ def lint(recipe: Recipe, sets: Sets = [], as_json: Json = False, store: StoreOpt
     console = Console(quiet=as_json)
     found = linter.lint(recipe, sets, store, console)
     if as_json:
-        _show(linter.plain(found), ())
+        show(linter.plain(found), ())
     else:
         linter.show(found, console)
     raise typer.Exit(found.code)
@@ -205,67 +194,6 @@ def schema(
     print(f"wrote {write}; first line of a recipe beside it:\n# yaml-language-server: $schema={write.name}")
 
 
-@steps_app.callback(invoke_without_command=True)
-def steps(context: typer.Context, as_json: Json = False, store: StoreOption = None) -> None:
-    """What the installed FINN has: steps, flows and phases (without a command: `list`), build options, boards."""
-    if context.invoked_subcommand is None:
-        steps_list(as_json, store)
-
-
-@steps_app.command("list")
-def steps_list(as_json: Json = False, store: StoreOption = None) -> None:
-    """List the steps with what they do and the tools they need, the named flows, and names of other FINN versions."""
-    from finnyaml.cli import reference
-
-    catalog = reference.open_catalog(store, _note)
-    _show(reference.steps(catalog) if as_json else None, reference.steps_lines(catalog))
-
-
-@steps_app.command("describe")
-def steps_describe(
-    name: Annotated[str, typer.Argument(help="A step (also by an older name), flow or phase.", show_default=False)],
-    recipe: Annotated[
-        Path | None, typer.Option("--recipe", help="Tell, too, what the step read when this recipe was last built.")
-    ] = None,
-    as_json: Json = False,
-    store: StoreOption = None,
-) -> None:
-    """Tell all about one step: what it does, its tools and flows; with --recipe, the options that it really read."""
-    from finnyaml.cli import reference
-
-    found = reference.describe(reference.open_catalog(store, _note), name, recipe)
-    _show(found if as_json else None, reference.describe_lines(found))
-
-
-@steps_app.command("options")
-def steps_options(
-    name: Annotated[
-        str | None,
-        typer.Argument(help="One option, by FINN's name or the recipe's (folding.target_fps).", show_default=False),
-    ] = None,
-    as_json: Json = False,
-    store: StoreOption = None,
-) -> None:
-    """List FINN's build options with type, default and what sets them in a recipe; or tell all about one."""
-    from finnyaml.cli import reference
-
-    catalog = reference.open_catalog(store, _note)
-    if name is None:
-        _show(reference.options(catalog) if as_json else None, reference.options_lines(catalog))
-    else:
-        found = reference.option(catalog, name)
-        _show(found if as_json else None, reference.option_lines(found))
-
-
-@steps_app.command("boards")
-def steps_boards(as_json: Json = False, store: StoreOption = None) -> None:
-    """List the boards that FINN knows, with their FPGA parts."""
-    from finnyaml.cli import reference
-
-    catalog = reference.open_catalog(store, _note)
-    _show(reference.boards(catalog) if as_json else None, reference.boards_lines(catalog))
-
-
 def doctor(as_json: Json = False, store: StoreOption = None) -> None:
     """Look at this machine: Python, FINN, Vivado, Vitis HLS, licences, the store.
 
@@ -277,59 +205,8 @@ def doctor(as_json: Json = False, store: StoreOption = None) -> None:
     from finnyaml.tools.doctor import examine
 
     report = examine(store_root(store), os.environ)
-    _show(report.to_json() if as_json else None, health.lines(report))
+    show(report.to_json() if as_json else None, health.lines(report))
     raise typer.Exit(health.verdict(report))
-
-
-@cache_app.command("ls")
-def cache_ls(as_json: Json = False, store: StoreOption = None) -> None:
-    """List all results in the store, those used last first: task, age, size, and the time it took to make them."""
-    from finnyaml.cli import cache
-
-    opened = _store(store)
-    _show(cache.traces(opened) if as_json else None, cache.traces_lines(opened))
-
-
-@cache_app.command("du")
-def cache_du(as_json: Json = False, store: StoreOption = None) -> None:
-    """Say how much the store holds."""
-    from finnyaml.cli import cache
-
-    found = cache.usage(_store(store))
-    _show(found if as_json else None, cache.usage_lines(found))
-
-
-@cache_app.command("verify")
-def cache_verify(as_json: Json = False, store: StoreOption = None) -> None:
-    """Read everything in the store and drop what is damaged; the next build makes it again.
-
-    Safe while builds are running. Exit code 1 where something was damaged.
-    """
-    from finnyaml.cli import cache
-
-    code, found = cache.verify(_store(store))
-    _show(found if as_json else None, cache.verify_lines(found))
-    raise typer.Exit(code)
-
-
-@cache_app.command("gc")
-def cache_gc(
-    older_than: Annotated[
-        str | None,
-        typer.Option("--older-than", metavar="30d", help="Drop results that no build used for so long (h, d, w)."),
-    ] = None,
-    max_size: Annotated[
-        str | None,
-        typer.Option("--max-size", metavar="10GB", help="Then drop those least recently used until the store fits."),
-    ] = None,
-    as_json: Json = False,
-    store: StoreOption = None,
-) -> None:
-    """Drop what nobody needs. Without options: leftovers of killed builds only, no results."""
-    from finnyaml.cli import cache
-
-    found = cache.collect(_store(store), older_than, max_size)
-    _show(found if as_json else None, cache.collect_lines(found))
 
 
 def clean(recipe: Recipe) -> None:
@@ -348,23 +225,3 @@ def clean(recipe: Recipe) -> None:
     )
     if count and folder.is_dir():
         print("what finnyaml did not write is still there")
-
-
-def _store(option: Path | None) -> Any:
-    from finnyaml.cli.session import store_root
-    from finnyaml.store import Store
-
-    return Store.open(store_root(option))
-
-
-def _show(data: Any, lines: Iterable[str]) -> None:
-    """Print data as JSON where there is some, else the lines."""
-    if data is not None:
-        print(json.dumps(data, indent=1, default=str))
-        return
-    for line in lines:
-        print(line)
-
-
-def _note(text: str) -> None:
-    print(text, file=sys.stderr)

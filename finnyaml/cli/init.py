@@ -15,6 +15,7 @@ from finnyaml.cli.render import relative
 from finnyaml.errors import Problem, RecipeError
 from finnyaml.plan.steps import near
 from finnyaml.recipe.paths import similar_file
+from finnyaml.recipe.words import either
 
 BOARD = "Pynq-Z1"
 CLOCK_NS = 10.0
@@ -122,6 +123,8 @@ def _onnx(path: Path, shown: str, wanted: tuple[int, ...]) -> Source:
         model = onnx.load(str(path), load_external_data=False)
     except Exception as error:  # protobuf's own errors
         raise RecipeError([Problem(f"{path} is no ONNX model: {str(error).strip().splitlines()[0]}")]) from error
+    if not model.graph.node:
+        raise RecipeError([Problem(f"{path} is no ONNX model: there is no graph in it")])
     constants = {tensor.name for tensor in model.graph.initializer}
     inputs = [tensor for tensor in model.graph.input if tensor.name not in constants]
     if len(inputs) != 1:
@@ -184,10 +187,8 @@ def _brevitas(path: Path, shown: str, function: str | None, folder: Path, shape:
 def _which(path: Path, names: Sequence[str]) -> Problem:
     if not names:
         return Problem(f"{path} defines no function and no torch module", hint="name the file that defines the network")
-    listed = "\n  ".join(f"finnyaml init {relative(path)}:{name}" for name in names)
-    return Problem(
-        f"{path} defines {len(names)} functions and modules that may make the network", hint=f"one of\n  {listed}"
-    )
+    message = f"{path} defines {len(names)} functions and modules that may make the network"
+    return Problem(message, hint=f"name one: finnyaml init {either(f'{relative(path)}:{name}' for name in names)}")
 
 
 def _candidates(tree: ast.Module) -> Iterator[tuple[str, tuple[str, ...]]]:

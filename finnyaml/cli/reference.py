@@ -92,12 +92,14 @@ def describe(catalog: Catalog, name: str, recipe: Path | None) -> dict[str, Any]
         if phase in catalog.phases:
             found = catalog.phases[phase]
             return {"phase": phase, "doc": found.doc, "module": found.module, "parts": _parts(catalog, phase)}
-    real = aliases.resolve(name, catalog.steps)
-    if real is None:
-        known = [*map(aliases.short, catalog.steps), *catalog.phases, *catalog.flows]
+    last = record.last_build(load_recipe(recipe)[0].workspace) if recipe else {}
+    uses = last[name]["parts"]["step"][1] if name in last else name
+    real = aliases.resolve(uses, catalog.steps)
+    if real is None and name not in last:
+        known = [*map(aliases.short, catalog.steps), *catalog.phases, *catalog.flows, *last]
         raise RecipeError([Problem(f"{catalog} has no step, flow or phase {name!r}", hint=near(name, known))])
-    described = {"step": aliases.short(real), **_step(catalog, real)}
-    return described if recipe is None else described | {"reads": _reads(real, recipe)}
+    described = {"step": aliases.short(real), **_step(catalog, real)} if real else {"step": name, "runs": uses}
+    return described | {"reads": _reads(name, real, last)} if recipe else described
 
 
 def describe_lines(described: Mapping[str, Any]) -> Iterator[str]:
@@ -112,6 +114,7 @@ def describe_lines(described: Mapping[str, Any]) -> Iterator[str]:
     for key, word in (
         ("steps", "steps"),
         ("parts", "parts"),
+        ("runs", "runs"),
         ("module", "module"),
         ("tools", "needs"),
         ("flows", "in the flows"),
@@ -126,14 +129,12 @@ def describe_lines(described: Mapping[str, Any]) -> Iterator[str]:
     for task, kinds in described.get("reads", {}).items():
         yield ""
         yield f"What {task} read in the last build, beside its model: it runs again when one of these changes."
-        if not any(kinds.values()):
-            yield "  nothing"
         listed = [
             (_WORDS.get(kind, kind), name, _value(kind, value))
             for kind, names in kinds.items()
             for name, value in names.items()
         ]
-        yield from (clipped(f"  {line}") for line in table((), listed) if listed)
+        yield from (clipped(f"  {line}") for line in table((), listed or [("nothing", "", "")]))
 
 
 _WORDS = {"config": "option", "tree": "from a step before", "env": "variable", "dir": "folder"}
@@ -165,17 +166,13 @@ def _parts(catalog: Catalog, phase: str) -> list[str]:
     ]
 
 
-def _reads(step: str, recipe: Path) -> dict[str, Any]:
-    """What each task of this step read when the recipe was last built. RecipeError where it never was."""
-    loaded, _ = load_recipe(recipe)
-    last = record.last_build(loaded.workspace)
-    found = {name: dict(task["reads"]) for name, task in last.items() if task["parts"]["step"][1] == step}
-    if not found:
-        message = f"{recipe} was never built with the step {aliases.short(step)}"
-        raise RecipeError([Problem(message, hint=f"built steps: {', '.join(last)}" if last else "build it first")])
-    for reads in found.values():
-        reads["config"] = reads.get("config", {})
-    return found
+def _reads(name: str, step: str | None, last: Mapping[str, Any]) -> dict[str, Any]:
+    """What the task `name`, else each task of the step, read in the last build. RecipeError where there was none."""
+    tasks = [name] if name in last else [task for task, built in last.items() if built["parts"]["step"][1] == step]
+    if not tasks:
+        hint = f"it built {', '.join(last)}" if last else "it was never built here"
+        raise RecipeError([Problem(f"the last build of the recipe has no step {name!r}", hint=hint)])
+    return {task: last[task]["reads"] for task in tasks}
 
 
 # -- options ----------------------------------------------------------------------------------------------------------

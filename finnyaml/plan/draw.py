@@ -56,7 +56,7 @@ class Box:
 # What a cell connects to, in the order up, down, left, right.
 _LINES = {
     "": " ", "ud": "│", "lr": "─", "ur": "╰", "ul": "╯", "dr": "╭", "dl": "╮",
-    "udr": "├", "udl": "┤", "dlr": "┬", "ulr": "┴", "udlr": "┼", "u": "│", "d": "│", "l": "─", "r": "─",
+    "udr": "├", "udl": "┤", "dlr": "┬", "ulr": "┴", "udlr": "┼", "u": "│", "d": " ", "l": "─", "r": "─",
 }  # fmt: skip
 
 
@@ -91,7 +91,7 @@ def _lanes(boxes: Sequence[Box]) -> list[tuple[str, Box | None]]:
         # Straight on where the first need's lane ends here, else a lane of its own.
         column = sources[0] if sources and lanes[sources[0]] is None else _free(lanes)
         lanes[column : column + 1] = [box.id]
-        if sources and sources != [column]:
+        if sources != [column] and drawn:  # under another box only where it needs that
             drawn.append((_connection(above, lanes, column, sources), None))
         cells = [MARKS[box.state] if index == column else "│" if lane else " " for index, lane in enumerate(lanes)]
         drawn.append((" ".join(cells).rstrip(), box))
