@@ -7,6 +7,7 @@ standard output. What steps print goes to the log of their task, never to the an
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import random
@@ -289,6 +290,8 @@ def _failure(error: BaseException) -> Failure:
     """What the user is told: the message of the innermost finnyaml error, else of the exception itself."""
     hint = error.hint if isinstance(error, FinnyamlError) else None
     message = str(error) or repr(error)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        hint = "steps run in a folder of the store: `finnyaml cache gc` frees space, `--store` takes another disk"
     if isinstance(error, AssertionError) and not str(error):
         frame = traceback.extract_tb(error.__traceback__)[-1]
         message = f"assertion failed in {frame.name}: {frame.line}"
