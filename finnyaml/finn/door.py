@@ -6,10 +6,13 @@ first needed.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
+import os
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from finnyaml.errors import FinnyamlError
@@ -37,8 +40,10 @@ class Finn:
     @functools.cached_property
     def steps_module(self) -> types.ModuleType:
         """FINN's module with the step functions."""
-        _let_steps_import_without_vivado()
-        return _import("finn.builder.build_dataflow_steps")
+        with _no_simulator_needed():
+            module = _import("finn.builder.build_dataflow_steps")
+        _tell_tools_where_finn_is(Path(str(module.__file__)).parents[1])
+        return module
 
     @functools.cached_property
     def steps(self) -> Mapping[str, StepFunction]:
@@ -86,21 +91,29 @@ def _import(name: str) -> types.ModuleType:
         ) from error
 
 
-def _let_steps_import_without_vivado() -> None:
-    """Give `finn.xsi` the name that the step module imports for its annotations.
+@contextlib.contextmanager
+def _no_simulator_needed() -> Iterator[None]:
+    """Let the step module import a name from `finn.xsi` that it uses in annotations only.
 
-    finn-plus binds `finn.xsi.SimEngine` only after it has found Vivado, and raises otherwise; the steps that really
-    simulate bring it up themselves and fail with their own message.
+    To give that name, finn-plus wants Vivado, and where it is installed builds its simulator; where that fails, no
+    step at all could be imported. Taken away afterwards: a step that simulates gets the real one on first use.
     """
     try:
-        xsi = importlib.import_module("finn.xsi")
+        xsi: Any = importlib.import_module("finn.xsi")
     except ImportError:
+        xsi = None
+    if xsi is None or "SimEngine" in vars(xsi):
+        yield
         return
-    if "SimEngine" not in vars(xsi) and _vivado_absent():
-        xsi.SimEngine = type("SimEngine", (), {"__doc__": "Stands in for the simulator that needs Vivado."})  # type: ignore[attr-defined]
+    xsi.SimEngine = type("SimEngine", (), {"__doc__": "Stands in for FINN's simulator in annotations."})
+    try:
+        yield
+    finally:
+        del xsi.SimEngine
 
 
-def _vivado_absent() -> bool:
-    import os
-
-    return "XILINX_VIVADO" not in os.environ
+def _tell_tools_where_finn_is(package: Path) -> None:
+    """Set what the Tcl scripts of finn-plus look up in the environment, as `finn build` does before it runs steps."""
+    for variable, name in (("FINN_RTLLIB", "finn-rtllib"), ("FINN_CUSTOM_HLS", "custom_hls")):
+        if (package / name).is_dir():
+            os.environ[variable] = str(package / name)

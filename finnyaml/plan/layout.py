@@ -104,12 +104,12 @@ def _reduce_crossings(graph: networkx.DiGraph[Node], layers: list[list[Node]]) -
     best, fewest = [list(layer) for layer in layers], _crossings(graph, layers)
     for sweep in range(SWEEPS):
         down = sweep % 2 == 0
-        for layer in layers[1:] if down else layers[-2::-1]:
-            place = {node: index for other in layers for index, node in enumerate(other)}
+        for fixed, layer in pairwise(layers if down else layers[::-1]):
+            place = {node: float(index) for index, node in enumerate(fixed)}
             middle = {}
-            for node in layer:
-                near = list(graph.predecessors(node) if down else graph.successors(node))
-                middle[node] = fmean(place[other] for other in near) if near else float(place[node])
+            for index, node in enumerate(layer):
+                near = graph.predecessors(node) if down else graph.successors(node)
+                middle[node] = fmean([place[other] for other in near] or [index])
             layer.sort(key=middle.__getitem__)
         count = _crossings(graph, layers)
         if count < fewest:

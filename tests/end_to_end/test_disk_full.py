@@ -30,7 +30,7 @@ def test_a_full_disk_is_told_and_loses_nothing(project: Project, small_disk: Pat
     ballast = small_disk / "ballast"
     taken = sum(path.stat().st_size for path in store.rglob("*") if path.is_file())
     ballast.write_bytes(b"\0" * (900 * 1024 - taken))
-    project.write("steps.py", STEPS.replace('f"{cfg.target_fps}\\n"', "500_000 * 'x'"))
+    project.write("steps.py", STEPS.replace('f"{cfg.target_fps}\\n"', "300_000 * 'x'"))
     project.store = store
     done = project.run("build", "recipe.yaml")
     assert done.returncode == 1

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from finnyaml.cli import health
+from finnyaml.tools import doctor
+from tests.cli.conftest import Command
+
+
+def test_what_is_there_and_what_is_missing(finnyaml: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    answer = finnyaml("doctor")
+    assert answer.code == 0
+    lines = answer.out.splitlines()
+    assert any(line.split()[:3] == ["ok", "FINN", "1.6.1"] for line in lines)
+    place = next(index for index, line in enumerate(lines) if line.split()[:2] == ["missing", "vivado"])
+    assert any("-> install Vivado" in line for line in lines[place : place + 3])
+    assert "\x1b" not in answer.out  # colours are for terminals
+
+
+def test_json(finnyaml: Command) -> None:
+    data = finnyaml("doctor", "--json").data
+    assert data["python"]["state"] == "found" and {check["name"] for check in data["packages"]} >= {"FINN", "torch"}
+
+
+def test_a_store_that_cannot_be_written_is_4(finnyaml: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    answer = finnyaml("doctor", "--store", tmp_path / "file" / "store")
+    assert answer.code == 4 and "Nothing can be built here" in answer.out
+
+
+def test_no_finn_is_4(tmp_path: Path) -> None:
+    report = doctor.examine(tmp_path, {})
+    packages = [replace(check, state="missing" if check.name == "FINN" else check.state) for check in report.packages]
+    assert health.verdict(report) == 0
+    assert health.verdict(replace(report, packages=tuple(packages))) == 4
