@@ -168,7 +168,10 @@ class Engine:
     def _execute(
         self, task: Task, status: Status, needed: Mapping[str, Built], forced: bool
     ) -> tuple[Status, Built | Failure]:
-        """Run one stale task under the lock of its key; another build may have done it while we waited."""
+        """Run one stale task under a lock; another build may have done it while we waited.
+
+        The lock is for the key *and* the settings: two foldings of one model have the same key, and are different work.
+        """
         waited = False
 
         def on_wait() -> None:
@@ -176,7 +179,7 @@ class Engine:
             waited = True
             self.events.emit("task_waiting", task=task.id, reason="another build runs it")
 
-        with self.store.lock(status.key, on_wait):
+        with self.store.lock(digest_of([status.key, task.config]), on_wait):
             if waited:
                 status = self.judge.judge(task, needed, forced=forced)
                 if status.built is not None:

@@ -9,6 +9,18 @@ from tests.cli.conftest import Command
 from tests.project import Project
 
 
+CODE = """
+def first(model, cfg):
+    print("all is well")
+    return model
+
+
+def second(model, cfg):
+    {}
+    return model
+"""
+
+
 @pytest.fixture(scope="module")
 def history(finn_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Two runs: a step prints and all goes well; then it prints something else and fails."""
@@ -17,10 +29,9 @@ def history(finn_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Proje
         "recipe.yaml",
         'model: {onnx: tiny.onnx}\nsteps: ["steps.py:first", "steps.py:second"]\ntargets: {all: second}\n',
     )
-    code = "def first(model, cfg):\n    print('all is well')\n    return model\n\n\ndef second(model, cfg):\n    {}\n    return model\n"
-    project.write("steps.py", code.format("print('second well')"))
+    project.write("steps.py", CODE.format("print('second well')"))
     project.build()
-    project.write("steps.py", code.format("print('about to fail'); raise ValueError('no')"))
+    project.write("steps.py", CODE.format("print('about to fail'); raise ValueError('no')"))
     project.build(code=1)
     return project
 
