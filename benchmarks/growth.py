@@ -49,7 +49,12 @@ def _per_task(small: int, large: int, costs: Mapping[int, Sequence[float]]) -> l
 
 
 def _timing(project: Project, *command: str) -> Callable[[], float]:
-    return lambda: project.finnyaml(*command)[0]
+    def finnyaml() -> float:
+        seconds, output = project.finnyaml(*command)
+        assert "0 to run" in output or "is up to date" in output or '"ran"' not in output, output
+        return seconds
+
+    return finnyaml
 
 
 def _chain(folder: Path, store: Path, size: int) -> Project:

@@ -11,7 +11,7 @@ from typing import Any
 from finnyaml.cli import failures, lockfile
 from finnyaml.cli.render import Console, summary_lines
 from finnyaml.cli.session import Session
-from finnyaml.engine import figures, record, workspace
+from finnyaml.engine import figures, record, refusals, workspace
 from finnyaml.engine.events import EventLog
 from finnyaml.engine.run import Engine, Outcome
 from finnyaml.errors import ExitCode, FinnyamlError, Problem, RecipeError, ToolMissing
@@ -67,6 +67,9 @@ def build(
     try:
         with view, session.store.session():
             outcome = engine.run(plan, selection.tasks, selection.forced)
+            if not selection.partial and len(outcome.built) == len(plan.tasks):
+                wanted = recipe.settings.finn.get("verify_steps") or ()
+                outcome.unverified = refusals.points_that_never_ran(wanted, outcome.built)
             if locked is not None:
                 lockfile.check_after(locked, outcome.records, recipe)
             with session.store.lock(f"workspace-{digest_of(str(recipe.workspace))}"):
@@ -89,6 +92,10 @@ def build(
         raise RecipeError(misfits)
     for name, failure in outcome.failed.items():
         console.always(failures.explain(session.plan.tasks[name], failure, recipe.path, folder))
+    console.problems(
+        Problem(f"the verification {point} never ran: no step of this flow has it", recipe.at(("finn", "verify_steps")))
+        for point in outcome.unverified
+    )
     for setting in unused_settings(session, outcome):
         console.note(f"note: no step of this build read `{setting}`")
     for line in summary_lines(result, written):
@@ -98,6 +105,8 @@ def build(
 
 def exit_code(outcome: Outcome) -> ExitCode:
     """What a build's outcome means for the shell."""
+    if any(failure.type == refusals.GATE for failure in outcome.failed.values()) or outcome.unverified:
+        return ExitCode.GATE_STOPPED
     if outcome.failed:
         bad_input = all(failure.misfits for failure in outcome.failed.values())
         return ExitCode.BAD_INPUT if bad_input else ExitCode.STEP_FAILED

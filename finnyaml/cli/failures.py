@@ -8,6 +8,7 @@ from pathlib import Path
 
 from finnyaml.cli.render import relative
 from finnyaml.plan.task import Task
+from finnyaml.worker.evidence import SANDBOX
 from finnyaml.worker.job import Failure
 
 
@@ -15,10 +16,9 @@ def explain(task: Task, failure: Failure, recipe: Path, run: Path) -> str:
     """A few lines about one failed task, ending with commands to copy."""
     log = run / "logs" / f"{task.id}.log"
     lines = [f"{task.id} ({task.uses}) failed: {_headline(failure)}"]
-    if failure.cause and failure.cause_log and failure.message not in failure.cause:
-        lines.append(f"  cause: {failure.cause}, {relative(Path(failure.cause_log))}")
+    lines += _evidence(failure, log)
     if failure.hint:
-        lines.append(f"  hint:  {failure.hint}")
+        lines.append(f"  hint:      {failure.hint}")
     place = _user_frame(failure.traceback, recipe.parent)
     if place:
         lines.append(f"  in your code: {place}")
@@ -28,11 +28,42 @@ def explain(task: Task, failure: Failure, recipe: Path, run: Path) -> str:
     if job.exists():
         python = Path(sys.executable).name
         lines.append(f"  alone:     {python} -m finnyaml.worker.rerun {shlex.quote(relative(job))}")
+        if SANDBOX in f"{failure.message} {failure.cause}":
+            lines.append(f"  {SANDBOX}: was removed; `alone` makes it again, as rerun-{task.id}/")
     return "\n".join(lines)
 
 
+def _evidence(failure: Failure, log: Path) -> list[str]:
+    """The first real error and the log it stands in; of a tool that told none, what it wrote last."""
+    if failure.cause_log is None:
+        return [f"  cause:     {failure.cause}"] if failure.cause else []
+    path = Path(failure.cause_log)
+    shown = f"  tool log:  {relative(path)}"
+    if failure.cause is None:
+        return [f"  last line: {_last_line(path)}", shown]
+    if failure.message in failure.cause:
+        return []
+    return [f"  cause:     {failure.cause}", *([shown] if path != log else [])]
+
+
+def _last_line(path: Path) -> str:
+    try:
+        lines = path.read_text(errors="replace").split("\n")
+    except OSError:
+        return "(its log is gone)"
+    return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "(its log is empty)")
+
+
 def _headline(failure: Failure) -> str:
-    if failure.type in ("StepFailed", "WorkerDied", "UnreadSetting", "StoreError", "FinnUnusable", "ConfigMisfit"):
+    if failure.type in (
+        "StepFailed",
+        "WorkerDied",
+        "UnreadSetting",
+        "VerificationFailed",
+        "StoreError",
+        "FinnUnusable",
+        "ConfigMisfit",
+    ):
         return failure.message
     return f"{failure.type}: {failure.message}"
 

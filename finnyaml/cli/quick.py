@@ -174,7 +174,7 @@ def _stamp_path(arguments: list[str]) -> str:
         store = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "finnyaml")
     identity = "\0".join([os.getcwd(), sys.executable, os.path.abspath(__file__), *arguments])
     name = hashlib.sha256(identity.encode()).hexdigest()
-    return os.path.join(os.path.expanduser(store), "stamps", name[:32])
+    return os.path.join(os.path.expanduser(store), "memos", f"stamp-{name[:32]}")  # gc drops old memos
 
 
 def _file_state(path: str) -> list[Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from finnyaml.engine import record
 from finnyaml.engine.pool import Pool
-from finnyaml.errors import FinnyamlError, Problem, StepFailed
+from finnyaml.errors import Problem, StepFailed, ToolMissing
 from finnyaml.finn import identity
 from finnyaml.finn.catalog import Catalog
 from finnyaml.finn.identity import Installation
@@ -106,7 +106,7 @@ def open_session(
     store = Store.open(store_root(store_option))
     installation = identity.find(store.memo, store.put_memo)
     if installation is None:
-        raise FinnyamlError(
+        raise ToolMissing(
             "FINN is not installed in this Python environment, so the recipe cannot be planned",
             hint="pip install 'finnyaml[finn]', or run it where FINN is; `finnyaml lint` checks what needs no FINN",
         )

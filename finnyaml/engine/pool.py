@@ -14,12 +14,18 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from finnyaml.store import Store
-from finnyaml.tools.environment import for_workers
+from finnyaml.tools.environment import of_worker
+from finnyaml.worker.evidence import gather
 from finnyaml.worker.job import Done, Failure, Job
+
+
+OnDeath = Callable[[str, Path], None]
+"""Told why a worker died, and the sandbox that it left."""
 
 
 class WorkerDied(Exception):
@@ -42,17 +48,27 @@ class Pool:
         self._closed = False
 
     def run(self, job: Job, timeout: float | None = None) -> Done | Failure:
-        """Execute a job. A worker that dies or takes longer than `timeout` seconds is a `Failure`, and is replaced."""
+        """Execute a job. A worker that dies or takes longer than `timeout` seconds is a `Failure`, and is replaced.
+
+        What a new worker takes to import FINN does not count.
+        """
+        warm_up = {"op": "warm_up", "log": job.log, "kind": job.kind}
+        run = {"op": "run", "log": job.log, "job": job.to_json()}
+        failure: list[Failure] = []
+
+        def on_death(reason: str, sandbox: Path) -> None:
+            failure.append(gather(Failure("WorkerDied", reason, _hint(reason)), job, sandbox))
+
         try:
-            answer = self._ask({"op": "run", "log": job.log, "job": job.to_json()}, timeout)
+            answer = self._ask([(warm_up, None), (run, timeout)], on_death)
         except WorkerDied as death:
-            return Failure("WorkerDied", death.reason, _hint(death.reason))
+            return failure[0] if failure else Failure("WorkerDied", death.reason)
         return Done.from_json(answer["result"]) if answer["ok"] else Failure.from_json(answer["result"])
 
     def catalog(self, known: dict[str, str], log: Path) -> dict[str, Any] | Failure:
         """Ask the installed FINN what it has; the answer is the JSON form of a `Catalog`."""
         try:
-            answer = self._ask({"op": "catalog", "log": str(log), "known": known}, None)
+            answer = self._ask([({"op": "catalog", "log": str(log), "known": known}, None)])
         except WorkerDied as death:
             return Failure("WorkerDied", death.reason)
         return answer["result"] if answer["ok"] else Failure.from_json(answer["result"])
@@ -67,15 +83,20 @@ class Pool:
         for worker in workers:
             worker.forget(self._store)
 
-    def _ask(self, request: dict[str, Any], timeout: float | None) -> dict[str, Any]:
+    def _ask(
+        self, requests: Sequence[tuple[dict[str, Any], float | None]], on_death: OnDeath = lambda reason, sandbox: None
+    ) -> dict[str, Any]:
+        """Put requests, each with its timeout, to one worker; the answer to the last. `on_death` sees its sandbox."""
         with self._places:
             worker = self._take()
             try:
-                answer = worker.ask(request, timeout)
-            except WorkerDied:
+                *_, answer = [worker.ask(request, timeout) for request, timeout in requests]
+            except WorkerDied as death:
                 worker.kill()
                 with self._guard, contextlib.suppress(ValueError):
                     self._all.remove(worker)
+                with contextlib.suppress(OSError):
+                    on_death(death.reason, worker.sandbox)
                 worker.forget(self._store)
                 raise
             with self._guard:
@@ -100,20 +121,11 @@ class _Process:
         self.sandbox = store.scratch("a0")
         for name in ("build", "tmp"):
             (self.sandbox / name).mkdir()
-        environment = {
-            **os.environ,
-            **for_workers(os.environ),
-            "FINN_BUILD_DIR": str(self.sandbox / "build"),
-            "TMPDIR": str(self.sandbox / "tmp"),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONUNBUFFERED": "1",
-            "PYTHONHASHSEED": "0",
-        }
         self._process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-m", "finnyaml.worker", str(store.root), str(self.sandbox)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=environment,
+            env=of_worker(self.sandbox),
             start_new_session=True,  # Ctrl-C reaches us alone; we end the whole group
         )
         self._killed = False

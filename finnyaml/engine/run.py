@@ -6,13 +6,14 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from finnyaml.engine.events import EventLog
 from finnyaml.engine.pool import Pool
+from finnyaml.engine.refusals import refuse
 from finnyaml.errors import FinnyamlError
 from finnyaml.plan.graph import Plan
 from finnyaml.plan.status import Built, Judge, Status
@@ -37,6 +38,8 @@ class Outcome:
     blocked: dict[str, Status] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     """Tasks that did not run, each with the failed or blocked task it needed."""
+    unverified: list[str] = field(default_factory=list)
+    """FINN's verification points that the recipe asks for and that no step of a complete build had."""
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Per task: key parts, reads and figures, for the record of the last build."""
 
@@ -90,15 +93,14 @@ class Engine:
             task, status, result = _next(finished)
             running.discard(task.id)
             if isinstance(result, Built):
-                self._accept(task, status, result, outcome, ran=True)
+                self._finish(task, status, result, outcome, ran=True)
             elif isinstance(result, BaseException):
                 raise result
             elif result.damaged:
                 damaged, stop = result.damaged, True
             else:
-                outcome.failed[task.id] = result
-                self.events.emit("task_failed", task=task.id, error=result.type, message=result.message)
-                stop = stop or not self.keep_going
+                self._fail(task, result, outcome)
+            stop = stop or bool(outcome.failed and not self.keep_going)
 
     def _advance(
         self,
@@ -120,18 +122,34 @@ class Engine:
                 del waiting[task.id]
                 needed = {need: outcome.built[need] for need in task.needs}
                 status = self.judge.judge(task, needed, forced=task.id in forced)
-                unread = _unread(task, status.built.trace.reads.get("config", ())) if status.built else None
-                if unread is not None:
-                    outcome.failed[task.id] = unread
-                    self.events.emit("task_failed", task=task.id, error=unread.type, message=unread.message)
-                elif status.built is not None:
-                    self._accept(task, status, status.built, outcome, ran=False)
+                if status.built is not None:
+                    self._finish(task, status, status.built, outcome, ran=False)
                 elif status.missing:
                     outcome.blocked[task.id] = status
                     self.events.emit("task_blocked", task=task.id, missing=status.missing)
                 else:
                     running.add(task.id)
                     self._start(task, status, needed, task.id in forced, finished)
+
+    def _finish(self, task: Task, status: Status, built: Built, outcome: Outcome, *, ran: bool) -> None:
+        refusal = refuse(task, built)
+        if refusal is None:
+            self._accept(task, status, built, outcome, ran=ran)
+        else:
+            self._show_verification(built)
+            self._fail(task, refusal, outcome)
+
+    def _show_verification(self, built: Built) -> None:
+        """Lay the verification files of a refused result into the run's folder: it does not reach the workspace."""
+        for path, entry in built.artifact.files.items():
+            if path.startswith("out/verification_output/"):
+                target = self.folder / path.removeprefix("out/")
+                target.parent.mkdir(exist_ok=True)
+                target.write_bytes(self.store.read(entry.blob))
+
+    def _fail(self, task: Task, failure: Failure, outcome: Outcome) -> None:
+        outcome.failed[task.id] = failure
+        self.events.emit("task_failed", task=task.id, error=failure.type, message=failure.message)
 
     def _accept(self, task: Task, status: Status, built: Built, outcome: Outcome, *, ran: bool) -> None:
         outcome.built[task.id] = built
@@ -222,9 +240,6 @@ class Engine:
 
     def _keep(self, task: Task, status: Status, job: Job, done: Done) -> Built | Failure:
         """Commit the result of a job to the store; a failure where the recipe set something the step never read."""
-        unread = _unread(task, done.config_reads)
-        if unread is not None:
-            return unread
         artifact = Artifact(done.digest, done.model, done.files, done.removed)
         programs = [name for name in done.programs if name in TOOLS]
         reads = {
@@ -260,18 +275,6 @@ class Engine:
         path = self.folder / "failed" / f"{job.task}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"store": str(self.store.root), "job": job.to_json()}))
-
-
-def _unread(task: Task, config_reads: Collection[str]) -> Failure | None:
-    """The failure of a FINN step whose `with:` sets what the step never reads: it would be ignored without a word."""
-    unread = sorted(task.own_settings - set(config_reads)) if task.kind != "code" else []
-    if not unread:
-        return None
-    return Failure(
-        "UnreadSetting",
-        f"`with:` sets {', '.join(unread)}, which {task.uses} never reads",
-        f"put it on the step that reads it; {task.uses} reads: {', '.join(sorted(config_reads)) or 'nothing'}",
-    )
 
 
 def _next(finished: queue.SimpleQueue[Any]) -> Any:

@@ -136,9 +136,7 @@ def _revealed(relative: str, data: bytes, root: Path) -> bytes:
     from finnyaml.finn import identity
     from finnyaml.worker.content import reveal
 
-    folders = {
-        f"@@finnyaml:{name}@@".encode(): str(identity.package_root(name)).encode() for name in identity.SOURCE_PACKAGES
-    }
+    folders = {f"@@finnyaml:{name}@@".encode(): str(path).encode() for name, path in identity.folders().items()}
     work = b"@@finnyaml:work@@"
     here = str(root.resolve()).encode()
     return reveal(

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from finnyaml.tools import probes
+
 DISTRIBUTIONS = ("finn-plus", "finn")
 SOURCE_PACKAGES = ("finn", "qonnx")
 """Packages whose code *is* the steps: hashed file by file."""
@@ -67,6 +69,13 @@ def package_root(package: str) -> Path | None:
     if spec is None or not spec.submodule_search_locations:
         return None
     return Path(next(iter(spec.submodule_search_locations))).resolve()
+
+
+def folders() -> dict[str, Path]:
+    """The folders of this machine that generated files name, each by what stands for it in the store."""
+    found = {name: root for name in SOURCE_PACKAGES if (root := package_root(name)) is not None}
+    dependencies = probes.dependencies(os.environ)
+    return found if dependencies is None else {**found, "finn_deps": dependencies}
 
 
 def tree_digest(root: Path, memo: Memo, put_memo: PutMemo) -> str:

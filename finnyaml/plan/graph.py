@@ -19,9 +19,6 @@ from finnyaml.worker.names import Names
 if TYPE_CHECKING:
     import networkx
 
-IMPLICIT = ("model", "preprocess", "postprocess")
-"""Ids of the tasks that the recipe's own sections make, before its first step."""
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -169,6 +166,8 @@ def _needs(
 ) -> dict[str, tuple[str, ...]]:
     """Each entry's needs by id: what it says, else the entry before it."""
     known = {*sources, *(item.id for item in placed)}
+    # The result of a phase, by its name, is that of its last part.
+    phases = {name: item.id for item in placed if item.phase for name in (item.phase, item.phase[len("phase_") :])}
     needs: dict[str, tuple[str, ...]] = {}
     previous = sources[-1]
     for item in placed:
@@ -178,6 +177,10 @@ def _needs(
             hint = "give one of them an `id:` of its own"
             problems.append(Problem(f"the id {item.id!r} {reason}", recipe.at(item.entry.pointer), hint))
         wanted = (previous,) if item.entry.needs is None else item.entry.needs
+        wanted = tuple(need if need in known else phases.get(need, need) for need in wanted)
+        if not wanted:
+            hint = "leave out `needs` for the entry before it, or name the step that makes the model"
+            problems.append(Problem(f"{item.id} needs no step, so it would get no model", where, hint))
         for need in wanted:
             if need not in known:
                 problems.append(Problem(f"{item.id} needs {need!r}, which is no step here", where, near(need, known)))
@@ -201,11 +204,12 @@ def _ordered(tasks: Mapping[str, Task], recipe: Recipe) -> dict[str, Task]:
     try:
         order = list(networkx.lexicographical_topological_sort(graph, key=lambda name: position[name]))
     except networkx.NetworkXUnfeasible:
-        cycle = [edge[0] for edge in networkx.find_cycle(graph)]
+        cycle = [edge[0] for edge in networkx.find_cycle(graph.reverse())]
         shown = " -> ".join([*cycle, cycle[0]])
-        where = recipe.at((*tasks[cycle[0]].pointer, "needs"))
-        problem = Problem(f"the steps need each other in a circle: {shown}", where, "one of these `needs:` has to go")
-        raise RecipeError([problem]) from None
+        written = [at for name in cycle if (at := (*tasks[name].pointer, "needs")) in recipe.positions]
+        hint = "`a -> b` means that a needs b: one of these `needs:` has to go"
+        where = recipe.at(written[-1] if written else tasks[cycle[0]].pointer)
+        raise RecipeError([Problem(f"the steps need each other in a circle: {shown}", where, hint)]) from None
     return {name: tasks[name] for name in order}
 
 

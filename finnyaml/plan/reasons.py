@@ -18,6 +18,9 @@ class Reason:
     new: Any = None
 
     def __str__(self) -> str:
+        return self._text().encode(errors="backslashreplace").decode()  # names and values may be no valid UTF-8
+
+    def _text(self) -> str:
         if self.kind == "config":
             return f"{self.name}: {_shown(self.old)} → {_shown(self.new)}"
         if self.kind == "params":

@@ -34,9 +34,9 @@ class Selection:
         touched = {}
         for name, end in plan.targets.items():
             within = plan.ancestors([end])
-            for stop in self.stops:
-                if stop in within:
-                    touched[name] = stop
+            for task in plan.tasks:  # in topological order: the furthest is the last
+                if task in self.stops and task in within:
+                    touched[name] = task
         return touched
 
     def check(self, statuses: Mapping[str, Status]) -> None:
@@ -69,10 +69,14 @@ def select(
     if only and (start or stop):
         raise RecipeError([Problem("--only already says which steps; it does not go with --from or --to")])
     wanted = [_task(plan, name) for name in targets] or list(plan.targets.values())
-    if stop:
-        wanted = [_task(plan, stop)]
-    if only:
-        wanted = [_task(plan, name) for name in only]
+    stops = {name: _task(plan, name) for name in ([stop] if stop else only)}
+    if stops:
+        within = plan.ancestors(wanted)
+        for name, task in stops.items():
+            if task not in within:
+                option = "--to" if stop else "--only"
+                raise RecipeError([Problem(f"{option} {name}: it is not among the selected steps")])
+        wanted = list(stops.values())
     tasks = plan.ancestors(wanted)
     forced = frozenset(_task(plan, name) for name in force)
     if stray := sorted(forced - tasks):
@@ -85,7 +89,8 @@ def select(
     if only:
         runnable = set(wanted)
     complete = frozenset(name for name, end in plan.targets.items() if end in tasks)
-    return Selection(tasks, frozenset(runnable), forced, complete, tuple(wanted), bool(stop or only or not complete))
+    partial = bool(stops) or not set(wanted) <= set(plan.targets.values())
+    return Selection(tasks, frozenset(runnable), forced, complete, tuple(wanted), partial)
 
 
 def _task(plan: Plan, name: str) -> str:

@@ -69,7 +69,7 @@ class Judge:
         self._missing_tools = missing_tools
         self._last = last
         self._names = Names(None, plan.recipe.directory)
-        self._digests: dict[str, str | None] = {}
+        self._digests: dict[tuple[str, Callable[[Path], str | None]], str | None] = {}
 
     def survey(self, selected: set[str], forced: frozenset[str] = frozenset()) -> dict[str, Status]:
         """The status of every selected task as it is now, in order, without running anything."""
@@ -150,9 +150,9 @@ class Judge:
 
     def _digest(self, name: str, digest: Callable[[Path], str | None]) -> str | None:
         """Digest of a file or folder of this machine; each is looked at once per survey."""
-        if name not in self._digests:
-            self._digests[name] = digest(self._names.path(name))
-        return self._digests[name]
+        if (name, digest) not in self._digests:  # code may open what turns out to be a folder, and then list it
+            self._digests[name, digest] = digest(self._names.path(name))
+        return self._digests[name, digest]
 
     def look_again(self) -> None:
         """Forget what files held: they may have changed since they were last looked at."""

@@ -14,7 +14,10 @@ from finnyaml.recipe.model import FlowEdit, Pointer, Recipe, StepEntry
 
 @dataclass(frozen=True)
 class Placed:
-    """An entry with everything resolved but its needs: `kind` is `finn`, `segment` or `code`."""
+    """An entry with everything resolved but its needs: `kind` is `finn`, `segment` or `code`.
+
+    `phase` is the phase that brought it, `index` which part of that phase a segment is.
+    """
 
     id: str
     kind: str
@@ -48,20 +51,30 @@ class Expansion:
         return listed
 
     def _edited(self, listed: list[Placed], edit: FlowEdit) -> list[Placed]:
-        wanted = aliases.resolve(edit.anchor, self.catalog.steps)
-        at = [index for index, item in enumerate(listed) if item.id == edit.anchor or (wanted and item.uses == wanted)]
-        if not at:
+        found = self._named(edit.anchor, listed)
+        if not found:
             known = [item.id for item in listed]
             message = f"`{edit.op.partition('_')[0]}` matches nothing: the flow has no step {edit.anchor!r}"
             self._problem(message, edit.pointer, near(edit.anchor, known))
             return listed
         new = [placed for entry in edit.entries for placed in self._place(entry)]
-        first, last = at[0], at[-1] + 1
+        first, after = found[0], found[-1] + 1
         if edit.op == "insert_before":
             return listed[:first] + new + listed[first:]
         if edit.op == "insert_after":
-            return listed[:last] + new + listed[last:]
-        return listed[:first] + new + [item for item in listed[first:] if listed.index(item) not in at]
+            return listed[:after] + new + listed[after:]
+        kept = [item for index, item in enumerate(listed) if index >= first and index not in found]
+        return listed[:first] + new + kept
+
+    def _named(self, anchor: str, listed: Sequence[Placed]) -> list[int]:
+        """Where the entry of that id stands; else those that run the step, or come from the phase, of that name."""
+        step, phase = aliases.resolve(anchor, self.catalog.steps), self._phase(anchor)
+        by_id = [index for index, item in enumerate(listed) if item.id == anchor]
+        return by_id or [
+            index
+            for index, item in enumerate(listed)
+            if (step and item.uses == step) or (phase and item.phase == phase.name)
+        ]
 
     def _place(self, entry: StepEntry) -> Iterator[Placed]:
         if entry.code is not None:
@@ -77,24 +90,32 @@ class Expansion:
             hint = near(aliases.short(entry.uses), known)
             self._problem(f"{self.catalog} has no step {entry.uses!r}", entry.pointer, hint)
             return
-        if aliases.short(name) != aliases.short(entry.uses):
+        written = aliases.short(entry.uses)  # also of an old name: it is what the recipe's `needs` and targets say
+        if aliases.short(name) != written:
             notice = f"{entry.uses} is called {aliases.short(name)} in {self.catalog}"
             self._problem(notice, entry.pointer, None, "warning")
-        yield Placed(entry.id or aliases.short(name), "finn", name, entry)
+        yield Placed(entry.id or written, "finn", name, entry)
 
     def _phase(self, uses: str) -> Phase | None:
         return self.catalog.phases.get(uses) or self.catalog.phases.get(f"phase_{uses}")
 
     def _parts(self, phase: Phase, entry: StepEntry) -> Iterator[Placed]:
         """The steps of a phase; what the entry says of needs holds for the first, its id for the last."""
+        if entry.with_ and len(phase.parts) > 1:
+            steps = ", ".join(aliases.short(value) for kind, value in phase.parts if kind == "step")
+            message = f"{entry.uses} is {len(phase.parts)} steps, and `with:` is for one"
+            hint = f"list its steps ({steps}) instead, or set it for the whole recipe"
+            self._problem(message, (*entry.pointer, "with"), hint)
         for number, (kind, value) in enumerate(phase.parts):
             part = entry if number == 0 else replace(entry, needs=None)
-            named = entry.id if entry.id and number == len(phase.parts) - 1 else None
+            segment = f"{phase.name.removeprefix('phase_')}.{value}"
+            name = aliases.short(value) if kind == "step" else segment
+            if entry.id:
+                name = entry.id if number == len(phase.parts) - 1 else f"{entry.id}.{value.removeprefix('step_')}"
             if kind == "step":
-                yield Placed(named or aliases.short(value), "finn", value, part)
+                yield Placed(name, "finn", value, part, phase.name)
             else:
-                segment = f"{phase.name.removeprefix('phase_')}.{value}"
-                yield Placed(named or segment, "segment", segment, part, phase.name, value)
+                yield Placed(name, "segment", segment, part, phase.name, value)
 
     def _problem(self, message: str, pointer: Pointer, hint: str | None, severity: str = "error") -> None:
         self.problems.append(Problem(message, self.recipe.at(pointer), hint, severity))

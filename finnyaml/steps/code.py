@@ -176,7 +176,7 @@ def _purge(session: _Session) -> None:
             continue
         source = getattr(module, "__file__", None)
         if source and _is_users(Path(source)):
-            session.files.add(Path(source).resolve())
+            session.files.add(Path(source).absolute())  # not resolved: a link may lead elsewhere tomorrow
             gone.append(name)
         elif source is None and any(_is_users(Path(folder)) for folder in getattr(module, "__path__", ())):
             gone.append(name)  # a package without __init__.py has no source of its own

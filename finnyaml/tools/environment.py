@@ -1,4 +1,4 @@
-"""The environment in which Xilinx tools run, as `finn build` arranges it (finnyaml calls the steps without it)."""
+"""The environment in which steps and their tools run, as `finn build` arranges it (finnyaml does without that)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,23 @@ from collections.abc import Mapping
 from pathlib import Path
 
 ROOTS = ("XILINX_VIVADO", "XILINX_VITIS", "XILINX_HLS")
+BASH_ENV = Path(__file__).with_name("bash_env.sh")
+"""Makes FINN's scripts fail when Vivado fails in them."""
+
+
+def of_worker(sandbox: Path, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The whole environment of a worker process that runs steps in `sandbox`."""
+    environ = os.environ if environ is None else environ
+    mine = {
+        "FINN_BUILD_DIR": str(sandbox / "build"),
+        "TMPDIR": str(sandbox / "tmp"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONHASHSEED": "0",
+    }
+    if environ.get("BASH_ENV") != str(BASH_ENV):
+        mine |= {"BASH_ENV": str(BASH_ENV), "FINNYAML_BASH_ENV": environ.get("BASH_ENV", "")}
+    return {**environ, **for_workers(environ), **mine}
 
 
 def bin_folders(root: str, environ: Mapping[str, str]) -> list[Path]:

@@ -58,18 +58,25 @@ def _hls_headers(tool: Tool, environ: Mapping[str, str]) -> Found | Missing:
 
 
 def _finn_hlslib(tool: Tool, environ: Mapping[str, str]) -> Found | Missing:
-    folders = [folder / "finn-hlslib" for folder in _dependency_folders(environ)]
-    for folder in folders:
-        if folder.is_dir():
-            return Found(tool.name, str(folder), _commit(folder))
-    tried = ", ".join(map(str, folders)) or "FINN is not installed, and FINN_DEPS is not set"
-    return Missing(tool.name, f"not found: {tried}", tool.hint)
+    folder = dependencies(environ)
+    if folder is None:
+        return Missing(tool.name, "FINN is not installed, and FINN_DEPS is not set", tool.hint)
+    library = folder / "finn-hlslib"
+    if not library.is_dir():
+        return Missing(tool.name, f"{library} does not exist", tool.hint)
+    return Found(tool.name, str(library), _commit(library))
+
+
+def dependencies(environ: Mapping[str, str]) -> Path | None:
+    """The folder in which FINN keeps what it downloads; it need not exist."""
+    folders = list(_dependency_folders(environ))
+    return next((folder for folder in folders if folder.is_dir()), folders[0] if folders else None)
 
 
 def _dependency_folders(environ: Mapping[str, str]) -> Iterator[Path]:
-    """Where FINN keeps what it downloads: finn-plus by FINN_DEPS, its settings or its root, FINN by FINN_ROOT."""
+    """Where it may be: finn-plus goes by FINN_DEPS, its settings or its root, FINN by FINN_ROOT."""
     if environ.get("FINN_DEPS"):
-        yield Path(environ["FINN_DEPS"])
+        yield Path(environ["FINN_DEPS"]).expanduser()
         return
     settings = environ.get("FINN_SETTINGS") or _home(environ) / ".finn" / "settings.yaml"
     with contextlib.suppress(OSError):
@@ -80,9 +87,9 @@ def _dependency_folders(environ: Mapping[str, str]) -> Iterator[Path]:
         yield Path(environ["FINN_ROOT"]) / "deps"
     spec = importlib.util.find_spec("finn")
     for location in (spec.submodule_search_locations or []) if spec else []:
-        yield Path(location) / "finn_deps"
-        if Path(location).parent.name == "src":  # a checkout, installed to be edited
-            yield Path(location).parents[1] / "finn_deps"
+        package = Path(location).resolve()
+        checkout = package.parent.name == "src"  # installed to be edited
+        yield (package.parents[1] if checkout else package) / "finn_deps"
 
 
 def _commit(folder: Path) -> str | None:

@@ -12,7 +12,6 @@ import json
 import os
 import random
 import resource
-import shutil
 import signal
 import sys
 import tempfile
@@ -20,7 +19,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +27,9 @@ from finnyaml.errors import FinnyamlError
 from finnyaml.finn import identity
 from finnyaml.store import ObjectDamaged, Store
 from finnyaml.store.digests import digest_of, file_digest, folder_digest, listing_digest
-from finnyaml.tools.failure import first_error_of, tool_logs
 from finnyaml.worker import runners
 from finnyaml.worker.content import Places
+from finnyaml.worker.evidence import gather
 from finnyaml.worker.job import Done, Failure, Job
 from finnyaml.worker.names import Names
 from finnyaml.worker.recorder import Reads, Recorder
@@ -42,11 +41,13 @@ class Worker:
 
     def __init__(self, store: Path, sandbox: Path) -> None:
         self._store = Store.open(store)
-        packages = {name: root for name in identity.SOURCE_PACKAGES if (root := identity.package_root(name))}
-        self._sandbox = Sandbox(sandbox, self._store, Places.of(sandbox, packages))
+        folders = identity.folders()
+        self._sandbox = Sandbox(sandbox, self._store, Places.of(sandbox, folders))
         own = Path(__file__).resolve().parents[1]
-        self._recorder = Recorder(list(packages.values()), [own, self._store.root / "objects"])
+        steps = [folders[name] for name in identity.SOURCE_PACKAGES if name in folders]
+        self._recorder = Recorder(steps, [own, self._store.root / "objects"])
         self._warm: dict[str, Reads] = {}
+        self._warming = 0.0
 
     def catalog(self, known: Mapping[str, str]) -> dict[str, Any]:
         """The catalog of the installed FINN (`identity`, `distribution`, `version` as the caller found them)."""
@@ -57,17 +58,18 @@ class Worker:
 
     def run(self, job: Job) -> Done | Failure:
         """Execute a job; every error becomes a `Failure`."""
-        started, begun = time.monotonic(), time.time()
         _reset_peak_memory()
         try:
-            return self._execute(job, started)
+            return self._execute(job)
         except BaseException as error:
-            return self._failure(error, job, begun)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            return gather(_failure(error), job, self._sandbox.root)
 
-    def _execute(self, job: Job, started: float) -> Done:
-        at_import = self._warm_up(job.kind)
-        warm_up = time.monotonic() - started
-        begun = time.time_ns()
+    def _execute(self, job: Job) -> Done:
+        at_import = self.warm_up(job.kind)
+        warm_up, self._warming = self._warming, 0.0
+        started, begun = time.monotonic(), time.time_ns()
         names = Names(self._sandbox.root, Path(job.recipe_dir))
         self._sandbox.lay_in(job.tree, job.inputs)
         closure = self._sandbox.closure(job.tree)
@@ -81,7 +83,11 @@ class Worker:
             recipe_dir=Path(job.recipe_dir),
         )
         os.chdir(self._sandbox.root / "tmp")
-        with _deterministic(job.seed, self._sandbox.root), self._recorder.recording() as reads:
+        with (
+            self._recorder.environment_undone(),
+            _deterministic(job.seed, self._sandbox.root),
+            self._recorder.recording() as reads,
+        ):
             model = runners.RUNNERS[job.kind](context)
         self._save(model)
         reads.files.update(at_import.files, map(str, {*context.code_files, *_user_sources()}))
@@ -98,37 +104,21 @@ class Worker:
             reads=recorded,
             programs=reads.programs,
             unsure=unsure,
-            seconds=time.monotonic() - started - warm_up,
+            seconds=time.monotonic() - started,
             warm_up=warm_up,
             peak_memory=_peak_memory(),
             figures=_figures(model),
         )
 
-    def _warm_up(self, kind: str) -> Reads:
+    def warm_up(self, kind: str) -> Reads:
         """Import what a kind of task stands on, once per worker; returns what FINN looked at while it was imported."""
         if kind not in self._warm:
+            started = time.monotonic()
             with self._recorder.recording() as reads:
                 runners.WARM_UP.get(kind, lambda: None)()
             self._warm[kind] = reads
+            self._warming += time.monotonic() - started
         return self._warm[kind]
-
-    def _failure(self, error: BaseException, job: Job, begun: float) -> Failure:
-        """What is told of a step that raised, with what its tools wrote about it."""
-        sys.stdout.flush()
-        sys.stderr.flush()
-        log = Path(job.log)
-        logs = [*([log] if log.is_file() else []), *tool_logs(self._sandbox.root, since=begun)]
-        found = first_error_of(logs)
-        failure = _failure(error)
-        if found is None:
-            return failure
-        path, line = found
-        if path != log:  # the sandbox goes to the next task
-            kept = log.with_name(f"{job.task}.{path.name}")
-            shutil.copyfile(path, kept)
-            path = kept
-        hint = failure.hint or line.hint
-        return replace(failure, cause=f"{line.text.strip()} (line {line.line})", cause_log=str(path), hint=hint)
 
     def _load(self, job: Job) -> Any:
         if MODEL not in job.tree:
@@ -166,6 +156,10 @@ def main() -> None:
         _log_to(request["log"])
         if request["op"] == "catalog":
             answer = _answer_catalog(worker, request)
+        elif request["op"] == "warm_up":
+            with contextlib.suppress(Exception):  # the job that follows meets it again, and tells it
+                worker.warm_up(request["kind"])
+            answer = {"ok": True}
         else:
             result = worker.run(Job.from_json(request["job"]))
             answer = {"ok": isinstance(result, Done), "result": asdict(result)}
@@ -270,7 +264,7 @@ def _classify(
         inside = names.inside(path)
         if inside is None:
             folders[names.hide(path)] = folder_digest(path)
-        elif inside.startswith(("build/", "out/")):
+        elif f"{inside}/".startswith(("build/", "out/")):
             tree[f"{inside}/"] = listing_digest(before, inside)
     return {"file": files, "dir": folders, "tree": tree, "env": dict(reads.env)}, tuple(unsure)
 

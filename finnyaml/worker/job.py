@@ -71,7 +71,8 @@ class Done:
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Read the JSON form (`dataclasses.asdict`)."""
         files = {path: Entry(**entry) for path, entry in data["files"].items()}
-        return cls(**{**data, "files": files, "removed": tuple(data["removed"]), "unsure": tuple(data["unsure"])})
+        lists = {name: tuple(data[name]) for name in ("removed", "config_reads", "unsure")}
+        return cls(**{**data, "files": files, **lists})
 
 
 @dataclass(frozen=True)

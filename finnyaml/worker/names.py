@@ -21,6 +21,7 @@ class Names:
     def __init__(self, sandbox: Path | None, recipe_dir: Path) -> None:
         self._sandbox = os.path.join(sandbox, "") if sandbox else None
         self._recipe = str(recipe_dir)
+        self._real = os.path.realpath(recipe_dir)
 
     def inside(self, path: str) -> str | None:
         """`path` relative to the sandbox; None where it is outside."""
@@ -31,17 +32,24 @@ class Names:
     def hide(self, path: str | Path) -> str:
         """The name of an absolute path outside the sandbox."""
         path = str(path)
+        if ".." in path.split(os.sep):  # `link/..` is not always where `link` is
+            path = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
         if path.startswith(os.path.join(_PYTHON, "")):
             return f"@python/{os.path.relpath(path, _PYTHON)}"
-        common = os.path.commonpath([path, self._recipe])
+        # Both names of the recipe's folder, where a link leads to it: Python names imported files by the real one.
+        for folder in (self._recipe, self._real):
+            if os.path.commonpath([path, folder]) == folder:
+                return f"@recipe/{os.path.relpath(path, folder)}"
+        common = os.path.commonpath([path, self._real])
         if common in (os.sep, os.path.expanduser("~"), "/home", "/tmp"):  # noqa: S108 - compared, not used
             return path
-        return f"@recipe/{os.path.relpath(path, self._recipe)}"
+        return f"@recipe/{os.path.relpath(path, self._real)}"
 
     def path(self, name: str) -> Path:
         """The file that a name stands for, on this machine."""
         if name.startswith("@recipe/"):
-            return Path(os.path.normpath(os.path.join(self._recipe, name.removeprefix("@recipe/"))))
+            folder = self._real if name.startswith("@recipe/../") else self._recipe
+            return Path(os.path.normpath(os.path.join(folder, name.removeprefix("@recipe/"))))
         if name.startswith("@python/"):
             return Path(_PYTHON, name.removeprefix("@python/"))
         if name.startswith("@inputs/") and self._sandbox:

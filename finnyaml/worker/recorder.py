@@ -2,22 +2,27 @@
 
 Python's audit events tell of every file that Python code opens and every process it starts. What a *subprocess*
 reads is not seen; that is why the versions of tools are part of a trace, and why tools work inside the sandbox, whose
-content is known. Native code that opens files by itself (onnxruntime given a path) is not seen either.
+content is known. Native code that opens files by itself (onnxruntime given a path) is not seen either, nor is code that
+only asks whether a file exists.
 """
 
 from __future__ import annotations
 
 import collections.abc
 import contextlib
+import importlib.machinery
 import os
 import shutil
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 SYSTEM = ("/proc", "/sys", "/dev", "/etc", "/usr", "/lib", "/bin", "/opt/Xilinx", "/tools/Xilinx")
 """The machine, not the experiment: tools from here are recorded by their version."""
@@ -52,13 +57,23 @@ UNRECORDED_ENV = frozenset(
         "XDG_CONFIG_HOME",
         "XILINXD_LICENSE_FILE",
         "LM_LICENSE_FILE",
+        "XILINX_VIVADO",
+        "XILINX_HLS",
+        "XILINX_VITIS",
+        "XILINX_XRT",
+        "PLATFORM_REPO_PATHS",
+        "LD_LIBRARY_PATH",
+        "FINN_TOOL_DIR_OVERRIDE",
+        "FINN_DEPS",
+        "FINN_RTLLIB",
+        "FINN_CUSTOM_HLS",
         "NUM_DEFAULT_WORKERS",
         "OMP_NUM_THREADS",
         "MKL_NUM_THREADS",
         "JPY_PARENT_PID",
     ]
 )
-"""Variables that say where and how a build runs, not what it computes."""
+"""Variables that say where and how a build runs, not what it computes. What tools do depends on their versions."""
 
 
 @dataclass
@@ -85,6 +100,7 @@ class Recorder:
         self._libraries = _prefixes({*libraries, *map(str, ignore)})
         self._steps = _prefixes(map(str, steps))
         self._reads: Reads | None = None
+        self._written: set[str] = set()
         sys.addaudithook(self._hear)
         os.environ = _RecordingEnviron(os.environ, self)  # type: ignore[assignment]  # noqa: B003 - a view, not a copy
 
@@ -97,10 +113,28 @@ class Recorder:
         finally:
             self._reads = None
 
+    @contextlib.contextmanager
+    def environment_undone(self) -> Iterator[None]:
+        """Take back what happens to environment variables inside the `with` block: the next task must not see it."""
+        before, written = os.environ.copy(), set(self._written)
+        try:
+            yield
+        finally:
+            for name in os.environ.copy().keys() - before.keys():
+                del os.environ[name]
+            os.environ.update(before)
+            self._written = written
+
     def read_env(self, name: str, value: str | None) -> None:
-        """Note that somebody looked at an environment variable."""
-        if self._reads is not None and name not in UNRECORDED_ENV and self._is_steps_code():
+        """Note that somebody looked at an environment variable, unless this process set it itself."""
+        if self._reads is None or name in UNRECORDED_ENV or name in self._written:
+            return
+        if self._is_steps_code():
             self._reads.env.setdefault(name, value)
+
+    def wrote_env(self, name: str) -> None:
+        """Note that this process gives an environment variable its value from now on."""
+        self._written.add(name)
 
     def _is_steps_code(self) -> bool:
         """Whether the code that is looking is FINN's or the user's, not a library's."""
@@ -118,24 +152,37 @@ class Recorder:
             return
         if event == "open":
             path, _, flags = arguments
-            if isinstance(path, (str, bytes)) and not flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            if isinstance(path, (str, bytes, os.PathLike)) and not flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
                 self._note(reads.files, path)
         elif event in ("os.listdir", "os.scandir"):
-            if isinstance(arguments[0], (str, bytes)):
-                self._note(reads.folders, arguments[0])
+            folder = "." if arguments[0] is None else arguments[0]
+            if isinstance(folder, (str, bytes, os.PathLike)):
+                self._note(reads.folders, folder)
         elif event in ("subprocess.Popen", "os.posix_spawn", "os.exec"):
             program = os.fsdecode(arguments[0] if arguments[0] is not None else arguments[1][0])
             reads.programs.setdefault(os.path.basename(program), shutil.which(program))
         elif event == "os.system":
             reads.programs.setdefault("sh", shutil.which("sh"))
 
-    def _note(self, where: set[str], path: str | bytes) -> None:
-        absolute = os.path.abspath(os.fsdecode(path))
+    def _note(self, where: set[str], path: str | bytes | os.PathLike[Any]) -> None:
+        absolute = _absolute(os.fsdecode(path))
         if absolute.startswith(self._ignored) or "__pycache__" in absolute:
             return
-        if sys._getframe(2).f_code.co_filename.startswith("<frozen importlib"):
+        looks = sys._getframe(2).f_code.co_filename.startswith("<frozen importlib")
+        if looks and (absolute.endswith(_MODULES) or os.path.isdir(absolute)):
             return  # looking for modules; those of the user are recorded by what was imported
         where.add(absolute)
+
+
+_MODULES = tuple(importlib.machinery.all_suffixes())
+
+
+def _absolute(path: str) -> str:
+    """The absolute path; `link/..` is not always where `link` is, so links are followed where that makes a difference."""
+    absolute = os.path.abspath(path)
+    if ".." in path and os.path.realpath(absolute) != os.path.realpath(path):
+        return os.path.realpath(path)
+    return absolute
 
 
 _PLUMBING = (__file__, os.__file__, collections.abc.__file__, "<frozen os>", "<frozen _collections_abc>")
@@ -162,9 +209,11 @@ class _RecordingEnviron(MutableMapping[str, str]):
 
     def __setitem__(self, name: str, value: str) -> None:
         self._environ[name] = value
+        self._recorder.wrote_env(name)
 
     def __delitem__(self, name: str) -> None:
         del self._environ[name]
+        self._recorder.wrote_env(name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._environ)
@@ -176,6 +225,16 @@ class _RecordingEnviron(MutableMapping[str, str]):
         if isinstance(name, str):
             self._recorder.read_env(name, self._environ.get(name))
         return name in self._environ
+
+    def __or__(self, other: Mapping[str, str]) -> dict[str, str]:
+        return self._environ.copy() | dict(other)
+
+    def __ror__(self, other: Mapping[str, str]) -> dict[str, str]:
+        return dict(other) | self._environ.copy()
+
+    def __ior__(self, other: Mapping[str, str]) -> Self:
+        self.update(other)
+        return self
 
     def copy(self) -> dict[str, str]:
         """A plain dictionary, as `os.environ.copy()` gives."""

@@ -6,10 +6,12 @@ The sandbox stays in FOLDER (default: `rerun-<task>` here) for a look around; a 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+from finnyaml.tools.environment import of_worker
 from finnyaml.worker.job import Failure, Job
 
 
@@ -21,16 +23,20 @@ def main(arguments: list[str]) -> int:
     data = json.loads(Path(arguments[0]).read_text())
     job = Job.from_json(data["job"])
     folder = Path(arguments[1] if len(arguments) == 2 else f"rerun-{job.task}").resolve()
-    (folder / "build").mkdir(parents=True, exist_ok=True)
-
-    import os
-
-    os.environ["FINN_BUILD_DIR"] = str(folder / "build")
+    for name in ("build", "tmp"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    environment = of_worker(folder)
+    if environment != dict(os.environ):  # some of it counts only from the start of a process
+        command = [sys.executable, "-m", "finnyaml.worker.rerun", arguments[0], str(folder)]
+        os.execve(sys.executable, command, environment)  # noqa: S606 - this very program
     from finnyaml.worker.__main__ import Worker
 
-    result = Worker(Path(data["store"]), folder).run(replace(job, log=os.devnull))
+    result = Worker(Path(data["store"]), folder).run(replace(job, log=str(folder / f"{job.task}.log")))
     if isinstance(result, Failure):
         print(result.traceback or result.message, file=sys.stderr)
+        if result.cause:
+            print(f"cause: {result.cause}, {result.cause_log or 'in the output above'}", file=sys.stderr)
+        print(f"its sandbox is {folder}", file=sys.stderr)
         return 1
     print(f"{job.task} succeeds now, in {result.seconds:.1f} s; its sandbox is {folder}")
     return 0

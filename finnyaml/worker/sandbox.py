@@ -25,7 +25,10 @@ from finnyaml.worker.content import Places
 TREES = ("build", "out")
 MODEL = "model.onnx"
 
-_Signature = tuple[int, int, int]
+_Signature = tuple[int, ...]
+
+STAMP = 946_684_800_000_000_000
+"""The modification time (ns: the year 2000) that files get here, so that any later change of one shows, however soon."""
 
 
 class Sandbox:
@@ -40,23 +43,18 @@ class Sandbox:
             (root / name).mkdir(parents=True, exist_ok=True)
 
     def lay_in(self, tree: Mapping[str, Entry], inputs: Mapping[str, str]) -> None:
-        """Make the folder hold exactly `tree` and the staged `inputs` (file name to blob).
+        """Make the folder hold exactly `tree` and the staged `inputs` (file name to blob), `inputs/` last.
 
         Raises:
             ObjectDamaged: a blob is missing or not what its digest says.
         """
         self._empty("tmp")
-        self._empty("inputs")
-        present = dict(self._scan())
-        for relative in present.keys() - tree.keys():
-            os.unlink(self.root / relative)
-            self._known.pop(relative, None)
+        present = self._clear(tree)
         for relative, entry in tree.items():
             known = self._known.get(relative)
             if known is None or known[0] != present.get(relative) or known[1] != entry:
                 self._restore(relative, entry)
-        for folder in TREES:
-            _prune(self.root / folder)
+        self._empty("inputs")
         for name, blob in inputs.items():
             (self.root / "inputs" / name).write_bytes(self._store.read(blob))
 
@@ -64,13 +62,12 @@ class Sandbox:
         """Store what differs from the tree `before`: (new and changed files, removed files)."""
         changed = {}
         seen = set()
-        for relative, signature in self._scan():
+        for relative in self._scan():
             seen.add(relative)
             known = self._known.get(relative)
-            if known is not None and known[0] == signature:
+            if known is not None and known[0] == _signature((self.root / relative).stat()):
                 continue
             entry = self._keep(relative)
-            self._known[relative] = (signature, entry)
             if before.get(relative) != entry:
                 changed[relative] = entry
         return changed, tuple(sorted(before.keys() - seen))
@@ -95,24 +92,44 @@ class Sandbox:
         path.unlink(missing_ok=True)
         path.write_bytes(content.unpack(relative, data, self._places, entry.pinned))
         path.chmod(entry.mode)
-        self._known[relative] = (_signature(path.stat()), entry)
+        self._know(relative, entry)
 
     def _keep(self, relative: str) -> Entry:
         path = self.root / relative
-        stored = content.pack(relative, path.read_bytes(), self._places)
         mode = stat.S_IMODE(path.stat().st_mode) | stat.S_IRUSR | stat.S_IWUSR
-        return Entry(self._store.put_bytes(stored.data), stored.digest, mode, stored.pinned)
+        path.chmod(mode)
+        stored = content.pack(relative, path.read_bytes(), self._places)
+        entry = Entry(self._store.put_bytes(stored.data), stored.digest, mode, stored.pinned)
+        self._know(relative, entry)
+        return entry
 
-    def _scan(self) -> Iterator[tuple[str, _Signature]]:
-        """Every file of the tree: its relative path and signature. Links count as what they point to."""
-        if (self.root / MODEL).exists():
-            yield MODEL, _signature((self.root / MODEL).stat())
+    def _know(self, relative: str, entry: Entry) -> None:
+        path = self.root / relative
+        os.utime(path, ns=(STAMP, STAMP))
+        self._known[relative] = (_signature(path.stat()), entry)
+
+    def _clear(self, tree: Mapping[str, Entry]) -> dict[str, _Signature]:
+        """Remove all that is not a plain file of `tree`, links too; returns what is left, with signatures."""
+        left = {}
         for folder in TREES:
-            for directory, _, names in os.walk(self.root / folder, followlinks=False):
-                for name in names:
-                    path = Path(directory, name)
-                    if path.is_file():  # not sockets, not dangling links
-                        yield str(path.relative_to(self.root)), _signature(path.stat())
+            for directory, folders, names in os.walk(self.root / folder):
+                for path in (Path(directory, name) for name in (*folders, *names)):
+                    status = path.lstat()
+                    relative = str(path.relative_to(self.root))
+                    if stat.S_ISREG(status.st_mode) and relative in tree:
+                        left[relative] = _signature(status)
+                    elif not stat.S_ISDIR(status.st_mode):
+                        path.unlink()
+            _prune(self.root / folder)
+        return left
+
+    def _scan(self) -> Iterator[str]:
+        """Every file of the tree. Links count as what they point to, those to folders only inside the sandbox."""
+        if (self.root / MODEL).exists():
+            yield MODEL
+        for folder in TREES:
+            for path in _files(self.root / folder, self.root.resolve(), ()):
+                yield str(path.relative_to(self.root))
 
     def _empty(self, name: str) -> None:
         shutil.rmtree(self.root / name, ignore_errors=True)
@@ -120,7 +137,20 @@ class Sandbox:
 
 
 def _signature(status: os.stat_result) -> _Signature:
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    # The time of change too: a copy that keeps times (shutil.copy2) is a change.
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino, status.st_mode
+
+
+def _files(folder: Path, within: Path, above: tuple[Path, ...]) -> Iterator[Path]:
+    """Every file below `folder`, but no sockets and no dangling links; a link to a folder `above` would never end."""
+    real = folder.resolve()
+    if real in above or not real.is_relative_to(within):
+        return
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            yield from _files(path, within, (*above, real))
+        elif path.is_file():
+            yield path
 
 
 def _below(tree: Mapping[str, Entry], target: str) -> Iterator[str]:

@@ -8,7 +8,6 @@ from finnyaml.engine.workspace import private
 from tests.cli.conftest import Command
 from tests.project import Project
 
-
 CODE = """
 def first(model, cfg):
     print("all is well")

@@ -210,3 +210,47 @@ def test_a_setting_on_a_step_that_never_reads_it_is_an_error(digits: Project) ->
 def test_settings_that_no_step_read_are_told(digits: Project) -> None:
     done = digits.run("build", "recipe.yaml", "--set", "fifo.strategy=live_fifo")
     assert "no step of this build read `fifo.strategy`" in done.stderr
+
+
+def _verification_pair(project: Project, *, agreeing: bool) -> None:
+    """input.npy and expected_output.npy of one image on which the source and the streamlined model (dis)agree."""
+    import numpy as np
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.core.onnx_exec import execute_onnx
+
+    models = project.folder / "build" / "intermediate_models"
+    source, streamlined = (ModelWrapper(str(models / f"{name}.onnx")) for name in ("postprocess", "step_streamline"))
+    images = np.load(project.folder / "digits.npz")
+    split = images["test"] if "test" in images else np.arange(len(images["images"]))
+    small = images["images"][split][:40].astype(np.float32)
+    for image in small:
+        data = np.kron(image, np.ones((2, 2), np.float32))[1:15, 1:15].reshape(1, 1, 14, 14) * 15
+        answers = [execute_onnx(model, {"global_in": data})["global_out"] for model in (source, streamlined)]
+        if bool(np.array_equal(*answers)) is agreeing:
+            np.save(project.folder / "input.npy", data)
+            np.save(project.folder / "expected.npy", answers[0])
+            return
+    raise AssertionError("no such image")
+
+
+VERIFY = "{verify_steps: [%s], verify_input_npy: input.npy, verify_expected_output_npy: expected.npy, standalone_thresholds: true}"
+
+
+def test_a_failed_verification_of_finn_stops_the_build(digits: Project) -> None:
+    digits.build()
+    _verification_pair(digits, agreeing=False)
+    done = digits.run("build", "recipe.yaml", "--set", f"finn={VERIFY % 'initial_python, streamlined_python'}")
+    assert done.returncode == 3, done.stderr
+    assert "FINN's verification streamlined_python failed" in done.stderr
+    assert list(digits.folder.glob("build/.finnyaml/runs/*/verification_output/verify_streamlined_python_0_FAIL.npy"))
+    again = digits.run("build", "recipe.yaml", "--set", f"finn={VERIFY % 'initial_python, streamlined_python'}")
+    assert again.returncode == 3, "a failed verification must not pass by coming from the store"
+
+
+def test_a_verification_that_did_not_run_did_not_pass(digits: Project) -> None:
+    digits.build()
+    _verification_pair(digits, agreeing=True)
+    done = digits.run("build", "recipe.yaml", "--set", f"finn={VERIFY % 'initial_python, stitched_ip_rtlsim'}")
+    assert done.returncode == 3, done.stderr
+    assert "the verification stitched_ip_rtlsim never ran" in done.stderr
+    assert (digits.folder / "build/verification_output/verify_initial_python_0_SUCCESS.npy").exists()

@@ -1,0 +1,55 @@
+"""Results that must not be accepted although their step ended well."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+
+from finnyaml.plan.status import Built
+from finnyaml.plan.task import Task
+from finnyaml.worker.job import Failure
+
+GATE = "VerificationFailed"
+"""The failure type of a stopped gate: it has an exit code of its own."""
+
+_VERDICT = re.compile(
+    r"out/verification_output/verify_(?P<point>\w+?)_(?P<sample>\d+)_(?P<verdict>SUCCESS|FAIL)\.np[yz]"
+)
+
+
+def refuse(task: Task, built: Built) -> Failure | None:
+    """Why the result of a task is not accepted; None where it is."""
+    return _unread_settings(task, built.trace.reads.get("config", ())) or _failed_verification(built.artifact.files)
+
+
+def _unread_settings(task: Task, config_reads: Collection[str]) -> Failure | None:
+    """What `with:` sets on a FINN step that never reads it would be ignored without a word."""
+    unread = sorted(task.own_settings - set(config_reads)) if task.kind != "code" else []
+    if not unread:
+        return None
+    return Failure(
+        "UnreadSetting",
+        f"`with:` sets {', '.join(unread)}, which {task.uses} never reads",
+        f"put it on the step that reads it; {task.uses} reads: {', '.join(sorted(config_reads)) or 'nothing'}",
+    )
+
+
+def _failed_verification(files: Iterable[str]) -> Failure | None:
+    """FINN's own verification leaves a file that says FAIL, and goes on; here it stops the build."""
+    failed = sorted(
+        {match["point"] for match in map(_VERDICT.fullmatch, files) if match and match["verdict"] == "FAIL"}
+    )
+    if not failed:
+        return None
+    return Failure(
+        GATE,
+        f"FINN's verification {', '.join(failed)} failed: the model no longer gives the expected output",
+        "its outputs are in verification_output/ of the run's folder (beside the logs); the step before is still right",
+    )
+
+
+def points_that_never_ran(wanted: Iterable[str], built: Mapping[str, Built]) -> list[str]:
+    """FINN's verification points that were asked for and that no step of the flow has: they passed by not running."""
+    files = {path for item in built.values() for path in item.artifact.files}
+    ran = {match["point"] for match in map(_VERDICT.fullmatch, files) if match}
+    return [point for point in wanted if point not in ran]
