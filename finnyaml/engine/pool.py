@@ -23,7 +23,6 @@ from finnyaml.tools.environment import of_worker
 from finnyaml.worker.evidence import gather
 from finnyaml.worker.job import Done, Failure, Job
 
-
 OnDeath = Callable[[str, Path], None]
 """Told why a worker died, and the sandbox that it left."""
 

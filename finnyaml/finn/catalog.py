@@ -46,7 +46,7 @@ class Phase:
     """A phase of newer FINN versions: its top-level statements in order.
 
     Each is (`step`, name) for a plain call of a step, or (`segment`, index) for a conditional statement, which runs
-    as one task.
+    as one task; ((`segment`, `all`),) is a phase that cannot be taken apart.
     """
 
     name: str

@@ -47,7 +47,10 @@ def _convert(value: Any, hint: Any) -> Any:
         )
     if isinstance(hint, type):
         if issubclass(hint, enum.Enum):
-            return next(member for member in hint if member.value == value or str(member.value) == str(value))
+            for member in hint:
+                if str(member.value) == str(value):
+                    return member
+            raise ValueError(f"it is one of {', '.join(str(member.value) for member in hint)}")
         if issubclass(hint, PurePath):
             return Path(value)
         if hint is float:
@@ -89,11 +92,18 @@ def recording(config: Any, reads: set[str]) -> Any:
             hint="set it in the recipe, or copy the configuration inside the step with copy.copy(cfg)",
         )
 
+    def __delattr__(self: Any, name: str) -> None:
+        __setattr__(self, name, None)
+
+    def __new__(cls: Any, *arguments: Any, **values: Any) -> Any:
+        return base(*arguments, **values)  # whoever makes another one of it (dataclasses.replace) gets a plain one
+
     def __reduce_ex__(self: Any, protocol: Any) -> Any:
         reads.update(names)
         return _restore, (base, dict(object.__getattribute__(self, "__dict__")))
 
-    members = {"__getattribute__": __getattribute__, "__setattr__": __setattr__, "__reduce_ex__": __reduce_ex__}
+    methods = (__getattribute__, __setattr__, __delattr__, __new__, __reduce_ex__)
+    members = {method.__name__: method for method in methods}
     recorder = type(base.__name__, (base,), {**members, "__module__": base.__module__})
     view: Any = object.__new__(recorder)
     object.__getattribute__(view, "__dict__").update(object.__getattribute__(config, "__dict__"))

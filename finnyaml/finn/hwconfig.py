@@ -1,17 +1,25 @@
-"""`final_hw_config.json`: the folding and memory attributes of every hardware layer, as FINN's folding files have them."""
+"""`final_hw_config.json`: folding and memory attributes of every hardware layer, in the form of FINN's folding files."""
 
 from __future__ import annotations
 
+import ast
+import functools
+import inspect
 import json
 from pathlib import Path
 from typing import Any
 
-ATTRIBUTES = frozenset(
-    "PE SIMD EmbFold SeqFold parallel_window ram_style ram_style_thresholds ram_style_mask depth impl_style resType "
-    "mac_resource mem_mode runtime_writeable_weights inFIFODepths outFIFODepths depth_trigger_uram "
-    "depth_trigger_bram".split()
-)
-"""What may stand in a folding file; a layer has some of them."""
+from finnyaml.finn.door import open_door
+
+
+@functools.cache
+def attributes() -> frozenset[str]:
+    """The layer attributes that FINN itself writes into folding files: every `hw_attrs` list of its steps."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(inspect.getsource(open_door().steps_module))):
+        if isinstance(node, ast.Assign) and any(getattr(target, "id", "") == "hw_attrs" for target in node.targets):
+            names.update(item.value for item in ast.walk(node.value) if isinstance(item, ast.Constant))
+    return frozenset(names)
 
 
 def write(model: Any, path: Path) -> None:
@@ -26,7 +34,7 @@ def write(model: Any, path: Path) -> None:
         if not node.domain.endswith((".hls", ".rtl")):
             continue
         layer = getCustomOp(node)
-        names = sorted(ATTRIBUTES & layer.get_nodeattr_types().keys())
+        names = sorted(attributes() & layer.get_nodeattr_types().keys())
         config[node.name] = {name: _plain(layer.get_nodeattr(name)) for name in names}
     if len(config) > 1:
         path.write_text(json.dumps(config, indent=2) + "\n")

@@ -11,6 +11,7 @@ import operator
 import textwrap
 import types
 import typing
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -19,6 +20,9 @@ from finnyaml.finn.door import Finn
 
 FILE_SUFFIXES = ("_file", "_path", "_npy")
 """FINN annotates some file names as plain `str`; these endings give them away."""
+
+WHOLE = "all"
+"""The index of a segment that is the whole phase."""
 
 _Kind = tuple[str, "tuple[str, ...]", "str | None"]
 
@@ -165,13 +169,34 @@ def _phase(name: str, function: Any, finn: Finn) -> Phase:
     """Split a phase into its top-level statements, so that each step in it is cached on its own.
 
     A statement `model = wrapper(step_x, model, cfg)` is the step; statements with conditions or loops become a segment,
-    which runs as one task exactly as FINN wrote it.
+    which runs as one task exactly as FINN wrote it. A phase whose statements hang together is one segment.
     """
     parts: list[tuple[str, str]] = []
-    for index, statement in enumerate(phase_statements(function)):
+    statements = phase_statements(function)
+    for index, statement in enumerate(statements):
         step = _called_step(statement, finn)
         parts.append(("step", step) if step else ("segment", str(index)))
+    if not _separable(statements):
+        parts = [("segment", WHOLE)]
     return Phase(name, _summary(function), function.__module__, tuple(parts))
+
+
+def _separable(statements: Sequence[ast.stmt]) -> bool:
+    """Whether only `model` goes from each statement to the next: no other variable, no early return."""
+    bound: set[str] = set()
+    for statement in statements:
+        nodes = list(ast.walk(statement))
+        names = [node for node in nodes if isinstance(node, ast.Name)]
+        if any(isinstance(node, ast.Return) for node in nodes) or bound.intersection(node.id for node in names):
+            return False
+        bound.update(node.id for node in names if not isinstance(node.ctx, ast.Load))
+        for node in nodes:
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                bound.update(alias.asname or alias.name.partition(".")[0] for alias in node.names)
+            elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                bound.add(node.name)
+        bound.discard("model")
+    return True
 
 
 def phase_statements(function: Any) -> list[ast.stmt]:
@@ -189,6 +214,8 @@ def phase_statements(function: Any) -> list[ast.stmt]:
 def _called_step(statement: ast.stmt, finn: Finn) -> str | None:
     """The step of `model = step_x(model, cfg)` or `model = wrapper(step_x, model, cfg)`; None for anything else."""
     if not (isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call)):
+        return None
+    if [ast.unparse(target) for target in statement.targets] != ["model"]:
         return None
     call = statement.value
     names = [node.id if isinstance(node, ast.Name) else "" for node in (call.func, *call.args)]

@@ -8,17 +8,19 @@ from collections.abc import Callable
 from typing import Any
 
 from finnyaml.finn.door import open_door
-from finnyaml.finn.introspect import phase_statements
+from finnyaml.finn.introspect import WHOLE, phase_statements
 
 
-def segment(phase: str, index: int) -> Callable[[Any, Any], Any]:
+def segment(phase: str, index: str) -> Callable[[Any, Any], Any]:
     """The statement `index` of a phase as a function `(model, cfg) -> model` in the phase's own module.
 
     A phase is a row of steps, some under conditions that depend on the model; those cannot be told apart before the
     model is there. So the statement itself runs, unchanged, as one task.
     """
     function = open_door().phases[phase]
-    statement = phase_statements(function)[index]
+    if index == WHOLE:
+        return function
+    statement = phase_statements(function)[int(index)]
     module = ast.parse("def part(model, cfg):\n    return model")
     definition = module.body[0]
     assert isinstance(definition, ast.FunctionDef)

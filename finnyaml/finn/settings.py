@@ -16,6 +16,7 @@ from typing import Any
 from finnyaml.errors import Problem
 from finnyaml.finn.catalog import Catalog, Field
 from finnyaml.recipe.model import Pointer, Recipe, Settings
+from finnyaml.recipe.paths import is_file
 
 STRUCTURED: Mapping[tuple[str, str], str] = {
     ("folding", "target_fps"): "target_fps",
@@ -105,7 +106,7 @@ def resolve(
                 problems.append(replace(problem, where=recipe.at(pointer)))
             elif found.kind == "path" and value is not None and name not in CONFIG_FILES.values():
                 staged[name] = _stage(value, recipe, pointer)
-                if not staged[name].source.is_file():  # type: ignore[union-attr]
+                if not is_file(staged[name].source or recipe.path):
                     problems.append(Problem(f"`finn: {name}`: there is no file {value}", recipe.at(pointer)))
                 values[name] = f"@inputs/{name}{Path(str(value)).suffix}"
             else:
@@ -148,7 +149,8 @@ def check(found: Field, value: Any, catalog: Catalog) -> Problem | None:
     }
     expected = kinds.get(found.kind)
     if expected and (not isinstance(value, expected) or (isinstance(value, bool) and found.kind != "bool")):
-        return Problem(f"{found.name} takes a {found.kind}, not {value!r} ({catalog})", hint=found.doc or None)
+        kind = f"an {found.kind}" if found.kind == "int" else f"a {found.kind}"
+        return Problem(f"{found.name} takes {kind}, not {value!r} ({catalog})", hint=found.doc or None)
     if not found.choices:
         return None
     for item in value if found.kind == "list" else [value]:

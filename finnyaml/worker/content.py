@@ -12,11 +12,15 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import onnx
 
 TRACE_METADATA = ("pkg.torch.onnx.stack_trace", "pkg.torch.onnx.fx_node")
 """Node metadata with source paths and line numbers: moves with every edit of the user's file."""
+
+UNUSED = "#unused"
+"""Stands for the name of a tensor that no node has: FINN leaves such behind, under generated names."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ def pack(relative: str, data: bytes, places: Places) -> Stored:
 def unpack(relative: str, data: bytes, places: Places, pinned: int | None) -> bytes:
     """The content of a stored file for this sandbox: the inverse of `pack`."""
     if pinned is not None:
-        return data.replace(_padded(pinned), str(places.sandbox).encode())
+        return data.replace(_padded(pinned), str(places.sandbox).encode().ljust(pinned, b"/"))
     return reveal(relative, data, places.revealed)
 
 
@@ -125,6 +129,7 @@ def model_digest(model: onnx.ModelProto) -> str:
     for field in ("producer_name", "producer_version", "doc_string"):
         canonical.ClearField(field)
     _sort(canonical.metadata_props, lambda item: item.key)
+    _sort(canonical.opset_import, lambda item: item.domain)
     _canonical_graph(canonical.graph, {})
     return _sha(canonical.SerializeToString(deterministic=True))
 
@@ -142,8 +147,7 @@ def _canonical_graph(graph: onnx.GraphProto, outer: Mapping[str, str]) -> None:
         for name in (*node.input, *node.output):
             if name and name not in names:
                 names[name] = f"#{len(names)}"
-    for name in sorted({item.name for item in (*graph.initializer, *graph.value_info)} - names.keys()):
-        names[name] = f"unused:{name}"
+    names.update((item.name, UNUSED) for item in (*graph.initializer, *graph.value_info) if item.name not in names)
     for node in graph.node:
         node.ClearField("doc_string")
         node.input[:] = [names.get(name, name) for name in node.input]
@@ -154,7 +158,9 @@ def _canonical_graph(graph: onnx.GraphProto, outer: Mapping[str, str]) -> None:
         _refill(node.metadata_props, kept)
         _sort(node.attribute, lambda item: item.name)
         for attribute in node.attribute:
-            if attribute.type == onnx.AttributeProto.GRAPH:
+            if attribute.type == onnx.AttributeProto.TENSOR:
+                attribute.t.ClearField("name")
+            elif attribute.type == onnx.AttributeProto.GRAPH:
                 _canonical_graph(attribute.g, names)
     for items in (graph.initializer, graph.value_info, graph.input, graph.output):
         for item in items:
@@ -162,13 +168,18 @@ def _canonical_graph(graph: onnx.GraphProto, outer: Mapping[str, str]) -> None:
             item.ClearField("doc_string")
             if isinstance(item, onnx.ValueInfoProto):
                 item.ClearField("metadata_props")
-    _sort(graph.initializer, lambda item: item.name)
-    _sort(graph.value_info, lambda item: item.name)
+    _sort(graph.initializer, _by_name)
+    _sort(graph.value_info, _by_name)
     _sort(graph.metadata_props, lambda item: item.key)
     for annotation in graph.quantization_annotation:
-        annotation.tensor_name = names.get(annotation.tensor_name, annotation.tensor_name)
+        annotation.tensor_name = names.get(annotation.tensor_name, UNUSED)
         _sort(annotation.quant_parameter_tensor_names, lambda item: item.key)
-    _sort(graph.quantization_annotation, lambda item: item.tensor_name)
+    _sort(graph.quantization_annotation, lambda item: (item.tensor_name, item.SerializeToString(deterministic=True)))
+
+
+def _by_name(item: Any) -> tuple[str, bytes]:
+    """Tensors that nothing uses all have one name: their content puts them in order."""
+    return item.name, item.SerializeToString(deterministic=True) if item.name == UNUSED else b""
 
 
 def _sort(items, key) -> None:  # type: ignore[no-untyped-def]
@@ -203,7 +214,11 @@ def _rewrite(model: onnx.ModelProto, change: Callable[[bytes], bytes]) -> None:
     graphs = [model.graph]
     while graphs:
         graph = graphs.pop()
+        for item in graph.metadata_props:
+            item.value = change(item.value.encode()).decode()
         for node in graph.node:
+            for item in node.metadata_props:
+                item.value = change(item.value.encode()).decode()
             for attribute in node.attribute:
                 if attribute.type == onnx.AttributeProto.STRING:
                     attribute.s = change(attribute.s)

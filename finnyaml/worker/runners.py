@@ -74,7 +74,7 @@ def finn_segment(context: Context) -> ModelWrapper:
     """Run one compound statement of a FINN phase, exactly as FINN wrote it."""
     from finnyaml.finn.phases import segment
 
-    phase, index = context.params["phase"], int(context.params["index"])
+    phase, index = context.params["phase"], context.params["index"]
     return _checked(segment(phase, index)(_needed_model(context), context.config()), context)
 
 

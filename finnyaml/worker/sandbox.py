@@ -97,10 +97,13 @@ class Sandbox:
     def _keep(self, relative: str) -> Entry:
         path = self.root / relative
         mode = stat.S_IMODE(path.stat().st_mode) | stat.S_IRUSR | stat.S_IWUSR
-        path.chmod(mode)
+        linked = path.is_symlink()  # to what may not be ours; the next task gets a file in its place
+        if not linked:
+            path.chmod(mode)
         stored = content.pack(relative, path.read_bytes(), self._places)
         entry = Entry(self._store.put_bytes(stored.data), stored.digest, mode, stored.pinned)
-        self._know(relative, entry)
+        if not linked:
+            self._know(relative, entry)
         return entry
 
     def _know(self, relative: str, entry: Entry) -> None:
@@ -111,15 +114,18 @@ class Sandbox:
     def _clear(self, tree: Mapping[str, Entry]) -> dict[str, _Signature]:
         """Remove all that is not a plain file of `tree`, links too; returns what is left, with signatures."""
         left = {}
+        paths = [str(self.root / MODEL)] if os.path.lexists(self.root / MODEL) else []
         for folder in TREES:
             for directory, folders, names in os.walk(self.root / folder):
-                for path in (Path(directory, name) for name in (*folders, *names)):
-                    status = path.lstat()
-                    relative = str(path.relative_to(self.root))
-                    if stat.S_ISREG(status.st_mode) and relative in tree:
-                        left[relative] = _signature(status)
-                    elif not stat.S_ISDIR(status.st_mode):
-                        path.unlink()
+                paths += [os.path.join(directory, name) for name in (*folders, *names)]
+        for path in paths:
+            status = os.lstat(path)
+            relative = os.path.relpath(path, self.root)
+            if stat.S_ISREG(status.st_mode) and relative in tree:
+                left[relative] = _signature(status)
+            elif not stat.S_ISDIR(status.st_mode):
+                os.unlink(path)
+        for folder in TREES:
             _prune(self.root / folder)
         return left
 
@@ -128,8 +134,8 @@ class Sandbox:
         if (self.root / MODEL).exists():
             yield MODEL
         for folder in TREES:
-            for path in _files(self.root / folder, self.root.resolve(), ()):
-                yield str(path.relative_to(self.root))
+            for path in _files(str(self.root / folder), os.path.realpath(self.root), ()):
+                yield os.path.relpath(path, self.root)
 
     def _empty(self, name: str) -> None:
         shutil.rmtree(self.root / name, ignore_errors=True)
@@ -141,16 +147,18 @@ def _signature(status: os.stat_result) -> _Signature:
     return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino, status.st_mode
 
 
-def _files(folder: Path, within: Path, above: tuple[Path, ...]) -> Iterator[Path]:
+def _files(folder: str, within: str, above: tuple[str, ...]) -> Iterator[str]:
     """Every file below `folder`, but no sockets and no dangling links; a link to a folder `above` would never end."""
-    real = folder.resolve()
-    if real in above or not real.is_relative_to(within):
+    real = os.path.realpath(folder)
+    if real in above or not real.startswith(within):
         return
-    for path in sorted(folder.iterdir()):
-        if path.is_dir():
-            yield from _files(path, within, (*above, real))
-        elif path.is_file():
-            yield path
+    with os.scandir(folder) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    for entry in entries:
+        if os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():
+            yield from _files(entry.path, within, (*above, real))
+        elif os.path.isfile(entry.path) if entry.is_symlink() else entry.is_file():
+            yield entry.path
 
 
 def _below(tree: Mapping[str, Entry], target: str) -> Iterator[str]:

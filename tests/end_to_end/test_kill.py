@@ -1,4 +1,4 @@
-"""Builds that are killed at random moments, again and again: the store stays sound, and the work goes on where it was."""
+"""Builds killed at random moments, again and again: the store stays sound, and the work goes on where it was."""
 
 from __future__ import annotations
 

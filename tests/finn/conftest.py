@@ -1,4 +1,4 @@
-"""A real build of the digits recipe, shared by all tests here: Brevitas to generated hardware code with the real FINN."""
+"""A real build of the digits recipe, shared by all tests here: Brevitas to hardware code with the real FINN."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The digits recipe on the real FINN: what its steps read, what is built again, what cannot fit and how that is told."""
+"""The digits recipe on the real FINN: what its steps read, what is built again, what does not fit."""
 
 from __future__ import annotations
 
@@ -233,7 +233,10 @@ def _verification_pair(project: Project, *, agreeing: bool) -> None:
     raise AssertionError("no such image")
 
 
-VERIFY = "{verify_steps: [%s], verify_input_npy: input.npy, verify_expected_output_npy: expected.npy, standalone_thresholds: true}"
+VERIFY = (
+    "{verify_steps: [%s], verify_input_npy: input.npy, verify_expected_output_npy: expected.npy,"
+    " standalone_thresholds: true}"
+)
 
 
 def test_a_failed_verification_of_finn_stops_the_build(digits: Project) -> None:
