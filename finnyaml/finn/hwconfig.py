@@ -18,7 +18,7 @@ def attributes() -> frozenset[str]:
     names: set[str] = set()
     for node in ast.walk(ast.parse(inspect.getsource(open_door().steps_module))):
         if isinstance(node, ast.Assign) and any(getattr(target, "id", "") == "hw_attrs" for target in node.targets):
-            names.update(item.value for item in ast.walk(node.value) if isinstance(item, ast.Constant))
+            names.update(str(item.value) for item in ast.walk(node.value) if isinstance(item, ast.Constant))
     return frozenset(names)
 
 

@@ -105,8 +105,9 @@ def resolve(
             if problem is not None:
                 problems.append(replace(problem, where=recipe.at(pointer)))
             elif found.kind == "path" and value is not None and name not in CONFIG_FILES.values():
-                staged[name] = _stage(value, recipe, pointer)
-                if not is_file(staged[name].source or recipe.path):
+                source = _located(value, recipe, pointer)
+                staged[name] = Staged(source=source)
+                if not is_file(source):
                     problems.append(Problem(f"`finn: {name}`: there is no file {value}", recipe.at(pointer)))
                 values[name] = f"@inputs/{name}{Path(str(value)).suffix}"
             else:
@@ -199,8 +200,10 @@ def _config_file(
         except (OSError, ValueError) as error:
             return None, [Problem(f"{content['file']} is no JSON file: {error}", recipe.at((*at, section, "file")))]
     merge = {"folding": _merge_folding, "specialize": _merge_specialize, "fifo": _merge_fifo}
-    merge[section](entries, content)
-    return json.dumps(entries, indent=2, sort_keys=True).encode(), []
+    problems = [
+        replace(problem, where=recipe.at((*at, section, *place))) for place, problem in merge[section](entries, content)
+    ]
+    return json.dumps(entries, indent=2, sort_keys=True).encode(), problems
 
 
 def _merged(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
@@ -212,30 +215,47 @@ def _merged(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, An
     return merged
 
 
-def _merge_folding(entries: dict[str, Any], content: Mapping[str, Any]) -> None:
+_Placed = tuple[tuple[str, ...], Problem]
+"""What is wrong, and its place inside the section."""
+
+
+def _merge_folding(entries: dict[str, Any], content: Mapping[str, Any]) -> Iterable[_Placed]:
     for node, attributes in (content.get("nodes") or {}).items():
         entries[node] = {**entries.get(node, {}), **attributes}
     if content.get("defaults"):
         entries["Defaults"] = {**entries.get("Defaults", {}), **content["defaults"]}
     entries.setdefault("Defaults", {})
+    return ()
 
 
-def _merge_specialize(entries: dict[str, Any], content: Mapping[str, Any]) -> None:
+def _merge_specialize(entries: dict[str, Any], content: Mapping[str, Any]) -> Iterator[_Placed]:
     for node, style in (content.get("nodes") or {}).items():
         entries[node] = {**entries.get(node, {}), "preferred_impl_style": style}
-    pairs: list[Any] = []
-    for op_type, style in (content.get("defaults") or {}).items():
+    defaults = content.get("defaults") or {}
+    in_file = entries.setdefault("Defaults", {}).get("preferred_impl_style", [])
+    pairs = [] if "all" in defaults else list(in_file)
+    for op_type, style in defaults.items():
         pairs += [style, "all" if op_type == "all" else [op_type]]
     if pairs:
-        entries["Defaults"] = {**entries.get("Defaults", {}), "preferred_impl_style": pairs}
-    entries.setdefault("Defaults", {})
+        entries["Defaults"]["preferred_impl_style"] = pairs
+    if "all" in pairs[1::2] and len(pairs) > 2:
+        hint = "name every op type, or only `all`; `nodes:` may always differ"
+        yield (
+            ("defaults",),
+            Problem("FINN takes one default for all layers or defaults by op type, not both", hint=hint),
+        )
 
 
-def _merge_fifo(entries: dict[str, Any], content: Mapping[str, Any]) -> None:
+def _merge_fifo(entries: dict[str, Any], content: Mapping[str, Any]) -> Iterator[_Placed]:
     for name in ("fifo_depths", "impl_style", "ram_style"):
         entries.setdefault(name, {})
     for node, depth in (content.get("depths") or {}).items():
         attributes = depth if isinstance(depth, Mapping) else {"depth": depth}
+        for unknown in attributes.keys() - {"depth", "impl_style", "ram_style"}:
+            hint = "it takes depth, impl_style and ram_style"
+            yield ("depths", node, unknown), Problem(f"FINN's FIFO configuration has no {unknown!r}", hint=hint)
+        if "depth" not in attributes and node not in entries["fifo_depths"]:
+            yield ("depths", node), Problem(f"{node} has no depth", hint="give it one: {depth: ...}")
         entries["fifo_depths"][node] = attributes.get("depth", entries["fifo_depths"].get(node))
         entries["impl_style"][node] = attributes.get("impl_style", entries["impl_style"].get(node, "rtl"))
         entries["ram_style"][node] = attributes.get("ram_style", entries["ram_style"].get(node, "auto"))
@@ -250,11 +270,11 @@ def _contradictions(settings: Settings, recipe: Recipe) -> Iterator[Problem]:
         )
 
 
-def _stage(value: Any, recipe: Recipe, pointer: Pointer) -> Staged:
+def _located(value: Any, recipe: Recipe, pointer: Pointer) -> Path:
     """A file named under `finn:`, relative to the file that wrote the name (it may be a base recipe elsewhere)."""
     where = recipe.at(pointer)
     folder = where.file.parent if where else recipe.directory
-    return Staged(source=folder / value)
+    return folder / value
 
 
 def _suffix(name: str, values: Mapping[str, Any]) -> str:

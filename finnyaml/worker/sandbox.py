@@ -150,7 +150,7 @@ def _signature(status: os.stat_result) -> _Signature:
 def _files(folder: str, within: str, above: tuple[str, ...]) -> Iterator[str]:
     """Every file below `folder`, but no sockets and no dangling links; a link to a folder `above` would never end."""
     real = os.path.realpath(folder)
-    if real in above or not real.startswith(within):
+    if real in above or os.path.commonpath([real, within]) != within:
         return
     with os.scandir(folder) as found:
         entries = sorted(found, key=lambda entry: entry.name)
