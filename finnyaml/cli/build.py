@@ -91,7 +91,7 @@ def build(
     if misfits:
         raise RecipeError(misfits)
     for name, failure in outcome.failed.items():
-        console.always(failures.explain(session.plan.tasks[name], failure, recipe.path, folder))
+        console.always(failures.explain(session.plan.tasks[name], failure, session, folder))
     console.problems(
         Problem(f"the verification {point} never ran: no step of this flow has it", recipe.at(("finn", "verify_steps")))
         for point in outcome.unverified

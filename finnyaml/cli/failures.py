@@ -7,13 +7,15 @@ import sys
 from pathlib import Path
 
 from finnyaml.cli.render import relative
+from finnyaml.cli.session import Session
 from finnyaml.plan.task import Task
 from finnyaml.worker.evidence import SANDBOX
 from finnyaml.worker.job import Failure
 
 
-def explain(task: Task, failure: Failure, recipe: Path, run: Path) -> str:
+def explain(task: Task, failure: Failure, session: Session, run: Path) -> str:
     """A few lines about one failed task, ending with commands to copy."""
+    recipe = session.recipe.path
     log = run / "logs" / f"{task.id}.log"
     lines = [f"{task.id} ({task.uses}) failed: {_headline(failure)}"]
     lines += _evidence(failure, log)
@@ -23,7 +25,9 @@ def explain(task: Task, failure: Failure, recipe: Path, run: Path) -> str:
     if place:
         lines.append(f"  in your code: {place}")
     lines.append(f"  log:       {relative(log)}")
-    lines.append(f"  try again: finnyaml build {shlex.quote(relative(recipe))} --to {task.id}")
+    sets = [word for item in session.sets for word in ("--set", item)]
+    again = shlex.join(["finnyaml", "build", relative(recipe), *sets, "--to", task.id])
+    lines.append(f"  try again: {again}")
     job = run / "failed" / f"{task.id}.json"
     if job.exists():
         python = Path(sys.executable).name
@@ -34,16 +38,16 @@ def explain(task: Task, failure: Failure, recipe: Path, run: Path) -> str:
 
 
 def _evidence(failure: Failure, log: Path) -> list[str]:
-    """The first real error and the log it stands in; of a tool that told none, what it wrote last."""
-    if failure.cause_log is None:
-        return [f"  cause:     {failure.cause}"] if failure.cause else []
-    path = Path(failure.cause_log)
-    shown = f"  tool log:  {relative(path)}"
-    if failure.cause is None:
-        return [f"  last line: {_last_line(path)}", shown]
-    if failure.message in failure.cause:
-        return []
-    return [f"  cause:     {failure.cause}", *([shown] if path != log else [])]
+    """The first real error, the log of the tool that said it, or what a tool that failed without a word wrote last."""
+    lines = []
+    if failure.cause and failure.message not in failure.cause:
+        lines.append(f"  cause:     {failure.cause}")
+    if failure.cause_log and Path(failure.cause_log) != log:
+        lines.append(f"  tool log:  {relative(Path(failure.cause_log))}")
+    if failure.tool_log:
+        path = Path(failure.tool_log)
+        lines += [f"  tool log:  {relative(path)}", f"             ends with: {_last_line(path)}"]
+    return lines
 
 
 def _last_line(path: Path) -> str:
@@ -63,7 +67,7 @@ def _headline(failure: Failure) -> str:
         "StoreError",
         "FinnUnusable",
         "ConfigMisfit",
-    ):
+    ) or failure.type.startswith("FINN"):  # FINN's own errors are sentences
         return failure.message
     return f"{failure.type}: {failure.message}"
 

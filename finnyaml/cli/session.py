@@ -71,6 +71,7 @@ class Session:
     warnings: tuple[Problem, ...]
     pool: Pool
     last: Mapping[str, Any] = field(default_factory=dict)
+    sets: tuple[str, ...] = ()
 
     def judge(self) -> Judge:
         """A judge over this plan, this machine's tools and the last build of this workspace."""
@@ -118,7 +119,7 @@ def open_session(
         pool.close()
         raise
     last = record.last_build(recipe.workspace)
-    return Session(recipe, store, installation, catalog, plan, (*warnings, *more), pool, last)
+    return Session(recipe, store, installation, catalog, plan, (*warnings, *more), pool, last, tuple(sets))
 
 
 def installed_catalog(store: Store, installation: Installation, pool: Pool, notice: Callable[[str], None]) -> Catalog:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import types
 import typing
 from collections.abc import Mapping
@@ -64,8 +65,9 @@ def _convert_union(value: Any, members: list[Any]) -> Any:
     for member in members:
         if dataclasses.is_dataclass(member) and isinstance(value, Mapping):
             return make(typing.cast(type, member), value)
-    paths = [member for member in members if isinstance(member, type) and issubclass(member, PurePath)]
-    if isinstance(value, str) and paths:
+    if isinstance(value, str) and str in members:
+        return value  # of `str | Path` too: steps write `cfg.output_dir + "/report"`
+    if isinstance(value, str) and any(isinstance(member, type) and issubclass(member, PurePath) for member in members):
         return Path(value)
     return _convert(value, members[0])
 
@@ -76,14 +78,26 @@ def recording(config: Any, reads: set[str]) -> Any:
     It is an instance of FINN's own class, so nothing in FINN can tell. Where the whole configuration leaves the
     process or is copied (pickle, deepcopy, `vars`), every field counts as read.
     """
-    base = type(config)
+    base: Any = type(config)
+    view: Any = object.__new__(_recorder(base))
+    object.__setattr__(view, _READS, reads)
+    object.__getattribute__(view, "__dict__").update(object.__getattribute__(config, "__dict__"))
+    return view
+
+
+_READS = "_finnyaml_reads"
+
+
+@functools.cache
+def _recorder(base: type) -> type:
+    """The class of views; made once, since FINN's class generates code for every class derived from it."""
     names = frozenset(field.name for field in dataclasses.fields(base))
 
     def __getattribute__(self: Any, name: str) -> Any:
         if name in names:
-            reads.add(name)
-        elif name == "__dict__":
-            reads.update(names)
+            object.__getattribute__(self, _READS).add(name)
+        elif name in ("__dict__", "__getstate__"):
+            object.__getattribute__(self, _READS).update(names)
         return object.__getattribute__(self, name)
 
     def __setattr__(self: Any, name: str, value: Any) -> None:
@@ -99,15 +113,15 @@ def recording(config: Any, reads: set[str]) -> Any:
         return base(*arguments, **values)  # whoever makes another one of it (dataclasses.replace) gets a plain one
 
     def __reduce_ex__(self: Any, protocol: Any) -> Any:
-        reads.update(names)
+        object.__getattribute__(self, _READS).update(names)
         return _restore, (base, dict(object.__getattribute__(self, "__dict__")))
 
-    methods = (__getattribute__, __setattr__, __delattr__, __new__, __reduce_ex__)
+    def __reduce__(self: Any) -> Any:
+        return __reduce_ex__(self, None)
+
+    methods = (__getattribute__, __setattr__, __delattr__, __new__, __reduce_ex__, __reduce__)
     members = {method.__name__: method for method in methods}
-    recorder = type(base.__name__, (base,), {**members, "__module__": base.__module__})
-    view: Any = object.__new__(recorder)
-    object.__getattribute__(view, "__dict__").update(object.__getattribute__(config, "__dict__"))
-    return view
+    return type(base.__name__, (base,), {**members, "__module__": base.__module__, "__slots__": (_READS,)})
 
 
 def _restore(base: type, state: dict[str, Any]) -> Any:

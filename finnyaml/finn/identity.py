@@ -84,7 +84,7 @@ def tree_digest(root: Path, memo: Memo, put_memo: PutMemo) -> str:
     Reading some 600 files takes long enough to notice; so the digest is remembered under a fingerprint of their sizes
     and times, as git does for its index.
     """
-    listing = sorted(_files(root, ""))
+    listing = sorted(_files(str(root), "", ()))
     fingerprint = hashlib.sha256(repr((str(root), listing)).encode()).hexdigest()
     known = memo(f"tree-{fingerprint}")
     if known is not None:
@@ -97,13 +97,16 @@ def tree_digest(root: Path, memo: Memo, put_memo: PutMemo) -> str:
     return digest.hexdigest()
 
 
-def _files(folder: Path | str, prefix: str) -> Iterator[tuple[str, int, int]]:
+def _files(folder: str, prefix: str, above: tuple[str, ...]) -> Iterator[tuple[str, int, int]]:
+    real = os.path.realpath(folder)
+    if real in above:
+        return  # a link that would never end
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name == "__pycache__" or entry.name.endswith(".pyc"):
                 continue
             if entry.is_dir():
-                yield from _files(entry.path, f"{prefix}{entry.name}/")
+                yield from _files(entry.path, f"{prefix}{entry.name}/", (*above, real))
             elif entry.is_file():
                 stat = entry.stat()
                 yield f"{prefix}{entry.name}", stat.st_size, stat.st_mtime_ns

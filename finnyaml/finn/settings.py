@@ -274,7 +274,7 @@ def _located(value: Any, recipe: Recipe, pointer: Pointer) -> Path:
     """A file named under `finn:`, relative to the file that wrote the name (it may be a base recipe elsewhere)."""
     where = recipe.at(pointer)
     folder = where.file.parent if where else recipe.directory
-    return folder / value
+    return folder / str(value)
 
 
 def _suffix(name: str, values: Mapping[str, Any]) -> str:

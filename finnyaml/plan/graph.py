@@ -166,8 +166,13 @@ def _needs(
 ) -> dict[str, tuple[str, ...]]:
     """Each entry's needs by id: what it says, else the entry before it."""
     known = {*sources, *(item.id for item in placed)}
-    # The result of a phase, by its name, is that of its last part.
-    phases = {name: item.id for item in placed if item.phase for name in (item.phase, item.phase[len("phase_") :])}
+    # A phase goes by its name where the recipe gives it no id; its result is that of its last part.
+    phases = {
+        name: item.id
+        for item in placed
+        if item.phase and not item.entry.id
+        for name in (item.phase, item.phase.removeprefix("phase_"))
+    }
     needs: dict[str, tuple[str, ...]] = {}
     previous = sources[-1]
     for item in placed:

@@ -14,6 +14,10 @@ from finnyaml.recipe.model import Pointer, Recipe, StepEntry
 from finnyaml.recipe.words import did_you_mean, quoted
 
 
+SECTIONS = frozenset(("model", "preprocess", "postprocess"))
+"""Ids of what the recipe's own sections make, for the first step of a branch; the plan knows which are there."""
+
+
 def check_steps(recipe: Recipe) -> Iterator[Problem]:
     """Duplicate ids, unknown needs and targets, circles."""
     steps = recipe.steps
@@ -31,7 +35,7 @@ def check_steps(recipe: Recipe) -> Iterator[Problem]:
     yield from _circles(recipe, steps.entries, by_id)
     if complete and by_id:
         for target, name in recipe.targets.items():
-            if name not in by_id:
+            if name not in by_id and name not in SECTIONS:
                 message = f"the target {quoted(target)} is the step {quoted(name)}, which does not exist"
                 yield Problem(message, recipe.at(("targets", target)), _near(name, by_id))
 
@@ -61,7 +65,7 @@ def _check_needs(recipe: Recipe, entry: StepEntry, by_id: Mapping[str, StepEntry
         where = recipe.at((*entry.pointer, "needs", index))
         if need == step_id(entry):
             yield Problem(f"the step {quoted(need)} needs itself", where, "name the step that comes before it")
-        elif complete and need not in by_id:
+        elif complete and need not in by_id and need not in SECTIONS:
             message = f"the step {quoted(step_id(entry))} needs {quoted(need)}, which does not exist"
             yield Problem(message, where, _near(need, by_id))
 

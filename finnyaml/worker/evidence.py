@@ -17,7 +17,7 @@ SANDBOX = "<sandbox>"
 
 
 def gather(failure: Failure, job: Job, sandbox: Path) -> Failure:
-    """`failure` with its cause. Where no log tells one, `cause_log` is what a tool wrote last."""
+    """`failure` with its cause; with a copy of what a tool wrote last, where the cause stands elsewhere or nowhere."""
     log = Path(job.log)
     of_tools = tool_logs(sandbox, since=_began(sandbox))
     found = first_error_of([*([log] if log.is_file() else []), *of_tools])
@@ -25,8 +25,9 @@ def gather(failure: Failure, job: Job, sandbox: Path) -> Failure:
     if found is not None:
         path, line = found
         cause = f"{_without(sandbox, line.text.strip())} (line {line.line})"
-        return replace(failure, cause=cause, cause_log=_kept(path, job), hint=failure.hint or line.hint)
-    return replace(failure, cause_log=_kept(of_tools[-1], job)) if of_tools else failure
+        failure = replace(failure, cause=cause, cause_log=_kept(path, job), hint=failure.hint or line.hint)
+        of_tools = of_tools if path == log else []
+    return replace(failure, tool_log=_kept(of_tools[-1], job)) if of_tools else failure
 
 
 def _began(sandbox: Path) -> float:

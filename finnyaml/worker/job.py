@@ -93,6 +93,7 @@ class Failure:
     """A job that failed: the error as the step raised it, in one line and in full.
 
     `cause` is the first real error in its log or in the logs that tools left, `cause_log` a copy of that log.
+    `tool_log` is a copy of what a tool wrote last, where it does not tell the cause.
     `damaged` is a store object that turned out damaged while the job was prepared: the engine rebuilds what made it.
     """
 
@@ -102,6 +103,7 @@ class Failure:
     traceback: str = ""
     cause: str | None = None
     cause_log: str | None = None
+    tool_log: str | None = None
     misfits: tuple[Misfit, ...] = ()
     damaged: str | None = None
 

@@ -166,7 +166,7 @@ class Recorder:
 
     def _note(self, where: set[str], path: str | bytes | os.PathLike[Any]) -> None:
         absolute = _absolute(os.fsdecode(path))
-        if absolute.startswith(self._ignored) or "__pycache__" in absolute:
+        if os.path.join(absolute, "").startswith(self._ignored) or "__pycache__" in absolute:
             return
         looks = sys._getframe(2).f_code.co_filename.startswith("<frozen importlib")
         if looks and (absolute.endswith(_MODULES) or os.path.isdir(absolute)):
@@ -178,7 +178,7 @@ _MODULES = tuple(importlib.machinery.all_suffixes())
 
 
 def _absolute(path: str) -> str:
-    """The absolute path; `link/..` is not always where `link` is, so links are followed where that makes a difference."""
+    """The absolute path, tidied; `link/..` is not always where `link` is, so links are followed where that matters."""
     absolute = os.path.abspath(path)
     if ".." in path and os.path.realpath(absolute) != os.path.realpath(path):
         return os.path.realpath(path)

@@ -28,7 +28,7 @@ MODEL = "model.onnx"
 _Signature = tuple[int, ...]
 
 STAMP = 946_684_800_000_000_000
-"""The modification time (ns: the year 2000) that files get here, so that any later change of one shows, however soon."""
+"""The modification time (ns: the year 2000) that files get here, so that a change shows however soon it comes."""
 
 
 class Sandbox:

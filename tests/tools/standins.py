@@ -5,11 +5,13 @@ the hardware. A stand-in tells a version, notes every call in `calls.jsonl` besi
 
 * `works`: prints what the tool would (also into its log, `vivado.log`), leaves the files it is asked for, ends with 0;
 * `no_licence`, `buried_error`, `out_of_disk`, `unknown_part`, `fails_silently`: ends with 1, after a log as Vivado's;
+* `fails_late`: leaves all its files first;
 * `crashes`, `killed`: dies of a signal, as Vivado does of a bad pointer or of too little memory;
 * `hangs`: starts a child and waits until it is ended;
 * `version_hangs`, `version_crashes`, `version_fails`, `no_version`: as `works`, but cannot tell its version.
 
-Those of Vitis HLS and Vivado make the files that FINN looks for after `hw_ipgen` and `create_stitched_ip`.
+Those of Vitis HLS and Vivado make the files that FINN looks for after `hw_ipgen`, `create_stitched_ip`,
+`out_of_context_synthesis` and `synthesize_bitfile` (for Zynq), with nothing in them.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ BEHAVIOURS = (
     "out_of_disk",
     "unknown_part",
     "fails_silently",
+    "fails_late",
     "crashes",
     "killed",
     "hangs",
@@ -52,12 +55,19 @@ _PROGRAM = r'''#!{python} -SE
 """A stand-in written by tests/tools/standins.py. Not the real {tool}."""
 import json, os, re, signal, subprocess, sys, time
 
-TOOL, BEHAVIOUR, VERSION, FILES, FOLDER = {settings!r}
+TOOL, BEHAVIOURS, VERSION, FILES, FOLDER = {settings!r}
 ASKED = any(word in ("-version", "--version") for word in sys.argv[1:])
 
 with open(os.path.join(FOLDER, "calls.jsonl"), "a") as calls:
     note = dict(tool=TOOL, argv=sys.argv[1:], cwd=os.getcwd(), env=dict(os.environ), pid=os.getpid(), version=ASKED)
     calls.write(json.dumps(note) + "\n")
+
+TURN = os.path.join(FOLDER, "." + TOOL + ".turn")
+BEHAVIOUR = BEHAVIOURS[0]
+if not ASKED:
+    with open(TURN, "a+") as turns:
+        turns.write(".")
+    BEHAVIOUR = BEHAVIOURS[min(os.path.getsize(TURN), len(BEHAVIOURS)) - 1]
 
 LOGS = {"vivado": "vivado.log", "vitis_hls": "vitis_hls.log", "vitis-run": "vitis_hls.log", "v++": "v++_a.log"}
 LOG = None if ASKED else LOGS.get(TOOL)
@@ -92,7 +102,8 @@ if ASKED:
     say("hello" if BEHAVIOUR == "no_version" else VERSION)
     sys.exit(0)
 
-say("", "****** " + VERSION, "  ** Copyright 1986-2022 Xilinx, Inc. All Rights Reserved.", "",
+say("", "****** " + VERSION, "  ** Copyright 1986-2022 Xilinx, Inc. All Rights Reserved.",
+    "# Current directory: " + os.getcwd(),
     "INFO: [Common 17-1460] Use of init.tcl, ERROR_COUNT is 0", "# report_errors -all", "0 Errors encountered.")
 
 if BEHAVIOUR == "no_licence":
@@ -133,37 +144,71 @@ def write(path, text):
 
 for path, text in FILES.items():
     write(path, text)
+
+NOTE = "by the stand-in of " + TOOL + "\n"
+TABLE = "| CLB LUTs | 4711 |\n| CLB Registers | 815 |\nWNS(ns)  TNS(ns)\n 1.5  0.0\n"
+
+def obey(text):
+    """Leave the files that FINN looks for after a script of its own."""
+    unset = [name for name in re.findall(r"\$::env\((\w+)\)", text) if name not in os.environ]
+    if unset:
+        fail('can\'t read "::env(%s)": no such variable' % unset[0], "    while executing")
+    project = re.search(r"set config_proj_name (\S+)", text)
+    if project and TOOL in ("vitis_hls", "vitis-run"):
+        solution = project[1] + "/sol1/impl"
+        write(solution + "/ip/component.xml", "<!-- %s -->" % NOTE)
+        write(solution + "/verilog/top.v", '// %s$readmemh("./weights.dat", memory);\n' % NOTE)
+    if TOOL != "vivado":
+        return
+    project = re.search(r"create_project (\S+) (/\S+)", text)
+    design = re.search(r'create_bd_design "(\w+)"', text)
+    if project and design:
+        wrapper = "%s/%s.srcs/sources_1/bd/%s/hdl/%s_wrapper.v" % (project[2], project[1], design[1], design[1])
+        write(wrapper, "// " + NOTE)
+        write("%s/%s.xpr" % (project[2], project[1]), "<!-- %s -->" % NOTE)
+        write(project[2] + "/ip/component.xml", "<!-- %s -->" % NOTE)
+        write(project[2] + "/all_verilog_srcs.txt", wrapper + "\n")
+    for report in re.findall(r'report_\w+ -file "([^"]+)"', text):
+        write(report, TABLE)
+    for report in re.findall(r'set fp \[open "([^"]+)" w\]', text):
+        write(report, "clk_period_ns=20.0\nvivado_version=" + VERSION.split()[1] + "\n")
+    if "finn_zynq_link" in text:
+        write("finn_zynq_link.runs/impl_1/top_wrapper.bit", NOTE)
+        write("finn_zynq_link.runs/impl_1/top_wrapper_timing_summary_routed.rpt", TABLE)
+        write("finn_zynq_link.srcs/sources_1/bd/top/hw_handoff/top.hwh", NOTE)
+        write("synth_report.xml", "<report/>")
+
 for script in [word for word in sys.argv[1:] if word.endswith(".tcl")]:
     if not os.path.exists(script):
         fail("couldn't read file \"" + script + "\": no such file or directory", "    while executing")
     with open(script) as file:
-        text = file.read()
-    project = re.search(r"set config_proj_name (\S+)", text)
-    if project and TOOL in ("vitis_hls", "vitis-run"):
-        write(project[1] + "/sol1/impl/ip/component.xml", "<!-- by the stand-in of " + TOOL + " -->")
-        write(project[1] + "/sol1/impl/verilog/top.v", "// by the stand-in of " + TOOL)
-    project = re.search(r"create_project (\S+) (\S+)", text)
-    if project and TOOL == "vivado" and "create_bd_design" in text:
-        wrapper = project[2] + "/" + project[1] + ".srcs/sources_1/bd/finn_design/hdl/finn_design_wrapper.v"
-        write(wrapper, "// by the stand-in of vivado")
-        write(project[2] + "/ip/component.xml", "<!-- by the stand-in of vivado -->")
-        write(project[2] + "/all_verilog_srcs.txt", wrapper + "\n")
+        obey(file.read())
+if BEHAVIOUR == "fails_late":
+    fail("ERROR: [Common 17-69] Command failed: IP packaging failed",
+         "ERROR: [IP_Flow 19-3458] Validation failed: no port map for interface 's_axis_0'.")
 say("INFO: [Common 17-206] Exiting " + TOOL)
 '''
 
 
 def install(
-    folder: Path, tool: str, behaviour: str = "works", version: str = "2022.2", files: Mapping[str, str] | None = None
+    folder: Path,
+    tool: str,
+    *behaviours: str,
+    version: str = "2022.2",
+    files: Mapping[str, str] | None = None,
 ) -> Path:
     """Write the stand-in of `tool` into `folder` (put that on PATH) and give its path; again to change its behaviour.
 
-    `files` are left behind when it works: paths, relative to where it is called, to text.
+    With several behaviours, each call takes the next one; the last stays (the default: `works`). `files` are left
+    behind when it works: paths, relative to where it is called, to text.
     """
-    if behaviour not in BEHAVIOURS:
-        raise ValueError(f"{behaviour!r} is not one of {', '.join(BEHAVIOURS)}")
+    for behaviour in behaviours:
+        if behaviour not in BEHAVIOURS:
+            raise ValueError(f"{behaviour!r} is not one of {', '.join(BEHAVIOURS)}")
     folder.mkdir(parents=True, exist_ok=True)
     said = VERSIONS.get(tool, f"{tool} {{version}}").format(version=version)
-    settings = (tool, behaviour, said, dict(files or {}), str(folder.absolute()))
+    settings = (tool, behaviours or ("works",), said, dict(files or {}), str(folder.absolute()))
+    (folder / f".{tool}.turn").unlink(missing_ok=True)
     program = _PROGRAM.replace("{python}", sys.executable).replace("{tool}", tool)
     path = folder / tool
     path.write_text(program.replace("{settings!r}", repr(settings)))
@@ -185,7 +230,7 @@ def xilinx(folder: Path, behaviour: str = "works", version: str = "2022.2") -> d
     """A whole stand-in installation (Vivado, Vitis HLS, v++, XRT, FINN's library); gives the environment to use it."""
     tools = folder / "bin"
     for tool in ("vivado", "vitis_hls", "vitis-run", "v++", "xelab", "xbutil"):
-        install(tools, tool, behaviour, version)
+        install(tools, tool, behaviour, version=version)
     environ = {"PATH": str(tools), "FINN_DEPS": str(folder / "deps"), "HOME": str(folder / "home")}
     for variable, name in (("XILINX_VIVADO", "Vivado"), ("XILINX_HLS", "Vitis_HLS"), ("XILINX_VITIS", "Vitis")):
         root = folder / name / version

@@ -1,0 +1,292 @@
+"""What goes into the store: relocatable content, and a digest of what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from onnx import helper, numpy_helper
+
+from finnyaml.worker.content import Places, model_digest, pack, references, reveal, unpack
+from tests.worker.models import TENSORS, model, renamed, strings
+
+HERE = Places.of(Path("/sandbox"), {"finn": Path("/env/site-packages/finn"), "qonnx": Path("/env/site-packages/qonnx")})
+THERE = Places.of(Path("/data/other/sandbox"), {"finn": Path("/usr/finn"), "qonnx": Path("/opt/qonnx")})
+PATIENT = settings(deadline=None)
+
+
+def moved(name: str, data: bytes, source: Places = HERE, target: Places = THERE) -> bytes:
+    """The content as it comes out of the store in another sandbox."""
+    stored = pack(name, data, source)
+    return unpack(name, stored.data, target, stored.pinned)
+
+
+@pytest.mark.parametrize(
+    ("here", "there"),
+    [
+        (b"cd /sandbox", b"cd /data/other/sandbox"),
+        (b"cd /sandbox/build/x; ls", b"cd /data/other/sandbox/build/x; ls"),
+        (b"-I/sandbox/a -L'/sandbox/b'", b"-I/data/other/sandbox/a -L'/data/other/sandbox/b'"),
+        (b"/env/site-packages/finn/x.v:/env/site-packages/qonnx", b"/usr/finn/x.v:/opt/qonnx"),
+        # Another folder whose name only begins so stays what it is.
+        (b"/sandbox2/x /sandbox-old /sandbox.bak /sandbox_", b"/sandbox2/x /sandbox-old /sandbox.bak /sandbox_"),
+        (b"/env/site-packages/finn_xsi/x /env/finn", b"/env/site-packages/finn_xsi/x /env/finn"),
+        (b"/env/site-packages/finn-hlslib", b"/env/site-packages/finn-hlslib"),
+        (b"nothing to see", b"nothing to see"),
+        (b"", b""),
+    ],
+)
+def test_paths_in_text_move(here: bytes, there: bytes) -> None:
+    assert moved("build/run.sh", here) == there
+    assert b"/sandbox/" not in pack("build/run.sh", here, HERE).data
+
+
+def test_folders_inside_one_another() -> None:
+    nested = Places.of(
+        Path("/work/store/abc"), {"finn": Path("/work/store/abc/env/finn"), "qonnx": Path("/work/store")}
+    )
+    text = b"/work/store/abc/x /work/store/abc/env/finn/y /work/store/abcd /work/storehouse"
+    assert nested.hide(text) == b"@@finnyaml:work@@/x @@finnyaml:finn@@/y @@finnyaml:qonnx@@/abcd /work/storehouse"
+    assert moved("a.txt", text, nested, nested) == text
+    assert moved("a.txt", text, nested, THERE) == b"/data/other/sandbox/x /usr/finn/y /opt/qonnx/abcd /work/storehouse"
+
+
+FOLDERS = st.text(st.sampled_from("ab *+()[]$^\\-ä|?"), min_size=1, max_size=8).map(lambda name: Path("/r", name))
+
+
+@PATIENT
+@given(FOLDERS, st.lists(st.text(max_size=6), min_size=1), st.sampled_from(["/", "/build", "", " ", "\n"]))
+@example(Path("/r/a b"), ["x", "y"], "/c d")
+def test_text_comes_back_as_it_was_whatever_the_folder_is_called(folder: Path, parts: list[str], after: str) -> None:
+    places = Places.of(folder, {"finn": Path("/env/finn")})
+    text = f"{folder}{after}".join(parts).encode()
+    stored = pack("a.tcl", text, places)
+    assert unpack("a.tcl", stored.data, places, stored.pinned) == text
+    assert f"{folder}/".encode() not in stored.data or b"\0" in text
+
+
+def test_equal_text_of_two_sandboxes_is_equal_content() -> None:
+    one, other = (pack("a.tcl", f"source {places.sandbox}/a.tcl".encode(), places) for places in (HERE, THERE))
+    assert one == other
+    assert one.digest != pack("a.tcl", b"source /sandbox/b.tcl", HERE).digest
+
+
+def test_a_binary_moves_to_paths_of_equal_length_only() -> None:
+    binary = b"\x7fELF\0/sandbox/lib.so\0rest"
+    stored = pack("build/sim", binary, HERE)
+    assert stored.pinned == len("/sandbox")
+    assert b"/sandbox" not in stored.data and len(stored.data) == len(binary)
+    assert moved("build/sim", binary, HERE, Places.of(Path("/SANDBOX"), {})) == b"\x7fELF\0/SANDBOX/lib.so\0rest"
+    assert pack("build/sim", binary.replace(b"/sandbox", b"/SANDBOX"), Places.of(Path("/SANDBOX"), {})) == stored
+
+
+def test_a_binary_in_a_shorter_folder_keeps_its_offsets() -> None:
+    """More slashes name the same folder: this is how `finnyaml.worker.rerun` gets by in a folder of the user's."""
+    assert moved("build/sim", b"\0/sandbox/x\0", HERE, Places.of(Path("/tmp/r"), {})) == b"\0/tmp/r///x\0"
+
+
+def test_a_binary_without_paths_goes_anywhere() -> None:
+    stored = pack("out/model.npy", b"\x93NUMPY\0data", HERE)
+    assert (stored.data, stored.pinned) == (b"\x93NUMPY\0data", None)
+
+
+def test_every_path_in_a_model_moves() -> None:
+    proto = model("/sandbox/build/code_gen_x")
+    proto.graph.node[0].metadata_props.add(key="source", value="/env/site-packages/finn/a.py")
+    there = onnx.load_from_string(moved("model.onnx", proto.SerializeToString()))
+    found = strings(there)
+    assert found.count("/data/other/sandbox/build/code_gen_x") == 4  # metadata, string, strings, and in the body
+    assert "/usr/finn/a.py" in found
+    assert strings(onnx.load_from_string(moved("model.onnx", there.SerializeToString(), THERE, HERE))) == strings(proto)
+    assert b"/sandbox" not in pack("model.onnx", proto.SerializeToString(), HERE).data
+
+
+def test_equal_models_of_two_sandboxes_are_equal_content() -> None:
+    one, other = (pack("m.onnx", model(f"{places.sandbox}/x").SerializeToString(), places) for places in (HERE, THERE))
+    assert one.digest == other.digest
+
+
+def test_a_file_that_only_has_the_name_of_a_model() -> None:
+    assert moved("out/fake.onnx", b"see /sandbox/x") == b"see /data/other/sandbox/x"
+    assert moved("out/empty.onnx", b"") == b""
+
+
+def test_placeholders_given_by_the_caller_are_revealed() -> None:
+    """The workspace shows a user paths into itself."""
+    folders = {b"@@finnyaml:work@@/out": b"/home/u/build", b"@@finnyaml:work@@": b"/home/u/build/.files"}
+    stored = pack("a.txt", b"/sandbox/out/report /sandbox/build/x", HERE)
+    assert reveal("a.txt", stored.data, folders) == b"/home/u/build/report /home/u/build/.files/build/x"
+
+
+def test_references_are_the_paths_into_the_sandbox() -> None:
+    proto = model("/sandbox/build/code_gen_x/")
+    helper.set_model_props(proto, {"two": "/sandbox/a.onnx;/sandbox/b/c.dat", "no": "/elsewhere/x /sandbox2/y"})
+    stored = pack("model.onnx", proto.SerializeToString(), HERE)
+    assert set(references(stored.data, HERE)) == {"build/code_gen_x", "a.onnx", "b/c.dat"}
+    assert list(references(b"no model", HERE)) == []
+
+
+def changed(change: Callable[[onnx.ModelProto], object]) -> bool:
+    """Whether a change of the model is one of its digest."""
+    proto = model()
+    change(proto)
+    return model_digest(proto) != model_digest(model())
+
+
+NAMES = st.lists(
+    st.text("abcxyz_0123#:", min_size=1, max_size=6), min_size=len(TENSORS), max_size=len(TENSORS), unique=True
+)
+
+
+@PATIENT
+@given(NAMES)
+def test_names_of_inner_tensors_do_not_count(names: list[str]) -> None:
+    fresh = [f"{name}_" if name in ("x", "y", "bx", "by") else name for name in names]
+    assert model_digest(renamed(model(), dict(zip(TENSORS, fresh, strict=True)))) == model_digest(model())
+
+
+@PATIENT
+@given(st.permutations(range(3)), st.permutations(range(3)), st.permutations(range(2)))
+def test_the_order_of_what_has_no_order_does_not_count(weights: list[int], infos: list[int], others: list[int]) -> None:
+    proto = model()
+    graph = proto.graph
+    for items, order in (
+        (graph.initializer, weights),
+        (graph.value_info, infos),
+        (graph.quantization_annotation, others),
+        (proto.metadata_props, others),
+        (proto.opset_import, others),
+        (graph.node[1].attribute, range(len(graph.node[1].attribute))[::-1]),
+    ):
+        listed = [type(item).FromString(item.SerializeToString()) for item in items]
+        del items[:]
+        items.extend(listed[index] for index in order)
+    assert model_digest(proto) == model_digest(model())
+
+
+def _swap(proto: onnx.ModelProto) -> None:
+    first, second = proto.graph.initializer[:2]
+    first.name, second.name = second.name, first.name
+
+
+def _weights(index: int) -> Callable[[onnx.ModelProto], object]:
+    def change(proto: onnx.ModelProto) -> None:
+        tensor = proto.graph.initializer[index]
+        tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) + 1, tensor.name))
+
+    return change
+
+
+def _rename_input(proto: onnx.ModelProto) -> None:
+    proto.graph.input[0].name = proto.graph.node[0].input[0] = "image"
+
+
+def _rename_output(proto: onnx.ModelProto) -> None:
+    proto.graph.output[0].name = proto.graph.node[2].output[0] = "scores"
+
+
+def _other_body(proto: onnx.ModelProto) -> None:
+    (body,) = (item.g for item in proto.graph.node[1].attribute if item.name == "body")
+    body.node[0].op_type = "Tanh"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda proto: setattr(proto, "producer_name", "another"), id="producer"),
+        pytest.param(lambda proto: setattr(proto, "producer_version", "2"), id="its version"),
+        pytest.param(lambda proto: setattr(proto.graph, "name", "g_17"), id="graph name"),
+        pytest.param(lambda proto: setattr(proto, "doc_string", "x"), id="doc"),
+        pytest.param(lambda proto: setattr(proto.graph.node[0], "doc_string", "x"), id="node doc"),
+        pytest.param(lambda proto: setattr(proto.graph.initializer[0], "doc_string", "x"), id="tensor doc"),
+        pytest.param(
+            lambda proto: proto.graph.node[0].metadata_props.add(key="pkg.torch.onnx.stack_trace", value="model.py:3"),
+            id="stack trace",
+        ),
+    ],
+)
+def test_what_only_tells_where_a_model_is_from_does_not_count(change: Callable[[onnx.ModelProto], object]) -> None:
+    assert not changed(change)
+
+
+def test_the_name_of_a_tensor_inside_an_attribute_does_not_count() -> None:
+    def constant(name: str) -> onnx.ModelProto:
+        proto = model()
+        tensor = numpy_helper.from_array(numpy_helper.to_array(proto.graph.initializer[0]), name)
+        proto.graph.node.append(helper.make_node("Constant", [], ["c"], value=tensor))
+        return proto
+
+    assert model_digest(constant("a")) == model_digest(constant("b"))
+    assert model_digest(constant("a")) != model_digest(model())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(_weights(0), id="weights"),
+        pytest.param(_weights(2), id="weights that no node uses"),
+        pytest.param(_swap, id="two weights swapped"),
+        pytest.param(
+            lambda proto: proto.graph.node[1].attribute.append(helper.make_attribute("SIMD", 2)), id="attribute"
+        ),
+        pytest.param(lambda proto: setattr(proto.graph.node[0], "name", "Mul_1"), id="node name"),
+        pytest.param(lambda proto: setattr(proto.graph.node[0], "op_type", "Div"), id="operator"),
+        pytest.param(lambda proto: setattr(proto.graph.node[1], "domain", "other"), id="domain"),
+        pytest.param(_rename_input, id="input name"),
+        pytest.param(_rename_output, id="output name"),
+        pytest.param(lambda proto: proto.graph.node[2].input.reverse(), id="order of inputs"),
+        pytest.param(lambda proto: proto.graph.node[2].input.__setitem__(0, "t0"), id="topology"),
+        pytest.param(lambda proto: proto.graph.node.pop(), id="a node less"),
+        pytest.param(lambda proto: proto.graph.quantization_annotation.pop(), id="an annotation less"),
+        pytest.param(
+            lambda proto: setattr(
+                proto.graph.quantization_annotation[0].quant_parameter_tensor_names[0], "value", "INT4"
+            ),
+            id="annotated type",
+        ),
+        pytest.param(
+            lambda proto: setattr(proto.graph.quantization_annotation[0], "tensor_name", "t1"), id="annotated tensor"
+        ),
+        pytest.param(lambda proto: setattr(proto.graph.input[0].type.tensor_type, "elem_type", 2), id="input type"),
+        pytest.param(
+            lambda proto: setattr(proto.graph.value_info[0].type.tensor_type, "elem_type", 2), id="inner type"
+        ),
+        pytest.param(lambda proto: setattr(proto.metadata_props[0], "value", "elsewhere"), id="metadata"),
+        pytest.param(
+            lambda proto: proto.graph.node[0].metadata_props.add(key="hierarchy", value="a"), id="node metadata"
+        ),
+        pytest.param(lambda proto: setattr(proto.opset_import[0], "version", 17), id="opset"),
+        pytest.param(_other_body, id="inside a body"),
+    ],
+)
+def test_what_a_model_computes_and_carries_counts(change: Callable[[onnx.ModelProto], object]) -> None:
+    assert changed(change)
+
+
+@PATIENT
+@given(st.lists(st.floats(-100, 100, width=32), min_size=2, max_size=2, unique=True))
+def test_swapping_two_initializers_counts(values: list[float]) -> None:
+    def with_weights(first: float, second: float) -> onnx.ModelProto:
+        proto = model(scale=first)
+        tensor = proto.graph.initializer[1]
+        tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * 0 + second, "w1"))
+        return proto
+
+    assert model_digest(with_weights(*values)) != model_digest(with_weights(*reversed(values)))
+
+
+def test_two_names_for_one_tensor_are_not_two_tensors() -> None:
+    """t0 and t1 becoming one name is another graph, not another spelling."""
+    proto = model()
+    assert model_digest(renamed(proto, {"t0": "t1"})) != model_digest(proto)
+
+
+def test_the_digest_leaves_the_model_alone() -> None:
+    proto = model()
+    before = proto.SerializeToString(deterministic=True)
+    model_digest(proto)
+    assert proto.SerializeToString(deterministic=True) == before
