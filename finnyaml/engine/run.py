@@ -21,7 +21,7 @@ from finnyaml.plan.task import Task
 from finnyaml.store import Artifact, Store, Trace
 from finnyaml.store.digests import digest_of
 from finnyaml.store.tree import overlay
-from finnyaml.tools.registry import TOOLS
+from finnyaml.tools import registry
 from finnyaml.worker.job import Done, Failure, Job
 
 MAX_REPAIRS = 3
@@ -241,11 +241,11 @@ class Engine:
     def _keep(self, task: Task, status: Status, job: Job, done: Done) -> Built | Failure:
         """Commit the result of a job to the store; a failure where the recipe set something the step never read."""
         artifact = Artifact(done.digest, done.model, done.files, done.removed)
-        programs = [name for name in done.programs if name in TOOLS]
+        used = {*task.tools, *(name for name in done.programs if name in registry.TOOLS)}
         reads = {
             **{kind: dict(names) for kind, names in done.reads.items() if names},
             "config": {name: task.setting(name) for name in done.config_reads},
-            "tool": {name: self.tool_version(name) for name in sorted({*task.tools, *programs})},
+            "tool": {name: self.tool_version(name) for name in sorted(used) if not registry.tool(name).optional},
         }
         trace = Trace(
             artifact=self.store.put_artifact(artifact),

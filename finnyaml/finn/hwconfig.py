@@ -1,4 +1,4 @@
-"""`final_hw_config.json`: folding and memory attributes of every hardware layer, in the form of FINN's folding files."""
+"""`final_hw_config.json`: folding and memory attributes of every hardware layer, as FINN's folding files have them."""
 
 from __future__ import annotations
 

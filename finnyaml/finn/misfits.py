@@ -12,7 +12,7 @@ import functools
 import importlib
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,10 @@ DIMENSIONS = {
 """The layer attributes that PE and SIMD have to divide, for the message; whether they fit is asked from FINN."""
 
 
+Check = Callable[[str, Mapping[str, Any], Mapping[str, Any]], Iterator[Misfit]]
+"""From a configuration field, the entries of its file and the nodes of the model by name, to what does not fit."""
+
+
 class ConfigMisfit(FinnyamlError):
     """Entries of a config file that match no node, name no attribute, or do not divide."""
 
@@ -36,16 +40,9 @@ class ConfigMisfit(FinnyamlError):
 
 def install() -> None:
     """Check every configuration that FINN applies from now on in this process."""
-    for module, name in (
-        ("qonnx.transformation.general", "ApplyConfig"),
-        ("finn.transformation.general", "ApplyConfig"),
-    ):
-        transformation = getattr(_optional(module), name, None)
-        if transformation is not None:
-            _wrap(transformation, _check_before_apply, _check_after_apply)
-    fifo = getattr(_optional("finn.transformation.fpgadataflow.set_fifo_depths"), "ApplyFIFODepthsFromFile", None)
-    if fifo is not None:
-        _wrap(fifo, _check_fifos, lambda *_: None)
+    for module in ("qonnx.transformation.general", "finn.transformation.general"):
+        _watch(module, "ApplyConfig", before=_unmatched, after=_indivisible)
+    _watch("finn.transformation.fpgadataflow.set_fifo_depths", "ApplyFIFODepthsFromFile", before=_unmatched_fifos)
 
 
 def _optional(module: str) -> Any:
@@ -55,20 +52,31 @@ def _optional(module: str) -> Any:
         return None
 
 
-def _wrap(transformation: Any, before: Any, after: Any) -> None:
-    original = transformation.apply
-    if getattr(original, "_finnyaml", False):
+def _watch(module: str, name: str, *, before: Check, after: Check | None = None) -> None:
+    """Run checks around a transformation of FINN, where this FINN has it, whenever it applies a file of the recipe."""
+    transformation = getattr(_optional(module), name, None)
+    if transformation is None or getattr(transformation.apply, "_finnyaml", False):
         return
+    original = transformation.apply
 
     @functools.wraps(original)
     def apply(self: Any, model: Any) -> Any:
-        before(self, model)
+        settings = _settings(self)
+        if settings is not None:
+            _refuse(before(*settings, dict(_nodes(model.graph, ""))))
         result = original(self, model)
-        after(self, result[0])
+        if settings is not None and after is not None:
+            _refuse(after(*settings, dict(_nodes(result[0].graph, ""))))
         return result
 
     apply._finnyaml = True  # type: ignore[attr-defined]
     transformation.apply = apply
+
+
+def _refuse(misfits: Iterable[Misfit]) -> None:
+    found = list(misfits)
+    if found:
+        raise ConfigMisfit(found)
 
 
 def _settings(transformation: Any) -> tuple[str, Mapping[str, Any]] | None:
@@ -79,22 +87,15 @@ def _settings(transformation: Any) -> tuple[str, Mapping[str, Any]] | None:
     return Path(source).stem, json.loads(Path(source).read_text())
 
 
-def _check_before_apply(transformation: Any, model: Any) -> None:
-    settings = _settings(transformation)
-    if settings is None:
-        return
-    field, entries = settings
-    nodes = dict(_nodes(model.graph, ""))
-    misfits: list[Misfit] = []
+def _unmatched(field: str, entries: Mapping[str, Any], nodes: Mapping[str, Any]) -> Iterator[Misfit]:
+    """Entries for nodes or attributes that do not exist."""
     for name, attributes in entries.items():
         if name == "Defaults":
-            misfits += _unmatched_defaults(field, nodes, attributes)
+            yield from _unmatched_defaults(field, nodes, attributes)
         elif name not in nodes:
-            misfits.append(_unknown_node(field, name, list(nodes)))
+            yield _unknown_node(field, name, list(nodes))
         else:
-            misfits += _unknown_attributes(field, name, nodes[name], attributes)
-    if misfits:
-        raise ConfigMisfit(misfits)
+            yield from _unknown_attributes(field, name, nodes[name], attributes)
 
 
 def _unmatched_defaults(field: str, nodes: Mapping[str, Any], defaults: Mapping[str, Any]) -> Iterator[Misfit]:
@@ -127,22 +128,14 @@ def _unknown_attributes(field: str, name: str, node: Any, attributes: Mapping[st
             yield Misfit(field, (name, attribute), f"{name} ({node.op_type}) has no attribute {attribute}", hint)
 
 
-def _check_after_apply(transformation: Any, model: Any) -> None:
-    """Ask FINN for the folded shapes of each named layer: it asserts that PE and SIMD divide."""
-    settings = _settings(transformation)
-    if settings is None:
-        return
-    field, entries = settings
-    nodes = dict(_nodes(model.graph, ""))
-    misfits: list[Misfit] = []
+def _indivisible(field: str, entries: Mapping[str, Any], nodes: Mapping[str, Any]) -> Iterator[Misfit]:
+    """Layers whose PE or SIMD, as given, do not divide what they fold."""
     for name, attributes in entries.items():
         if name in nodes and isinstance(attributes, Mapping) and DIMENSIONS.keys() & attributes.keys():
-            misfits += _indivisible(field, name, nodes[name], attributes)
-    if misfits:
-        raise ConfigMisfit(misfits)
+            yield from _indivisible_layer(field, name, nodes[name], attributes)
 
 
-def _indivisible(field: str, name: str, node: Any, attributes: Mapping[str, Any]) -> Iterator[Misfit]:
+def _indivisible_layer(field: str, name: str, node: Any, attributes: Mapping[str, Any]) -> Iterator[Misfit]:
     from qonnx.custom_op.registry import getCustomOp
 
     layer = getCustomOp(node)
@@ -183,15 +176,12 @@ def _divisors(size: int) -> str:
     return ", ".join(str(factor) for factor in range(1, size + 1) if size % factor == 0)
 
 
-def _check_fifos(transformation: Any, model: Any) -> None:
-    settings = _settings(transformation)
-    if settings is None:
-        return
-    field, entries = settings
-    nodes = [node.name for node in model.graph.node if node.op_type.startswith("StreamingFIFO")]
-    unknown = [name for name in entries.get("fifo_depths", {}) if name not in nodes]
-    if unknown:
-        raise ConfigMisfit([_unknown_node(field, name, nodes) for name in unknown])
+def _unmatched_fifos(field: str, entries: Mapping[str, Any], nodes: Mapping[str, Any]) -> Iterator[Misfit]:
+    """Depths for FIFOs that do not exist."""
+    fifos = [name for name, node in nodes.items() if node.op_type.startswith("StreamingFIFO")]
+    for name in entries.get("fifo_depths", {}):
+        if name not in fifos:
+            yield _unknown_node(field, name, fifos)
 
 
 def _nodes(graph: Any, prefix: str) -> Iterator[tuple[str, Any]]:

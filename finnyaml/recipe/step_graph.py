@@ -13,7 +13,6 @@ from finnyaml.recipe.build import default_id
 from finnyaml.recipe.model import Pointer, Recipe, StepEntry
 from finnyaml.recipe.words import did_you_mean, quoted
 
-
 SECTIONS = frozenset(("model", "preprocess", "postprocess"))
 """Ids of what the recipe's own sections make, for the first step of a branch; the plan knows which are there."""
 
