@@ -52,6 +52,7 @@ def build(
     selection.check(statuses)
     if not options.keep_going:
         _refuse_blocked(statuses, plan)
+    _refuse_blanks(statuses, plan, session.store.root)
     locked = lockfile.read(recipe) if options.frozen else None
     if locked is not None:
         lockfile.check_before(locked, session)
@@ -90,8 +91,9 @@ def build(
     misfits = _misfit_problems(session, outcome.failed)
     if misfits:
         raise RecipeError(misfits)
-    for name, failure in outcome.failed.items():
-        console.always(failures.explain(session.plan.tasks[name], failure, session, folder))
+    if outcome.failed:
+        told = (failures.explain(plan.tasks[name], failure, session, folder) for name, failure in outcome.failed.items())
+        console.always("\n\n".join(told))
     console.problems(
         Problem(f"the verification {point} never ran: no step of this flow has it", recipe.at(("finn", "verify_steps")))
         for point in outcome.unverified
@@ -124,6 +126,17 @@ def _refuse_blocked(statuses: Mapping[str, Status], plan: Plan) -> None:
     before = plan.tasks[next(iter(blocked))].needs
     hint = f"`--keep-going` builds what can be built here; `--to {before[0]}` stops before it" if before else None
     raise ToolMissing("these steps cannot run here, so nothing was started:\n  " + "\n  ".join(lines), hint=hint)
+
+
+def _refuse_blanks(statuses: Mapping[str, Status], plan: Plan, store: Path) -> None:
+    """Steps work below the store, and FINN's scripts leave the paths that they hand to tools unquoted."""
+    calling = [name for name, status in statuses.items() if status.state != "cached" and plan.tasks[name].tools]
+    calling = [name for name in calling if plan.tasks[name].kind != "code" and not statuses[name].missing]
+    if calling and len(str(store).split()) > 1:
+        raise FinnyamlError(
+            f"{calling[0]} cannot run below {store}: FINN's scripts for its tools fail on blanks in a path",
+            hint="put the store elsewhere: `--store FOLDER`, or FINNYAML_STORE",
+        )
 
 
 def _check_writable(folder: Path) -> None:

@@ -150,9 +150,9 @@ def _inputs(session: Session, outcome: Outcome) -> tuple[set[str], set[str], set
                 files.add(str(section["file"]))
     for library in (session.installation.distribution, *LIBRARIES):
         try:
-            files.update(
-                str(item.locate()) for item in importlib.metadata.files(library) or () if item.name == "METADATA"
-            )
+            found = importlib.metadata.distribution(library)
+            folder = f"{library.replace('-', '_')}-{found.version}.dist-info"
+            files.add(str(found.locate_file(f"{folder}/METADATA")))
         except importlib.metadata.PackageNotFoundError:
             continue
     return files, folders, env, tools

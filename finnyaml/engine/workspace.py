@@ -91,7 +91,8 @@ def _of_target(
     plan: Plan, built: Mapping[str, Built], seconds: Mapping[str, float], end: str, store: Store
 ) -> Iterator[tuple[str, Wanted]]:
     """Every file of one target by its place in the layout."""
-    chain = [task for name, task in plan.tasks.items() if name in plan.ancestors([end])]
+    needed = plan.ancestors([end])
+    chain = [task for name, task in plan.tasks.items() if name in needed]
     for task in chain:
         model = built[task.id].tree.get("model.onnx")
         if model is not None:

@@ -17,7 +17,6 @@ def of_worker(sandbox: Path, environ: Mapping[str, str] | None = None) -> dict[s
     mine = {
         "FINN_BUILD_DIR": str(sandbox / "build"),
         "TMPDIR": str(sandbox / "tmp"),
-        "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
         "PYTHONHASHSEED": "0",
     }

@@ -24,7 +24,7 @@ def gather(failure: Failure, job: Job, sandbox: Path) -> Failure:
     failure = replace(failure, message=_without(sandbox, failure.message))
     if found is not None:
         path, line = found
-        cause = f"{_without(sandbox, line.text.strip())} (line {line.line})"
+        cause = f"{_without(sandbox, ' '.join(line.text.split()))} (line {line.line})"
         failure = replace(failure, cause=cause, cause_log=_kept(path, job), hint=failure.hint or line.hint)
         of_tools = of_tools if path == log else []
     return replace(failure, tool_log=_kept(of_tools[-1], job)) if of_tools else failure
