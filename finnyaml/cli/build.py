@@ -92,7 +92,9 @@ def build(
     if misfits:
         raise RecipeError(misfits)
     if outcome.failed:
-        told = (failures.explain(plan.tasks[name], failure, session, folder) for name, failure in outcome.failed.items())
+        told = (
+            failures.explain(plan.tasks[name], failure, session, folder) for name, failure in outcome.failed.items()
+        )
         console.always("\n\n".join(told))
     console.problems(
         Problem(f"the verification {point} never ran: no step of this flow has it", recipe.at(("finn", "verify_steps")))

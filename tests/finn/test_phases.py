@@ -106,6 +106,12 @@ def phase_that_calls_for_another_result(model, cfg):
     return model
 
 
+def phase_that_drops_a_result(model, cfg):
+    _ = step_one(model, cfg)
+    model = step_two(model, cfg)
+    return model
+
+
 build_dataflow_phase_lookup = {name: value for name, value in list(globals().items()) if name.startswith("phase_")}
 '''
 
@@ -156,6 +162,10 @@ def test_everything_else_is_a_segment(finn: Finn) -> None:
 )
 def test_a_phase_whose_statements_hang_together_is_one_segment(finn: Finn, name: str) -> None:
     assert parts(finn, name) == (("segment", "all"),)
+
+
+def test_a_step_whose_result_is_not_the_model_is_no_step(finn: Finn) -> None:
+    assert parts(finn, "phase_that_drops_a_result") == (("segment", "0"), ("step", "step_two"))
 
 
 @pytest.mark.parametrize("wide", [False, True])

@@ -281,7 +281,7 @@ def _check_paths(built: Site, moved: Site, target: str = "") -> None:
     """What lies in the workspace names the workspace that it lies in, and files that are there."""
     workspace = moved.project.folder / "build" / target
     script = (workspace / "stitched_ip/make_project.tcl").read_text()
-    named = [Path(name) for name in re.findall(r"add_files -norecurse (\S+\.s?vh?)$", script, re.MULTILINE)]
+    named = [Path(name) for name in re.findall(r"add_files -norecurse (/\S+\.s?vh?)$", script, re.MULTILINE)]
     named = [path for path in named if "vivado_stitch_proj" not in path.parent.name]
     assert len(named) > 50
     for path in named:

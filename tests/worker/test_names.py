@@ -77,6 +77,18 @@ def test_both_names_of_a_linked_folder_are_the_recipe(linked: Path) -> None:
     assert names.path("@recipe/../shared/a.npy") == linked.resolve().parent / "shared/a.npy"
 
 
+def test_a_link_to_the_home_folder_is_the_recipe_too(linked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(linked.resolve()))
+    assert Names(None, linked).hide(linked.resolve() / "model.py") == "@recipe/model.py"
+
+
+def test_up_from_a_link_inside_the_folder(linked: Path, tmp_path: Path) -> None:
+    (linked / "data").symlink_to(tmp_path / "disk/project/shared")
+    names = Names(None, linked)
+    name = names.hide(linked / "data/../a.npy")  # as `finnyaml.recipe.paths.located` leaves it
+    assert names.path(name) == tmp_path / "disk/project/a.npy"
+
+
 def test_a_link_inside_the_folder_keeps_its_name(linked: Path) -> None:
     """It may lead elsewhere tomorrow."""
     (linked / "today.npy").symlink_to(linked / "v1.npy")

@@ -12,7 +12,7 @@ import pytest
 
 from finnyaml.store import Entry, ObjectDamaged, Store
 from finnyaml.worker.content import Places
-from finnyaml.worker.sandbox import Sandbox
+from finnyaml.worker.sandbox import STAMP, Sandbox
 from tests.worker.models import model
 
 
@@ -141,6 +141,15 @@ def test_a_change_is_seen_at_once_even_with_equal_size_and_kept_times(sandbox: S
     changed, _ = sandbox.take_out(tree)
     assert changed.keys() == {"build/a", "build/b"}
     assert changed["build/a"] == tree["build/b"]
+
+
+def test_times_are_the_same_whether_files_were_left_or_restored(sandbox: Sandbox, store: Store, tmp_path: Path) -> None:
+    """So `make` and its like find the same, and a change within one tick of the clock still shows."""
+    write(sandbox, {"build/a.o": "1", "build/b.v": "2"})
+    tree, _ = sandbox.take_out({})
+    other = sandbox_at(tmp_path / "two", store)
+    other.lay_in(tree, {})
+    assert {(made.root / name).stat().st_mtime_ns for made in (sandbox, other) for name in tree} == {STAMP}
 
 
 def test_a_change_of_permissions_is_one(sandbox: Sandbox, store: Store, tmp_path: Path) -> None:
