@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ def build(
     events.emit("run_started", recipe=str(recipe.path), finn=str(session.catalog), tasks=sorted(selection.tasks))
     try:
         with view, session.store.session():
-            outcome = engine.run(plan, selection.tasks, selection.forced)
+            outcome = engine.run(plan, selection)
             if not selection.partial and len(outcome.built) == len(plan.tasks):
                 wanted = recipe.settings.finn.get("verify_steps") or ()
                 outcome.unverified = refusals.points_that_never_ran(wanted, outcome.built)
@@ -163,7 +163,7 @@ def _materialise(engine: Engine, plan: Plan, selection: Selection, outcome: Outc
             return workspace.write(plan, outcome.built, seconds, engine.store, ends, partial=selection.partial)
         except ObjectDamaged as damage:
             engine.events.emit("store_damaged", object=damage.digest)
-            again = engine.run(plan, selection.tasks)
+            again = engine.run(plan, replace(selection, forced=frozenset()))
             outcome.built, outcome.records = again.built, again.records
             outcome.ran += again.ran
 

@@ -63,6 +63,7 @@ def _headline(failure: Failure) -> str:
         "StepFailed",
         "WorkerDied",
         "UnreadSetting",
+        "NotSelected",
         "VerificationFailed",
         "StoreError",
         "FinnUnusable",

@@ -150,9 +150,9 @@ def _inputs(session: Session, outcome: Outcome) -> tuple[set[str], set[str], set
                 files.add(str(section["file"]))
     for library in (session.installation.distribution, *LIBRARIES):
         try:
-            found = importlib.metadata.distribution(library)
-            folder = f"{library.replace('-', '_')}-{found.version}.dist-info"
-            files.add(str(found.locate_file(f"{folder}/METADATA")))
+            package = importlib.metadata.distribution(library)
+            folder = f"{library.replace('-', '_')}-{package.version}.dist-info"
+            files.add(str(package.locate_file(f"{folder}/METADATA")))
         except importlib.metadata.PackageNotFoundError:
             continue
     return files, folders, env, tools
@@ -229,9 +229,9 @@ def _fingerprint(root: str) -> str:
             for entry in entries:
                 if entry.name == "__pycache__":
                     continue
-                if entry.is_dir():
+                if entry.is_dir(follow_symlinks=False):
                     waiting.append(entry.path)
                 else:
-                    stat = entry.stat()
+                    stat = entry.stat(follow_symlinks=False)
                     parts.append(f"{entry.path}\0{stat.st_size}\0{stat.st_mtime_ns}")
     return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()

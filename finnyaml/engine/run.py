@@ -7,7 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from finnyaml.engine.pool import Pool
 from finnyaml.engine.refusals import refuse
 from finnyaml.errors import FinnyamlError
 from finnyaml.plan.graph import Plan
+from finnyaml.plan.select import Selection
 from finnyaml.plan.status import Built, Judge, Status
 from finnyaml.plan.task import Task
 from finnyaml.store import Artifact, Store, Trace
@@ -58,28 +59,28 @@ class Engine:
     jobs: int = 1
     keep_going: bool = False
 
-    def run(self, plan: Plan, selected: set[str], forced: frozenset[str] = frozenset()) -> Outcome:
-        """Build the selected tasks; tasks outside the selection must be cached already.
+    def run(self, plan: Plan, selection: Selection) -> Outcome:
+        """Build the selected tasks; of them, only the runnable ones may run.
 
         Raises:
             FinnyamlError: the store cannot be used, or two branches left conflicting files.
             KeyboardInterrupt: passed on after the workers were ended.
         """
         for _ in range(MAX_REPAIRS):
-            outcome, damaged = self._attempt(plan, selected, forced)
+            outcome, damaged = self._attempt(plan, selection)
             if not damaged:
                 return outcome
             self.events.emit("store_damaged", object=damaged)
-            forced = forced - set(outcome.ran)
+            selection = replace(selection, forced=selection.forced - set(outcome.ran))
         raise FinnyamlError(
             "objects of the store keep turning out damaged",
             hint="check the disk; `finnyaml cache verify` removes what is damaged",
         )
 
-    def _attempt(self, plan: Plan, selected: set[str], forced: frozenset[str]) -> tuple[Outcome, str | None]:
+    def _attempt(self, plan: Plan, selection: Selection) -> tuple[Outcome, str | None]:
         """One pass over the plan; also the damaged object that ended it early, if any."""
         outcome = Outcome()
-        waiting = {task.id: task for task in plan.tasks.values() if task.id in selected}
+        waiting = {task.id: task for task in plan.tasks.values() if task.id in selection.tasks}
         running: set[str] = set()
         finished: queue.SimpleQueue[tuple[Task, Status, Any]] = queue.SimpleQueue()
         damaged: str | None = None
@@ -87,7 +88,7 @@ class Engine:
         self.judge.look_again()
         while True:
             if not stop:
-                self._advance(waiting, running, outcome, forced, finished)
+                self._advance(waiting, running, outcome, selection, finished)
             if not running:
                 return outcome, damaged
             task, status, result = _next(finished)
@@ -107,7 +108,7 @@ class Engine:
         waiting: dict[str, Task],
         running: set[str],
         outcome: Outcome,
-        forced: frozenset[str],
+        selection: Selection,
         finished: queue.SimpleQueue[Any],
     ) -> None:
         """Take every waiting task as far as it goes now. One pass is enough: the tasks are in topological order."""
@@ -121,15 +122,19 @@ class Engine:
             elif not missing and len(running) < self.jobs:
                 del waiting[task.id]
                 needed = {need: outcome.built[need] for need in task.needs}
-                status = self.judge.judge(task, needed, forced=task.id in forced)
+                forced = task.id in selection.forced
+                status = self.judge.judge(task, needed, forced=forced)
                 if status.built is not None:
                     self._finish(task, status, status.built, outcome, ran=False)
+                elif task.id not in selection.runnable:
+                    message = f"it would have to run again, and --from or --only leave it out: {status.reasons[0]}"
+                    self._fail(task, Failure("NotSelected", message, "select it too"), outcome)
                 elif status.missing:
                     outcome.blocked[task.id] = status
                     self.events.emit("task_blocked", task=task.id, missing=status.missing)
                 else:
                     running.add(task.id)
-                    self._start(task, status, needed, task.id in forced, finished)
+                    self._start(task, status, needed, forced, finished)
 
     def _finish(self, task: Task, status: Status, built: Built, outcome: Outcome, *, ran: bool) -> None:
         refusal = refuse(task, built)

@@ -32,7 +32,10 @@ def gather(failure: Failure, job: Job, sandbox: Path) -> Failure:
 
 def _began(sandbox: Path) -> float:
     """When the task began (seconds of the epoch): all logs that were laid in for it are older than its inputs."""
-    return (sandbox / "inputs").stat().st_mtime + 0.001  # more than the file system's clock lags behind itself
+    try:
+        return (sandbox / "inputs").stat().st_mtime + 0.001  # more than the file system's clock lags behind itself
+    except OSError:
+        return 0.0  # the step removed even that; better a log too many than none
 
 
 def _without(sandbox: Path, text: str) -> str:

@@ -161,6 +161,15 @@ def test_selections(project: Project) -> None:
     assert project.ran("same") == []
 
 
+def test_what_was_not_selected_does_not_run(project: Project) -> None:
+    project.build()
+    changed = ("--set", "steps.0.with.by=3.0")  # `scale` gives another model, so `same` would have to run
+    done = project.run("build", "recipe.yaml", "--only", "scale", "--only", "report", *changed)
+    assert done.returncode == 1
+    assert "same (steps.py:same) failed: it would have to run again" in done.stderr
+    assert "the model from scale changed" in done.stderr
+
+
 def test_json_names_the_exact_reason(project: Project) -> None:
     project.build()
     reasons = project.plan("--set", "steps.0.with.by=5")["scale"]["reasons"]
