@@ -50,6 +50,8 @@ ALWAYS = (
     "PATH",
     "PYTHONPATH",
     "FINN_SETTINGS",
+    "FINN_DEPS",
+    "FINN_TOOL_DIR_OVERRIDE",
     "XILINX_VIVADO",
     "XILINX_HLS",
     "XILINX_VITIS",

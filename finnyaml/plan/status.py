@@ -164,7 +164,7 @@ class Judge:
             Reason(kind, name, old, now[kind][name])
             for kind, names in trace.reads.items()
             for name, old in names.items()
-            if now[kind][name] != old
+            if now[kind][name] != old and not _only_missing(kind, now[kind][name])
         ]
 
     def _restore(self, trace: Trace, tree: Tree) -> Built | Reason:
@@ -194,6 +194,11 @@ class Judge:
                 Reason(kind, name, old, now[kind][name]) for name, old in names.items() if now[kind][name] != old
             ]
         return reasons or [Reason("forgotten", task.id)]
+
+
+def _only_missing(kind: str, now: Any) -> bool:
+    """A tool that is not here does not contradict a result made with it: that version still gives it."""
+    return kind == "tool" and now is None
 
 
 def verdict(statuses: Mapping[str, Status]) -> ExitCode:

@@ -20,6 +20,8 @@ def of_worker(sandbox: Path, environ: Mapping[str, str] | None = None) -> dict[s
         "PYTHONUNBUFFERED": "1",
         "PYTHONHASHSEED": "0",
     }
+    if "NUM_DEFAULT_WORKERS" not in environ:  # how many layers FINN gives to Vitis HLS at a time; as `finn build` does
+        mine["NUM_DEFAULT_WORKERS"] = str(max(1, (os.cpu_count() or 1) * 3 // 4))
     if environ.get("BASH_ENV") != str(BASH_ENV):
         mine |= {"BASH_ENV": str(BASH_ENV), "FINNYAML_BASH_ENV": environ.get("BASH_ENV", "")}
     return {**environ, **for_workers(environ), **mine}

@@ -190,6 +190,17 @@ def test_a_missing_tool_stops_the_build_before_anything_runs(project: Project) -
     assert project.run("plan", "recipe.yaml").returncode == 4
 
 
+def test_results_of_a_tool_stay_good_where_the_tool_is_not(project: Project) -> None:
+    tool = project.folder / "bin" / "stand-in-tool"
+    project.write("bin/stand-in-tool", "#!/bin/sh\necho version 1.2\n").chmod(0o755)
+    project.write("recipe.yaml", RECIPE.replace('"steps.py:same"', '"steps.py:same", tools: [stand-in-tool]'))
+    path = {"PATH": f"{tool.parent}:{os.environ['PATH']}"}
+    assert "same" in project.ran(**path)
+    assert project.ran() == []
+    project.write("bin/stand-in-tool", "#!/bin/sh\necho version 1.3\n")
+    assert project.ran(**path) == ["same"]
+
+
 def _wait_for_log(project: Project, task: str, text: str) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
