@@ -157,7 +157,7 @@ def test_children_end_when_the_build_is_killed(project: Project) -> None:
     process = project.start("build", "recipe.yaml")
     _wait_for_log(project, "same", "go")
     process.kill()
-    process.wait()
+    process.communicate()
     deadline = time.monotonic() + 10
     while _processes_named("sleep\0986\0") and time.monotonic() < deadline:
         time.sleep(0.1)
