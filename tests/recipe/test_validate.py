@@ -55,6 +55,7 @@ BREVITAS = "model: {brevitas: model.py:digits_cnv, input: {shape: [1, 1, 14, 14]
         ("outputs: [bitfile, ▶bitfile]\n", ["outputs has the text 'bitfile' twice"]),
         ("vars: {▶1st: 1}\n", ["'1st' cannot be a name in vars", "letters"]),
         ("targets: {▶a/b: x}\n", ["'a/b' cannot be a name in targets"]),
+        ("targets: {▶..: x}\n", ["'..' cannot be a name in targets"]),  # it becomes a folder of the workspace
         # processing
         ("preprocess: [▶to_tensr]\n", ["preprocess.0 must be to_tensor", "did you mean 'to_tensor'?"]),
         ("preprocess: [{▶normalise: {mean: 0, std: 1}}]\n", ["unknown key 'normalise'", "'normalize'"]),
