@@ -184,8 +184,8 @@ def _other(error: Exception, arguments: list[str] | None) -> int:
     if show is not None:
         show()
         return int(ExitCode.BAD_INPUT)
-    if isinstance(error, BrokenPipeError):
-        return 0
+    if isinstance(error, BrokenPipeError):  # the reader has seen enough; a build must not pass for a success by it
+        return int(ExitCode.STEP_FAILED) if "build" in (sys.argv if arguments is None else arguments) else 0
     if _debug(arguments):
         traceback.print_exc()
     else:

@@ -13,7 +13,7 @@ from finnyaml.cli.render import Console, summary_lines
 from finnyaml.cli.session import Session
 from finnyaml.engine import figures, record, refusals, workspace
 from finnyaml.engine.events import EventLog
-from finnyaml.engine.run import Engine, Outcome
+from finnyaml.engine.run import MAX_REPAIRS, Engine, Outcome
 from finnyaml.errors import ExitCode, FinnyamlError, Problem, RecipeError, ToolMissing
 from finnyaml.plan.graph import Plan
 from finnyaml.plan.select import Selection
@@ -53,6 +53,8 @@ def build(
     if not options.keep_going:
         _refuse_blocked(statuses, plan)
     _refuse_blanks(statuses, plan, session.store.root)
+    if options.lock and selection.partial:
+        raise RecipeError([Problem("--lock records a whole build, so it does not go with --to or --only")])
     locked = lockfile.read(recipe) if options.frozen else None
     if locked is not None:
         lockfile.check_before(locked, session)
@@ -72,9 +74,11 @@ def build(
                 wanted = recipe.settings.finn.get("verify_steps") or ()
                 outcome.unverified = refusals.points_that_never_ran(wanted, outcome.built)
             if locked is not None:
-                lockfile.check_after(locked, outcome.records, recipe)
+                lockfile.check_after(locked, outcome.records, session)
             with session.store.lock(f"workspace-{digest_of(str(recipe.workspace))}"):
                 written = _materialise(engine, plan, selection, outcome)
+                if locked is not None:
+                    lockfile.check_after(locked, outcome.records, session)  # it may have had to build again
                 record.save_last_build(recipe.workspace, outcome.records)
     except KeyboardInterrupt:
         events.emit("run_interrupted")
@@ -146,7 +150,7 @@ def _check_writable(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".finnyaml-probe"
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # another build may have been quicker
     except OSError as error:
         raise FinnyamlError(
             f"the workspace {folder} cannot be written: {error.strerror}",
@@ -156,7 +160,7 @@ def _check_writable(folder: Path) -> None:
 
 def _materialise(engine: Engine, plan: Plan, selection: Selection, outcome: Outcome) -> int:
     """Write the workspace; a stored file that turns out damaged is built again first."""
-    while True:
+    for _ in range(MAX_REPAIRS):
         seconds = {name: built.trace.seconds for name, built in outcome.built.items()}
         ends = {name: end for name, end in selection.ends(plan).items() if end in outcome.built}
         try:
@@ -164,8 +168,9 @@ def _materialise(engine: Engine, plan: Plan, selection: Selection, outcome: Outc
         except ObjectDamaged as damage:
             engine.events.emit("store_damaged", object=damage.digest)
             again = engine.run(plan, replace(selection, forced=frozenset()))
-            outcome.built, outcome.records = again.built, again.records
-            outcome.ran += again.ran
+            again.ran = [*outcome.ran, *again.ran]
+            vars(outcome).update(vars(again))
+    raise FinnyamlError("stored files keep turning out damaged", hint="check the disk, then `finnyaml cache verify`")
 
 
 def _misfit_problems(session: Session, failed: Mapping[str, Failure]) -> list[Problem]:

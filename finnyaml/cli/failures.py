@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
 from finnyaml.cli.render import relative
-from finnyaml.cli.session import Session
+from finnyaml.cli.session import Session, store_root
 from finnyaml.plan.task import Task
 from finnyaml.worker.evidence import SANDBOX
 from finnyaml.worker.job import Failure
@@ -26,12 +27,15 @@ def explain(task: Task, failure: Failure, session: Session, run: Path) -> str:
         lines.append(f"  in your code: {place}")
     lines.append(f"  log:       {relative(log)}")
     sets = [word for item in session.sets for word in ("--set", item)]
-    again = shlex.join(["finnyaml", "build", relative(recipe), *sets, "--to", task.id])
+    if session.store.root != store_root(None).resolve():
+        sets += ["--store", str(session.store.root)]
+    command = ["finnyaml"] if shutil.which("finnyaml") else [relative(Path(sys.executable)), "-m", "finnyaml"]
+    again = shlex.join([*command, "build", relative(recipe), *sets, "--to", task.id])
     lines.append(f"  try again: {again}")
     job = run / "failed" / f"{task.id}.json"
     if job.exists():
-        python = Path(sys.executable).name
-        lines.append(f"  alone:     {python} -m finnyaml.worker.rerun {shlex.quote(relative(job))}")
+        python = relative(Path(sys.executable))
+        lines.append(f"  alone:     {shlex.join([python, '-m', 'finnyaml.worker.rerun', relative(job)])}")
         if SANDBOX in f"{failure.message} {failure.cause}":
             lines.append(f"  {SANDBOX}: was removed; `alone` makes it again, as rerun-{task.id}/")
     return "\n".join(lines)

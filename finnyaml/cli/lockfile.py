@@ -37,35 +37,40 @@ def read(recipe: Recipe) -> dict[str, Any]:
     """The lock file of a recipe. Raises RecipeError where there is none, or it cannot be read."""
     path = path_of(recipe)
     try:
-        data = yaml.safe_load(path.read_text())
+        data: dict[str, Any] = yaml.safe_load(path.read_text())
     except FileNotFoundError:
         raise RecipeError(
             [Problem(f"--frozen: there is no {path.name}", hint="`finnyaml build --lock` writes it")]
         ) from None
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise RecipeError([Problem(f"{path.name} cannot be read: {error}")]) from error
-    if not isinstance(data, dict) or not isinstance(data.get("tasks"), dict):
+    tasks = data.get("tasks") if isinstance(data, dict) else None
+    if not isinstance(tasks, dict) or not all(isinstance(task, dict) for task in tasks.values()):
         raise RecipeError([Problem(f"{path.name} is no lock file of finnyaml")])
     return data
 
 
 def check_before(locked: Mapping[str, Any], session: Session) -> None:
     """Refuse to build from anything else than the lock file records. Raises RecipeError with every difference."""
-    now = {**_versions(session), "inputs": _inputs_now(locked.get("inputs") or {}, session)}
+    now = {**_versions(session), **_now(locked, session)}
     then = {key: locked.get(key) for key in now}
+    for tool, version in (now.get("tools") or {}).items():
+        if version is None:  # not here: then what it made comes from the store, or the build is refused for want of it
+            now["tools"][tool] = (locked.get("tools") or {}).get(tool)
     _refuse(_differences(then, now, ""))
 
 
-def check_after(locked: Mapping[str, Any], records: Mapping[str, Any], recipe: Recipe) -> None:
+def check_after(locked: Mapping[str, Any], records: Mapping[str, Any], session: Session) -> None:
     """Refuse a result that differs from the one recorded. Raises RecipeError with every difference."""
-    then = {name: task.get("digest") for name, task in locked["tasks"].items() if name in records}
-    now = {name: record["digest"] for name, record in records.items()}
+    then = {name: task for name, task in locked["tasks"].items() if name in records}
+    now = {name: _task(session, record) for name, record in records.items()}
     _refuse(_differences(then, now, "result of "))
 
 
 def _content(session: Session, records: Mapping[str, Any]) -> dict[str, Any]:
     inputs: dict[str, str | None] = {}
     tools: dict[str, str | None] = {}
+    env: dict[str, str | None] = {}
     tasks = {}
     for name in session.plan.tasks:
         if name not in records:
@@ -76,8 +81,15 @@ def _content(session: Session, records: Mapping[str, Any]) -> dict[str, Any]:
             {file: digest for file, digest in reads.get("file", {}).items() if not file.startswith("@inputs/")}
         )
         tools.update(reads.get("tool", {}))
-        tasks[name] = {"digest": record["digest"], **_figures(session, record)}
-    return {**_versions(session), "tools": tools, "inputs": dict(sorted(inputs.items())), "tasks": tasks}
+        env.update(reads.get("env", {}))
+        tasks[name] = _task(session, record)
+    read = {"tools": tools, "env": env, "inputs": inputs}
+    ordered = {name: dict(sorted(items.items())) for name, items in read.items()}
+    return {**_versions(session), **ordered, "tasks": tasks}
+
+
+def _task(session: Session, record: Mapping[str, Any]) -> dict[str, Any]:
+    return {"digest": record["digest"], **_figures(session, record)}
 
 
 def _versions(session: Session) -> dict[str, Any]:
@@ -102,10 +114,14 @@ def _figures(session: Session, record: Mapping[str, Any]) -> dict[str, Any]:
         return {}
 
 
-def _inputs_now(recorded: Mapping[str, Any], session: Session) -> dict[str, Any]:
+def _now(locked: Mapping[str, Any], session: Session) -> dict[str, Any]:
+    """What the inputs, tools and environment variables that a lock file names are now."""
     judge = session.judge()
     task = next(iter(session.plan.tasks.values()))
-    return dict(judge.read_values(task, {}, {"file": recorded})["file"])
+    kinds = {"inputs": "file", "tools": "tool", "env": "env"}
+    reads = {kind: locked.get(section) or {} for section, kind in kinds.items()}
+    now = judge.read_values(task, {}, reads)
+    return {section: dict(now[kind]) for section, kind in kinds.items() if section in locked}
 
 
 def _differences(then: Any, now: Any, prefix: str) -> Iterator[str]:

@@ -18,27 +18,11 @@ if TYPE_CHECKING:
     from finnyaml.cli.session import Session
     from finnyaml.engine.run import Outcome
 
-NEVER = frozenset(
-    [
-        "--force",
-        "--from",
-        "--to",
-        "--only",
-        "--dry-run",
-        "-n",
-        "--lock",
-        "--frozen",
-        "--json",
-        "--verbose",
-        "-v",
-        "--debug",
-        "--help",
-        "-h",
-        "--keep-going",
-        "-k",
-    ]
-)
-"""Options whose command always does something."""
+UNDERSTOOD = frozenset(("--set", "--store", "--jobs"))
+"""Options that do not keep a build from having nothing to do; with any other, it goes the ordinary way."""
+
+CLOCK = 20_000_000
+"""How far (ns) the times that file systems give may lag behind the clock."""
 
 RACY = 2_000_000_000
 """A file touched within this time (ns) before the stamp may change again without a new time; its digest decides."""
@@ -61,7 +45,7 @@ ALWAYS = (
 
 def up_to_date(arguments: list[str]) -> bool:
     """Whether this command line has nothing to do; says so if it is so."""
-    if arguments[:1] != ["build"] or not NEVER.isdisjoint(arguments):
+    if not _plain(arguments):
         return False
     try:
         with open(_stamp_path(arguments)) as file:
@@ -75,13 +59,18 @@ def up_to_date(arguments: list[str]) -> bool:
 
 
 def remember(session: Session, arguments: list[str], outcome: Outcome, answer: list[str]) -> None:
-    """Write the stamp of a complete build that has just succeeded."""
-    if arguments[:1] != ["build"] or not NEVER.isdisjoint(arguments):
+    """Write the stamp of a complete build that has just succeeded.
+
+    None where a file changed since the recipe was opened: the build may have seen it as it was before.
+    """
+    if not _plain(arguments):
         return
     from finnyaml.engine.record import write_json
     from finnyaml.engine.workspace import MANIFEST, private
 
     files, folders, env, tools = _inputs(session, outcome)
+    if any(_touched(path) > session.opened - CLOCK for path in {*files, *folders}):
+        return
     stamp = {
         "files": {path: _file_state(path) for path in sorted(files)},
         "folders": {path: _listing(path) for path in sorted(folders)},
@@ -112,7 +101,7 @@ def _holds(stamp: Mapping[str, Any]) -> bool:
     if any(_fingerprint(path) != print_ for path, print_ in stamp["packages"].items()):
         return False
     with open(stamp["manifest"]) as file:
-        manifest = json.load(file)
+        manifest = json.load(file)["files"]
     workspace = stamp["workspace"]
     return manifest != {} and all(
         item[1:] == (_stat(os.path.join(workspace, path)) or [])[:2] for path, item in manifest.items()
@@ -177,6 +166,21 @@ def _stamp_path(arguments: list[str]) -> str:
     identity = "\0".join([os.getcwd(), sys.executable, os.path.abspath(__file__), *arguments])
     name = hashlib.sha256(identity.encode()).hexdigest()
     return os.path.join(os.path.expanduser(store), "memos", f"stamp-{name[:32]}")  # gc drops old memos
+
+
+def _plain(arguments: list[str]) -> bool:
+    """Whether a command line is a build with nothing but options that the quick path understands."""
+    options = [word.partition("=")[0] for word in arguments[1:] if word.startswith("-")]
+    return arguments[:1] == ["build"] and all(word in UNDERSTOOD or word[:2] == "-j" for word in options)
+
+
+def _touched(path: str) -> int:
+    """When a file was last changed or put in its place (ns)."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return 0
+    return max(stat.st_mtime_ns, stat.st_ctime_ns)
 
 
 def _file_state(path: str) -> list[Any]:

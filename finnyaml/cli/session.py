@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,6 +73,8 @@ class Session:
     pool: Pool
     last: Mapping[str, Any] = field(default_factory=dict)
     sets: tuple[str, ...] = ()
+    opened: int = 0
+    """When the recipe began to be read (ns since the epoch)."""
 
     def judge(self) -> Judge:
         """A judge over this plan, this machine's tools and the last build of this workspace."""
@@ -103,6 +106,7 @@ def open_session(
         RecipeError: the recipe is wrong.
         FinnyamlError: FINN is not installed, or the store cannot be used.
     """
+    opened = time.time_ns()
     recipe, warnings = load_recipe(path, sets, os.environ)
     store = Store.open(store_root(store_option))
     installation = identity.find(store.memo, store.put_memo)
@@ -119,7 +123,7 @@ def open_session(
         pool.close()
         raise
     last = record.last_build(recipe.workspace)
-    return Session(recipe, store, installation, catalog, plan, (*warnings, *more), pool, last, tuple(sets))
+    return Session(recipe, store, installation, catalog, plan, (*warnings, *more), pool, last, tuple(sets), opened)
 
 
 def installed_catalog(store: Store, installation: Installation, pool: Pool, notice: Callable[[str], None]) -> Catalog:

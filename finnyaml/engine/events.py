@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -29,7 +30,8 @@ class EventLog:
             if not self._file.closed:
                 self._file.write(json.dumps(record, default=str) + "\n")
                 for listener in self._listeners:
-                    listener(record)
+                    with contextlib.suppress(BrokenPipeError):  # whoever watched has gone; the build goes on
+                        listener(record)
 
     def close(self) -> None:
         """Close the file; events that still come are dropped."""

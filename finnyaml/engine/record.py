@@ -21,7 +21,8 @@ def new_run(workspace: Path) -> Path:
     name = time.strftime("%Y%m%d-%H%M%S") + f"-{os.urandom(2).hex()}"
     folder = runs / name
     (folder / "logs").mkdir(parents=True)
-    for old in sorted(runs.iterdir())[:-KEPT_RUNS]:
+    ended = sorted(run for run in runs.iterdir() if (run / "run.json").exists())  # others may still be running
+    for old in ended[:-KEPT_RUNS]:
         shutil.rmtree(old, ignore_errors=True)
     return folder
 

@@ -149,7 +149,7 @@ class Engine:
         for path, entry in built.artifact.files.items():
             if path.startswith("out/verification_output/"):
                 target = self.folder / path.removeprefix("out/")
-                target.parent.mkdir(exist_ok=True)
+                target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(self.store.read(entry.blob))
 
     def _fail(self, task: Task, failure: Failure, outcome: Outcome) -> None:

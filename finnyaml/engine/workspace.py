@@ -21,7 +21,7 @@ from typing import Any
 from finnyaml.finn.aliases import short
 from finnyaml.plan.graph import Plan
 from finnyaml.plan.status import Built
-from finnyaml.store import Entry, Store
+from finnyaml.store import Entry, ObjectDamaged, Store
 
 PRIVATE = ".finnyaml"
 MANIFEST = "workspace.json"
@@ -54,7 +54,7 @@ def write(
     """Bring the workspace in line with what is built; returns how many files were written.
 
     `ends` maps each target to write to the task that it is built up to; a `partial` build leaves the files of later
-    steps. Files that finnyaml did not write are left alone; those it wrote and that are no longer wanted go.
+    steps. Files that finnyaml has no use for are left alone; those it wrote and that are no longer wanted go.
 
     Raises:
         ObjectDamaged: a stored file cannot be given; it has to be built again.
@@ -62,8 +62,7 @@ def write(
     """
     root = plan.recipe.workspace
     several = len(plan.targets) > 1
-    manifest_file = private(root) / MANIFEST
-    manifest = _load(manifest_file)
+    manifest = _load_manifest(root)
     wanted: dict[str, Wanted] = {}
     for name, end in ends.items():
         folder = name if several else ""
@@ -83,7 +82,7 @@ def write(
             _put(root, relative, item, store)
             manifest[relative] = [identity, *_signature(root / relative)]
             written += 1
-    _save(manifest_file, manifest)
+    _save(private(root) / MANIFEST, {"root": str(root.resolve()), "files": manifest})
     return written
 
 
@@ -113,7 +112,10 @@ def _whole_log(chain: Iterable[Any], built: Mapping[str, Built], store: Store) -
     parts = []
     for task in chain:
         log = built[task.id].trace.log
-        text = store.read(log).decode(errors="replace") if log else ""
+        try:
+            text = store.read(log).decode(errors="replace") if log else ""
+        except ObjectDamaged:  # a log is not worth building its step again
+            text = "(this log was damaged in the store)\n"
         parts.append(f"==== {task.id} ({task.uses})\n{text}")
     return "\n".join(parts)
 
@@ -147,6 +149,8 @@ def _revealed(relative: str, data: bytes, root: Path) -> bytes:
 
 def _remove(root: Path, relative: str) -> None:
     path = root / relative
+    if not path.parent.resolve().is_relative_to(root.resolve()):
+        return  # a link was put in its way; what is behind it is not ours
     path.unlink(missing_ok=True)
     for folder in path.parents:
         if folder == root:
@@ -161,7 +165,7 @@ def clean(workspace: Path) -> int:
     """Remove what finnyaml wrote into a workspace, and its records; returns how many files. Others' files stay."""
     import shutil
 
-    manifest = _load(private(workspace) / MANIFEST)
+    manifest = _load_manifest(workspace)
     for relative in manifest:
         _remove(workspace, relative)
     shutil.rmtree(private(workspace), ignore_errors=True)
@@ -172,7 +176,7 @@ def clean(workspace: Path) -> int:
 
 def unchanged(workspace: Path) -> bool:
     """Whether every file that finnyaml wrote is still as it wrote it (by size and time)."""
-    manifest = _load(private(workspace) / MANIFEST)
+    manifest = _load_manifest(workspace)
     return bool(manifest) and all(item[1:] == _signature(workspace / path) for path, item in manifest.items())
 
 
@@ -188,6 +192,20 @@ def _text_identity(text: str) -> str:
     import hashlib
 
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _load_manifest(root: Path) -> dict[str, Any]:
+    """What finnyaml wrote into a workspace. In one that was moved, all is written anew: some files name their place."""
+    data = _load(private(root) / MANIFEST)
+    files = data.get("files")
+    if not isinstance(files, dict):
+        return {}
+    moved = data.get("root") != str(root.resolve())
+    return {
+        path: [] if moved else state
+        for path, state in files.items()
+        if not Path(path).is_absolute() and ".." not in Path(path).parts
+    }
 
 
 def _load(path: Path) -> dict[str, Any]:

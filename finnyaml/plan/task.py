@@ -18,9 +18,8 @@ class Task:
     `kind` names the runner (`finnyaml.worker.runners`), `uses` what it runs. `params` are static: they are part of
     the key. `config` is the build configuration as the recipe asks for it, `defaults` what FINN takes for the fields
     it leaves out; only what the step reads of either counts. `own_settings` are the fields that `with:` set for this
-    task alone. The model comes from the first of `needs`; the folders of all are laid over each other. `step` is
-    FINN's name of the step (also of the one whose intermediate model this is in the workspace), `implementation`
-    names the code that runs.
+    task alone. The model comes from the first of `needs`; the folders of all are laid over each other.
+    `implementation` names the code that runs.
     """
 
     id: str

@@ -46,6 +46,8 @@ class _Session:
         self.path = list(sys.path)
         self.writes_bytecode = not sys.dont_write_bytecode
         self.files: set[Path] = set()
+        self.packages: set[str] = set()
+        """Installed packages that the recipe names code of: their modules count as read, but stay imported."""
 
 
 _session: _Session | None = None
@@ -69,6 +71,8 @@ def load_function(ref: CodeRef, recipe_dir: Path) -> Callable[..., Any]:
     importlib.invalidate_caches()
     linecache.checkcache()
     module = _from_file(ref, ref.file) if ref.file else _from_package(ref, recipe_dir)
+    if ref.module:
+        _session.packages.add(ref.module.partition(".")[0])
     if not hasattr(module, ref.function):
         names = [name for name in vars(module) if callable(getattr(module, name)) and not name.startswith("_")]
         raise StepFailed(f"{ref.text}: there is no '{ref.function}' in it", hint=did_you_mean(ref.function, names))
@@ -172,9 +176,11 @@ def _purge(session: _Session) -> None:
     """Take the modules that are the user's, and new since the session began, out of `sys.modules`."""
     gone = []
     for name, module in list(sys.modules.items()):
+        source = getattr(module, "__file__", None)
+        if name.partition(".")[0] in session.packages - _TOOLCHAIN and source:
+            session.files.add(Path(source).absolute())
         if name in session.known or name.partition(".")[0] in _TOOLCHAIN:
             continue
-        source = getattr(module, "__file__", None)
         if source and _is_users(Path(source)):
             session.files.add(Path(source).absolute())  # not resolved: a link may lead elsewhere tomorrow
             gone.append(name)

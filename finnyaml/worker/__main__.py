@@ -62,6 +62,7 @@ class Worker:
         try:
             return self._execute(job)
         except BaseException as error:
+            _user_sources()  # what the failed step imported is not the next one's
             sys.stdout.flush()
             sys.stderr.flush()
             return gather(_failure(error), job, self._sandbox.root)
@@ -74,27 +75,36 @@ class Worker:
         self._sandbox.lay_in(job.tree, job.inputs)
         closure = self._sandbox.closure(job.tree)
         config_reads: set[str] = set()
+        named: set[str] = set()
+
+        def context_file(name: str) -> Path:
+            path = names.path(name)
+            named.add(str(path))  # whoever opens it, native code included
+            return path
+
         context = runners.Context(
             uses=job.uses,
             params=job.params,
             model=self._load(job),
             config=lambda: self._config(job, names, config_reads),
-            file=names.path,
+            file=context_file,
             recipe_dir=Path(job.recipe_dir),
         )
         os.chdir(self._sandbox.root / "tmp")
         with (
             self._recorder.environment_undone(),
             _deterministic(job.seed, self._sandbox.root),
-            self._recorder.recording() as reads,
+            self._recorder.recording(Path(job.recipe_dir)) as reads,
         ):
             model = runners.RUNNERS[job.kind](context)
         self._save(model)
-        reads.files.update(at_import.files, map(str, {*context.code_files, *_user_sources()}))
+        reads.files.update(at_import.files, named, map(str, _user_sources()))
         reads.env = {**at_import.env, **reads.env}
         changed, removed = self._sandbox.take_out(job.tree)
         tree = {path: entry for path, entry in {**job.tree, **changed}.items() if path not in removed}
         recorded, unsure = _classify(reads, names, job.tree, closure, begun)
+        if job.kind == "code" and reads.programs:  # what they read is not seen, so all that they could read counts
+            recorded["tree"].update({path: entry.digest for path, entry in job.tree.items() if path not in closure})
         return Done(
             digest=digest_of(self._sandbox.closure(tree)),
             model=MODEL if MODEL in tree else None,
@@ -148,10 +158,11 @@ class Worker:
 def main() -> None:
     """Serve requests until standard input ends."""
     _die_with_parent()
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    requests, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # a step or tool that asks something gets no answer, and no request
     _log_to(os.devnull)
     worker = Worker(Path(sys.argv[1]), Path(sys.argv[2]))
-    for line in sys.stdin:
+    for line in requests:
         request = json.loads(line)
         _log_to(request["log"])
         if request["op"] == "catalog":
@@ -264,16 +275,20 @@ def _classify(
         inside = names.inside(path)
         if inside is None:
             folders[names.hide(path)] = folder_digest(path)
+            if _modified(path) > begun:
+                unsure.append(path)
         elif f"{inside}/".startswith(("build/", "out/")):
             tree[f"{inside}/"] = listing_digest(before, inside)
     return {"file": files, "dir": folders, "tree": tree, "env": dict(reads.env)}, tuple(unsure)
 
 
 def _modified(path: str) -> int:
+    """When a file was last changed, or another was put in its place (its own time may be older)."""
     try:
-        return os.stat(path).st_mtime_ns
+        stat = os.stat(path)
     except OSError:
         return 0
+    return max(stat.st_mtime_ns, stat.st_ctime_ns)
 
 
 def _figures(model: Any) -> dict[str, Any]:

@@ -78,7 +78,7 @@ UNRECORDED_ENV = frozenset(
 
 @dataclass
 class Reads:
-    """Raw observations of one step; `engine.worker` turns them into a trace."""
+    """Raw observations of one step; the worker turns them into a trace."""
 
     files: set[str] = field(default_factory=set)
     folders: set[str] = field(default_factory=set)
@@ -100,14 +100,19 @@ class Recorder:
         self._libraries = _prefixes({*libraries, *map(str, ignore)})
         self._steps = _prefixes(map(str, steps))
         self._reads: Reads | None = None
+        self._project = ""
         self._written: set[str] = set()
         sys.addaudithook(self._hear)
         os.environ = _RecordingEnviron(os.environ, self)  # type: ignore[assignment]  # noqa: B003 - a view, not a copy
 
     @contextlib.contextmanager
-    def recording(self) -> Iterator[Reads]:
-        """Record everything that happens inside the `with` block."""
+    def recording(self, project: Path | None = None) -> Iterator[Reads]:
+        """Record everything that happens inside the `with` block.
+
+        Files below `project` count wherever it lies (`/usr/src/app`, say), but not those of an environment inside it.
+        """
         self._reads = reads = Reads()
+        self._project = os.path.join(project, "") if project else ""
         try:
             yield reads
         finally:
@@ -166,14 +171,20 @@ class Recorder:
 
     def _note(self, where: set[str], path: str | bytes | os.PathLike[Any]) -> None:
         absolute = _absolute(os.fsdecode(path))
-        if os.path.join(absolute, "").startswith(self._ignored) or "__pycache__" in absolute:
+        if self._is_ignored(os.path.join(absolute, "")) or "__pycache__" in absolute:
             return
-        looks = sys._getframe(2).f_code.co_filename.startswith("<frozen importlib")
+        looks = sys._getframe(2).f_code.co_filename.startswith(_IMPORTERS)
         if looks and (absolute.endswith(_MODULES) or os.path.isdir(absolute)):
             return  # looking for modules; those of the user are recorded by what was imported
         where.add(absolute)
 
+    def _is_ignored(self, path: str) -> bool:
+        """The most specific folder decides: the project, or one of those that are not looked at."""
+        ignored = max((len(folder) for folder in self._ignored if path.startswith(folder)), default=0)
+        return ignored > (len(self._project) if self._project and path.startswith(self._project) else 0)
 
+
+_IMPORTERS = ("<frozen importlib", os.path.join(os.path.dirname(importlib.__file__), ""))
 _MODULES = tuple(importlib.machinery.all_suffixes())
 
 

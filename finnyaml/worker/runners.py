@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
 class Context:
     """What a runner is given.
 
-    `config` makes the recording build configuration; `file` turns an `@recipe/...` name into a path. Runners add to
-    `code_files` the source files that decide what they do and that Python may have read before the task began.
+    `config` makes the recording build configuration; `file` turns an `@recipe/...` name into a path,
+    and notes it as read.
     """
 
     uses: str
@@ -29,7 +28,6 @@ class Context:
     config: Callable[[], Any]
     file: Callable[[str], Path]
     recipe_dir: Path
-    code_files: set[Path] = field(default_factory=set)
 
 
 def brevitas(context: Context) -> ModelWrapper:
@@ -83,9 +81,6 @@ def custom(context: Context) -> ModelWrapper:
     from finnyaml.steps import code
 
     function = code.load_function(_code_ref(context), context.recipe_dir)
-    module = sys.modules.get(function.__module__)
-    if module is not None and getattr(module, "__file__", None):
-        context.code_files.add(Path(str(module.__file__)))
     return _checked(function(_needed_model(context), context.config(), **context.params["with"]), context)
 
 
@@ -111,8 +106,17 @@ def _import_brevitas() -> None:
     import brevitas.export  # noqa: F401
 
 
+def _import_config() -> None:
+    import qonnx.core.modelwrapper  # noqa: F401
+
+    from finnyaml.finn.door import open_door
+
+    _ = open_door().config_module
+
+
 WARM_UP: Mapping[str, Callable[[], None]] = {
     "brevitas": _import_brevitas,
+    "code": _import_config,
     "finn": _import_finn,
     "segment": _import_finn,
 }

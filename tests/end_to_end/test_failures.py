@@ -175,6 +175,30 @@ def test_a_damaged_object_is_built_again(project: Project) -> None:
     assert project.ran() == []
 
 
+def test_a_damaged_log_does_not_matter(project: Project) -> None:
+    result = project.build()
+    log = project.store / "objects" / result["tasks"]["same"]["log"][:2] / result["tasks"]["same"]["log"]
+    log.chmod(0o600)
+    log.write_bytes(b"?")
+    (project.folder / "build/build_dataflow.log").unlink()
+    assert project.ran() == []
+    assert "this log was damaged" in (project.folder / "build/build_dataflow.log").read_text()
+
+
+def test_a_step_that_asks_gets_no_answer(project: Project) -> None:
+    _with_step(project, "input('why? ')")
+    told, _ = _failed(project)
+    assert "EOFError" in told
+
+
+def test_a_build_whose_reader_has_gone_goes_on(project: Project) -> None:
+    process = project.start("build", "recipe.yaml")
+    assert process.stderr is not None
+    process.stderr.close()
+    process.wait(timeout=60)
+    assert (project.folder / "build/report/fps.txt").exists()
+
+
 def test_a_store_that_cannot_be_written(project: Project) -> None:
     blocked = project.folder / "file"
     blocked.write_text("")

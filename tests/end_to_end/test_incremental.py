@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -147,6 +149,75 @@ def test_the_quick_path_sees_every_kind_of_change(project: Project) -> None:
         assert changed.stderr != "", f"a change of {name} went unseen"
         path.write_bytes(before)
         project.run("build", "recipe.yaml")
+
+
+def test_the_quick_path_never_answers_for_inputs_edited_during_a_build(project: Project) -> None:
+    waiting = STEPS.replace('"""Change nothing."""', "time.sleep(3)")
+    project.write("steps.py", "import time\n" + waiting)
+    process = project.start("build", "recipe.yaml")
+    log = project.folder / "build/.finnyaml/runs"
+    deadline = time.monotonic() + 60
+    while not list(log.glob("*/logs/same.log")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    project.write("recipe.yaml", RECIPE.replace("100", "300"))
+    process.communicate(timeout=60)
+    project.run("build", "recipe.yaml")
+    assert (project.folder / "build/report/fps.txt").read_text() == "300\n"
+
+
+def test_force_in_one_word_is_not_quick_either(project: Project) -> None:
+    for _ in range(2):
+        assert "running" in project.run("build", "recipe.yaml", "--force=same").stderr
+
+
+def test_files_of_a_moved_workspace_name_their_new_place(project: Project) -> None:
+    project.write("steps.py", STEPS.replace('f"{cfg.target_fps}\\n"', "cfg.output_dir"))
+    project.build()
+    moved = project.folder.with_name("moved")
+    project.folder.rename(moved)
+    project.folder = moved
+    assert project.ran() == []
+    assert (moved / "build/report/fps.txt").read_text() == str(moved / "build")
+
+
+def test_a_program_of_a_custom_step_reads_what_earlier_steps_left(project: Project) -> None:
+    program = "import subprocess\n" + STEPS.replace(
+        '(folder / "fps.txt").write_text(f"{cfg.target_fps}\\n")', 'subprocess.run(["true"], check=True)'
+    )
+    project.write(
+        "steps.py",
+        program.replace("def same(model, cfg):", "def same(model, cfg, note='a'):").replace(
+            '"""Change nothing."""', 'Path(cfg.output_dir, "note.txt").write_text(note)'
+        ),
+    )
+    project.write("recipe.yaml", RECIPE.replace('"steps.py:same"', '"steps.py:same", with: {note: one}'))
+    project.build()
+    assert project.ran("--set", "steps.1.with.note=two") == ["same", "report"]
+
+
+def test_an_installed_factory_counts_with_its_package(project: Project) -> None:
+    package = project.folder.parent / "lib" / "python3.11" / "site-packages" / "mynets"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "helper.py").write_text("FACTOR = 1\n")
+    (package / "steps.py").write_text("from mynets.helper import FACTOR\n\n\ndef keep(model, cfg):\n    return model\n")
+    path = {"PYTHONPATH": f"{project.environment()['PYTHONPATH']}:{package.parent}"}
+    project.write("recipe.yaml", RECIPE.replace('"steps.py:same"', '"mynets.steps:keep"'))
+    project.build(**path)
+    assert project.ran(**path) == []
+    (package / "helper.py").write_text("FACTOR = 2\n")
+    assert project.ran(**path) == ["keep"]
+
+
+def test_a_workspace_record_from_elsewhere_deletes_nothing_outside(project: Project) -> None:
+    victim = project.write("../victim.txt", "precious")
+    record = project.folder / "build/.finnyaml/workspace.json"
+    record.parent.mkdir(parents=True)
+    files = {str(victim): [], "../../victim.txt": []}
+    record.write_text(json.dumps({"root": str(project.folder / "build"), "files": files}))
+    project.build()
+    project.run("clean", "recipe.yaml")
+    assert victim.read_text() == "precious"
 
 
 def test_force_runs_a_step_that_is_up_to_date(project: Project) -> None:
