@@ -35,7 +35,8 @@ def test_a_step_that_raises_is_shown_with_its_place(project: Project) -> None:
     told, tasks = _failed(project)
     assert "same (steps.py:same) failed: ValueError: the weights are odd" in told
     assert "in your code: steps.py:16" in told
-    assert "try again: finnyaml build recipe.yaml --to same" in told
+    assert "try again: " in told
+    assert "finnyaml build recipe.yaml --to same" in told
     assert tasks["scale"]["state"] == "ran" and tasks["report"]["state"] == "not run"  # type: ignore[index]
 
 

@@ -145,7 +145,7 @@ CASES = {
 def test_a_failure_tells_its_cause_and_what_to_do(task: str, failing: Site, told: dict[str, str]) -> None:
     for text in CASES[task]:
         assert text in told[task]
-    assert f"try again: finnyaml build recipe.yaml --to {task}\n" in told[task]
+    assert f"finnyaml build recipe.yaml --to {task}\n" in told[task]
     run = Path(failing.result["run"]).relative_to(failing.project.folder)
     assert f"log:       {run}/logs/{task}.log\n" in told[task]
     assert f"alone:     python -m finnyaml.worker.rerun {run}/failed/{task}.json\n" in told[task].replace(
