@@ -148,8 +148,9 @@ def test_a_failure_tells_its_cause_and_what_to_do(task: str, failing: Site, told
     assert f"finnyaml build recipe.yaml --to {task}\n" in told[task]
     run = Path(failing.result["run"]).relative_to(failing.project.folder)
     assert f"log:       {run}/logs/{task}.log\n" in told[task]
-    assert f"alone:     python -m finnyaml.worker.rerun {run}/failed/{task}.json\n" in told[task].replace(
-        Path(sys.executable).name, "python"
+    assert "alone:     " in told[task]
+    assert f"python -m finnyaml.worker.rerun {run}/failed/{task}.json\n" in re.sub(
+        r"python3[.\d]*", "python", told[task]
     )
     assert (failing.project.folder / run / "failed" / f"{task}.json").exists()
     assert "Traceback" not in told[task] and str(failing.project.store) not in told[task]
