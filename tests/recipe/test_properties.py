@@ -50,7 +50,7 @@ processing = st.just("to_tensor") | st.builds(
 )
 step_lists = st.lists(names, min_size=1, max_size=5, unique_by=lambda name: name.removeprefix("step_"))
 sections = some(
-    name=st.from_regex(r"\A[A-Za-z0-9._-]{1,20}\Z").filter(lambda text: resolves_to_text(text)),
+    name=st.from_regex(r"\A[A-Za-z0-9_][A-Za-z0-9._-]{0,20}\Z").filter(lambda text: resolves_to_text(text)),
     description=texts.filter(lambda text: "${" not in text),
     preprocess=st.lists(processing, max_size=3),
     postprocess=st.lists(st.builds(lambda k: {"top_k": k}, positive), max_size=2),
