@@ -174,12 +174,6 @@ def clean(workspace: Path) -> int:
     return len(manifest)
 
 
-def unchanged(workspace: Path) -> bool:
-    """Whether every file that finnyaml wrote is still as it wrote it (by size and time)."""
-    manifest = _load_manifest(workspace)
-    return bool(manifest) and all(item[1:] == _signature(workspace / path) for path, item in manifest.items())
-
-
 def _signature(path: Path) -> list[int]:
     try:
         status = os.stat(path)

@@ -47,12 +47,12 @@ def test_paths_in_text_move(here: bytes, there: bytes) -> None:
 
 def test_folders_inside_one_another() -> None:
     nested = Places.of(
-        Path("/work/store/abc"), {"finn": Path("/work/store/abc/env/finn"), "qonnx": Path("/work/store")}
+        Path("/srv/store/abc"), {"finn": Path("/srv/store/abc/env/finn"), "qonnx": Path("/srv/store")}
     )
-    text = b"/work/store/abc/x /work/store/abc/env/finn/y /work/store/abcd /work/storehouse"
-    assert nested.hide(text) == b"@@finnyaml:work@@/x @@finnyaml:finn@@/y @@finnyaml:qonnx@@/abcd /work/storehouse"
+    text = b"/srv/store/abc/x /srv/store/abc/env/finn/y /srv/store/abcd /srv/storehouse"
+    assert nested.hide(text) == b"@@finnyaml:work@@/x @@finnyaml:finn@@/y @@finnyaml:qonnx@@/abcd /srv/storehouse"
     assert moved("a.txt", text, nested, nested) == text
-    assert moved("a.txt", text, nested, THERE) == b"/data/other/sandbox/x /usr/finn/y /opt/qonnx/abcd /work/storehouse"
+    assert moved("a.txt", text, nested, THERE) == b"/data/other/sandbox/x /usr/finn/y /opt/qonnx/abcd /srv/storehouse"
 
 
 FOLDERS = st.text(st.sampled_from("ab *+()[]$^\\-ä|?"), min_size=1, max_size=8).map(lambda name: Path("/r", name))
