@@ -46,9 +46,7 @@ def test_paths_in_text_move(here: bytes, there: bytes) -> None:
 
 
 def test_folders_inside_one_another() -> None:
-    nested = Places.of(
-        Path("/srv/store/abc"), {"finn": Path("/srv/store/abc/env/finn"), "qonnx": Path("/srv/store")}
-    )
+    nested = Places.of(Path("/srv/store/abc"), {"finn": Path("/srv/store/abc/env/finn"), "qonnx": Path("/srv/store")})
     text = b"/srv/store/abc/x /srv/store/abc/env/finn/y /srv/store/abcd /srv/storehouse"
     assert nested.hide(text) == b"@@finnyaml:work@@/x @@finnyaml:finn@@/y @@finnyaml:qonnx@@/abcd /srv/storehouse"
     assert moved("a.txt", text, nested, nested) == text
