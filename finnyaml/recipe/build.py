@@ -10,15 +10,22 @@ from typing import Any
 from finnyaml.recipe.code import code_ref, is_code
 from finnyaml.recipe.compose import Composed
 from finnyaml.recipe.model import (
+    DataSpec,
     FlowEdit,
     InputSpec,
+    Limits,
+    LintSettings,
+    MetricSpec,
     ModelSource,
+    PointEntry,
     Pointer,
     Processing,
     Recipe,
+    ReferenceSpec,
     Settings,
     StepEntry,
     Steps,
+    Verify,
 )
 from finnyaml.recipe.paths import located
 
@@ -59,6 +66,8 @@ class _Builder:
             files=self._composed.files,
             env=dict(self._composed.env),
             resolved=data,
+            verify=self._verify(data.get("verify", {})),
+            lint=_lint(data.get("lint", {})),
             positions=dict(self._composed.root.positions()),
         )
 
@@ -159,3 +168,72 @@ class _Builder:
         if key in _WITH_FILE and "file" in section:
             return {**section, "file": self._file(section["file"], (*pointer, key, "file"))}
         return section
+
+    def _verify(self, data: Mapping[str, Any]) -> Verify | None:
+        spec = self._data_set(data.get("data", {}))
+        if spec is None:
+            return None
+        points = data.get("points")
+        return Verify(
+            data=spec,
+            metric=self._metric(data.get("metric", "top1")),
+            reference=self._reference(data.get("reference", "source")),
+            limits=_limits(data),
+            points=None if points is None else tuple(_point(point, index) for index, point in enumerate(points)),
+            on_fail=data.get("on_fail", "stop"),
+        )
+
+    def _data_set(self, data: Mapping[str, Any]) -> DataSpec | None:
+        """None where other errors say that there is no data set."""
+        at: Pointer = ("verify", "data")
+        limit, shuffle = data.get("limit"), data.get("shuffle")
+
+        def file(key: str) -> Path | None:
+            return self._file(data.get(key), (*at, key))
+
+        if "npz" in data:
+            inputs, labels = data.get("inputs"), data.get("labels")
+            return DataSpec("npz", file("npz"), inputs, labels, limit=limit, shuffle=shuffle)
+        if "inputs" in data:
+            return DataSpec("npy", file("inputs"), labels_file=file("labels"), limit=limit, shuffle=shuffle)
+        if "images" in data:
+            return DataSpec("images", file("images"), limit=limit, shuffle=shuffle)
+        if "python" in data:
+            code = code_ref(data["python"], self._folder((*at, "python")))
+            return DataSpec("python", code=code, args=data.get("args", {}), limit=limit, shuffle=shuffle)
+        return None
+
+    def _metric(self, data: Any) -> MetricSpec:
+        if isinstance(data, dict):
+            return MetricSpec("top_k", data["top_k"])
+        if is_code(data):
+            return MetricSpec("python", code=code_ref(data, self._folder(("verify", "metric"))))
+        return MetricSpec("top_k", 1) if data == "top1" else MetricSpec(data)
+
+    def _reference(self, data: Any) -> ReferenceSpec:
+        if isinstance(data, str):
+            return ReferenceSpec("source") if data == "source" else ReferenceSpec("step", data)
+        kind = "npz" if "npz" in data else "npy"
+        return ReferenceSpec(
+            "file", file=self._file(data[kind], ("verify", "reference", kind)), key=data.get("outputs")
+        )
+
+
+def _limits(data: Mapping[str, Any]) -> Limits:
+    """The limits among the keys of the section or of one point."""
+    plain = {key: data[key] for key in ("max_drop", "min", "max", "min_agreement") if key in data}
+    return Limits(**plain, **data.get("tolerance", {}))
+
+
+def _point(data: Any, index: int) -> PointEntry:
+    pointer = ("verify", "points", index)
+    if isinstance(data, str):
+        return PointEntry(data, pointer)
+    return PointEntry(data["after"], pointer, _limits(data), data.get("on_fail"), data.get("limit"))
+
+
+def _lint(data: Mapping[str, Any]) -> LintSettings:
+    entries = (
+        (item, None) if isinstance(item, str) else (item["rule"], item.get("node")) for item in data.get("ignore", ())
+    )
+    return LintSettings(tuple(entries))

@@ -125,6 +125,103 @@ class Settings:
 
 
 @dataclass(frozen=True)
+class DataSpec:
+    """A data set. `kind` says which of the others are set.
+
+    `npz`: `file` is the archive, `inputs_key` and `labels_key` name arrays in it. `npy`: `file` holds the inputs,
+    `labels_file` the labels. `images`: `file` is the folder. `python`: `code` is called with `args`. `labels_key` and
+    `labels_file` are None where there are no labels.
+    """
+
+    kind: str
+    file: Path | None = None
+    inputs_key: str | None = None
+    labels_key: str | None = None
+    labels_file: Path | None = None
+    code: CodeRef | None = None
+    args: Mapping[str, Any] = field(default_factory=dict)
+    limit: int | None = None
+    """At most so many samples; None: all."""
+    shuffle: int | None = None
+    """The seed that chooses which samples; None: the first ones."""
+
+
+@dataclass(frozen=True)
+class MetricSpec:
+    """`kind` is `top_k` (with `k`; top1 is k = 1), `mse`, `psnr`, `max_abs`, `agreement` or `python` (with `code`)."""
+
+    kind: str
+    k: int | None = None
+    code: CodeRef | None = None
+
+
+@dataclass(frozen=True)
+class ReferenceSpec:
+    """What outputs are compared with.
+
+    `kind` is `source` (the model as the recipe gives it), `step` (with its id as written in `step`) or `file`: an .npy
+    file, or with `key` an .npz archive; one row of outputs per sample of the data set.
+    """
+
+    kind: str
+    step: str | None = None
+    file: Path | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is good enough; None where the recipe is silent.
+
+    `max_drop` against the reference, `min` and `max` are in the metric's unit: a fraction for top_k and agreement.
+    `min_agreement` is a fraction of the samples. `atol` and `rtol` are the tolerance on every output.
+    """
+
+    max_drop: float | None = None
+    min: float | None = None
+    max: float | None = None
+    min_agreement: float | None = None
+    atol: float | None = None
+    rtol: float | None = None
+
+
+@dataclass(frozen=True)
+class PointEntry:
+    """One entry of `verify.points`: `after` is a step's id or FINN's name of a point, as written.
+
+    `on_fail` and `limit` are None, and `limits` has only None, where the section's own values hold.
+    """
+
+    after: str
+    pointer: Pointer
+    limits: Limits = Limits()
+    on_fail: str | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class Verify:
+    """The section `verify`. `points` is None where the recipe is silent: then, one after every step.
+
+    `on_fail` is `stop`, `warn` or `defer`; like `limits`, it holds for every point that says nothing else.
+    """
+
+    data: DataSpec
+    metric: MetricSpec = MetricSpec("top_k", 1)
+    reference: ReferenceSpec = ReferenceSpec("source")
+    limits: Limits = Limits()
+    points: tuple[PointEntry, ...] | None = None
+    on_fail: str = "stop"
+
+
+@dataclass(frozen=True)
+class LintSettings:
+    """The section `lint`. `ignore` has (rule id, node name) pairs; the node is None where the whole rule is meant."""
+
+    ignore: tuple[tuple[str, str | None], ...] = ()
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A complete, structurally valid recipe."""
 
@@ -145,6 +242,8 @@ class Recipe:
     """The declared environment variables that were used, with the values they had."""
     resolved: Mapping[str, Any]
     """The whole document after extends, vars and --set, as plain data (for the lock file and `--json`)."""
+    verify: Verify | None = None
+    lint: LintSettings = LintSettings()
     positions: Mapping[Pointer, Where] = field(repr=False, default_factory=dict)
 
     @property

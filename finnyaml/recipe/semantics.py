@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml.errors import Problem
-from finnyaml.recipe.code import check_code
-from finnyaml.recipe.model import CodeRef, Pointer, Recipe, StepEntry
-from finnyaml.recipe.paths import is_file, is_folder, similar_file
+from finnyaml.lint.catalogue import RULES
+from finnyaml.recipe.model import Pointer, Recipe, StepEntry
+from finnyaml.recipe.named import check_file, check_named_code
 from finnyaml.recipe.settings_files import check_defaults, check_settings_file
 from finnyaml.recipe.step_graph import check_steps
-from finnyaml.recipe.words import dotted, quoted
+from finnyaml.recipe.verify import check_verify
+from finnyaml.recipe.words import did_you_mean, dotted, quoted
 
 
 def check(recipe: Recipe) -> Iterator[Problem]:
@@ -22,8 +23,8 @@ def check(recipe: Recipe) -> Iterator[Problem]:
     for section, stages in (("preprocess", recipe.preprocess), ("postprocess", recipe.postprocess)):
         for index, stage in enumerate(stages):
             pointer = (section, index)
-            yield from _file(recipe, (*pointer, "onnx"), stage.file)
-            yield from _code(recipe, (*pointer, "brevitas"), stage.code, (), stage.options.get("args", {}))
+            yield from check_file(recipe, (*pointer, "onnx"), stage.file)
+            yield from check_named_code(recipe, (*pointer, "brevitas"), stage.code, (), stage.options.get("args", {}))
             if stage.kind == "normalize":
                 yield from _normalise(recipe, (*pointer, "normalize"), stage.options)
     yield from check_steps(recipe)
@@ -33,13 +34,15 @@ def check(recipe: Recipe) -> Iterator[Problem]:
             if recipe.at((*entry.pointer, "uses")) == recipe.at(entry.pointer)
             else (*entry.pointer, "uses")
         )
-        yield from _code(recipe, uses, entry.code, ("model", "cfg"), entry.with_)
+        yield from check_named_code(recipe, uses, entry.code, ("model", "cfg"), entry.with_)
         if not entry.code:
             yield from _sections(recipe, (*entry.pointer, "with"), entry.with_)
     settings = recipe.settings
     yield from _sections(
         recipe, (), {"folding": settings.folding, "specialize": settings.specialize, "fifo": settings.fifo}
     )
+    yield from check_verify(recipe)
+    yield from _lint(recipe)
     yield from _output(recipe)
 
 
@@ -52,40 +55,13 @@ def entries(recipe: Recipe) -> Iterator[StepEntry]:
 
 def _model(recipe: Recipe) -> Iterator[Problem]:
     model = recipe.model
-    yield from _file(recipe, ("model", "onnx"), model.onnx)
-    yield from _file(recipe, ("model", "weights"), model.weights)
-    yield from _code(recipe, ("model", "brevitas"), model.brevitas, (), model.args)
+    yield from check_file(recipe, ("model", "onnx"), model.onnx)
+    yield from check_file(recipe, ("model", "weights"), model.weights)
+    yield from check_named_code(recipe, ("model", "brevitas"), model.brevitas, (), model.args)
     shape, layout = model.input.shape, model.input.layout
     if shape and layout and len(shape) != len(layout):
         message = f"the layout {layout} has {len(layout)} dimensions, but the shape has {len(shape)}"
         yield Problem(message, recipe.at(("model", "input", "layout")), "N batch, C channels, H height, W width")
-
-
-def _file(recipe: Recipe, pointer: Pointer, path: Path | None) -> Iterator[Problem]:
-    if path is None or is_file(path):
-        return
-    what = dotted(pointer)
-    if is_folder(path):
-        yield Problem(f"{what}: {quoted(_shown(path, recipe))} is a folder, not a file", recipe.at(pointer))
-    elif path.parts and "~" in path.parts:
-        hint = "~ is not expanded: declare `env: [HOME]` and write ${env.HOME}"
-        yield Problem(f"{what}: there is no file {quoted(_shown(path, recipe))}", recipe.at(pointer), hint)
-    else:
-        message = f"{what}: there is no file {quoted(_shown(path, recipe))}"
-        yield Problem(message, recipe.at(pointer), similar_file(Path(os.path.normpath(path))))
-
-
-def _shown(path: Path, recipe: Recipe) -> Path:
-    """`path` relative to the recipe, as recipes write paths."""
-    return Path(os.path.relpath(path, recipe.directory))
-
-
-def _code(
-    recipe: Recipe, pointer: Pointer, code: CodeRef | None, positional: tuple[str, ...], keywords: Mapping[str, Any]
-) -> Iterator[Problem]:
-    where = recipe.at(pointer)
-    if code and where:
-        yield from check_code(code, where, positional, keywords)
 
 
 def _normalise(recipe: Recipe, pointer: Pointer, options: Mapping[str, Any]) -> Iterator[Problem]:
@@ -107,7 +83,7 @@ def _sections(recipe: Recipe, pointer: Pointer, sections: Mapping[str, Any]) -> 
         section = sections.get(name, {})
         place = (*pointer, name)
         file = section.get("file")
-        missing = list(_file(recipe, (*place, "file"), file))
+        missing = list(check_file(recipe, (*place, "file"), file))
         yield from missing
         if file and not missing:
             yield from check_settings_file(name, file, recipe.at((*place, "file")))
@@ -121,6 +97,14 @@ def _sections(recipe: Recipe, pointer: Pointer, sections: Mapping[str, Any]) -> 
                 )
                 hint = "remove target_fps if the config names every node"
                 yield Problem(message, recipe.at((*place, "target_fps")), hint, "warning")
+
+
+def _lint(recipe: Recipe) -> Iterator[Problem]:
+    """Rules to ignore must be rules, or a slip of the pen would ignore nothing."""
+    for index, (rule, _) in enumerate(recipe.lint.ignore):
+        if rule not in RULES:
+            pointer: Pointer = ("lint", "ignore", index, "rule")
+            yield Problem(f"there is no lint rule {quoted(rule)}", recipe.at(pointer), did_you_mean(rule, RULES))
 
 
 def _output(recipe: Recipe) -> Iterator[Problem]:

@@ -172,7 +172,7 @@ def _unknown_keys(error: _Error, pointer: Pointer, root: Node) -> Iterator[Fault
 
 def _home_of(name: str) -> str | None:
     """The section that has the key `name`, which somebody wrote beside the sections."""
-    for section in ("model", "steps", "folding", "specialize", "fifo", "target"):
+    for section in ("model", "steps", "folding", "specialize", "fifo", "target", "verify"):
         if _schema_at((section, name)):
             return section
     return None

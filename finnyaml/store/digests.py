@@ -21,13 +21,16 @@ def file_digest(path: str | Path) -> str | None:
 
     Python sources count by their syntax tree: comments and formatting do not change what code does.
     """
+    digest = hashlib.sha256()
     try:
-        data = Path(path).read_bytes()
+        with open(path, "rb") as file:
+            if str(path).endswith(".py"):
+                digest.update(code_form(file.read()))
+            while chunk := file.read(1 << 20):  # data sets may be larger than memory
+                digest.update(chunk)
     except OSError:
         return None
-    if str(path).endswith(".py"):
-        data = code_form(data)
-    return hashlib.sha256(data).hexdigest()
+    return digest.hexdigest()
 
 
 def code_form(source: bytes) -> bytes:

@@ -7,7 +7,18 @@ import subprocess
 import sys
 
 from finnyaml.errors import Where
-from finnyaml.recipe.model import CodeRef, InputSpec, StepEntry
+from finnyaml.recipe.model import (
+    CodeRef,
+    DataSpec,
+    InputSpec,
+    Limits,
+    LintSettings,
+    MetricSpec,
+    PointEntry,
+    ReferenceSpec,
+    StepEntry,
+    Verify,
+)
 from tests.recipe.folder import MINIMAL, Folder
 
 COMPLETE = """\
@@ -46,6 +57,16 @@ target: {board: ZCU102, part: xczu9eg-ffvb1156-2-e, clock_ns: 20.0, hls_clock_ns
 outputs: [estimate_reports]
 finn: {standalone_thresholds: true}
 targets: {lean: lean, all: finish}
+verify:
+  data: {npz: test.npz, inputs: x, labels: y, limit: 500, shuffle: 0}
+  metric: {top_k: 5}
+  reference: {npz: test.npz, outputs: y}
+  max_drop: 0.01
+  points:
+    - tidy_up
+    - {after: lean, max_drop: 0.005, tolerance: {atol: 0.1}, on_fail: warn, limit: 200}
+  on_fail: defer
+lint: {ignore: [no-folding, {rule: padding-cannot-be-represented, node: Conv_0}]}
 output: results/here
 """
 
@@ -95,6 +116,18 @@ def test_everything(folder: Folder) -> None:
     assert recipe.settings.target["clock_ns"] == 20.0
     assert recipe.settings.outputs == ("estimate_reports",)
     assert recipe.targets == {"lean": "lean", "all": "finish"}
+    assert recipe.verify == Verify(
+        data=DataSpec("npz", folder.path / "test.npz", "x", "y", limit=500, shuffle=0),
+        metric=MetricSpec("top_k", 5),
+        reference=ReferenceSpec("file", file=folder.path / "test.npz", key="y"),
+        limits=Limits(max_drop=0.01),
+        points=(
+            PointEntry("tidy_up", ("verify", "points", 0)),
+            PointEntry("lean", ("verify", "points", 1), Limits(max_drop=0.005, atol=0.1), "warn", 200),
+        ),
+        on_fail="defer",
+    )
+    assert recipe.lint == LintSettings((("no-folding", None), ("padding-cannot-be-represented", "Conv_0")))
     assert recipe.workspace == folder.path / "results/here"
     assert recipe.env == {}
     assert json.loads(json.dumps(recipe.resolved)) == recipe.resolved
@@ -126,6 +159,8 @@ def test_defaults(folder: Folder) -> None:
     assert recipe.settings.outputs is None
     assert recipe.steps.flow == "estimate_only"
     assert recipe.targets == {}
+    assert recipe.verify is None
+    assert recipe.lint == LintSettings()
     assert recipe.files == (recipe.path,)
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, validators
 
 from finnyaml.errors import Problem, RecipeError, Where
+from finnyaml.lint.catalogue import RULES
 from finnyaml.recipe.accept import accepts
 from finnyaml.recipe.compose import merge
 from finnyaml.recipe.document import parse
@@ -49,6 +50,7 @@ processing = st.just("to_tensor") | st.builds(
     lambda mean, std: {"normalize": {"mean": mean, "std": std}}, numbers, st.lists(positive, min_size=1, max_size=1)
 )
 step_lists = st.lists(names, min_size=1, max_size=5, unique_by=lambda name: name.removeprefix("step_"))
+rules = st.sampled_from(sorted(RULES))
 sections = some(
     name=st.from_regex(r"\A[A-Za-z0-9_][A-Za-z0-9._-]{0,20}\Z").filter(lambda text: resolves_to_text(text)),
     description=texts.filter(lambda text: "${" not in text),
@@ -64,7 +66,28 @@ sections = some(
     fifo=some(auto=st.booleans(), depths=st.dictionaries(names, positive | some(depth=positive), max_size=3)),
     target=some(board=names, clock_ns=st.floats(0.1, 1000), shell=st.sampled_from(["vivado_zynq", "vitis_alveo"])),
     outputs=st.lists(names, unique=True, max_size=3),
+    verify=st.deferred(lambda: verifications),
+    lint=some(ignore=st.lists(rules | st.fixed_dictionaries({"rule": rules}, optional={"node": names}), max_size=3)),
     finn=st.dictionaries(names, values.filter(lambda value: "${" not in str(value)), max_size=3),
+)
+fractions = st.floats(0, 1)
+limits = {
+    "max_drop": fractions,
+    "min": st.floats(0, 0.5),
+    "max": st.floats(0.5, 1),
+    "min_agreement": fractions,
+    "tolerance": some(atol=fractions, rtol=fractions).filter(bool),
+    "on_fail": st.sampled_from(["stop", "warn", "defer"]),
+}
+points = st.builds(lambda name, rest: {"after": name, **rest} if rest else name, names, some(limit=positive, **limits))
+verifications = st.builds(
+    lambda rest: {"data": {"python": "package.module:load", "args": {"split": "test"}}, **rest},
+    some(
+        metric=st.sampled_from(["top1", "mse", "agreement", "package.module:score", {"top_k": 5}]),
+        reference=names,
+        points=st.lists(points, max_size=4, unique_by=lambda item: item if isinstance(item, str) else item["after"]),
+        **limits,
+    ),
 )
 recipes = st.builds(
     lambda steps, rest: {"model": {"onnx": "model.onnx"}, "steps": steps, **rest}, names | step_lists, sections
@@ -109,7 +132,9 @@ def test_json_is_yaml(place: Path, recipe: dict[str, Any]) -> None:
 @given(recipe=recipes, data=st.data())
 def test_an_extra_key_is_found_wherever_it_is(place: Path, recipe: dict[str, Any], data: st.DataObject) -> None:
     section = data.draw(
-        st.sampled_from([recipe, *(recipe[key] for key in ("model", "folding", "target") if key in recipe)])
+        st.sampled_from(
+            [recipe, *(recipe[key] for key in ("model", "folding", "target", "verify", "lint") if key in recipe)]
+        )
     )
     section["no_such_key"] = 1
     lines = yaml.safe_dump(recipe, allow_unicode=True, default_flow_style=False, sort_keys=False)
@@ -155,13 +180,31 @@ def test_any_bytes_are_a_recipe_or_a_recipe_error(place: Path, data: bytes) -> N
     problems_of(place)
 
 
+KEYS = [
+    "uses",
+    "id",
+    "needs",
+    "with",
+    "flow",
+    "insert",
+    "file",
+    "nodes",
+    "data",
+    "metric",
+    "points",
+    "tolerance",
+    "ignore",
+]
+SECTIONS = ["model", "steps", "folding", "preprocess", "fifo", "env", "vars", "verify", "lint"]
+
+
 # Any value in the place of any section: the structure check and what follows must cope with it.
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     document=some(**dict.fromkeys(strict_schema()["properties"], values)),
     recipe=recipes,
-    inner=st.dictionaries(st.sampled_from(["uses", "id", "needs", "with", "flow", "insert", "file", "nodes"]), values),
-    section=st.sampled_from(["model", "steps", "folding", "preprocess", "fifo", "env", "vars"]),
+    inner=st.dictionaries(st.sampled_from(KEYS), values),
+    section=st.sampled_from(SECTIONS),
 )
 def test_nonsense_in_every_place(
     place: Path, document: dict[str, Any], recipe: dict[str, Any], inner: dict[str, Any], section: str

@@ -90,6 +90,11 @@ def test_objects_are_closed() -> None:
         ({"model": {"onnx": "m"}, "steps": [{"uses": "streamline", "with": {"any": 1}}]}, False, False),
         ({"model": {"onnx": "m"}, "steps": "f", "folding": {"target_fps": 2.0}}, False, False),
         ({"model": {"onnx": "m"}, "steps": "f", "fifo": {"auto": 1}}, False, False),
+        ({"model": {"onnx": "m"}, "steps": "f", "verify": {"data": "${data}", "points": "${p}"}}, True, False),
+        ({"extends": "b.yaml", "verify": {"data": {"npz": None, "inputs": "x.npy"}}}, True, False),
+        ({"extends": "b.yaml", "verify": {"data": {"limit": 3}, "points": ["a", {"after": "b"}]}}, True, True),
+        ({"model": {"onnx": "m"}, "steps": "f", "verify": {"data": {"limit": 3}}}, False, False),
+        ({"model": {"onnx": "m"}, "steps": "f", "verify": {"metric": "mse"}}, False, False),
     ],
 )
 def test_editors_know_variables(document: dict[str, Any], editor: bool, strict: bool) -> None:

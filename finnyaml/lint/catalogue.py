@@ -1,0 +1,86 @@
+"""The rules: what the command line and the documentation know of them, without the graph world."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from finnyaml.lint.finding import Finding, Severity
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule. `title` is one line; `repair` is the step of finnyaml that repairs what it finds, if there is one."""
+
+    id: str
+    severity: Severity
+    title: str
+    repair: str | None = None
+
+    @property
+    def page(self) -> str:
+        """The page that explains it, from the top of the repository."""
+        return f"docs/lints/{self.id}.md"
+
+
+RULES: dict[str, Rule] = {
+    rule.id: rule
+    for rule in (
+        Rule(
+            "padding-cannot-be-represented",
+            "error",
+            "A convolution is padded with a value that its input data type does not have",
+            "represent_padding",
+        ),
+        Rule(
+            "padded-pooling-of-signed-values",
+            "error",
+            "FINN cannot make hardware of a padded max-pooling of signed values",
+        ),
+        Rule(
+            "signed-output-never-negative",
+            "error",
+            "A threshold layer claims a signed output but never gives a negative value",
+            "correct_annotations",
+        ),
+        Rule(
+            "negative-threshold-on-unsigned-input",
+            "error",
+            "A threshold layer with an unsigned input has negative thresholds: FINN stops on a bare assertion",
+            "clip_thresholds",
+        ),
+        Rule("threshold-not-convertible", "error", "FINN cannot make hardware of this threshold layer"),
+        Rule("node-between-hardware-layers", "error", "A node that FINN has not converted stands between its layers"),
+        Rule("float-in-dataflow", "warning", "Floating-point arithmetic is left inside the accelerator"),
+        Rule("input-cannot-hold-data", "error", "The graph input's data type cannot hold the data"),
+        Rule("input-is-float", "warning", "The graph input is annotated float, but the data is integer"),
+        Rule("folding-does-not-divide", "error", "PE or SIMD does not divide what the layer folds"),
+        Rule("no-folding", "warning", "Nothing is folded: every matrix layer runs with PE = SIMD = 1"),
+        Rule("throughput-off-target", "warning", "The estimated throughput is far from target_fps"),
+        Rule("runtime-weights-ignored", "warning", "runtime_writeable_weights has no effect with this mem_mode"),
+        Rule("rtl-not-possible", "warning", "RTL is asked for, but FINN will make the layer in HLS"),
+        Rule(
+            "bipolar-weights-widened",
+            "info",
+            "Weights of -1 and +1 are stored in two bits",
+            "keep_bipolar_weights",
+        ),
+    )
+}
+"""All rules by id, in the order of the documentation."""
+
+REPAIR_AFTER = {
+    "represent_padding": "tidy_up",
+    "correct_annotations": "streamline",
+    "clip_thresholds": "streamline",
+    "keep_bipolar_weights": "minimize_bit_width",
+}
+"""After which step of FINN (without `step_`) each repair belongs."""
+
+
+def suppressed(findings: Iterable[Finding], ignore: Collection[tuple[str, str | None]]) -> list[Finding]:
+    """The findings without those that the recipe ignores (`lint: {ignore: [...]}`).
+
+    `ignore` has (rule id, node name) pairs; the node is None where the whole rule is meant.
+    """
+    return [found for found in findings if not {(found.rule, None), (found.rule, found.node)} & set(ignore)]

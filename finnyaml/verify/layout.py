@@ -1,0 +1,49 @@
+"""From samples as the data set has them to samples as a graph takes them: transposes, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from finnyaml.errors import StepFailed
+
+_LAST = {"NCHW": "NHWC", "NCW": "NWC"}
+_OTHER = {**_LAST, **{last: first for first, last in _LAST.items()}}
+
+
+def permutation(given: str, wanted: str) -> tuple[int, ...]:
+    """The axes of `given` in the order of `wanted`: `NHWC` to `NCHW` is (0, 3, 1, 2)."""
+    return tuple(given.index(axis) for axis in wanted)
+
+
+def fitted(batch: np.ndarray, shape: Sequence[int], layout: str | None, taken: str | None = None) -> np.ndarray:
+    """`batch` as a graph input of `shape` takes it.
+
+    Args:
+        batch: [n, ...] samples in `layout`.
+        shape: the graph's input shape with a batch dimension of 1.
+        layout: how the data is laid out (NCHW, NHWC, NC, ...), where that is known.
+        taken: the layout of the graph's input, where that is known; else it is what makes the shapes fit.
+
+    Raises:
+        StepFailed: no layout makes the shapes fit.
+    """
+    wanted = tuple(shape[1:])
+    if layout and taken and layout != taken and sorted(layout) == sorted(taken):
+        batch, layout = batch.transpose(permutation(layout, taken)), taken
+    if batch.shape[1:] == wanted:
+        return batch
+    known = [layout] if layout else [name for name in _OTHER if len(name) == batch.ndim]
+    for name in known:
+        other = _OTHER.get(name)
+        if other and len(name) == batch.ndim:
+            turned = batch.transpose(permutation(name, other))
+            if turned.shape[1:] == wanted:
+                return turned
+    if batch.size == len(batch) * int(np.prod(wanted)) and 1 in (batch.ndim - 1, len(wanted)):
+        return batch.reshape(len(batch), *wanted)  # a flat list of values: only one order is possible
+    raise StepFailed(
+        f"the data has samples of the shape {list(batch.shape[1:])}, the graph takes {list(wanted)}",
+        hint="verify.data has to be what the accelerator will get: the raw data, before any pre-processing",
+    )
