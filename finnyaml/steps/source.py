@@ -49,12 +49,7 @@ def export_brevitas(
     import torch
     from brevitas.export import export_qonnx
 
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        module = _make(factory, args)
-    if weights is not None:
-        _load_weights(module, _read_checkpoint(weights), weights, weights_key)
-    module.eval()
+    module = load_module(factory, args, weights, weights_key)
     sample = torch.zeros(*shape)
     try:
         with torch.no_grad():
@@ -72,6 +67,20 @@ def export_brevitas(
             hint="forward() has to be traceable: no control flow that depends on data, operators that ONNX has",
         ) from error
     return _without_traces_of_this_machine(model)
+
+
+def load_module(
+    factory: Callable[..., Any], args: Mapping[str, Any], weights: Path | None, weights_key: str | None
+) -> torch.nn.Module:
+    """Make the module and load its weights; in eval mode. Arguments and errors as for `export_brevitas`."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        module = _make(factory, args)
+    if weights is not None:
+        _load_weights(module, _read_checkpoint(weights), weights, weights_key)
+    return module.eval()
 
 
 def read_onnx(path: Path) -> onnx.ModelProto:

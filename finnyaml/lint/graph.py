@@ -1,0 +1,29 @@
+"""The door to the rules: a graph and where it stands in, what is wrong with it out. Runs inside workers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from finnyaml.lint import conversion, folding, inputs, padding, style, thresholds, weights
+from finnyaml.lint.finding import Finding
+from finnyaml.lint.rules import CHECKS
+from finnyaml.lint.stage import Stage
+from finnyaml.lint.view import View
+
+if TYPE_CHECKING:
+    from qonnx.core.modelwrapper import ModelWrapper
+
+__all__ = ["Finding", "Stage", "check"]
+
+# Importing these is what registers their rules.
+_MODULES = (conversion, folding, inputs, padding, style, thresholds, weights)
+
+
+def check(model: ModelWrapper, stage: Stage) -> list[Finding]:
+    """All that the rules find in `model`, which is not changed.
+
+    A graph without hardware layers is checked without importing FINN. Rules that the recipe ignores are checked too:
+    `catalogue.suppressed` takes their findings out.
+    """
+    view = View(model)
+    return [found for rule in CHECKS.values() for found in rule(view, stage)]

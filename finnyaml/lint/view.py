@@ -1,0 +1,114 @@
+"""A graph with its wires at hand. Runs inside workers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from onnx import NodeProto, helper, numpy_helper
+from qonnx.core.datatype import DataType
+
+if TYPE_CHECKING:
+    from qonnx.core.modelwrapper import ModelWrapper
+
+HARDWARE = "finn.custom_op.fpgadataflow"
+"""The domain of FINN's hardware layers, and the beginning of those of their HLS and RTL variants."""
+
+
+class View:
+    """Read access to one graph, for as long as nobody changes its wires.
+
+    `ModelWrapper` searches all nodes for every question; here each is asked once.
+    """
+
+    def __init__(self, model: ModelWrapper) -> None:
+        self.model = model
+        self.nodes: list[NodeProto] = list(model.graph.node)
+        self.inputs: list[str] = [value.name for value in model.graph.input]
+        self.outputs: set[str] = {value.name for value in model.graph.output}
+        self._constants = {tensor.name: tensor for tensor in model.graph.initializer}
+        self._arrays: dict[str, np.ndarray] = {}
+        self._producers = {tensor: node for node in self.nodes for tensor in node.output}
+        self._consumers: dict[str, list[NodeProto]] = {}
+        for node in self.nodes:
+            for tensor in dict.fromkeys(node.input):
+                self._consumers.setdefault(tensor, []).append(node)
+        # As qonnx reads it: the data type of a tensor is an annotation beside the graph.
+        self._datatypes = {
+            annotation.tensor_name: entry.value
+            for annotation in model.graph.quantization_annotation
+            for entry in annotation.quant_parameter_tensor_names
+            if entry.key == "finn_datatype"
+        }
+        self._instances: dict[int, Any] = {}
+
+    def producer(self, tensor: str) -> NodeProto | None:
+        """The node that makes `tensor`; None for a graph input or a constant."""
+        return self._producers.get(tensor)
+
+    def consumers(self, tensor: str) -> list[NodeProto]:
+        """The nodes that read `tensor`, in graph order."""
+        return self._consumers.get(tensor, [])
+
+    def is_constant(self, tensor: str) -> bool:
+        """Whether `tensor` is stored in the graph."""
+        return tensor in self._constants
+
+    def constant(self, tensor: str) -> np.ndarray | None:
+        """The values of a stored tensor, None for any other."""
+        if tensor not in self._constants:
+            return None
+        if tensor not in self._arrays:
+            self._arrays[tensor] = numpy_helper.to_array(self._constants[tensor])
+        return self._arrays[tensor]
+
+    def dynamic_inputs(self, node: NodeProto) -> list[str]:
+        """The inputs of `node` that depend on the data."""
+        return [tensor for tensor in node.input if tensor and tensor not in self._constants]
+
+    def datatype(self, tensor: str) -> Any:
+        """The annotated QONNX data type; FLOAT32 where there is none."""
+        return DataType[self._datatypes.get(tensor, "FLOAT32")]
+
+    def shape(self, tensor: str) -> list[int] | None:
+        """The annotated shape."""
+        return self.model.get_tensor_shape(tensor)  # type: ignore[no-any-return]
+
+    def layer(self, node: NodeProto) -> Any:
+        """QONNX's or FINN's own object for a custom node; imports FINN for a node of FINN's domains."""
+        from qonnx.custom_op.registry import getCustomOp
+
+        if id(node) not in self._instances:
+            self._instances[id(node)] = getCustomOp(node)
+        return self._instances[id(node)]
+
+
+def attributes(node: NodeProto) -> Mapping[str, Any]:
+    """The attributes that are written on a node, texts decoded. Defaults of custom ops are not among them."""
+    found = {}
+    for attribute in node.attribute:
+        value = helper.get_attribute_value(attribute)
+        found[attribute.name] = value.decode() if isinstance(value, bytes) else value
+    return found
+
+
+def is_hardware(node: NodeProto) -> bool:
+    """Whether FINN has a hardware layer for this node: it is one."""
+    return bool(node.domain.startswith(HARDWARE))
+
+
+def is_specialised(node: NodeProto) -> bool:
+    """Whether a hardware layer has become its HLS or RTL variant."""
+    return is_hardware(node) and str(node.op_type).endswith(("_hls", "_rtl"))
+
+
+def kind(node: NodeProto) -> str:
+    """The op type, of a specialised layer that of the layer: `MVAU` for `MVAU_hls`."""
+    name = str(node.op_type)
+    return name.removesuffix("_hls").removesuffix("_rtl") if is_hardware(node) else name
+
+
+def name(node: NodeProto) -> str:
+    """The name of a node; before tidy_up names them all, that of its result stands in."""
+    return str(node.name or node.output[0])

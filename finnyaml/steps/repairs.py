@@ -1,0 +1,308 @@
+"""Exact repairs, as steps of finnyaml: the network computes what it was trained to compute. Runs in workers.
+
+Each takes a model (not changed) and returns a new one with sentences on what is different; one that finds nothing to
+repair returns the model as it is. A case in which a repair would not be exact is refused.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from finnyaml.errors import StepFailed
+
+if TYPE_CHECKING:
+    import numpy as np
+    from qonnx.core.modelwrapper import ModelWrapper
+
+    from finnyaml.lint.view import View
+
+Node = Any
+"""An ONNX node (`onnx.NodeProto`)."""
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """The repaired model, and one sentence for each thing that was changed; none: there was nothing to repair."""
+
+    model: ModelWrapper
+    changes: tuple[str, ...]
+
+
+def represent_padding(model: ModelWrapper) -> Repaired:
+    """Let activations of -1 and +1 that are padded with 0 have a 0.
+
+    Every bipolar MultiThreshold whose output reaches a padding with 0, directly or through pooling and the like,
+    yields INT2 instead: with its one threshold doubled, out_scale 1 and out_bias -1, it gives -1 or +1 as before, and
+    the padding has a value to stand for it. Belongs after `tidy_up`, before `streamline`.
+
+    Raises:
+        StepFailed: XNOR arithmetic is there already, or the values that are padded do not come from a bipolar
+            MultiThreshold (2 * [x >= t] - 1), or the network's output would change its data type.
+    """
+    from qonnx.core.datatype import DataType
+    from qonnx.transformation.infer_datatypes import InferDataTypes
+
+    from finnyaml.lint.padding import unrepresentable
+    from finnyaml.lint.view import View, attributes, name
+
+    model = copy.deepcopy(model)
+    view = View(model)
+    padded = list(unrepresentable(view))
+    if not padded:
+        return Repaired(model, ())
+    for place in padded:
+        _refuse_padding(place)
+    sources = {id(source): source for place in padded for source in place.sources}
+    _with_partners(view, sources)
+    nodes = [node for node in view.nodes if id(node) in sources]
+    for node in nodes:
+        _refuse_source(view, node)
+    changes = []
+    renamed = _doubled(model, view, nodes)
+    for node in nodes:
+        node.input[1] = renamed[node.input[1]]
+        _set(node, out_dtype="INT2", out_scale=1.0, out_bias=-1.0)
+        model.set_tensor_datatype(node.output[0], DataType["INT2"])
+        reached = [name(place.node) for place in padded if any(source is node for source in place.sources)]
+        why = f"padded with 0 by {', '.join(reached)}" if reached else "joined with such values"
+        changes.append(f"{name(node)} yields INT2 (-1 or +1, {why}) instead of BIPOLAR")
+    model = model.transform(InferDataTypes())
+    left = [name(place.node) for place in unrepresentable(View(model))]
+    if left:
+        raise StepFailed(f"represent_padding: {', '.join(left)} would still be padded with a value that does not exist")
+    assert all(attributes(node)["out_dtype"] == "INT2" for node in nodes)
+    return Repaired(model, tuple(changes))
+
+
+def _refuse_padding(place: Any) -> None:
+    from finnyaml.lint.view import name
+
+    if not place.sources:
+        raise StepFailed(
+            f"represent_padding: {name(place.node)} is followed by XNOR arithmetic, where 0 means -1 already",
+            hint="run it earlier: after tidy_up, before streamline",
+        )
+    if place.value != 0:
+        raise StepFailed(
+            f"represent_padding: {name(place.node)} pads bipolar values with {place.value:g}, not with 0",
+            hint="pad with 0, -1 or +1",
+        )
+    if None in place.sources:
+        raise StepFailed(
+            f"represent_padding: {name(place.node)} pads the graph input {place.tensor}, which is bipolar",
+            hint="say model: {input: {datatype: INT2}}",
+        )
+
+
+def _with_partners(view: View, sources: dict[int, Node]) -> None:
+    """Add the bipolar thresholds whose values are concatenated with those of `sources`.
+
+    QONNX takes the data type of a Concat from its first input: with mixed inputs it would be right by chance only.
+    """
+    from finnyaml.lint.padding import PASSING
+    from finnyaml.lint.view import attributes
+
+    groups: list[set[int]] = []
+    nodes: dict[int, Node] = {}
+    for node in view.nodes:
+        if node.op_type != "Concat":
+            continue
+        todo, group = list(node.input), set()
+        while todo:
+            producer = view.producer(todo.pop())
+            if producer is None:
+                continue
+            if producer.op_type in PASSING:
+                todo += producer.input if producer.op_type == "Concat" else producer.input[:1]
+            elif producer.op_type == "MultiThreshold" and attributes(producer).get("out_dtype") == "BIPOLAR":
+                group.add(id(producer))
+                nodes[id(producer)] = producer
+        groups.append(group)
+    grown = True
+    while grown:
+        wanted = {key for group in groups if group & sources.keys() for key in group} - sources.keys()
+        sources.update((key, nodes[key]) for key in wanted)
+        grown = bool(wanted)
+
+
+def _refuse_source(view: View, node: Node) -> None:
+    """Raise StepFailed unless `node` is 2 * [x >= t] - 1, with consumers that take any integer."""
+    from finnyaml.lint.padding import PASSING
+    from finnyaml.lint.view import attributes, name
+
+    if node.op_type in ("BipolarQuant", "Quant"):
+        raise StepFailed(
+            f"represent_padding: {name(node)} is a {node.op_type}, not a MultiThreshold yet",
+            hint="run it later: after qonnx_to_finn and tidy_up",
+        )
+    written = attributes(node)
+    thresholds = view.constant(node.input[1]) if node.op_type == "MultiThreshold" else None
+    exact = thresholds is not None and thresholds.ndim == 2 and thresholds.shape[1] == 1
+    if not exact or (written.get("out_scale", 1.0), written.get("out_bias", 0.0)) != (2.0, -1.0):
+        details = f"out_scale {written.get('out_scale', 1.0):g}, out_bias {written.get('out_bias', 0.0):g}"
+        if node.op_type != "MultiThreshold":
+            details = "no MultiThreshold"
+        elif thresholds is None:
+            details = "computed thresholds"
+        elif not exact:
+            details = f"thresholds of the shape {list(thresholds.shape)}"
+        raise StepFailed(
+            f"represent_padding: the bipolar values that {name(node)} ({node.op_type}) makes are padded with 0, and it "
+            f"is not a sign (2 * [x >= t] - 1) but has {details}: there is no exact repair",
+            hint="use 2-bit activations there, or no padding",
+        )
+    todo = [node.output[0]]
+    while todo:
+        tensor = todo.pop()
+        if tensor in view.outputs:
+            raise StepFailed(
+                f"represent_padding: {name(node)} also makes the graph output {tensor}, whose data type would change "
+                "from BIPOLAR to INT2",
+                hint="give the output a quantizer of its own",
+            )
+        for consumer in view.consumers(tensor):
+            if consumer.op_type == "XnorPopcountMatMul":
+                raise StepFailed(
+                    f"represent_padding: {name(consumer)} needs the output of {name(node)} as bits",
+                    hint="run it earlier: after tidy_up, before streamline",
+                )
+            if consumer.op_type in PASSING:
+                todo += consumer.output
+
+
+def _doubled(model: ModelWrapper, view: View, nodes: Iterable[Node]) -> dict[str, str]:
+    """Store each node's thresholds with their column doubled; the new names by the old ones.
+
+    Thresholds that another node uses too stay as they are, and the doubled ones get a name of their own.
+    """
+    import numpy as np
+
+    changed = {id(node) for node in nodes}
+    taken = set(model.get_all_tensor_names())
+    renamed: dict[str, str] = {}
+    for node in nodes:
+        old = str(node.input[1])
+        if old in renamed:
+            continue
+        values = view.constant(old)
+        assert values is not None
+        shared = any(id(user) not in changed for user in view.consumers(old))
+        new = _free(f"{old}_doubled", taken) if shared else old
+        _store(model, new, np.repeat(values, 2, axis=1), like=old)
+        renamed[old] = new
+    return renamed
+
+
+def correct_annotations(model: ModelWrapper) -> Repaired:
+    """Give each MultiThreshold the data type of the values that it yields, where it claims another.
+
+    What it yields is out_bias to out_bias + out_scale * thresholds. A signed type for values that are never negative
+    (INT2 for 0, 1, 2) becomes the unsigned one, a type that is too narrow the smallest that is not; then all data
+    types behind it are inferred anew. No value changes. Belongs after `streamline`, where biases have been absorbed.
+
+    Raises:
+        StepFailed: XNOR arithmetic needs the output of such a layer as bits.
+    """
+    from qonnx.core.datatype import DataType
+    from qonnx.transformation.infer_datatypes import InferDataTypes
+
+    from finnyaml.lint.thresholds import output_range, true_datatype
+    from finnyaml.lint.view import View, attributes, name
+
+    model = copy.deepcopy(model)
+    view = View(model)
+    changes = []
+    for node in view.nodes:
+        right = true_datatype(view, node) if node.op_type == "MultiThreshold" else None
+        ends = output_range(view, node) if right is not None else None
+        if right is None or ends is None:
+            continue
+        if any(consumer.op_type == "XnorPopcountMatMul" for consumer in view.consumers(node.output[0])):
+            raise StepFailed(
+                f"correct_annotations: XNOR arithmetic needs bits, but {name(node)} yields up to {ends[1]:g}"
+            )
+        claimed = attributes(node)["out_dtype"]
+        _set(node, out_dtype=right.name)
+        model.set_tensor_datatype(node.output[0], DataType[right.name])
+        changes.append(f"{name(node)} yields {ends[0]:g} to {ends[1]:g}: {right.name} instead of {claimed}")
+    return Repaired(model.transform(InferDataTypes()) if changes else model, tuple(changes))
+
+
+def clip_thresholds(model: ModelWrapper) -> Repaired:
+    """Raise the negative thresholds of layers with an unsigned input to 0, which no value is below either.
+
+    A value that is never negative reaches a threshold of 0 exactly when it reaches a negative one: always. FINN does
+    the same later, but asserts before that there are none. Belongs after `streamline`.
+    """
+    import numpy as np
+
+    from finnyaml.lint.thresholds import negative_on_unsigned
+    from finnyaml.lint.view import View, name
+
+    model = copy.deepcopy(model)
+    view = View(model)
+    taken = set(model.get_all_tensor_names())
+    nodes = [node for node in view.nodes if negative_on_unsigned(view, node)]
+    changes = []
+    for node in nodes:
+        old = str(node.input[1])
+        values = view.constant(old)
+        assert values is not None
+        shared = any(user not in nodes for user in view.consumers(old))
+        new = _free(f"{old}_clipped", taken) if shared else old
+        _store(model, new, np.maximum(values, 0), like=old)
+        node.input[1] = new
+        datatype = view.datatype(node.input[0]).name
+        changes.append(
+            f"{np.count_nonzero(values < 0)} negative thresholds of {name(node)} are 0 (its input is {datatype})"
+        )
+    return Repaired(model, tuple(changes))
+
+
+def keep_bipolar_weights(model: ModelWrapper) -> Repaired:
+    """Store weights of -1 and +1 in one bit again, where FINN's bit-width minimisation made two of it.
+
+    Only in HLS matrix layers (`MVAU_hls`) whose inputs are integers but not bipolar or binary: there FINN's template
+    adds or subtracts the input. And only weights that stay what they are, neither streamed in nor writeable. Belongs
+    after the last `minimize_bit_width`.
+    """
+    from qonnx.core.datatype import DataType
+
+    from finnyaml.lint.view import View, name
+    from finnyaml.lint.weights import widened
+
+    model = copy.deepcopy(model)
+    view = View(model)
+    changes = []
+    for node in view.nodes:
+        if widened(view, node):
+            _set(node, weightDataType="BIPOLAR")
+            model.set_tensor_datatype(node.input[1], DataType["BIPOLAR"])
+            changes.append(f"the weights of {name(node)} are BIPOLAR (1 bit) instead of INT2")
+    return Repaired(model, tuple(changes))
+
+
+def _set(node: Node, **values: Any) -> None:
+    """Set attributes of a node, whether it had them written or by default."""
+    from onnx import helper
+
+    kept = [attribute for attribute in node.attribute if attribute.name not in values]
+    del node.attribute[:]
+    node.attribute.extend([*kept, *(helper.make_attribute(name, value) for name, value in values.items())])
+
+
+def _store(model: ModelWrapper, name: str, values: np.ndarray, *, like: str) -> None:
+    """Store a constant with the annotations of another; under the same name in its place."""
+    datatype = model.get_tensor_datatype(like)
+    model.set_initializer(name, values)
+    model.set_tensor_datatype(name, datatype)
+
+
+def _free(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name
