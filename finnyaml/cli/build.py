@@ -8,16 +8,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from finnyaml.cli import failures, lockfile
-from finnyaml.cli.render import Console, summary_lines
+from finnyaml.cli import failures, lint, lockfile, story
+from finnyaml.cli.render import Console, Progress, summary_lines
 from finnyaml.cli.session import Session
-from finnyaml.engine import figures, record, refusals, workspace
+from finnyaml.engine import figures, lints, record, refusals, workspace
 from finnyaml.engine.events import EventLog
+from finnyaml.engine.localise import Localised, localise_all
 from finnyaml.engine.run import MAX_REPAIRS, Engine, Outcome
 from finnyaml.errors import ExitCode, FinnyamlError, Problem, RecipeError, ToolMissing
 from finnyaml.plan.graph import Plan
 from finnyaml.plan.select import Selection
-from finnyaml.plan.status import Status
+from finnyaml.plan.status import Judge, Status
 from finnyaml.recipe.words import dotted
 from finnyaml.store import ObjectDamaged
 from finnyaml.store.digests import digest_of
@@ -58,18 +59,15 @@ def build(
     locked = lockfile.read(recipe) if options.frozen else None
     if locked is not None:
         lockfile.check_before(locked, session)
-    _check_writable(recipe.workspace)
-    folder = record.new_run(recipe.workspace)
-    view = console.progress(plan, selection.tasks, options.verbose, folder / "logs")
-    events = EventLog(folder / "events.jsonl", (view.on_event,))
-    engine = Engine(
-        session.store, session.pool, judge, events, folder, session.tool_version, options.jobs, options.keep_going
-    )
-    outcome = Outcome()
+    engine, view = open_engine(session, judge, selection.tasks, options, console)
+    events, folder = engine.events, engine.folder
+    outcome, localised, found = Outcome(), list[Localised](), list[Problem]()
     events.emit("run_started", recipe=str(recipe.path), finn=str(session.catalog), tasks=sorted(selection.tasks))
     try:
         with view, session.store.session():
             outcome = engine.run(plan, selection)
+            localised = localise_all(engine, plan, outcome)
+            found = _lint(session, engine, outcome)
             if not selection.partial and len(outcome.built) == len(plan.tasks):
                 wanted = recipe.settings.finn.get("verify_steps") or ()
                 outcome.unverified = refusals.points_that_never_ran(wanted, outcome.built)
@@ -97,13 +95,18 @@ def build(
         raise RecipeError(misfits)
     if outcome.failed:
         told = (
-            failures.explain(plan.tasks[name], failure, session, folder) for name, failure in outcome.failed.items()
+            failures.explain(plan.tasks[name], failure, session, folder)
+            for name, failure in outcome.failed.items()
+            if name not in outcome.verdicts
         )
         console.always("\n\n".join(told))
+    for lines in (*story.unexplained(outcome), *(story.lines(place, session, outcome) for place in localised)):
+        console.always("\n".join([*lines, ""]))
     console.problems(
         Problem(f"the verification {point} never ran: no step of this flow has it", recipe.at(("finn", "verify_steps")))
         for point in outcome.unverified
     )
+    console.problems(found)
     for setting in unused_settings(session, outcome):
         console.note(f"note: no step of this build read `{setting}`")
     for line in summary_lines(result, written):
@@ -111,9 +114,33 @@ def build(
     return code, result, outcome
 
 
+def _lint(session: Session, engine: Engine, outcome: Outcome) -> list[Problem]:
+    """What the lint rules say of the graphs that are built."""
+    log = engine.folder / "logs" / "lint.log"
+    rules = str(session.code["finnyaml/lint"])
+    built = {**outcome.built, **outcome.measured}
+    found = lints.findings(session.plan, built, session.store, session.pool, rules, log)
+    return [lint.problem(session, task, finding) for task, finding in found if finding.severity != "info"]
+
+
+def open_engine(
+    session: Session, judge: Judge, tasks: set[str], options: Options, console: Console
+) -> tuple[Engine, Progress]:
+    """An engine with a fresh folder for its run, and the view of its progress. FinnyamlError: no place to write."""
+    _check_writable(session.recipe.workspace)
+    folder = record.new_run(session.recipe.workspace)
+    view = console.progress(session.plan, tasks, options.verbose, folder / "logs")
+    events = EventLog(folder / "events.jsonl", (view.on_event,))
+    engine = Engine(
+        session.store, session.pool, judge, events, folder, session.tool_version, options.jobs, options.keep_going
+    )
+    return engine, view
+
+
 def exit_code(outcome: Outcome) -> ExitCode:
     """What a build's outcome means for the shell."""
-    if any(failure.type == refusals.GATE for failure in outcome.failed.values()) or outcome.unverified:
+    stopped = any(failure.type == refusals.GATE for failure in outcome.failed.values())
+    if stopped or outcome.unverified or outcome.deferred:
         return ExitCode.GATE_STOPPED
     if outcome.failed:
         bad_input = all(failure.misfits for failure in outcome.failed.values())
@@ -221,6 +248,12 @@ def _result(
             tasks[name] = {"state": "blocked", "missing": list(outcome.blocked[name].missing)}
         else:
             tasks[name] = {"state": "not run", "needs": outcome.skipped.get(name)}
+        tasks[name]["looks"] = not session.plan.tasks[name].is_step
+        if name in outcome.verdicts:
+            found = outcome.verdicts[name]
+            tasks[name]["checks"] = session.plan.tasks[name].checks
+            tasks[name]["measurement"] = refusals.measurement(outcome.measured[name])
+            tasks[name]["verdict"] = {"state": found.state, "reasons": list(found.reasons)}
     return {
         "recipe": str(session.recipe.path),
         "name": session.recipe.name,

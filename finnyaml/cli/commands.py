@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     app.command("graph", rich_help_panel=LOOK)(graph)
     app.command("log", rich_help_panel=LOOK)(log)
+    app.command("bisect", rich_help_panel=LOOK)(bisect)
     app.command("init", rich_help_panel=WRITE)(init)
     app.command("lint", rich_help_panel=WRITE)(lint)
     app.command("schema", rich_help_panel=WRITE)(schema)
@@ -111,6 +112,38 @@ def log(
         print(f"{entry.step} printed nothing", file=sys.stderr)
 
 
+def bisect(
+    recipe: Recipe,
+    step: Annotated[
+        str | None,
+        typer.Argument(help="The step to search; default: the first whose gate fails.", show_default=False),
+    ] = None,
+    sets: Sets = [],  # noqa: B006
+    as_json: Json = False,
+    store: StoreOption = None,
+) -> None:
+    """Find where accuracy is lost: the step, the transformation in it, the first wrong tensor, and the cause.
+
+    Builds what it needs. The recipe says in `verify:` on which data.
+
+    Exit code 3: something is lost; 0: nothing is.
+    """
+    from finnyaml.cli import bisect as bisection
+    from finnyaml.cli.render import Console
+    from finnyaml.cli.session import open_session
+
+    console = Console(quiet=as_json)
+    session = open_session(recipe, sets, store, 2, console.note)
+    try:
+        console.problems(session.warnings)
+        code, found = bisection.bisect(session, step, console)
+    finally:
+        session.close()
+    if as_json:
+        show(found, ())
+    raise typer.Exit(code)
+
+
 def init(
     source: Annotated[str, typer.Argument(help="model.onnx, model.py or model.py:function.", show_default=False)],
     output: Annotated[Path, typer.Option("-o", "--output", help="The recipe to write.")] = Path("recipe.yaml"),
@@ -150,9 +183,16 @@ def init(
     print(f"next: {first}finnyaml lint {relative(output)}")
 
 
-def lint(recipe: Recipe, sets: Sets = [], as_json: Json = False, store: StoreOption = None) -> None:  # noqa: B006
+def lint(
+    recipe: Recipe,
+    fix: Annotated[bool, typer.Option("--fix", help="Put exact repairs of what is found into the recipe.")] = False,
+    sets: Sets = [],  # noqa: B006
+    as_json: Json = False,
+    store: StoreOption = None,
+) -> None:
     """Say everything that is wrong with a recipe, with line and column; nothing is built.
 
+    The rules for graphs (docs/lints) look at every stage that an earlier build left in the store.
     Works without FINN, too, and then checks what can be checked.
 
     Exit code 2: there are errors; 4: a step needs a tool that is missing here;
@@ -167,6 +207,8 @@ def lint(recipe: Recipe, sets: Sets = [], as_json: Json = False, store: StoreOpt
         show(linter.plain(found), ())
     else:
         linter.show(found, console)
+    if fix:
+        linter.repair(found, console)
     raise typer.Exit(found.code)
 
 

@@ -42,10 +42,11 @@ def put(text: str, file: Path) -> None:
 def _boxes(session: Session) -> Iterator[Box]:
     plan = session.plan
     statuses = session.judge().survey(set(plan.tasks))
-    for name, task in plan.tasks.items():
+    steps = {name: task for name, task in plan.tasks.items() if task.is_step}
+    for name, task in steps.items():
         status = statuses[name]
         # A target without a name of its own is just the end of a branch.
         targets = tuple(target for target, end in plan.targets.items() if end == name != target)
         missing = [f"needs {', '.join(status.missing)}"] if status.missing else []
         note = "; ".join([*missing, *map(str, status.reasons)])
-        yield Box(name, task.uses, tuple(dict.fromkeys(task.needs)), status.state, targets, note)
+        yield Box(name, task.uses, tuple(need for need in dict.fromkeys(task.needs) if need in steps), status.state, targets, note)

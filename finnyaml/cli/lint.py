@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +11,11 @@ from typing import Any
 
 from finnyaml.cli.render import Console, relative
 from finnyaml.cli.session import Session, open_session
+from finnyaml.engine import lints
 from finnyaml.errors import ExitCode, Problem, RecipeError
 from finnyaml.finn import identity
+from finnyaml.lint import catalogue, fix
+from finnyaml.lint.finding import Finding
 from finnyaml.plan.status import verdict
 from finnyaml.recipe.load import load_recipe
 from finnyaml.tools import registry
@@ -23,7 +27,7 @@ WITHOUT_FINN = (
 
 
 @dataclass
-class Finding:
+class Report:
     """All that is said about one recipe; `finn` is None where there was none to check against."""
 
     recipe: Path
@@ -31,12 +35,16 @@ class Finding:
     problems: list[Problem] = field(default_factory=list)
     missing: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Tasks that cannot run here, with the tools they lack."""
+    repairs: list[str] = field(default_factory=list)
+    """Steps that repair what was found, exactly."""
+    looked_at: int = 0
+    """How many built graphs the rules looked at."""
     code: ExitCode = ExitCode.OK
 
 
-def lint(recipe: Path, sets: Sequence[str], store: Path | None, console: Console) -> Finding:
+def lint(recipe: Path, sets: Sequence[str], store: Path | None, console: Console) -> Report:
     """Check a recipe: its structure and files, then (where FINN is) its plan, then the tools of this machine."""
-    found = Finding(recipe)
+    found = Report(recipe)
     try:
         _, warnings = load_recipe(recipe, sets, os.environ)
         found.problems += warnings
@@ -54,10 +62,17 @@ def lint(recipe: Path, sets: Sequence[str], store: Path | None, console: Console
     return found
 
 
-def _look_at(session: Session, found: Finding) -> None:
+def _look_at(session: Session, found: Report) -> None:
     found.finn = str(session.catalog)
     found.problems += session.warnings
     statuses = session.judge().survey(set(session.plan.tasks))
+    built = {name: status.built for name, status in statuses.items() if status.built is not None}
+    with session.store.session(), tempfile.TemporaryDirectory() as folder:
+        rules = session.code["finnyaml/lint"]
+        seen = lints.findings(session.plan, built, session.store, session.pool, rules, Path(folder, "log"))
+    found.problems += [problem(session, task, finding) for task, finding in seen]
+    found.repairs = list(dict.fromkeys(finding.repair for _, finding in seen if finding.repair))
+    found.looked_at = sum(session.plan.tasks[name].is_step for name in built)
     found.missing = {name: status.missing for name, status in statuses.items() if status.missing}
     found.code = verdict(statuses)
     # A flow puts all its tasks at one place: those that lack the same are one warning.
@@ -71,11 +86,19 @@ def _look_at(session: Session, found: Finding) -> None:
         found.problems.append(Problem(message, where, _hints(tools), "warning"))
 
 
+def problem(session: Session, task: str, finding: Finding) -> Problem:
+    """A finding as people are told of it, at its place in the recipe."""
+    node = f"{finding.node}: " if finding.node and finding.node not in finding.message else ""
+    where = session.recipe.at(finding.pointer or session.plan.tasks[task].pointer)
+    message = f"after {task}: {node}{finding.message} [{finding.rule}]"
+    return Problem(message, where, finding.hint, "warning" if finding.severity == "info" else finding.severity)
+
+
 def _hints(tools: Iterable[str]) -> str:
     return "; ".join(dict.fromkeys(registry.tool(tool).hint for tool in tools))
 
 
-def show(found: Finding, console: Console) -> None:
+def show(found: Report, console: Console) -> None:
     """Print what was found, and the verdict."""
     console.problems(found.problems)
     if found.problems:
@@ -88,11 +111,28 @@ def show(found: Finding, console: Console) -> None:
         if count
     )
     console.out(f"{relative(found.recipe)}: {told or 'no problems'}" + (f" ({found.finn})" if found.finn else ""))
+    if found.finn is not None and not found.looked_at:
+        console.note("note: no graph of this recipe is in the store yet; build it, and lint looks at every stage")
+    if found.repairs:
+        steps = ", ".join(found.repairs)
+        console.note(f"note: there are exact repairs ({steps}): `finnyaml lint --fix` puts them into the recipe")
     if found.finn is None and not errors:
         console.note(f"note: {WITHOUT_FINN}")
 
 
-def plain(found: Finding) -> Mapping[str, Any]:
+def repair(found: Report, console: Console) -> None:
+    """Put the exact repairs into the recipe, and show the edit as a diff."""
+    for step in found.repairs:
+        try:
+            proposed = fix.propose_for(found.recipe, step, catalogue.REPAIR_AFTER[step])
+        except fix.ByHand as error:
+            console.always(str(error))
+            continue
+        console.out(proposed.diff().rstrip())
+        proposed.path.write_text(proposed.after, encoding="utf-8", newline="")
+
+
+def plain(found: Report) -> Mapping[str, Any]:
     """The JSON form."""
     return {
         "recipe": str(found.recipe),

@@ -24,6 +24,7 @@ STYLES = {
     "task_skipped": "dim",
     "input_changed": "yellow",
     "store_damaged": "yellow",
+    "point_not_passed": "yellow",
 }
 
 

@@ -19,6 +19,7 @@ from finnyaml.finn.catalog import Catalog, Field
 from finnyaml.plan.steps import near
 from finnyaml.recipe.load import load_recipe
 from finnyaml.recipe.words import did_you_mean
+from finnyaml.steps import own
 from finnyaml.store import Store
 from finnyaml.tools.needs import needs
 
@@ -51,6 +52,7 @@ def steps(catalog: Catalog) -> dict[str, Any]:
         "steps": {aliases.short(name): _step(catalog, name) for name in sorted(catalog.steps)},
         "flows": {name: [aliases.short(step) for step in listed] for name, listed in sorted(catalog.flows.items())},
         "phases": {name: {"doc": phase.doc, "parts": _parts(catalog, name)} for name, phase in catalog.phases.items()},
+        "repairs": dict(own.STEPS),
     }
 
 
@@ -68,6 +70,9 @@ def steps_lines(catalog: Catalog) -> Iterator[str]:
     yield "FLOWS: lists of steps with a name (`steps: estimate_only`)"
     for name, listed in found["flows"].items():
         yield from _wrapped(f"  {name}: ", ", ".join(listed))
+    yield ""
+    yield "REPAIRS: steps of finnyaml itself; `finnyaml lint` says where one helps, and `finnyaml lint --fix` inserts it"
+    yield from map(clipped, table(("STEP", "WHAT IT DOES"), list(found["repairs"].items())))
     if found["phases"]:
         yield ""
         yield "PHASES: FINN's groups of steps; a recipe may name one like a step"
@@ -92,6 +97,8 @@ def describe(catalog: Catalog, name: str, recipe: Path | None) -> dict[str, Any]
         if phase in catalog.phases:
             found = catalog.phases[phase]
             return {"phase": phase, "doc": found.doc, "module": found.module, "parts": _parts(catalog, phase)}
+    if name in own.STEPS:
+        return {"repair": name, "doc": own.STEPS[name]}
     last = record.last_build(load_recipe(recipe)[0].workspace) if recipe else {}
     uses = last[name]["parts"]["step"][1] if name in last else name
     real = aliases.resolve(uses, catalog.steps)
@@ -104,7 +111,7 @@ def describe(catalog: Catalog, name: str, recipe: Path | None) -> dict[str, Any]
 
 def describe_lines(described: Mapping[str, Any]) -> Iterator[str]:
     """The same to read."""
-    kind = next(kind for kind in ("step", "flow", "phase") if kind in described)
+    kind = next(kind for kind in ("step", "flow", "phase", "repair") if kind in described)
     yield f"{described[kind]} ({kind})"
     if described.get("doc"):
         yield ""

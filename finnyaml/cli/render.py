@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from finnyaml.cli import accuracy
 from finnyaml.engine.events import Event
 from finnyaml.errors import FinnyamlError, Problem, RecipeError
 from finnyaml.plan.graph import Plan
@@ -79,15 +80,20 @@ def line_of(event: Event, width: int) -> str | None:
     task = str(event.get("task", "")).ljust(width)
     kind = event["event"]
     if kind == "task_cached":
-        return f"  = {task}    cached"
+        return f"  = {task}    cached   {measured(event.get('measurement'))}".rstrip()
     if kind == "task_started":
         return f"  > {task}   running   {why(event['reasons'])}".rstrip()
     if kind == "task_finished":
         slow = event["warm_up"] >= 1
         more = f"   after {duration(event['warm_up'])} of imports in a new worker" if slow else ""
-        return f"  + {task} {duration(event['seconds']):>9}   {memory(event['peak_memory'])}{more}"
+        about = measured(event.get("measurement")) or f"{memory(event['peak_memory'])}{more}"
+        return f"  + {task} {duration(event['seconds']):>9}   {about}"
     if kind == "task_failed":
         return f"  ! {task}    FAILED   {event['message'].splitlines()[0]}"
+    if kind == "point_not_passed":
+        return f"  ? {task}   {event['state']}: {'; '.join(event['reasons'])}"
+    if kind == "localising":
+        return f"  > looking for the place in {event['step']} where it is lost"
     if kind == "task_blocked":
         return f"  x {task}   blocked   needs {', '.join(event['missing'])}"
     if kind == "task_skipped":
@@ -100,6 +106,15 @@ def line_of(event: Event, width: int) -> str | None:
     if kind == "store_damaged":
         return f"  ? the store held a damaged object ({event['object'][:12]}); it is built again"
     return None
+
+
+def measured(measurement: Mapping[str, Any] | None) -> str:
+    """A measurement in a few words; empty for tasks that measure nothing."""
+    if measurement is None:
+        return ""
+    if measurement["state"] != "measured":
+        return f"not executable here: {measurement['reason']}"
+    return f"{measurement['shown']} {measurement['metric']} of {measurement['samples']}"
 
 
 def why(reasons: Iterable[str]) -> str:
@@ -180,16 +195,16 @@ def _tail(path: Path, ended: threading.Event) -> None:
 
 def summary_lines(result: Mapping[str, Any], written: int) -> list[str]:
     """The end of a build in a few lines."""
-    states = [task["state"] for task in result["tasks"].values()]
-    if set(states) == {"cached"} and not written:
+    if {task["state"] for task in result["tasks"].values()} == {"cached"} and not written:
         return up_to_date_lines(result)
+    states = [task["state"] for task in result["tasks"].values() if not task["looks"]]
     counts = {
         state: states.count(state) for state in ("ran", "cached", "failed", "blocked", "not run") if state in states
     }
     told = ", ".join(f"{count} {state}" for state, count in counts.items())
     good = result["exit_code"] == 0
     lines = [f"{result['name']} {'is built' if good else 'is not complete'}: {told}, in {duration(result['seconds'])}"]
-    lines += _figures_lines(result)
+    lines += [*_figures_lines(result), *accuracy.lines(result)]
     if good or written:
         lines.append(f"  results: {relative(Path(result['workspace']))}")
     return lines
@@ -197,8 +212,9 @@ def summary_lines(result: Mapping[str, Any], written: int) -> list[str]:
 
 def up_to_date_lines(result: Mapping[str, Any]) -> list[str]:
     """What is said when there is nothing to do."""
-    told = f"{result['name']} is up to date: {len(result['tasks'])} steps"
-    return [told, *_figures_lines(result), f"  results: {relative(Path(result['workspace']))}"]
+    steps = sum(not task["looks"] for task in result["tasks"].values())
+    told = f"{result['name']} is up to date: {steps} steps"
+    return [told, *_figures_lines(result), *accuracy.lines(result), f"  results: {relative(Path(result['workspace']))}"]
 
 
 def _figures_lines(result: Mapping[str, Any]) -> list[str]:

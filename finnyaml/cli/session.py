@@ -71,6 +71,8 @@ class Session:
     plan: Plan
     warnings: tuple[Problem, ...]
     pool: Pool
+    code: Mapping[str, str]
+    """The code that runs the tasks, as `finnyaml.plan.implementation` names it."""
     last: Mapping[str, Any] = field(default_factory=dict)
     sets: tuple[str, ...] = ()
     opened: int = 0
@@ -118,12 +120,14 @@ def open_session(
     pool = Pool(store, jobs)
     try:
         catalog = installed_catalog(store, installation, pool, notice)
-        plan, more = build(recipe, catalog, implementation(installation, store.memo, store.put_memo))
+        code = implementation(installation, store.memo, store.put_memo)
+        plan, more = build(recipe, catalog, code)
     except BaseException:
         pool.close()
         raise
     last = record.last_build(recipe.workspace)
-    return Session(recipe, store, installation, catalog, plan, (*warnings, *more), pool, last, tuple(sets), opened)
+    warned = (*warnings, *more)
+    return Session(recipe, store, installation, catalog, plan, warned, pool, code, last, tuple(sets), opened)
 
 
 def installed_catalog(store: Store, installation: Installation, pool: Pool, notice: Callable[[str], None]) -> Catalog:

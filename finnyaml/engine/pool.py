@@ -51,7 +51,7 @@ class Pool:
 
         What a new worker takes to import FINN does not count.
         """
-        warm_up = {"op": "warm_up", "log": job.log, "kind": job.kind}
+        warm_up = {"op": "warm_up", "log": job.log, "kind": job.imports}
         run = {"op": "run", "log": job.log, "job": job.to_json()}
         failure: list[Failure] = []
 

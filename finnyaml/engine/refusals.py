@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from finnyaml.plan.status import Built
 from finnyaml.plan.task import Task
+from finnyaml.verify import gates
 from finnyaml.worker.job import Failure
 
 GATE = "VerificationFailed"
@@ -19,7 +21,39 @@ _VERDICT = re.compile(
 
 def refuse(task: Task, built: Built) -> Failure | None:
     """Why the result of a task is not accepted; None where it is."""
-    return _unread_settings(task, built.trace.reads.get("config", ())) or _failed_verification(built.artifact.files)
+    return (
+        _unread_settings(task, built.trace.reads.get("config", ()))
+        or _failed_verification(built.artifact.files)
+        or _stopped(task, built)
+    )
+
+
+def measurement(built: Built) -> Mapping[str, Any] | None:
+    """What a verification point measured; None for other tasks."""
+    found: Mapping[str, Any] | None = built.trace.info.get("figures", {}).get("measurement")
+    return found
+
+
+def verdict(task: Task, built: Built) -> gates.Verdict | None:
+    """What the gate of a verification point says; None for other tasks."""
+    measured = measurement(built)
+    return gates.judge(task.gate, measured) if task.gate is not None and measured is not None else None
+
+
+def counts(gate: gates.Gate, found: gates.Verdict) -> bool:
+    """Whether this is a failure. A point that is there by default may be impossible here, one asked for may not."""
+    return found.state == "failed" or (found.state == "not verified" and gate.asked)
+
+
+def _stopped(task: Task, built: Built) -> Failure | None:
+    """A gate that stops the build. A point that the recipe asks for and that cannot run here stops it too."""
+    gate, found = task.gate, verdict(task, built)
+    if gate is None or found is None or gate.on_fail != "stop" or not counts(gate, found):
+        return None
+    if found.state == "failed":
+        return Failure(GATE, f"after {task.checks}, {'; '.join(found.reasons)}")
+    hint = "leave the point out, or give it `on_fail: warn`: it then counts as not verified, never as passed"
+    return Failure(GATE, f"{task.checks} is not verified: {'; '.join(found.reasons)}", hint)
 
 
 def _unread_settings(task: Task, config_reads: Collection[str]) -> Failure | None:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from finnyaml.engine import refusals
 from finnyaml.engine.events import EventLog
 from finnyaml.engine.pool import Pool
-from finnyaml.engine.refusals import refuse
 from finnyaml.errors import FinnyamlError
 from finnyaml.plan.graph import Plan
 from finnyaml.plan.select import Selection
@@ -23,6 +23,7 @@ from finnyaml.store import Artifact, Store, Trace
 from finnyaml.store.digests import digest_of
 from finnyaml.store.tree import overlay
 from finnyaml.tools import registry
+from finnyaml.verify.gates import Verdict
 from finnyaml.worker.job import Done, Failure, Job
 
 MAX_REPAIRS = 3
@@ -41,6 +42,12 @@ class Outcome:
     """Tasks that did not run, each with the failed or blocked task it needed."""
     unverified: list[str] = field(default_factory=list)
     """FINN's verification points that the recipe asks for and that no step of a complete build had."""
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    """What the gate of each verification point said, also of those that stopped the build."""
+    deferred: list[str] = field(default_factory=list)
+    """Points with `on_fail: defer` that did not pass: the build goes on, and has failed in the end."""
+    measured: dict[str, Built] = field(default_factory=dict)
+    """The verification points that were measured, whatever their gates said."""
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Per task: key parts, reads and figures, for the record of the last build."""
 
@@ -113,7 +120,8 @@ class Engine:
     ) -> None:
         """Take every waiting task as far as it goes now. One pass is enough: the tasks are in topological order."""
         for task in list(waiting.values()):
-            missing = [need for need in task.needs if need not in outcome.built]
+            gates = [point for point in task.after if point in selection.tasks]
+            missing = [need for need in (*task.needs, *gates) if need not in outcome.built]
             lost = [need for need in missing if need not in running and need not in waiting]
             if lost:
                 del waiting[task.id]
@@ -137,17 +145,25 @@ class Engine:
                     self._start(task, status, needed, forced, finished)
 
     def _finish(self, task: Task, status: Status, built: Built, outcome: Outcome, *, ran: bool) -> None:
-        refusal = refuse(task, built)
+        refusal = refusals.refuse(task, built)
+        found = refusals.verdict(task, built)
+        if found is not None:
+            outcome.verdicts[task.id], outcome.measured[task.id] = found, built
         if refusal is None:
             self._accept(task, status, built, outcome, ran=ran)
+            if found is not None and found.state != "passed":
+                self.events.emit("point_not_passed", task=task.id, state=found.state, reasons=found.reasons)
+                if task.gate is not None and task.gate.on_fail == "defer" and refusals.counts(task.gate, found):
+                    outcome.deferred.append(task.id)
         else:
-            self._show_verification(built)
+            for measured in (built, *outcome.measured.values()):
+                self._show_verification(measured)
             self._fail(task, refusal, outcome)
 
     def _show_verification(self, built: Built) -> None:
-        """Lay the verification files of a refused result into the run's folder: it does not reach the workspace."""
+        """Lay verification files into the run's folder, where a build that stops does not reach the workspace."""
         for path, entry in built.artifact.files.items():
-            if path.startswith("out/verification_output/"):
+            if path.startswith(("out/verification_output/", "out/verification/")):
                 target = self.folder / path.removeprefix("out/")
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(self.store.read(entry.blob))
@@ -173,7 +189,7 @@ class Engine:
             outcome.ran.append(task.id)
         else:
             self.store.touch(status.key)
-            self.events.emit("task_cached", task=task.id, digest=built.digest)
+            self.events.emit("task_cached", task=task.id, digest=built.digest, measurement=refusals.measurement(built))
 
     def _start(
         self, task: Task, status: Status, needed: Mapping[str, Built], forced: bool, finished: queue.SimpleQueue[Any]
@@ -206,7 +222,8 @@ class Engine:
             if waited:
                 status = self.judge.judge(task, needed, forced=forced)
                 if status.built is not None:
-                    self.events.emit("task_cached", task=task.id, digest=status.built.digest)
+                    shown = refusals.measurement(status.built)
+                    self.events.emit("task_cached", task=task.id, digest=status.built.digest, measurement=shown)
                     return status, status.built
             self.events.emit("task_started", task=task.id, reasons=[str(reason) for reason in status.reasons])
             job = self._job(task, status)
@@ -215,6 +232,14 @@ class Engine:
                 return status, self._keep(task, status, job, result)
             self._save_job(job)
             return status, result
+
+    def look(self, task: Task, outcome: Outcome) -> Built | Failure:
+        """Run a task that is in no plan, on what the plan has built: a further measurement, a search for a cause."""
+        needed = {need: outcome.built[need] for need in task.needs}
+        status = self.judge.judge(task, needed)
+        if status.built is not None:
+            return status.built
+        return self._execute(task, status, needed, forced=False)[1]
 
     def _job(self, task: Task, status: Status) -> Job:
         inputs = {}
@@ -272,6 +297,7 @@ class Engine:
             warm_up=round(done.warm_up, 3),
             peak_memory=trace.peak_memory,
             digest=done.digest,
+            measurement=done.figures.get("measurement"),
         )
         return Built(done.digest, overlay(status.tree, artifact), artifact, trace)
 

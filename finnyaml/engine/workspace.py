@@ -2,6 +2,7 @@
 
     intermediate_models/<step>.onnx    the model after each step
     report/ stitched_ip/ bitfile/ driver/ deploy/ verification_output/ ...   what the steps wrote into output_dir
+    verification/<step>.npz            what the model answered after each step, sample by sample
     finn_build/                        code generation, simulation and synthesis folders (FINN_BUILD_DIR)
     build_dataflow.log, time_per_step.json
     .finnyaml/                         runs, the record of the last build
@@ -91,7 +92,9 @@ def _of_target(
 ) -> Iterator[tuple[str, Wanted]]:
     """Every file of one target by its place in the layout."""
     needed = plan.ancestors([end])
-    chain = [task for name, task in plan.tasks.items() if name in needed]
+    chain = [task for name, task in plan.tasks.items() if name in needed and task.is_step]
+    points = [task.id for task in plan.tasks.values() if not task.is_step and task.id in built]
+    points = [point for point in points if plan.tasks[point].checks in (None, *needed)]
     for task in chain:
         model = built[task.id].tree.get("model.onnx")
         if model is not None:
@@ -102,6 +105,9 @@ def _of_target(
             yield path.removeprefix("out/"), Wanted(entry, path)
         elif path.startswith("build/"):
             yield f"finn_build/{path.removeprefix('build/')}", Wanted(entry, path)
+    for point in points:
+        for path, entry in built[point].artifact.files.items():
+            yield path.removeprefix("out/"), Wanted(entry, path)
     times = {task.id: round(seconds[task.id], 3) for task in chain}
     times["total_build_time"] = round(sum(times.values()), 3)
     yield "time_per_step.json", Wanted(text=json.dumps(times, indent=2) + "\n")

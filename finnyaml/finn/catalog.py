@@ -69,6 +69,8 @@ class Catalog:
     boards: Mapping[str, str] = field(default_factory=dict)
     """Board name to FPGA part, as `finn.util.basic` has them."""
     datatypes: tuple[str, ...] = ()
+    points: Mapping[str, str] = field(default_factory=dict)
+    """FINN's own verification points by name (`streamlined_python`), each with the step that runs it."""
 
     def __str__(self) -> str:
         return f"{self.distribution} {self.version}"
@@ -93,4 +95,5 @@ class Catalog:
             {name: tuple(steps) for name, steps in data["flows"].items()},
             dict(data["boards"]),
             tuple(data["datatypes"]),
+            dict(data["points"]),
         )

@@ -39,6 +39,7 @@ def catalog(finn: Finn, identity: str, distribution: str, version: str) -> Catal
         flows=_flows(finn.config_module, finn),
         boards=dict(finn.boards),
         datatypes=tuple(finn.datatypes),
+        points={point: name for name, step in finn.steps.items() for point in _points(step)},
     )
 
 
@@ -148,6 +149,21 @@ def _field_docs(config_class: type) -> dict[str, str]:
 
 def _summary(function: Any) -> str:
     return " ".join((inspect.getdoc(function) or "").split())
+
+
+def _points(step: Any) -> list[str]:
+    """The verification points of a step: the names it hands to FINN's `verify_step`."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(step)))
+    except (OSError, TypeError, SyntaxError):
+        return []
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "verify_step"]
+    return [
+        argument.value
+        for call in calls
+        for argument in (*call.args, *(keyword.value for keyword in call.keywords))
+        if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
+    ]
 
 
 def _flows(module: types.ModuleType, finn: Finn) -> dict[str, tuple[str, ...]]:

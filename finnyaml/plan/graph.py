@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from finnyaml.errors import Problem, RecipeError
 from finnyaml.finn import settings
 from finnyaml.finn.catalog import Catalog
+from finnyaml.plan.implementation import of_kind
+from finnyaml.plan.points import code_params, points_of, with_points
 from finnyaml.plan.steps import Expansion, Placed, near
 from finnyaml.plan.task import Task
-from finnyaml.recipe.model import CodeRef, Processing, Recipe
+from finnyaml.recipe.model import Processing, Recipe
 from finnyaml.tools.needs import needs as tools_of
 from finnyaml.worker.names import Names
 
@@ -40,15 +42,19 @@ class Plan:
         return graph
 
     def ancestors(self, ids: Iterable[str]) -> set[str]:
-        """The tasks `ids` and everything they need."""
+        """The tasks `ids` and everything that has to be there before them: what they need, and the gates above them."""
         found: set[str] = set()
         waiting = list(ids)
         while waiting:
             task = waiting.pop()
             if task not in found:
                 found.add(task)
-                waiting.extend(self.tasks[task].needs)
+                waiting.extend((*self.tasks[task].needs, *self.tasks[task].after))
         return found
+
+    def points(self, steps: Iterable[str]) -> set[str]:
+        """The verification points of these steps, with everything they need."""
+        return self.ancestors(points_of(self.tasks.values(), set(steps)))
 
     def descendants(self, ids: Iterable[str]) -> set[str]:
         """The tasks `ids` and everything that needs them."""
@@ -68,7 +74,7 @@ def build(recipe: Recipe, catalog: Catalog, implementation: Mapping[str, str]) -
     expansion = Expansion(recipe, catalog)
     placed = expansion.placed()
     problems = expansion.problems
-    sources = _source_tasks(recipe, implementation)
+    sources = _source_tasks(recipe, of_kind(implementation, "source"))
     needs = _needs(placed, [task.id for task in sources], recipe, problems)
     base, setting_problems = settings.resolve(recipe, catalog)
     problems += setting_problems
@@ -104,11 +110,15 @@ def build(recipe: Recipe, catalog: Catalog, implementation: Mapping[str, str]) -
                 )
             ),
             timeout=item.entry.timeout,
-            implementation=implementation,
+            implementation=of_kind(implementation, item.kind),
         )
     if any(problem.severity == "error" for problem in problems):
         raise RecipeError(_in_order(problems))
-    ordered = _ordered(tasks, recipe)
+    verified = with_points(recipe, catalog, _ordered(tasks, recipe), implementation)
+    problems += verified.problems
+    if verified.problems:
+        raise RecipeError(_in_order(problems))
+    ordered = _ordered(verified.tasks, recipe)
     plan = Plan(recipe, catalog, ordered, {})
     plan = Plan(recipe, catalog, ordered, _targets(plan))
     return plan, tuple(_in_order(problems))
@@ -121,7 +131,7 @@ def _source_tasks(recipe: Recipe, implementation: Mapping[str, str]) -> list[Tas
     params: dict[str, Any] = {"input": input_spec}
     if recipe.model.brevitas is not None:
         kind, uses = "brevitas", recipe.model.brevitas.text
-        params |= {"code": _code(recipe.model.brevitas, names), "args": dict(recipe.model.args)}
+        params |= {"code": code_params(recipe.model.brevitas, names), "args": dict(recipe.model.args)}
         if recipe.model.weights is not None:
             params |= {"weights": names.hide(recipe.model.weights), "weights_key": recipe.model.weights_key}
     else:
@@ -137,17 +147,11 @@ def _source_tasks(recipe: Recipe, implementation: Mapping[str, str]) -> list[Tas
     return tasks
 
 
-def _code(ref: CodeRef, names: Names) -> dict[str, Any]:
-    file = names.hide(ref.file) if ref.file else None
-    text = ref.function if ref.file else ref.text
-    return {"text": text, "function": ref.function, "file": file, "module": ref.module}
-
-
 def _stage(stage: Processing, names: Names) -> dict[str, Any]:
     return {
         "kind": stage.kind,
         "options": dict(stage.options),
-        "code": _code(stage.code, names) if stage.code else None,
+        "code": code_params(stage.code, names) if stage.code else None,
         "file": names.hide(stage.file) if stage.file else None,
     }
 
@@ -155,7 +159,7 @@ def _stage(stage: Processing, names: Names) -> dict[str, Any]:
 def _params(item: Placed, recipe: Recipe) -> dict[str, Any]:
     if item.kind == "code":
         assert item.entry.code is not None
-        return {"code": _code(item.entry.code, Names(None, recipe.directory)), "with": dict(item.entry.with_)}
+        return {"code": code_params(item.entry.code, Names(None, recipe.directory)), "with": dict(item.entry.with_)}
     if item.kind == "segment":
         return {"phase": item.phase, "index": item.index}
     return {}
@@ -204,8 +208,13 @@ def _ordered(tasks: Mapping[str, Task], recipe: Recipe) -> dict[str, Task]:
 
     graph: networkx.DiGraph[str] = networkx.DiGraph()
     graph.add_nodes_from(tasks)
-    graph.add_edges_from((need, task.id) for task in tasks.values() for need in task.needs)
-    position = {name: index for index, name in enumerate(tasks)}
+    graph.add_edges_from((need, task.id) for task in tasks.values() for need in (*task.needs, *task.after))
+    position = {name: (index, 0) for index, name in enumerate(tasks)}
+    for name, task in tasks.items():
+        if task.checks is not None:  # a point stands behind its step, so that a gate falls as early as it can
+            position[name] = (position[task.checks][0], 1)
+        elif not task.is_step:
+            position[name] = (0, 1)
     try:
         order = list(networkx.lexicographical_topological_sort(graph, key=lambda name: position[name]))
     except networkx.NetworkXUnfeasible:
@@ -219,24 +228,25 @@ def _ordered(tasks: Mapping[str, Task], recipe: Recipe) -> dict[str, Task]:
 
 
 def _targets(plan: Plan) -> dict[str, str]:
-    """The targets of the recipe; where it names none, every task that nothing needs.
+    """The targets of the recipe; where it names none, every step that no step needs.
 
     Raises:
         RecipeError: a target that is no task, or steps that no target needs.
     """
-    needed = {need for task in plan.tasks.values() for need in task.needs}
-    ends = [name for name in plan.tasks if name not in needed]
+    steps = {name: task for name, task in plan.tasks.items() if task.is_step}
+    needed = {need for task in steps.values() for need in task.needs}
+    ends = [name for name in steps if name not in needed]
     recipe = plan.recipe
     if not recipe.targets:
         return {name: name for name in ends}
     problems = [
-        Problem(f"target {name!r} is no step here: {task!r}", recipe.at(("targets", name)), near(task, plan.tasks))
+        Problem(f"target {name!r} is no step here: {task!r}", recipe.at(("targets", name)), near(task, steps))
         for name, task in recipe.targets.items()
-        if task not in plan.tasks
+        if task not in steps
     ]
     if not problems:
         reached = plan.ancestors(recipe.targets.values())
-        for name in plan.tasks:
+        for name in steps:
             if name not in reached:
                 where = recipe.at(plan.tasks[name].pointer)
                 hint = "name it (or a step after it) in `targets:`, or remove it"

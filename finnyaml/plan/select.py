@@ -34,8 +34,9 @@ class Selection:
         touched = {}
         for name, end in plan.targets.items():
             within = plan.ancestors([end])
+            stops = {plan.tasks[task].checks or task for task in self.stops}
             for task in plan.tasks:  # in topological order: the furthest is the last
-                if task in self.stops and task in within:
+                if task in stops and task in within:
                     touched[name] = task
         return touched
 
@@ -72,12 +73,15 @@ def select(
     stops = {name: _task(plan, name) for name in ([stop] if stop else only)}
     if stops:
         within = plan.ancestors(wanted)
+        within |= plan.points(within)
         for name, task in stops.items():
             if task not in within:
                 option = "--to" if stop else "--only"
                 raise RecipeError([Problem(f"{option} {name}: it is not among the selected steps")])
         wanted = list(stops.values())
     tasks = plan.ancestors(wanted)
+    if not only:
+        tasks |= plan.points(tasks)
     forced = frozenset(_task(plan, name) for name in force)
     if stray := sorted(forced - tasks):
         raise RecipeError([Problem(f"--force {stray[0]}: it is not among the selected steps")])

@@ -10,11 +10,12 @@ from finnyaml.errors import Problem
 from finnyaml.finn import aliases
 from finnyaml.finn.catalog import Catalog, Phase
 from finnyaml.recipe.model import FlowEdit, Pointer, Recipe, StepEntry
+from finnyaml.steps import own
 
 
 @dataclass(frozen=True)
 class Placed:
-    """An entry with everything resolved but its needs: `kind` is `finn`, `segment` or `code`.
+    """An entry with everything resolved but its needs: `kind` is `finn`, `segment`, `code` or `repair`.
 
     `phase` is the phase that brought it, `index` which part of that phase a segment is.
     """
@@ -80,13 +81,19 @@ class Expansion:
         if entry.code is not None:
             yield Placed(entry.id or entry.code.function.removeprefix("step_"), "code", entry.uses, entry)
             return
+        if entry.uses in own.STEPS:
+            if entry.with_:
+                message = f"{entry.uses} takes no settings"
+                self._problem(message, (*entry.pointer, "with"), "leave `with:` out")
+            yield Placed(entry.id or entry.uses, "repair", entry.uses, entry)
+            return
         phase = self._phase(entry.uses)
         if phase is not None:
             yield from self._parts(phase, entry)
             return
         name = aliases.resolve(entry.uses, self.catalog.steps)
         if name is None:
-            known = [aliases.short(step) for step in self.catalog.steps] + list(self.catalog.phases)
+            known = [*map(aliases.short, self.catalog.steps), *self.catalog.phases, *own.STEPS]
             hint = near(aliases.short(entry.uses), known)
             self._problem(f"{self.catalog} has no step {entry.uses!r}", entry.pointer, hint)
             return

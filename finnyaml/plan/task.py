@@ -9,6 +9,10 @@ from typing import Any
 from finnyaml.finn.settings import Staged
 from finnyaml.recipe.model import Pointer
 from finnyaml.store.digests import digest_of
+from finnyaml.verify.gates import Gate
+
+LOOKING = frozenset(("reference", "torch_reference", "verify"))
+"""Kinds of tasks that verify; a target is what the other kinds make."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,10 @@ class Task:
     it leaves out; only what the step reads of either counts. `own_settings` are the fields that `with:` set for this
     task alone. The model comes from the first of `needs`; the folders of all are laid over each other.
     `implementation` names the code that runs.
+
+    `after` are tasks that have to be there before this one starts although it takes nothing from them: the gates
+    above expensive work. `checks` is the step that a verification point measures, `gate` the rule on the measurement;
+    neither is part of the key.
     """
 
     id: str
@@ -35,6 +43,9 @@ class Task:
     setting_pointers: Mapping[str, Pointer] = field(default_factory=dict, repr=False)
     tools: tuple[str, ...] = ()
     timeout: float | None = None
+    after: tuple[str, ...] = ()
+    checks: str | None = None
+    gate: Gate | None = None
     implementation: Mapping[str, str] = field(default_factory=dict)
 
     def parts(self, inputs: Mapping[str, str]) -> dict[str, Any]:
@@ -49,6 +60,11 @@ class Task:
     def key(self, inputs: Mapping[str, str]) -> str:
         """The static key: under it the store keeps the traces of this work."""
         return digest_of(self.parts(inputs))
+
+    @property
+    def is_step(self) -> bool:
+        """Whether it makes a model or files for the workspace, rather than looking at what others made."""
+        return self.kind not in LOOKING
 
     def setting(self, name: str) -> Any:
         """The value of a configuration field as this task would read it."""

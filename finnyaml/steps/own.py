@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 STEPS: Mapping[str, str] = {
-    "represent_padding": "Lets bipolar activations that meet zero padding hold the zero: INT2 instead of BIPOLAR, exact.",
+    "represent_padding": "Lets bipolar activations that meet zero padding hold the 0: INT2 instead of BIPOLAR, exact.",
     "correct_annotations": "Corrects signed data types of values that are never negative to unsigned ones, exact.",
-    "clip_thresholds": "Raises thresholds below the smallest value of an unsigned input to that value, exact.",
+    "clip_thresholds": "Raises negative thresholds of layers with unsigned inputs to 0, exact.",
     "keep_bipolar_weights": "Stores weights of -1 and +1 in one bit again where FINN has widened them, exact.",
 }
 """Name to one line of what the step does to the graph."""

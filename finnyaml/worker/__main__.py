@@ -29,6 +29,7 @@ from finnyaml.store import ObjectDamaged, Store
 from finnyaml.store.digests import digest_of, file_digest, folder_digest, listing_digest
 from finnyaml.worker import runners
 from finnyaml.worker.content import Places
+from finnyaml.worker.context import Context
 from finnyaml.worker.evidence import gather
 from finnyaml.worker.job import Done, Failure, Job
 from finnyaml.worker.names import Names
@@ -68,7 +69,7 @@ class Worker:
             return gather(_failure(error), job, self._sandbox.root)
 
     def _execute(self, job: Job) -> Done:
-        at_import = self.warm_up(job.kind)
+        at_import = self.warm_up(job.imports)
         warm_up, self._warming = self._warming, 0.0
         started, begun = time.monotonic(), time.time_ns()
         names = Names(self._sandbox.root, Path(job.recipe_dir))
@@ -82,13 +83,15 @@ class Worker:
             named.add(str(path))  # whoever opens it, native code included
             return path
 
-        context = runners.Context(
+        context = Context(
             uses=job.uses,
             params=job.params,
             model=self._load(job),
             config=lambda: self._config(job, names, config_reads),
             file=context_file,
             recipe_dir=Path(job.recipe_dir),
+            root=self._sandbox.root,
+            figures={},
         )
         os.chdir(self._sandbox.root / "tmp")
         with (
@@ -97,7 +100,8 @@ class Worker:
             self._recorder.recording(Path(job.recipe_dir)) as reads,
         ):
             model = runners.RUNNERS[job.kind](context)
-        self._save(model)
+        if model is not None:
+            self._save(model)
         reads.files.update(at_import.files, named, map(str, _user_sources()))
         reads.env = {**at_import.env, **reads.env}
         changed, removed = self._sandbox.take_out(job.tree)
@@ -117,7 +121,7 @@ class Worker:
             seconds=time.monotonic() - started,
             warm_up=warm_up,
             peak_memory=_peak_memory(),
-            figures=_figures(model),
+            figures={**_figures(model), **context.figures},
         )
 
     def warm_up(self, kind: str) -> Reads:
@@ -292,7 +296,11 @@ def _modified(path: str) -> int:
 
 
 def _figures(model: Any) -> dict[str, Any]:
-    return {"nodes": len(model.graph.node), "operators": len({node.op_type for node in model.graph.node})}
+    return (
+        {}
+        if model is None
+        else {"nodes": len(model.graph.node), "operators": len({node.op_type for node in model.graph.node})}
+    )
 
 
 def _failure(error: BaseException) -> Failure:

@@ -33,6 +33,11 @@ class Job:
     recipe_dir: str
     log: str
 
+    @property
+    def imports(self) -> str:
+        """The kind of task whose imports it needs: a search runs another task's step."""
+        return str(self.params["step"]["kind"]) if self.kind == "bisect" else self.kind
+
     def to_json(self) -> dict[str, Any]:
         """The JSON form; `from_json` is its inverse."""
         return asdict(self)

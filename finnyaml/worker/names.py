@@ -1,7 +1,8 @@
 """Names for files in traces and jobs that mean the same on another machine.
 
-`@recipe/x` is relative to the recipe's folder (`@recipe/../x` too), `@inputs/x` a staged input, `@python/x` a file of
-the Python environment. Anything else is an absolute path, and does depend on the machine.
+`@recipe/x` is relative to the recipe's folder (`@recipe/../x` too), `@inputs/x` a staged input, `@tree/x` a file that
+an earlier task left, `@python/x` a file of the Python environment. Anything else is an absolute path, and does depend
+on the machine.
 """
 
 from __future__ import annotations
@@ -54,11 +55,13 @@ class Names:
             return Path(_PYTHON, name.removeprefix("@python/"))
         if name.startswith("@inputs/") and self._sandbox:
             return Path(self._sandbox, name.removeprefix("@"))
+        if name.startswith("@tree/") and self._sandbox:
+            return Path(self._sandbox, name.removeprefix("@tree/"))
         return Path(name)
 
     def reveal(self, value: Any) -> Any:
-        """`value` with every `@inputs/...` string in it made a path."""
-        if isinstance(value, str) and value.startswith("@inputs/"):
+        """`value` with every `@inputs/...` and `@tree/...` string in it made a path."""
+        if isinstance(value, str) and value.startswith(("@inputs/", "@tree/")):
             return str(self.path(value))
         if isinstance(value, Mapping):
             return {key: self.reveal(item) for key, item in value.items()}

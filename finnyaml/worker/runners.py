@@ -3,31 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finnyaml.errors import StepFailed
-from finnyaml.recipe.model import CodeRef, InputSpec, Processing
+from finnyaml.worker import verification
+from finnyaml.worker.context import Context, code_ref, input_spec, needed_model, processing_stage
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
-
-
-@dataclass
-class Context:
-    """What a runner is given.
-
-    `config` makes the recording build configuration; `file` turns an `@recipe/...` name into a path,
-    and notes it as read.
-    """
-
-    uses: str
-    params: Mapping[str, Any]
-    model: ModelWrapper | None
-    config: Callable[[], Any]
-    file: Callable[[str], Path]
-    recipe_dir: Path
 
 
 def brevitas(context: Context) -> ModelWrapper:
@@ -35,8 +18,8 @@ def brevitas(context: Context) -> ModelWrapper:
     from finnyaml.steps import code, source
 
     params = context.params
-    spec = _input_spec(params)
-    factory = code.load_function(_code_ref(context), context.recipe_dir)
+    spec = input_spec(params)
+    factory = code.load_function(code_ref(context), context.recipe_dir)
     weights = context.file(params["weights"]) if params.get("weights") else None
     proto = source.export_brevitas(factory, params["args"], weights, params.get("weights_key"), spec.shape or ())
     return source.annotate_input(proto, spec)
@@ -47,17 +30,17 @@ def onnx(context: Context) -> ModelWrapper:
     from finnyaml.steps import source
 
     proto = source.read_onnx(context.file(context.params["file"]))
-    return source.annotate_input(proto, _input_spec(context.params))
+    return source.annotate_input(proto, input_spec(context.params))
 
 
 def processing(context: Context) -> ModelWrapper:
     """Merge pre- or post-processing stages into the graph."""
     from finnyaml.steps import processing as stages
 
-    model = _needed_model(context)
-    listed = [_stage(context, item) for item in context.params["stages"]]
+    model = needed_model(context)
+    listed = [processing_stage(context, item) for item in context.params["stages"]]
     if context.uses == "preprocess":
-        return stages.preprocess(model, listed, _input_spec(context.params), context.recipe_dir)
+        return stages.preprocess(model, listed, input_spec(context.params), context.recipe_dir)
     return stages.postprocess(model, listed, context.recipe_dir)
 
 
@@ -65,7 +48,7 @@ def finn_step(context: Context) -> ModelWrapper:
     """Call a step function of the installed FINN."""
     from finnyaml.finn.door import open_door
 
-    return _checked(open_door().steps[context.uses](_needed_model(context), context.config()), context)
+    return _checked(open_door().steps[context.uses](needed_model(context), context.config()), context)
 
 
 def finn_segment(context: Context) -> ModelWrapper:
@@ -73,15 +56,40 @@ def finn_segment(context: Context) -> ModelWrapper:
     from finnyaml.finn.phases import segment
 
     phase, index = context.params["phase"], context.params["index"]
-    return _checked(segment(phase, index)(_needed_model(context), context.config()), context)
+    return _checked(segment(phase, index)(needed_model(context), context.config()), context)
+
+
+def repair(context: Context) -> ModelWrapper:
+    """Make an exact change to the graph (`finnyaml.steps.repairs`), and say what was changed."""
+    from finnyaml.steps import repairs
+
+    repaired = getattr(repairs, context.uses)(needed_model(context))
+    for sentence in repaired.changes:
+        print(sentence)
+    context.figures["changes"] = len(repaired.changes)
+    return repaired.model
+
+
+def lint(context: Context) -> None:
+    """Ask the rules about graphs that lie among the staged inputs; the figures hold what they find, by task."""
+    from qonnx.core.modelwrapper import ModelWrapper
+
+    from finnyaml.lint.graph import Stage, check
+
+    told = {}
+    for item in context.params["stages"]:
+        model = ModelWrapper(str(context.root / "inputs" / item["file"]))
+        stage = Stage(item["task"], item["uses"], item["config"], frozenset(item["after"]), item["data_dtype"])
+        told[item["task"]] = [finding.plain() for finding in check(model, stage)]
+    context.figures["findings"] = told
 
 
 def custom(context: Context) -> ModelWrapper:
     """Call code of the user: `function(model, cfg, **with)`."""
     from finnyaml.steps import code
 
-    function = code.load_function(_code_ref(context), context.recipe_dir)
-    return _checked(function(_needed_model(context), context.config(), **context.params["with"]), context)
+    function = code.load_function(code_ref(context), context.recipe_dir)
+    return _checked(function(needed_model(context), context.config(), **context.params["with"]), context)
 
 
 RUNNERS: Mapping[str, Callable[[Context], Any]] = {
@@ -91,6 +99,12 @@ RUNNERS: Mapping[str, Callable[[Context], Any]] = {
     "finn": finn_step,
     "segment": finn_segment,
     "code": custom,
+    "repair": repair,
+    "lint": lint,
+    "reference": verification.reference,
+    "torch_reference": verification.reference,
+    "verify": verification.verify,
+    "bisect": verification.bisect,
 }
 
 
@@ -119,14 +133,9 @@ WARM_UP: Mapping[str, Callable[[], None]] = {
     "code": _import_config,
     "finn": _import_finn,
     "segment": _import_finn,
+    "torch_reference": _import_brevitas,
 }
 """Slow imports that a kind of task needs, done before its clock starts."""
-
-
-def _needed_model(context: Context) -> ModelWrapper:
-    if context.model is None:
-        raise StepFailed(f"{context.uses} needs a model, and no task before it made one")
-    return context.model
 
 
 def _checked(result: Any, context: Context) -> ModelWrapper:
@@ -138,24 +147,4 @@ def _checked(result: Any, context: Context) -> ModelWrapper:
     raise StepFailed(
         f"{context.uses} returned {got} instead of a ModelWrapper",
         hint="a step ends with `return model`",
-    )
-
-
-def _input_spec(params: Mapping[str, Any]) -> InputSpec:
-    data = params["input"]
-    return InputSpec(tuple(data["shape"]) if data["shape"] else None, data["datatype"], data["layout"])
-
-
-def _code_ref(context: Context, data: Mapping[str, Any] | None = None) -> CodeRef:
-    data = data or context.params["code"]
-    file = context.file(data["file"]) if data.get("file") else None
-    return CodeRef(data["text"], data["function"], file, data.get("module"))
-
-
-def _stage(context: Context, data: Mapping[str, Any]) -> Processing:
-    return Processing(
-        kind=data["kind"],
-        options=data["options"],
-        code=_code_ref(context, data["code"]) if data.get("code") else None,
-        file=context.file(data["file"]) if data.get("file") else None,
     )

@@ -52,6 +52,7 @@ FIELDS = (
     Field("verify_input_npy", "path", False, "input.npy"),
     Field("verify_steps", "list", True, None, ("initial_python", "streamlined_python"), "enum"),
     Field("signature", "list", True, None, (), "int"),
+    Field("save_intermediate_models", "bool", False, True),
     Field("output_dir", "path", False, "out"),
     Field("steps", "list", True, None),
 )
@@ -73,9 +74,14 @@ CATALOG = Catalog(
     },
     flows={"short": STEPS[:4], "default": STEPS, "phased": ("phase_prepare", "step_streamline", "phase_build")},
     boards={"Pynq-Z2": "xc7z020clg400-1", "ZCU102": "xczu9eg-ffvb1156-2-e"},
+    points={
+        "initial_python": "step_tidy_up",
+        "streamlined_python": "step_streamline",
+        "node_by_node_rtlsim": "step_hw_ipgen",
+    },
 )
 
-CODE = {"finnyaml/worker": "0123", "finn": "0.99 (4567)"}
+CODE = {"finnyaml/worker": "0123", "finnyaml/verify": "89ab", "finnyaml/lint": "cdef", "finn": "0.99 (4567)"}
 """An implementation, made up as well."""
 
 

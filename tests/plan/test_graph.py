@@ -140,7 +140,7 @@ def test_unknown_flows_and_steps_name_this_finn_and_what_is_near(maker: Maker) -
     assert shown(flow) == "2:8 finn 0.99 has no flow 'defalt' | did you mean default?"
     first, second = maker.refused("steps: [streamlin, xyzzy]")
     assert shown(first) == "2:9 finn 0.99 has no step 'streamlin' | did you mean streamline?"
-    assert "there are: convert_to_hw, hw_codegen" in shown(second)
+    assert "there are: clip_thresholds, convert_to_hw, " in shown(second)
 
 
 def test_an_old_name_runs_the_step_of_today_with_a_notice(maker: Maker) -> None:

@@ -1,0 +1,128 @@
+"""What the lint rules say of the stages of a build. All stages go to one worker, and their findings are remembered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from finnyaml.engine.pool import Pool
+from finnyaml.lint import catalogue
+from finnyaml.lint.finding import Finding
+from finnyaml.plan.graph import Plan
+from finnyaml.plan.status import Built
+from finnyaml.plan.task import Task
+from finnyaml.store import Store
+from finnyaml.store.digests import digest_of
+from finnyaml.worker.job import Done, Job
+
+MODEL = "model.onnx"
+
+DATA_TYPES = {"uint8": "UINT8", "int8": "INT8", "uint16": "UINT16", "int16": "INT16"}
+"""What measured data was (NumPy's names), in QONNX's names."""
+
+Stages = Sequence[tuple[str, Finding]]
+"""Findings, each with the task whose graph it is about."""
+
+
+def findings(plan: Plan, built: Mapping[str, Built], store: Store, pool: Pool, code: str, log: Path) -> Stages:
+    """What the rules find in the graphs that are built, without what the recipe ignores, in the order of the plan.
+
+    A rule that has spoken of one stage is silent about those that follow from it, and about what a later step of the
+    recipe repairs. `code` identifies the rules.
+    """
+    stages, blobs = _stages(plan, built)
+    if not stages:
+        return ()
+    name = f"lint-{digest_of([code, stages, blobs])[:32]}"
+    told = store.memo(name)
+    if told is None:
+        told = _asked(plan, stages, blobs, pool, log)
+        store.put_memo(name, told)
+    found = {task: [Finding.of(item) for item in items] for task, items in told.items()}
+    return tuple(_first_of_each(plan, found, plan.recipe.lint.ignore))
+
+
+def _stages(plan: Plan, built: Mapping[str, Built]) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Every built step with a graph, as the rules see it, and the stored graphs by file name."""
+    stages: list[dict[str, Any]] = []
+    blobs: dict[str, str] = {}
+    data = _data_type(built)
+    for name, task in plan.tasks.items():
+        if not task.is_step or name not in built or MODEL not in built[name].tree:
+            continue
+        file = f"{len(stages)}.onnx"
+        blobs[file] = built[name].tree[MODEL].blob
+        above = [plan.tasks[item] for item in plan.ancestors([name])]
+        stages.append(
+            {
+                "file": file,
+                "task": name,
+                "uses": task.uses,
+                "after": sorted(other.uses for other in above if other.is_step),
+                "config": _config(task),
+                "data_dtype": data or plan.recipe.model.input.datatype,
+            }
+        )
+    return stages, blobs
+
+
+def _data_type(built: Mapping[str, Built]) -> str | None:
+    """What the measured data was; None where nothing was measured, or the data says nothing (floats)."""
+    for item in built.values():
+        measured = item.trace.info.get("figures", {}).get("measurement")
+        if measured is not None:
+            return DATA_TYPES.get(measured.get("data_type", ""))
+    return None
+
+
+def _config(task: Task) -> dict[str, Any]:
+    """What the recipe asks of FINN as far as rules look at it, with the content of the two files."""
+    config = {name: task.config[name] for name in _FIELDS if name in task.config}
+    for word, field in (("folding", "folding_config_file"), ("specialize", "specialize_layers_config_file")):
+        staged = task.staged.get(str(task.config.get(field, "")).removeprefix("@inputs/"))
+        if staged is not None:
+            text = staged.data if staged.data is not None else Path(str(staged.source)).read_bytes()
+            config[word] = json.loads(text)
+    return config
+
+
+_FIELDS = ("target_fps", "synth_clk_period_ns", "board", "fpga_part", "standalone_thresholds")
+
+
+def _asked(
+    plan: Plan, stages: list[dict[str, Any]], blobs: Mapping[str, str], pool: Pool, log: Path
+) -> dict[str, list[dict[str, Any]]]:
+    job = Job(
+        task="lint",
+        kind="lint",
+        uses="lint",
+        params={"stages": stages},
+        config={},
+        inputs=blobs,
+        tree={},
+        seed="0" * 8,
+        recipe_dir=str(plan.recipe.directory),
+        log=str(log),
+    )
+    result = pool.run(job)
+    if isinstance(result, Done):
+        told: dict[str, list[dict[str, Any]]] = result.figures["findings"]
+        return told
+    note = Finding("lint-failed", "warning", f"the graphs could not be checked: {result.message}")
+    return {stages[0]["task"]: [note.plain()]}
+
+
+def _first_of_each(
+    plan: Plan, found: Mapping[str, Sequence[Finding]], ignore: Collection[tuple[str, str | None]]
+) -> list[tuple[str, Finding]]:
+    shown: list[tuple[str, Finding]] = []
+    for task in plan.tasks:
+        above = plan.ancestors([task]) - {task}
+        known = {finding.rule for other, finding in shown if other in above}
+        kept = catalogue.suppressed(found.get(task, ()), ignore)
+        below = {plan.tasks[other].uses for other in plan.descendants([task])}
+        kept = [item for item in kept if item.repair not in below]
+        shown += [(task, finding) for finding in kept if finding.rule not in known]
+    return shown

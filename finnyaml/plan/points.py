@@ -1,0 +1,313 @@
+"""From `verify:` to tasks: the reference, one point per measured step, and the gates before expensive work.
+
+A point measures the model that a step made; it never changes it. Its task has the key of what it measures (model, data,
+metric), so a step that left the graph as it was costs no second measurement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from finnyaml.errors import Problem
+from finnyaml.finn import aliases
+from finnyaml.finn.catalog import Catalog
+from finnyaml.plan.implementation import of_kind
+from finnyaml.plan.steps import near
+from finnyaml.plan.task import Task
+from finnyaml.recipe.model import CodeRef, DataSpec, Limits, PointEntry, Pointer, Recipe, Verify
+from finnyaml.verify.gates import Gate
+from finnyaml.worker.names import Names
+
+PREFIX = "verify."
+"""Ids of these tasks: `verify.streamline` measures `streamline`, `verify.source` is the reference."""
+
+SOURCE = f"{PREFIX}source"
+FOLDER = "out/verification"
+"""Where predictions lie in the tree of files."""
+
+GOLDEN = {"verify_input_npy": "golden_input.npy", "verify_expected_output_npy": "golden_output.npy"}
+"""FINN's configuration fields for its own verification, and the files made for them."""
+
+BISECT_SAMPLES = 1000
+"""So many samples at most decide where accuracy is lost; each of some eight models is run on all of them."""
+
+GOLDEN_SAMPLES = 1
+"""FINN simulates sample by sample, in hardware simulation for minutes each."""
+
+
+def id_of(step: str) -> str:
+    """The id of the point that measures a step."""
+    return PREFIX + step
+
+
+@dataclass(frozen=True)
+class Points:
+    """What verification adds to a plan: further tasks, and what changes in those that are there."""
+
+    tasks: Mapping[str, Task]
+    problems: Sequence[Problem]
+
+
+def with_points(
+    recipe: Recipe, catalog: Catalog, tasks: Mapping[str, Task], implementation: Mapping[str, str]
+) -> Points:
+    """The tasks of a plan, with those that verify it; `tasks` are in topological order."""
+    if recipe.verify is None:
+        return Points(tasks, ())
+    return _Builder(recipe, recipe.verify, catalog, tasks, implementation).points()
+
+
+class _Builder:
+    def __init__(
+        self,
+        recipe: Recipe,
+        verify: Verify,
+        catalog: Catalog,
+        tasks: Mapping[str, Task],
+        implementation: Mapping[str, str],
+    ) -> None:
+        self._recipe = recipe
+        self._verify = verify
+        self._catalog = catalog
+        self._tasks = dict(tasks)
+        self._implementation = of_kind(implementation, "verify")
+        self._names = Names(None, recipe.directory)
+        self._problems: list[Problem] = []
+        self._sources = [name for name in ("model", "preprocess", "postprocess") if name in tasks]
+
+    def points(self) -> Points:
+        for name, task in self._tasks.items():
+            if name.startswith(PREFIX):
+                hint = "give it an `id:` of its own"
+                self._problem(f"ids that begin with {PREFIX!r} are those of verification points", task.pointer, hint)
+        asked, simulated = self._asked()
+        samples = max((entry.limit or GOLDEN_SAMPLES for entry in simulated.values()), default=GOLDEN_SAMPLES)
+        golden = self._simulate(simulated)
+        added: dict[str, Task] = {}
+        reference = self._verify.reference
+        points = self._measured(asked)
+        if golden or (points and reference.kind == "source"):
+            added[SOURCE] = self._source_task(samples if golden else 0)
+        if points and reference.kind == "step":
+            points.setdefault(self._reference_step(), None)
+        for name in self._tasks:  # in topological order, so that what stands above is drawn above
+            if name in points:
+                added[id_of(name)] = self._point(name, points[name])
+        if self._config("save_intermediate_models") is False:
+            self._problem(
+                "`save_intermediate_models: false` drops the dataflow parent, and without it what is left outside "
+                "the accelerator cannot be run",
+                ("finn", "save_intermediate_models"),
+                "leave it out, or leave `verify` out",
+            )
+        return Points(self._gated({**self._tasks, **added}), self._problems)
+
+    def _asked(self) -> tuple[dict[str, PointEntry], dict[str, PointEntry]]:
+        """The points that the recipe lists: by step, and FINN's own simulations by name."""
+        by_step: dict[str, PointEntry] = {}
+        simulated: dict[str, PointEntry] = {}
+        for entry in self._verify.points or ():
+            step = self._catalog.points.get(entry.after)
+            if step is not None and not entry.after.endswith("_python"):
+                simulated[entry.after] = entry
+                if entry.limits != Limits() or entry.on_fail not in (None, "stop"):
+                    message = f"{entry.after} is judged by FINN, which knows right and wrong only"
+                    self._problem(message, entry.pointer, "leave its limits out; `limit` says how many samples")
+                continue
+            found = list(self._named(step or entry.after))
+            if not found:
+                known = [*(name for name, task in self._tasks.items()), *self._catalog.points]
+                shown = f"{entry.after}, which FINN runs in {aliases.short(step)}" if step else repr(entry.after)
+                self._problem(f"no step of this recipe has the point {shown}", entry.pointer, near(entry.after, known))
+            by_step.update(dict.fromkeys(found, entry))
+        return by_step, simulated
+
+    def _named(self, name: str) -> Iterator[str]:
+        """The steps of that id; else all that run the step of that name."""
+        if name in self._tasks:
+            if name in self._sources[:-1]:
+                hint = f"measure after {self._sources[-1]}, where the graph takes the data as it is"
+                self._problem(f"after {name} the graph lacks the stages that come later", ("verify", "points"), hint)
+            yield name
+            return
+        real = aliases.resolve(name, self._catalog.steps)
+        yield from (task.id for task in self._tasks.values() if real is not None and task.uses == real)
+
+    def _measured(self, asked: Mapping[str, PointEntry]) -> dict[str, PointEntry | None]:
+        """Steps to measure: those that are asked for, or else every step from where the graph is complete."""
+        if self._verify.points is not None:
+            return dict(asked)
+        return dict.fromkeys(name for name in self._tasks if name not in self._sources[:-1])
+
+    def _point(self, step: str, entry: PointEntry | None) -> Task:
+        verify = self._verify
+        limits = entry.limits if entry and entry.limits != Limits() else verify.limits
+        reference, needs = self._reference(step)
+        params: dict[str, Any] = {
+            "data": self._data(entry.limit if entry else None),
+            "metric": self._metric(),
+            "reference": reference,
+            "layout": self._recipe.model.input.layout,
+            "file": f"{FOLDER}/{step}.npz",
+        }
+        if limits.atol is not None or limits.rtol is not None:
+            params["tolerance"] = {"atol": limits.atol or 0.0, "rtol": limits.rtol or 0.0}
+        return Task(
+            id=id_of(step),
+            kind="verify",
+            uses=params["metric"]["name"],
+            needs=(step, *needs),
+            pointer=entry.pointer if entry else ("verify",),
+            params=params,
+            checks=step,
+            gate=Gate(limits, (entry.on_fail if entry else None) or verify.on_fail, entry is not None),
+            implementation=self._implementation,
+        )
+
+    def _reference(self, step: str) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
+        """Where a point finds the reference's answers, and the task that makes them."""
+        spec = self._verify.reference
+        if spec.kind == "source":
+            return {"tree": f"{FOLDER}/source.npz", "name": "source"}, (SOURCE,)
+        if spec.kind == "file":
+            assert spec.file is not None
+            return {"file": self._names.hide(spec.file), "key": spec.key, "name": spec.file.name}, ()
+        first = self._reference_step()
+        if first == step:
+            return None, ()  # it is what the others are compared with
+        return {"tree": f"{FOLDER}/{first}.npz", "name": first}, (id_of(first),)
+
+    def _reference_step(self) -> str:
+        wanted = self._verify.reference.step or ""
+        found = next(self._named(wanted), None)
+        if found is None:
+            self._problem(
+                f"the reference is no step here: {wanted!r}", ("verify", "reference"), near(wanted, self._tasks)
+            )
+        return found or self._sources[-1]
+
+    def _source_task(self, golden: int) -> Task:
+        """The task that runs the model as its author wrote it."""
+        model = self._tasks["model"]
+        torch = self._recipe.model.brevitas is not None
+        stages = {name: self._tasks[name].params["stages"] for name in self._sources[1:]} if torch else {}
+        params = {
+            "data": self._data(None),
+            "model": dict(model.params) if torch else None,
+            **stages,
+            "layout": self._recipe.model.input.layout,
+            "golden": golden,
+            "file": f"{FOLDER}/source.npz",
+        }
+        needs = () if torch else (self._sources[-1],)
+        kind = "torch_reference" if torch else "reference"
+        return Task(SOURCE, kind, model.uses, needs, ("verify",), params, implementation=self._implementation)
+
+    def _simulate(self, asked: Mapping[str, PointEntry]) -> bool:
+        """Hand golden samples to the steps whose own verification is wanted; whether there are any."""
+        wanted = dict.fromkeys([*(self._config("verify_steps") or ()), *asked])
+        own = any(self._recipe.at(("finn", field)) and ("finn", field) in self._recipe.positions for field in GOLDEN)
+        golden = False
+        for point in wanted:
+            step = self._catalog.points.get(point)
+            tasks = [task for task in self._tasks.values() if step is not None and task.uses == step]
+            if not tasks and point in asked:
+                message = f"no step of this recipe runs {point}" + (f" (FINN runs it in {step})" if step else "")
+                self._problem(message, asked[point].pointer, None)
+            for task in tasks:
+                config = {**task.config, "verify_steps": list(wanted)}
+                needs = task.needs
+                if not own:
+                    golden = True
+                    config |= {field: f"@tree/{FOLDER}/{file}" for field, file in GOLDEN.items()}
+                    needs = (*needs, *(() if SOURCE in needs else (SOURCE,)))
+                self._tasks[task.id] = replace(task, config=config, needs=needs)
+        return golden
+
+    def _gated(self, tasks: dict[str, Task]) -> dict[str, Task]:
+        """Nothing that needs an external tool starts before the gates above it have passed."""
+        points = {task.checks: task.id for task in tasks.values() if task.checks}
+        above: dict[str, set[str]] = {}
+        for name, task in self._tasks.items():
+            above[name] = set(task.needs).union(*(above.get(need, ()) for need in task.needs))
+            if task.tools:
+                gates = tuple(points[step] for step in self._tasks if step in above[name] and step in points)
+                tasks[name] = replace(tasks[name], after=gates)
+        return tasks
+
+    def _data(self, limit: int | None) -> dict[str, Any]:
+        spec = self._verify.data
+        limits = [item for item in (spec.limit, limit) if item is not None]
+        return data_params(replace(spec, limit=min(limits) if limits else None), self._names)
+
+    def _metric(self) -> dict[str, Any]:
+        metric = self._verify.metric
+        name = f"top{metric.k}" if metric.kind == "top_k" else metric.kind
+        indices = any(stage.kind == "top_k" for stage in self._recipe.postprocess)
+        if metric.code is None:
+            return {"kind": metric.kind, "k": metric.k, "name": name, "indices": indices}
+        code = code_params(metric.code, self._names)
+        return {"kind": metric.kind, "code": code, "name": metric.code.function, "indices": indices}
+
+    def _config(self, field: str) -> Any:
+        return self._recipe.settings.finn.get(field)
+
+    def _problem(self, message: str, pointer: Pointer, hint: str | None) -> None:
+        self._problems.append(Problem(message, self._recipe.at(pointer), hint))
+
+
+def moved(point: Task, step: str) -> Task:
+    """The same measurement after another step."""
+    params = {**point.params, "file": f"{FOLDER}/{step}.npz"}
+    return replace(point, id=id_of(step), needs=(step, *point.needs[1:]), params=params, checks=step)
+
+
+def bisection(step: Task, point: Task) -> Task:
+    """The task that finds where a step loses it, by the measure of `point`. It is in no plan; it runs when asked."""
+    data = point.params["data"]
+    params = {
+        "step": {"kind": step.kind, "uses": step.uses, "params": dict(step.params)},
+        **{name: point.params[name] for name in ("metric", "reference", "layout")},
+        "data": {**data, "limit": min(data["limit"] or BISECT_SAMPLES, BISECT_SAMPLES)},
+        "max_drop": point.gate.limits.max_drop if point.gate else None,
+        "folder": f"{FOLDER}/bisect-{step.id}",
+    }
+    return replace(
+        step,
+        id=f"bisect.{step.id}",
+        kind="bisect",
+        needs=(*step.needs, *(need for need in point.needs[1:] if need not in step.needs)),
+        params=params,
+        own_settings=frozenset(),
+        after=(),
+        implementation=point.implementation,
+    )
+
+
+def data_params(spec: DataSpec, names: Names) -> dict[str, Any]:
+    """A data set as parameters of a task: files by names that travel."""
+    return {
+        "kind": spec.kind,
+        "file": names.hide(spec.file) if spec.file else None,
+        "inputs_key": spec.inputs_key,
+        "labels_key": spec.labels_key,
+        "labels_file": names.hide(spec.labels_file) if spec.labels_file else None,
+        "code": code_params(spec.code, names) if spec.code else None,
+        "args": dict(spec.args),
+        "limit": spec.limit,
+        "shuffle": spec.shuffle,
+    }
+
+
+def code_params(ref: CodeRef, names: Names) -> dict[str, Any]:
+    """A reference to code as parameters of a task."""
+    file = names.hide(ref.file) if ref.file else None
+    text = ref.function if ref.file else ref.text
+    return {"text": text, "function": ref.function, "file": file, "module": ref.module}
+
+
+def points_of(tasks: Iterable[Task], steps: set[str]) -> set[str]:
+    """The points that measure any of these steps."""
+    return {task.id for task in tasks if task.checks in steps}

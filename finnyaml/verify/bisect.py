@@ -1,0 +1,72 @@
+"""From a verification point to a localisation: the samples, the report as data and the picture. Runs in workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from finnyaml.verify.answers import BATCH, Answers, delivered
+from finnyaml.verify.classes import class_labels, predictions
+from finnyaml.verify.data import DataSet
+from finnyaml.verify.gates import USUAL_DROP
+from finnyaml.verify.locate import Samples, localise, sentences, to_json
+
+if TYPE_CHECKING:
+    from qonnx.core.modelwrapper import ModelWrapper
+
+
+def find(
+    before: ModelWrapper,
+    run_step: Callable[[ModelWrapper], ModelWrapper],
+    whole: Callable[[ModelWrapper], ModelWrapper],
+    data: DataSet,
+    reference: Answers | None,
+    step: str,
+    folder: Path,
+    *,
+    indices: bool,
+    layout: str | None,
+    max_drop: float | None,
+) -> dict[str, Any]:
+    """Find where a step loses accuracy (without labels: agreement with the reference).
+
+    Args:
+        before: the graph that the step is given.
+        run_step: runs the step.
+        whole: puts a graph from inside the step where it can be executed.
+        step: the step's name, for the report.
+        folder: where the picture goes (`difference.png`).
+        indices: the graph answers class indices, best first, and not scores.
+        layout: the layout in which the recipe says that the accelerator gets its data.
+        max_drop: how much may be lost, as a share of the samples.
+
+    Returns:
+        the localisation as plain data; `told` is the same in sentences.
+    """
+    found = localise(
+        before,
+        run_step,
+        _samples(data, reference, indices, layout),
+        tolerance=USUAL_DROP if max_drop is None else max_drop,
+        step=step,
+        complete=whole,
+    )
+    if found.picture is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "difference.png").write_bytes(found.picture)
+    return {**to_json(found), "told": sentences(found)}
+
+
+def _samples(data: DataSet, reference: Answers | None, indices: bool, layout: str | None) -> Samples:
+    """All samples in memory: there are few, and every state is run on them."""
+    batches = list(data.batches(BATCH))
+    labels = class_labels(np.concatenate([batch.labels for batch in batches])) if data.labelled else None
+    answers = list(reference.pieces(data.chunks(BATCH))) if reference is not None else []
+    return Samples(
+        np.concatenate([delivered(batch.inputs, data.layout, layout) for batch in batches]),
+        labels,
+        predictions(np.concatenate(answers), indices) if answers else None,
+    )

@@ -1,0 +1,105 @@
+"""Gates: the rules that say whether a measurement lets the build go on. Light: the command line imports it.
+
+A measurement is the JSON form that `finnyaml.verify.measure` makes. Its gate is not part of the key of its task, so
+another limit judges an old measurement anew instead of measuring again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from finnyaml.recipe.model import Limits
+
+USUAL_DROP = 0.01
+"""Where a recipe sets no limit for a metric that is a share of the samples: one percentage point."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The limits of one verification point, and what a failure does: `stop`, `warn` or `defer`.
+
+    `asked`: the recipe names this point, so it has to run; a point that is there by default may be impossible here.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    on_fail: str = "stop"
+    asked: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`state` is `passed`, `failed` or `not verified`; `reasons` says why it did not pass, a sentence each.
+
+    `lost`: a limit on what is measured is broken, so that there is a place to look for where it happens.
+    """
+
+    state: str
+    reasons: tuple[str, ...] = ()
+    lost: bool = False
+
+
+def judge(gate: Gate, measurement: Mapping[str, Any]) -> Verdict:
+    """What a gate says of a measurement. A point that could not be measured is never passed."""
+    if measurement["state"] != "measured":
+        return Verdict("not verified", (f"not executable here: {measurement['reason']}",))
+    broken, wraps = tuple(_broken(gate.limits, measurement)), tuple(_wraps(measurement))
+    return Verdict("failed" if broken or wraps else "passed", broken + wraps, bool(broken))
+
+
+def _wraps(measurement: Mapping[str, Any]) -> Iterator[str]:
+    """Hardware layers whose values leave their type: software computes on, the FPGA would wrap around."""
+    for item in measurement["violations"]:
+        if item["hardware"]:
+            values = f"{item['low']:g} to {item['high']:g}"
+            yield (
+                f"{item['node']} ({item['op_type']}) yields {values}, which its type {item['datatype']} does not hold: "
+                "hardware would wrap around"
+            )
+
+
+def _broken(limits: Limits, measurement: Mapping[str, Any]) -> Iterator[str]:
+    name, value, shown = measurement["metric"], float(measurement["value"]), measurement["shown"]
+    share = measurement["interval"] is not None
+    reference, drop = measurement.get("reference"), drop_of(measurement)
+    allowed = USUAL_DROP if share and limits == Limits() else limits.max_drop
+    if allowed is not None and reference is not None and drop is not None and not drop <= allowed + 1e-12:
+        yield (
+            f"{name} is {shown}, and {reference['shown']} in the reference ({reference['name']}): it fell by "
+            f"{_amount(drop, share=share)}, and at most {_amount(allowed, share=share)} is allowed"
+        )
+    if limits.min is not None and not value >= limits.min:
+        yield f"{name} is {shown}, and the least allowed is {_level(limits.min, share=share)}"
+    if limits.max is not None and not value <= limits.max:
+        yield f"{name} is {shown}, and the most allowed is {_level(limits.max, share=share)}"
+    agreement = measurement.get("agreement")
+    if limits.min_agreement is not None and not (agreement is not None and agreement >= limits.min_agreement):
+        got = "cannot be told" if agreement is None else f"is {100 * agreement:.1f} %"
+        yield f"the agreement with the reference {got}, and the least allowed is {100 * limits.min_agreement:.4g} %"
+    outside = measurement.get("outside_tolerance")
+    if limits.atol is not None or limits.rtol is not None:
+        if outside is None:
+            yield "the outputs could not be compared with the reference: their shapes differ"
+        elif outside:
+            of = f"{outside} of {measurement['samples']} samples"
+            yield f"the outputs of {of} are further from the reference than the tolerance allows"
+
+
+def drop_of(measurement: Mapping[str, Any]) -> float | None:
+    """By how much the metric is worse than the reference's own; None where there is no such figure."""
+    reference = measurement.get("reference")
+    if reference is None or reference.get("value") is None:
+        return None
+    worse = float(reference["value"]) - float(measurement["value"])
+    return worse if measurement["higher_is_better"] else -worse
+
+
+def _amount(value: float, *, share: bool) -> str:
+    if not share:
+        return f"{value:.4g}"
+    return "1 point" if value == 0.01 else f"{value * 100:.3g} points"
+
+
+def _level(value: float, *, share: bool) -> str:
+    return f"{100 * value:.4g} %" if share else f"{value:.4g}"

@@ -1,0 +1,174 @@
+"""One verification point: a graph of the build on a data set, measured and compared. Runs in workers."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from finnyaml.errors import StepFailed
+from finnyaml.verify.answers import BATCH, Answers, Archive, delivered
+from finnyaml.verify.classes import predictions
+from finnyaml.verify.data import Batch, DataSet
+from finnyaml.verify.executor import BatchedModel, NotExecutable, checked
+from finnyaml.verify.layout import fitted
+from finnyaml.verify.metrics import Agreement, Metric, wilson
+
+if TYPE_CHECKING:
+    from qonnx.core.modelwrapper import ModelWrapper
+
+CHECKED = 2
+"""Samples on which the batched executor is compared with qonnx's own."""
+
+
+def measure(
+    model: ModelWrapper,
+    data: DataSet,
+    new_metric: Callable[[], Metric],
+    reference: Answers | None,
+    path: Path,
+    *,
+    indices: bool,
+    layout: str | None,
+    tolerance: Mapping[str, float] | None,
+) -> dict[str, Any]:
+    """Run the graph on all samples, archive its answers and measure them.
+
+    Args:
+        model: a graph with one input and one output, any stage of a build; not changed.
+        new_metric: makes an empty metric.
+        reference: the answers to compare with.
+        path: where the answers go, an .npz archive (see `finnyaml.verify.answers`).
+        indices: the graph answers class indices, best first, and not scores.
+        layout: the layout in which the recipe says that the accelerator gets its data.
+        tolerance: `atol` and `rtol`, within which an output counts as equal to the reference's.
+
+    Returns:
+        the measurement as plain data (docs/verification.md describes it). A graph that cannot be executed here gives a
+        measurement without a value, and the reason.
+
+    Raises:
+        StepFailed: the data or the metric do not fit.
+    """
+    started = time.process_time()
+    metric = new_metric()
+    _check_needs(metric, data, reference)
+    try:
+        graph = _compiled(model, data, layout)
+    except NotExecutable as error:
+        return {"state": "not executable", "reason": str(error), "metric": metric.name, "samples": data.size}
+    others = new_metric() if reference is not None else None
+    agreement = Agreement(indices) if reference is not None else None
+    outside = 0 if tolerance is not None and reference is not None else None
+    output, data_type = graph.outputs[0], ""
+    with Archive(path, data.size) as archive:
+        for batch, expected in _with_answers(data, reference):
+            data_type = str(batch.inputs.dtype)
+            outputs = graph.run(_taken(batch.inputs, graph, data, layout))[output]
+            metric.update(outputs, batch.labels, expected)
+            if others is not None and expected is not None:
+                others.update(expected, batch.labels, expected)
+            agreement = _compare(agreement, outputs, expected)
+            if tolerance is not None and outside is not None and expected is not None:
+                outside = _outside(outside, outputs, expected, tolerance)
+            archive.add(index=batch.index, outputs=outputs, predictions=_classes(outputs, indices), labels=batch.labels)
+    measured: dict[str, Any] = {
+        "state": "measured",
+        "metric": metric.name,
+        "value": _number(metric.value),
+        "shown": metric.shown(metric.value),
+        "higher_is_better": metric.higher_is_better,
+        "samples": data.size,
+        "data_type": data_type,
+        "interval": list(wilson(round(metric.value * data.size), data.size)) if metric.is_share else None,
+        "agreement": agreement.value if agreement is not None else None,
+        "outside_tolerance": outside,
+        "violations": _violations(graph),
+        "fallbacks": [asdict(item) for item in graph.fallbacks],
+        "notices": list(graph.notices),
+        "cpu_seconds": round(time.process_time() - started, 3),
+    }
+    if reference is not None and others is not None:
+        measured["reference"] = {
+            "name": reference.name,
+            "value": _number(others.value),
+            "shown": others.shown(others.value),
+        }
+    return measured
+
+
+def _number(value: float) -> float | str:
+    """A number that JSON can hold; what is not finite as a word that `float` reads."""
+    return value if math.isfinite(value) else str(value)
+
+
+def _violations(graph: BatchedModel) -> list[dict[str, Any]]:
+    """Tensors that left the range of their datatype; those of hardware layers would wrap around on the FPGA."""
+    hardware = {node.name for node in graph.model.graph.node if node.domain.startswith("finn.")}
+    return [{**asdict(item), "hardware": item.node in hardware} for item in graph.violations]
+
+
+def _check_needs(metric: Metric, data: DataSet, reference: Answers | None) -> None:
+    if metric.needs_labels and not data.labelled:
+        raise StepFailed(
+            f"the metric {metric.name} needs labels, and verify.data has none",
+            hint="name them (`labels:`), or measure `metric: agreement`",
+        )
+    if metric.needs_reference and reference is None:
+        raise StepFailed(
+            f"the metric {metric.name} compares with a reference, and this is the reference itself",
+            hint="take `reference: source`, or measure top1",
+        )
+
+
+def _compiled(model: ModelWrapper, data: DataSet, layout: str | None) -> BatchedModel:
+    """The graph, ready to run on batches, and found equal to qonnx's execution on the first samples."""
+    first = next(data.batches(CHECKED))
+    probe = BatchedModel(model)
+    return checked(model, _taken(first.inputs, probe, data, layout))
+
+
+def _taken(inputs: np.ndarray, graph: BatchedModel, data: DataSet, layout: str | None) -> np.ndarray:
+    return fitted(delivered(inputs, data.layout, layout), graph.input_shape, layout or data.layout)
+
+
+def _with_answers(data: DataSet, reference: Answers | None) -> Iterator[tuple[Batch, np.ndarray | None]]:
+    """Each batch with the reference's answers. The indices of all batches are known before the first is read."""
+    if reference is None:
+        yield from ((batch, None) for batch in data.batches(BATCH))
+        return
+    yield from zip(data.batches(BATCH), reference.pieces(data.chunks(BATCH)), strict=True)
+
+
+def _classes(outputs: np.ndarray, indices: bool) -> np.ndarray | None:
+    """The class of each sample; None where the model is no classifier."""
+    try:
+        return predictions(outputs, indices)
+    except StepFailed:
+        return None
+
+
+def _compare(agreement: Agreement | None, outputs: np.ndarray, expected: np.ndarray | None) -> Agreement | None:
+    """Count equal predictions; None once the answers turn out to be no classes."""
+    if agreement is None or expected is None:
+        return None
+    try:
+        agreement.update(outputs, None, expected)
+    except StepFailed:
+        return None
+    return agreement
+
+
+def _outside(count: int, outputs: np.ndarray, expected: np.ndarray, tolerance: Mapping[str, float]) -> int | None:
+    """How many samples have an output further from the reference's than allowed; None where shapes differ."""
+    if outputs.size != expected.size:
+        return None
+    own: np.ndarray = outputs.reshape(len(outputs), -1).astype(np.float64)
+    others: np.ndarray = expected.reshape(len(expected), -1).astype(np.float64)
+    allowed = tolerance["atol"] + tolerance["rtol"] * np.abs(others)
+    return count + int(np.count_nonzero((~(np.abs(own - others) <= allowed)).any(axis=1)))

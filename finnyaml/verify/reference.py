@@ -1,0 +1,120 @@
+"""The reference: the network as its author wrote it, run on the data set with the recipe's pre- and post-processing.
+
+A Brevitas module runs in PyTorch, so that a fault of the export shows as well; an ONNX file runs in the batched
+executor. Runs in a worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from finnyaml.errors import StepFailed
+from finnyaml.recipe.model import InputSpec, Processing
+from finnyaml.steps.code import explain, load_function
+from finnyaml.verify.layout import fitted
+
+Function = Callable[[np.ndarray], np.ndarray]
+"""From a batch [n, ...] to a batch [n, ...]."""
+
+
+def torch_reference(
+    module: Any,
+    spec: InputSpec,
+    preprocess: Sequence[Processing],
+    postprocess: Sequence[Processing],
+    recipe_dir: Path,
+) -> Function:
+    """The function from data to answers: all stages and the module, in float32.
+
+    It takes batches as the recipe's input has them ([n, ...], numbers of any type), and returns what the graph of the
+    build returns: scores [n, classes], or the indices of the highest ones [n, k] after `top_k`.
+
+    Raises:
+        StepFailed: when called: the module does not take the data.
+    """
+    functions: list[Function] = [lambda batch: np.asarray(batch, np.float32)]
+    functions += [_before(stage, spec, recipe_dir) for stage in preprocess]
+    functions.append(lambda batch: fitted(batch, spec.shape or batch.shape, spec.layout))
+    functions.append(_of_module(module))
+    functions += [_after(stage, recipe_dir) for stage in postprocess]
+
+    def run(batch: np.ndarray) -> np.ndarray:
+        for function in functions:
+            batch = function(batch)
+        return batch
+
+    return run
+
+
+def graph_reference(model: Any) -> Function:
+    """The same from a graph that has the stages in it already (`ModelWrapper`), on the batched executor."""
+    from finnyaml.verify.executor import BatchedModel
+
+    compiled = BatchedModel(model)
+    output = compiled.outputs[0]
+    return lambda batch: compiled.run(fitted(batch, compiled.input_shape, None))[output]
+
+
+def _before(stage: Processing, spec: InputSpec, recipe_dir: Path) -> Function:
+    if stage.kind == "to_tensor":
+        return lambda batch: batch / np.float32(255)
+    if stage.kind == "normalize":
+        return _normalised(stage.options, spec.layout)
+    return _own(stage, recipe_dir)
+
+
+def _normalised(options: Mapping[str, Any], layout: str | None) -> Function:
+    def run(batch: np.ndarray) -> np.ndarray:
+        axis = layout.index("C") if layout and "C" in layout else min(1, batch.ndim - 1)
+        mean, std = (
+            np.asarray(options.get(name, usual), np.float32).reshape(
+                [-1 if index == axis else 1 for index in range(batch.ndim)]
+            )
+            for name, usual in (("mean", 0.0), ("std", 1.0))
+        )
+        result: np.ndarray = (batch - mean) / std
+        return result
+
+    return run
+
+
+def _after(stage: Processing, recipe_dir: Path) -> Function:
+    if stage.kind == "top_k":
+        count = int(stage.options.get("k", 1))
+        return lambda scores: np.argsort(-scores, axis=-1, kind="stable")[..., :count]
+    return _own(stage, recipe_dir)
+
+
+def _own(stage: Processing, recipe_dir: Path) -> Function:
+    """A stage of the user's: a module, or a graph."""
+    from finnyaml.steps import source
+
+    if stage.kind == "onnx":
+        assert stage.file is not None
+        return graph_reference(source.annotate_input(source.read_onnx(stage.file), InputSpec()))
+    assert stage.code is not None
+    factory = load_function(stage.code, recipe_dir)
+    return _of_module(source.load_module(factory, stage.options.get("args", {}), None, None))
+
+
+def _of_module(module: Any) -> Function:
+    import torch
+
+    def run(batch: np.ndarray) -> np.ndarray:
+        try:
+            with torch.no_grad():
+                answer = module(torch.from_numpy(np.ascontiguousarray(batch)))
+        except Exception as error:
+            raise StepFailed(
+                f"the model does not take the data of verify.data ({list(batch.shape)}): {explain(error)}",
+                hint="verify.data has to be what the accelerator will get: the raw data, before any pre-processing",
+            ) from error
+        value = getattr(answer, "value", answer)  # a Brevitas module may return a QuantTensor
+        result: np.ndarray = value.detach().numpy()
+        return result
+
+    return run

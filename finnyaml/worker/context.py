@@ -1,0 +1,63 @@
+"""What a runner is given, and how it reads the parameters of its task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from finnyaml.errors import StepFailed
+from finnyaml.recipe.model import CodeRef, InputSpec, Processing
+
+if TYPE_CHECKING:
+    from qonnx.core.modelwrapper import ModelWrapper
+
+
+@dataclass
+class Context:
+    """What a runner is given.
+
+    `config` makes the recording build configuration; `file` turns an `@recipe/...` name into a path,
+    and notes it as read. `root` is the sandbox, with the files of earlier tasks below `out/` and `build/`. What a
+    runner puts into `figures` is kept beside its result, and is no part of it.
+    """
+
+    uses: str
+    params: Mapping[str, Any]
+    model: ModelWrapper | None
+    config: Callable[[], Any]
+    file: Callable[[str], Path]
+    recipe_dir: Path
+    root: Path
+    figures: dict[str, Any]
+
+
+def needed_model(context: Context) -> ModelWrapper:
+    """The model of the tasks before this one. Raises StepFailed where there is none."""
+    if context.model is None:
+        raise StepFailed(f"{context.uses} needs a model, and no task before it made one")
+    return context.model
+
+
+def input_spec(params: Mapping[str, Any]) -> InputSpec:
+    """What the recipe says of the input."""
+    data = params["input"]
+    return InputSpec(tuple(data["shape"]) if data["shape"] else None, data["datatype"], data["layout"])
+
+
+def code_ref(context: Context, data: Mapping[str, Any] | None = None) -> CodeRef:
+    """The code that the parameters name; its file is noted as read."""
+    data = data or context.params["code"]
+    file = context.file(data["file"]) if data.get("file") else None
+    return CodeRef(data["text"], data["function"], file, data.get("module"))
+
+
+def processing_stage(context: Context, data: Mapping[str, Any]) -> Processing:
+    """One stage of pre- or post-processing; its files are noted as read."""
+    return Processing(
+        kind=data["kind"],
+        options=data["options"],
+        code=code_ref(context, data["code"]) if data.get("code") else None,
+        file=context.file(data["file"]) if data.get("file") else None,
+    )

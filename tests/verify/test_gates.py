@@ -1,0 +1,91 @@
+"""What gates say of measurements."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from finnyaml.recipe.model import Limits
+from finnyaml.verify.gates import Gate, judge
+
+
+def measured(value: float | str = 0.96, reference: float | str | None = 0.98, **more: Any) -> dict[str, Any]:
+    """A measurement of a share, as `measure` gives it."""
+    found = {
+        "state": "measured",
+        "metric": "top1",
+        "value": value,
+        "shown": str(value),
+        "higher_is_better": True,
+        "samples": 500,
+        "interval": [0.9, 1.0],
+        "agreement": 0.95,
+        "outside_tolerance": None,
+        "violations": [],
+        "reference": None if reference is None else {"name": "source", "value": reference, "shown": str(reference)},
+    }
+    return {**found, **more}
+
+
+def error(**more: Any) -> dict[str, Any]:
+    """A measurement of an error: lower is better, the reference has none."""
+    return measured(0.25, 0.0, metric="mse", higher_is_better=False, interval=None, **more)
+
+
+@pytest.mark.parametrize(
+    ("limits", "measurement", "state"),
+    [
+        (Limits(max_drop=0.02), measured(), "passed"),  # 0.98 - 0.96 is 0.0200000000000000018 in floating point
+        (Limits(max_drop=0.019), measured(), "failed"),
+        (Limits(max_drop=0.0), measured(0.99), "passed"),  # better than the reference is no drop
+        (Limits(), measured(), "failed"),  # one percentage point, where nothing is said
+        (Limits(), measured(0.971), "passed"),
+        (Limits(), error(), "passed"),  # no usual limit for what is no share
+        (Limits(max_drop=0.2), error(), "failed"),
+        (Limits(max_drop=0.3), error(), "passed"),
+        (Limits(min=0.97), measured(), "failed"),
+        (Limits(min=0.96), measured(), "passed"),
+        (Limits(max=0.2), error(), "failed"),
+        (Limits(max=0.25), error(), "passed"),
+        (Limits(min_agreement=0.951), measured(), "failed"),
+        (Limits(min_agreement=0.95), measured(), "passed"),
+        (Limits(min_agreement=0.5), measured(agreement=None), "failed"),
+        (Limits(atol=0.1), measured(outside_tolerance=0), "passed"),
+        (Limits(atol=0.1), measured(outside_tolerance=1), "failed"),
+        (Limits(rtol=0.1), measured(outside_tolerance=None), "failed"),  # what could not be compared is not equal
+        (Limits(min=0.5), measured(reference=None), "passed"),
+        (Limits(max_drop=0.5), measured("nan"), "failed"),
+        (Limits(min=30), measured("inf", "inf", metric="psnr", interval=None), "passed"),
+        (Limits(max_drop=3), measured(20.0, "inf", metric="psnr", interval=None), "failed"),
+    ],
+)
+def test_limits(limits: Limits, measurement: dict[str, Any], state: str) -> None:
+    found = judge(Gate(limits), measurement)
+    assert (found.state, found.lost) == (state, state == "failed")
+    assert bool(found.reasons) == (state == "failed")
+
+
+def test_the_message_has_the_figures() -> None:
+    found = judge(Gate(Limits(max_drop=0.005)), measured())
+    assert found.reasons == (
+        "top1 is 0.96, and 0.98 in the reference (source): it fell by 2 points, and at most 0.5 points is allowed",
+    )
+    found = judge(Gate(Limits(max_drop=0.1)), error())
+    assert "it fell by 0.25, and at most 0.1 is allowed" in found.reasons[0]
+
+
+def test_a_point_that_could_not_run_is_not_passed() -> None:
+    found = judge(Gate(), {"state": "not executable", "reason": "no simulator", "metric": "top1", "samples": 5})
+    assert (found.state, found.reasons) == ("not verified", ("not executable here: no simulator",))
+
+
+def test_values_that_hardware_cannot_hold_fail_every_gate() -> None:
+    item = {"tensor": "t", "node": "MVAU_4", "op_type": "MVAU", "datatype": "INT7", "low": 9.0, "high": 64.0}
+    wraps = judge(Gate(Limits(max_drop=1.0)), measured(violations=[{**item, "hardware": True}]))
+    assert (wraps.state, wraps.lost) == ("failed", False)
+    assert wraps.reasons == (
+        "MVAU_4 (MVAU) yields 9 to 64, which its type INT7 does not hold: hardware would wrap around",
+    )
+    # Before there is hardware, an annotation is a claim that FINN goes on to correct.
+    assert judge(Gate(Limits(max_drop=1.0)), measured(violations=[{**item, "hardware": False}])).state == "passed"
