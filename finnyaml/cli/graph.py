@@ -49,4 +49,11 @@ def _boxes(session: Session) -> Iterator[Box]:
         targets = tuple(target for target, end in plan.targets.items() if end == name != target)
         missing = [f"needs {', '.join(status.missing)}"] if status.missing else []
         note = "; ".join([*missing, *map(str, status.reasons)])
-        yield Box(name, task.uses, tuple(need for need in dict.fromkeys(task.needs) if need in steps), status.state, targets, note)
+        yield Box(
+            name,
+            task.uses,
+            tuple(need for need in dict.fromkeys(task.needs) if need in steps),
+            status.state,
+            targets,
+            note,
+        )

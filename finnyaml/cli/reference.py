@@ -71,7 +71,7 @@ def steps_lines(catalog: Catalog) -> Iterator[str]:
     for name, listed in found["flows"].items():
         yield from _wrapped(f"  {name}: ", ", ".join(listed))
     yield ""
-    yield "REPAIRS: steps of finnyaml itself; `finnyaml lint` says where one helps, and `finnyaml lint --fix` inserts it"
+    yield "REPAIRS: steps of finnyaml itself; `finnyaml lint` says where one helps, `finnyaml lint --fix` inserts it"
     yield from map(clipped, table(("STEP", "WHAT IT DOES"), list(found["repairs"].items())))
     if found["phases"]:
         yield ""

@@ -7,7 +7,7 @@ from finnyaml.cli.session import Session
 from finnyaml.engine.localise import Localised
 from finnyaml.engine.run import Outcome
 from finnyaml.lint import fix
-from finnyaml.lint.catalogue import REPAIR_AFTER
+from finnyaml.lint.catalogue import REPAIR_AFTER, RULES
 from finnyaml.recipe.model import Recipe
 
 
@@ -26,8 +26,8 @@ def lines(found: Localised, session: Session, outcome: Outcome) -> list[str]:
     told = [*head, *(f"  {line}" for line in found.found["told"])]
     if found.picture is not None:
         told.append(f"  picture: {relative(found.picture)}")
-    repair = (found.found.get("cause") or {}).get("repair")
-    return [*told, *(_edit(session.recipe, repair) if repair else ())]
+    rule = RULES.get((found.found["cause"] or {}).get("id", ""))
+    return [*told, *(_edit(session.recipe, rule.repair) if rule and rule.repair else ())]
 
 
 def unexplained(outcome: Outcome) -> list[list[str]]:

@@ -27,6 +27,7 @@ def find(
     step: str,
     folder: Path,
     *,
+    classifies: bool,
     indices: bool,
     layout: str | None,
     max_drop: float | None,
@@ -39,6 +40,7 @@ def find(
         whole: puts a graph from inside the step where it can be executed.
         step: the step's name, for the report.
         folder: where the picture goes (`difference.png`).
+        classifies: the metric is one of classes, and not of outputs as numbers.
         indices: the graph answers class indices, best first, and not scores.
         layout: the layout in which the recipe says that the accelerator gets its data.
         max_drop: how much may be lost, as a share of the samples.
@@ -49,7 +51,7 @@ def find(
     found = localise(
         before,
         run_step,
-        _samples(data, reference, indices, layout),
+        _samples(data, reference, classifies, indices, layout),
         tolerance=USUAL_DROP if max_drop is None else max_drop,
         step=step,
         complete=whole,
@@ -60,13 +62,12 @@ def find(
     return {**to_json(found), "told": sentences(found)}
 
 
-def _samples(data: DataSet, reference: Answers | None, indices: bool, layout: str | None) -> Samples:
+def _samples(data: DataSet, reference: Answers | None, classifies: bool, indices: bool, layout: str | None) -> Samples:
     """All samples in memory: there are few, and every state is run on them."""
     batches = list(data.batches(BATCH))
+    inputs = np.concatenate([delivered(batch.inputs, data.layout, layout) for batch in batches])
+    answers = np.concatenate(list(reference.pieces(data.chunks(BATCH)))) if reference is not None else None
+    if not classifies:
+        return Samples(inputs, outputs=answers)
     labels = class_labels(np.concatenate([batch.labels for batch in batches])) if data.labelled else None
-    answers = list(reference.pieces(data.chunks(BATCH))) if reference is not None else []
-    return Samples(
-        np.concatenate([delivered(batch.inputs, data.layout, layout) for batch in batches]),
-        labels,
-        predictions(np.concatenate(answers), indices) if answers else None,
-    )
+    return Samples(inputs, labels, None if answers is None else predictions(answers, indices))

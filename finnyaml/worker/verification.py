@@ -83,6 +83,7 @@ def bisect(context: Context) -> None:
         _reference(context),
         step["uses"],
         context.root / context.params["folder"],
+        classifies=context.params["metric"]["kind"] in ("top_k", "agreement"),
         indices=context.params["metric"]["indices"],
         layout=context.params["layout"],
         max_drop=context.params["max_drop"],

@@ -196,3 +196,11 @@ def test_outputs_may_be_compared_number_by_number(tiny: Project) -> None:
     result = tiny.build(code=3)
     assert _points(result) == {"model": "passed", "scale": "failed"}
     assert "40 of 40 samples" in result["tasks"]["verify.scale"]["message"]
+
+
+def test_what_is_no_classifier_is_searched_by_its_outputs(tiny: Project) -> None:
+    _allow(tiny, "metric: mse\n  max_drop: 0.0")
+    _edit(tiny, '  - {uses: "steps.py:scale", with: {by: 2.0}}\n', '  - {uses: "steps.py:scale", with: {by: 1.0}}\n')
+    done = tiny.run("build", "recipe.yaml")
+    assert done.returncode == 3, done.stderr
+    assert "agreement with the reference falls in steps.py:flip: 100.0 % to 0.0 %" in done.stderr

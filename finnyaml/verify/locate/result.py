@@ -1,0 +1,123 @@
+"""What a localisation is given and what it finds, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The data that accuracy is measured on.
+
+    `inputs` [n, ...] as the data set has them, any numeric dtype; `labels` integers [n], or None; `reference`
+    predictions [n] to agree with, used where there are no labels. Of models that are no classifiers, `outputs` are the
+    reference's [n, ...]: a sample is right if every output is within a thousandth of their largest.
+    """
+
+    inputs: np.ndarray
+    labels: np.ndarray | None = None
+    reference: np.ndarray | None = None
+    outputs: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.labels is None and self.reference is None and self.outputs is None:
+            raise ValueError("neither labels nor a reference: there is nothing to measure against")
+
+
+@dataclass(frozen=True)
+class Transformation:
+    """The transformation in which accuracy falls.
+
+    `name` is its class, `path` the nested transformations down to it ("Streamline/MoveAddPastMul"). `index` is the
+    number of the first state that is wrong. `before` and `after` are the metric, 0 to 1, on both sides.
+    `previous` is the last transformation before it that changed the graph; `origin` the one in this step that made the
+    operators it changed, where one did. `others` are further paths that cannot be told apart from it, because no
+    state between them executes.
+    """
+
+    name: str
+    path: str
+    index: int
+    before: float
+    after: float
+    previous: str | None = None
+    origin: str | None = None
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where in a tensor the mismatches lie.
+
+    `kind` is "border" (`width` pixels wide), "channels" (`channels`, from 0), "saturated" or "spread"; `text` says it.
+    """
+
+    kind: str
+    text: str
+    width: int | None = None
+    channels: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class TensorFinding:
+    """The first tensor that disagrees with its counterpart in the state before.
+
+    `shape` has batch 1. `share` is the share of elements that differ (0 to 1) over `samples` samples; `mean` and `max`
+    are the absolute differences of those elements, in the tensor's own unit. `layer` says in words what it is.
+    """
+
+    name: str
+    node: str
+    op_type: str
+    shape: tuple[int, ...]
+    layer: str
+    counterpart: str
+    share: float
+    mean: float
+    max: float
+    samples: int
+    where: Where
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A known cause: a stable id, what happened, and what to do."""
+
+    id: str
+    text: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A state that could not be measured: its number, the path of the transformation that made it, and why."""
+
+    index: int
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Localisation:
+    """All that was found about one step.
+
+    `states` is how many different graphs the step goes through, `evaluated` on how many the metric was measured.
+    `before` and `after` are the metric (0 to 1) of the step's input and output. `transformation` is None where no more
+    than the tolerance was lost. `further` are other transformations of the step that lose accuracy, found on the way
+    to the largest drop. `picture` is a PNG.
+    """
+
+    step: str
+    metric: str
+    states: int
+    evaluated: int
+    skipped: tuple[Skipped, ...]
+    before: float
+    after: float
+    transformation: Transformation | None = None
+    further: tuple[Transformation, ...] = ()
+    tensor: TensorFinding | None = None
+    cause: Cause | None = None
+    picture: bytes | None = None
