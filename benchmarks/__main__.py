@@ -1,4 +1,4 @@
-"""`python -m benchmarks [noop|cold|incremental|growth ...]`: run these benchmarks, or all, and print their tables."""
+"""`python -m benchmarks [NAME ...]`: run these benchmarks, or all of them, and print their tables."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import cold, growth, incremental, noop
+from benchmarks import cold, executor, growth, incremental, noop
 from benchmarks.bench import machine
 
 BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
@@ -15,6 +15,7 @@ BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
     "cold": cold.run,
     "incremental": incremental.run,
     "growth": growth.run,
+    "executor": executor.run,
 }
 
 

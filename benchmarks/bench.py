@@ -53,8 +53,10 @@ class Project:
 
     @classmethod
     def of_digits(cls, folder: Path, store: Path) -> Project:
-        """A fresh copy of recipes/digits-cnv, without what was built there."""
+        """A fresh copy of recipes/digits-cnv, without what was built there, and without the gate that stops it."""
         shutil.copytree(DIGITS, folder, ignore=shutil.ignore_patterns("build", "__pycache__"))
+        recipe = folder / "recipe.yaml"
+        recipe.write_text(recipe.read_text().partition("\nverify:")[0])
         return cls(folder, store)
 
     def finnyaml(self, command: str, *options: str, **environment: str) -> tuple[float, str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.finn.conftest import copy_recipes
+from tests.finn.conftest import unverified_digits
 from tests.project import Project
 
 # What each step reads of the build configuration in finn-plus 1.6.1, found by reading and tracing FINN itself
@@ -63,7 +63,7 @@ def test_equal_work_has_equal_digests_in_another_folder_store_and_process(
     store = tmp_path / "a store with a longer path than the first one had"
     store.mkdir()
     shutil.copytree(catalog_memos, store / "memos")
-    project = Project(copy_recipes(tmp_path / "deep" / "down") / "digits-cnv", store, empty=True)
+    project = unverified_digits(tmp_path / "deep" / "down", store)
     result = project.build()
     assert {name: task["digest"] for name, task in result["tasks"].items()} == {
         name: record["digest"] for name, record in last.items()

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from tests.finn.conftest import copy_recipes
+from tests.finn.conftest import unverified_digits
 from tests.project import Project
 from tests.tools import standins
 
@@ -79,7 +79,7 @@ class Site:
         shutil.copytree(store, folder / "store")
         environ = standins.xilinx(folder / "xilinx")
         environ["PATH"] += os.pathsep + os.environ["PATH"]
-        project = Project(copy_recipes(folder) / "digits-cnv", folder / "store", empty=True)
+        project = unverified_digits(folder, folder / "store")
         return cls(project, folder / "xilinx/bin", environ)
 
     def steps(self, listed: str) -> None:

@@ -1,0 +1,192 @@
+"""Any ONNX graph of a build, executed on a batch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from onnx import NodeProto, TensorProto, helper
+
+from finnyaml.verify.executor import watch
+from finnyaml.verify.executor.base import NotExecutable
+from finnyaml.verify.executor.prepare import constants, needed, prepare, run_node, sanitised
+from finnyaml.verify.executor.program import Fallback, Graph, Program, compile_program
+from finnyaml.verify.executor.segments import Segment
+from finnyaml.verify.executor.watch import Violation
+
+if TYPE_CHECKING:
+    from qonnx.core.modelwrapper import ModelWrapper
+
+
+class BatchedModel:
+    """Any ONNX, QONNX or FINN graph of a build with one input, executable on a batch; the model itself is not changed.
+
+    taps: further tensors that `run` returns ("all": each that a live node of the prepared model makes).
+    without: names, op types or first outputs of nodes that run per sample through qonnx in any case.
+    threads: of onnxruntime, 0: all cores. optimise: whether exact sums may be computed in another order.
+
+    model: as executed: partitions inlined, layers despecialised; tensors keep their names.
+    input, input_shape (of one sample, with the leading 1), input_datatype: the one graph input.
+    outputs: the names of the graph's outputs. fallbacks: the nodes that run per sample.
+    notices: sentences for the user. violations: tensors that held values outside their annotation; grows as data runs.
+    """
+
+    def __init__(
+        self,
+        model: ModelWrapper,
+        *,
+        taps: Collection[str] | Literal["all"] = (),
+        without: Collection[str] = (),
+        threads: int = 0,
+        optimise: bool = True,
+    ) -> None:
+        self.model = prepare(model)
+        self.notices: list[str] = []
+        self._violations = watch.Violations()
+        self._without, self._threads, self._optimise = tuple(without), threads, optimise
+        known, live = constants(self.model)
+        inputs = [i.name for i in self.model.graph.input if i.name not in known]
+        if len(inputs) != 1:
+            raise NotExecutable(f"the graph has {len(inputs)} inputs; only graphs with one are executed here")
+        self.input = inputs[0]
+        self.input_shape = tuple(self.model.get_tensor_shape(self.input) or ())
+        if not self.input_shape or self.input_shape[0] != 1:
+            raise NotExecutable(f"the input {self.input} has the shape {list(self.input_shape)}, no leading 1")
+        self.input_datatype = self.model.get_tensor_datatype(self.input)
+        self.outputs = tuple(o.name for o in self.model.graph.output)
+        tapped = [t for n in live for t in n.output if t] if taps == "all" else list(taps)
+        self._wanted = tuple(dict.fromkeys([*self.outputs, *tapped]))
+        nodes = needed(live, self._wanted)
+        made = {self.input, *known, *(t for n in nodes for t in n.output)}
+        if missing := [t for t in self._wanted if t not in made]:
+            raise NotExecutable(f"the graph has no tensor {', '.join(missing)}")
+        self._graph = self._describe(nodes, known)
+        self._distrusted: set[str] = set()
+        self._program = self._compile()
+
+    @property
+    def violations(self) -> list[Violation]:
+        return self._violations.list
+
+    @property
+    def fallbacks(self) -> tuple[Fallback, ...]:
+        return self._program.fallbacks
+
+    @property
+    def signature(self) -> str | None:
+        """Equal for two models that compute the same from the same data in one way, whatever the names are.
+
+        Covers outputs and taps in their order and what is watched, as long as no data contradicts the annotation of the
+        input. None with nodes that run per sample: they are not compared.
+        """
+        if self.fallbacks:
+            return None
+        names = {self.input: "input"}
+        digest = hashlib.sha256(f"{self.input_shape} {self.input_datatype.name}".encode())
+        for step in self._program.steps:
+            digest.update(step.describe(names) if isinstance(step, Segment) else b"")
+        digest.update(" ".join(names.get(t, t) for t in self._wanted).encode())
+        return digest.hexdigest()
+
+    @property
+    def lowered(self) -> tuple[NodeProto, ...]:
+        """The nodes that have a batched form, in order."""
+        return tuple(p.node for s in self._program.steps if isinstance(s, Segment) for p in s.parts)
+
+    def run(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+        """Execute on a batch [n, *input_shape[1:]] of any numeric dtype; outputs and taps by name, each [n, ...]."""
+        values = np.ascontiguousarray(batch, np.float32)
+        if values.shape[1:] != self.input_shape[1:]:
+            raise NotExecutable(
+                f"the data has the shape {list(values.shape[1:])} per sample, "
+                f"the input {self.input} wants {list(self.input_shape[1:])}"
+            )
+        while True:
+            before = len(self._distrusted)
+            result = self._execute(values)
+            if result is not None or len(self._distrusted) == before:
+                return result or {}
+            self._program = self._compile()
+
+    def _execute(self, batch: np.ndarray) -> dict[str, np.ndarray] | None:
+        """One pass; None if data contradicts an annotation that the program is built on (it is then distrusted)."""
+        values = {self.input: sanitised(batch, self.input_datatype, self.input)}
+        if not self._trustworthy(self.input, values[self.input], None):
+            return None
+        steps = self._program.steps
+        uses = [set(s.inputs if isinstance(s, Segment) else s.input) for s in steps]
+        for place, step in enumerate(steps):
+            if isinstance(step, Segment):
+                step.run(values, self._violations)
+            else:
+                self._run_per_sample(step, values, len(batch))
+                trusted = [self._trustworthy(t, values[t], step) for t in step.output if t]
+                if not all(trusted):
+                    return None
+            later = {*self._wanted}.union(*uses[place + 1 :])
+            for tensor in values.keys() - later:
+                del values[tensor]
+        return {t: self._result(t, values, len(batch)) for t in self._wanted}
+
+    def _result(self, tensor: str, values: dict[str, np.ndarray], size: int) -> np.ndarray:
+        if tensor in values:
+            return values[tensor]
+        repeated: np.ndarray = np.repeat(self._graph.constants[tensor], size, axis=0)
+        return repeated
+
+    def _trustworthy(self, tensor: str, value: np.ndarray, node: NodeProto | None) -> bool:
+        """Check a tensor that enters a segment from outside; a contradiction makes its annotation distrusted."""
+        datatype = self.model.get_tensor_datatype(tensor)
+        extremes = watch.allowed_extremes(value, datatype)
+        if extremes is None:
+            return True
+        self._violations.add(tensor, node, datatype.name, *extremes)
+        known = tensor in self._distrusted
+        self._distrusted.add(tensor)
+        return known
+
+    def _run_per_sample(self, node: NodeProto, values: dict[str, np.ndarray], size: int) -> None:
+        samples = [self.run_one(node, values, i) for i in range(size)]
+        for tensor in filter(None, node.output):
+            dtype = helper.tensor_dtype_to_np_dtype(self._graph.types.get(tensor, TensorProto.FLOAT))
+            values[tensor] = np.concatenate([s[tensor] for s in samples]).astype(dtype, copy=False)
+
+    def run_one(self, node: NodeProto, values: Mapping[str, np.ndarray], sample: int) -> dict[str, np.ndarray]:
+        """Execute one node on one sample of batched values through qonnx; its outputs by name, each [1, ...]."""
+        inputs = {}
+        for tensor in filter(None, node.input):
+            if tensor in self._graph.constants:
+                inputs[tensor] = self._graph.constants[tensor]
+            else:
+                shape = self._graph.shapes[tensor]
+                one = values[tensor][sample : sample + 1]
+                inputs[tensor] = one if shape is None else one.reshape(shape)
+        made = run_node(self.model, node, inputs)
+        return {t: v if v.ndim and v.shape[0] == 1 else v[None] for t, v in made.items()}
+
+    def _compile(self) -> Program:
+        return compile_program(
+            self._graph,
+            self._wanted,
+            self._without,
+            self._distrusted,
+            self._violations,
+            optimise=self._optimise,
+            threads=self._threads,
+        )
+
+    def _describe(self, nodes: list[NodeProto], known: dict[str, np.ndarray]) -> Graph:
+        tensors = dict.fromkeys([self.input, *(t for n in nodes for t in (*n.input, *n.output) if t)])
+        graph = self.model.graph
+        infos = {v.name: v.type.tensor_type.elem_type for v in (*graph.value_info, *graph.input, *graph.output)}
+        return Graph(
+            input=self.input,
+            nodes=tuple(nodes),
+            constants=known,
+            shapes={t: self.model.get_tensor_shape(t) for t in tensors},
+            datatypes={t: self.model.get_tensor_datatype(t) for t in tensors},
+            types={t: infos[t] for t in tensors if t in infos},
+            opsets=self.model.get_opset_imports(),
+        )

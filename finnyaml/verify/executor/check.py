@@ -1,0 +1,89 @@
+"""The self-check: every node of a compiled model against qonnx's own execution of it, on a few samples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from onnx import NodeProto
+
+from finnyaml.verify.executor.base import NotExecutable
+from finnyaml.verify.executor.batched import BatchedModel
+from finnyaml.verify.executor.watch import label
+
+if TYPE_CHECKING:
+    from qonnx.core.modelwrapper import ModelWrapper
+
+ROUNDING = 2e-5  # of the largest value: how far float32 sums of another order may be
+
+
+def checked(model: ModelWrapper, samples: np.ndarray, **options: Any) -> BatchedModel:
+    """A `BatchedModel` (with its options) that computes what qonnx does on these samples [n, *input_shape[1:]].
+
+    Each node is compared on the very inputs it has in the batch, so differences do not spread: integer tensors must be
+    equal, float ones may differ by rounding. A node that differs runs per sample, with a notice. If the optimised graph
+    differs from its nodes run one by one, it is not optimised, with a notice.
+    """
+    notices: list[str] = []
+    without = dict.fromkeys(options.pop("without", ()))
+    while True:
+        plain = BatchedModel(
+            model, taps="all", without=tuple(without), threads=options.get("threads", 0), optimise=False
+        )
+        values = {plain.input: np.ascontiguousarray(samples, np.float32), **plain.run(samples)}
+        wrong = _differing(plain, values, notices)
+        if not wrong:
+            break
+        for node in wrong:
+            without[node.output[0]] = None
+            notices.append(
+                f"the batched form of {node.op_type} {label(node)} does not compute what qonnx does; it runs per sample"
+            )
+    compiled = BatchedModel(model, without=tuple(without), **options)
+    if not _agree(compiled, samples, values) and options.get("optimise", True):
+        notices.append("the optimised graph does not compute what its nodes do one by one; it is not optimised")
+        compiled = BatchedModel(model, without=tuple(without), **{**options, "optimise": False})
+        if not _agree(compiled, samples, values):
+            raise NotExecutable("the batched graph does not compute what its nodes do one by one")
+    compiled.notices[:0] = dict.fromkeys(notices)
+    return compiled
+
+
+def _agree(compiled: BatchedModel, samples: np.ndarray, values: dict[str, np.ndarray]) -> bool:
+    results = compiled.run(samples)
+    return all(
+        same(result, values[t], exact=compiled.model.get_tensor_datatype(t).is_integer())
+        for t, result in results.items()
+        if t in values
+    )
+
+
+def _differing(plain: BatchedModel, values: dict[str, np.ndarray], notices: list[str]) -> list[NodeProto]:
+    """The lowered nodes whose outputs are not what qonnx makes of the same inputs."""
+    wrong = []
+    lowered = {n.output[0]: n for n in plain.lowered}
+    for node in lowered.values():
+        for i in range(len(values[plain.input])):
+            try:
+                expected = plain.run_one(node, values, i)
+            except NotExecutable as reason:
+                # the batched form is then the only one; it goes on unchecked, as what qonnx refuses is often its point
+                notices.append(f"not checked: {reason}")
+                break
+            if not all(
+                same(values[t][i : i + 1], e, exact=plain.model.get_tensor_datatype(t).is_integer())
+                for t, e in expected.items()
+            ):
+                wrong.append(node)
+                break
+    return wrong
+
+
+def same(found: np.ndarray, expected: np.ndarray, *, exact: bool) -> bool:
+    """Whether two arrays are equal, or (not exact) equal but for the rounding of float32 sums."""
+    if found.shape != expected.shape:
+        return False
+    if exact or expected.dtype.kind not in "fc":
+        return bool(np.array_equal(found, expected))
+    scale = float(np.abs(expected[np.isfinite(expected)]).max(initial=0.0))
+    return bool(np.allclose(found, expected, rtol=ROUNDING, atol=ROUNDING * scale, equal_nan=True))

@@ -1,0 +1,191 @@
+"""FINN's compute layers as standard ONNX operators: matrix-vector units, thresholds, pooling, normalisation.
+
+Each lowering reproduces what the layer's own `execute_node` computes, which is not always what its name says; where
+the two part, a comment tells so. Activations are channels last, [1, H, W, C] or [1, C], as everywhere in FINN's
+hardware.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from onnx import TensorProto
+
+from finnyaml.verify.executor.base import Lowering, NotLowerable, lowers
+from finnyaml.verify.executor.matmul import xnor_popcount
+from finnyaml.verify.executor.thresholds import count
+
+
+@lowers("Thresholding")
+def thresholding(lowering: Lowering) -> None:
+    x, thresholds = lowering.node.input[:2]
+    offset = lowering.instance.get_nodeattr("ActVal")
+    scale, bias = (2.0, 2.0 * offset - 1.0) if _bipolar(lowering, "outputDataType") else (1.0, float(offset))
+    rank = len(lowering.shape(x))
+    count(lowering, x, lowering.given(thresholds), rank - 1, rank, scale, bias, output=lowering.node.output[0])
+
+
+@lowers("MVAU")
+def matrix_vector_unit(lowering: Lowering) -> None:
+    """Dot products over the last axis, as XNOR-popcounts where both sides are bipolar, and thresholds."""
+    node, attribute = lowering.node, lowering.instance.get_nodeattr
+    weights: np.ndarray = lowering.given(node.input[1]).astype(np.float32)
+    vectors = [*attribute("numInputVectors"), attribute("MW")]
+    x, shape = node.input[0], lowering.shape(node.input[0])
+    if shape[-1] != vectors[-1]:
+        x, shape = lowering.reshape(x, vectors), vectors
+    shape = [*shape[:-1], weights.shape[-1]]
+    same = shape == lowering.shape(node.output[0])
+    activated = not attribute("noActivation")
+
+    output = node.output[0] if same and not activated else None
+    if attribute("binaryXnorMode"):
+        y = xnor_popcount(lowering, x, weights, output)
+    elif _bipolar(lowering, "inputDataType") and _bipolar(lowering, "weightDataType"):
+        y = _popcount(lowering, lowering.op("MatMul", [x, lowering.constant(weights)]), weights.shape[0], output)
+    else:
+        y = lowering.op("MatMul", [x, lowering.constant(weights)], output)
+    if activated:
+        # FINN thresholds axis 1 unless the tensor has four dimensions: the channels of two, but not of three.
+        per_channel = lowering.given(node.input[2]).shape[0] > 1
+        if per_channel and len(vectors) not in (2, 4):
+            raise NotLowerable(f"FINN thresholds axis 1 of {len(vectors)} dimensions, which is not the channels")
+        y = _activation(lowering, y, len(shape), node.output[0] if same else None)
+    if not same:
+        lowering.reshape(y, lowering.shape(node.output[0]), node.output[0])
+
+
+@lowers("VVAU")
+def vector_vector_unit(lowering: Lowering) -> None:
+    """One dot product per channel over the window, [1, H, W, K * C] -> [1, H, W, C], and thresholds.
+
+    The input is in the order in which FINN's Python makes windows. FINN itself takes it for the hardware's order, PE
+    channels at a time, wherever the sliding window is not the node just before: no graph of a build gives that order.
+    """
+    node, attribute = lowering.node, lowering.instance.get_nodeattr
+    kernel, channels = int(np.prod(attribute("Kernel"))), attribute("Channels")
+    # As FINN does it: a matrix product, of which only a channel's own weights are not zero.
+    weights: np.ndarray = np.zeros((kernel, channels, channels), np.float32)
+    each = np.arange(channels)
+    weights[:, each, each] = lowering.given(node.input[1]).reshape(channels, kernel).T
+    matrix = lowering.constant(weights.reshape(kernel * channels, channels))
+
+    bipolar = _bipolar(lowering, "inputDataType") and _bipolar(lowering, "weightDataType")
+    activated = not attribute("noActivation")
+    output = None if activated else node.output[0]
+    y = lowering.op("MatMul", [node.input[0], matrix], None if bipolar else output)
+    if bipolar:
+        y = _popcount(lowering, y, kernel, output)
+    if activated:
+        _activation(lowering, y, 4, node.output[0])
+
+
+@lowers("Pool")
+def pool(lowering: Lowering) -> None:
+    """Pooling over windows that lie in the last axis, [1, H, W, K * C] -> [1, H, W, C]."""
+    node, attribute = lowering.node, lowering.instance.get_nodeattr
+    shape = lowering.shape(node.input[0])
+    if len(shape) != 4:
+        raise NotLowerable(f"pooling over {len(shape)} dimensions")
+    kernel, channels, function = int(np.prod(attribute("KernelSize"))), attribute("Channels"), attribute("Function")
+    x = lowering.reshape(node.input[0], [*shape[:-1], kernel, channels])
+    output = node.output[0]
+    if function == "MaxPool":
+        lowering.reduce("ReduceMax", x, [3], output)
+    elif function == "AccPool":
+        lowering.reduce("ReduceSum", x, [3], output)
+    elif function == "AvgPool":
+        lowering.op("Div", [lowering.reduce("ReduceSum", x, [3]), _scalar(lowering, kernel)], output)
+    else:
+        largest = (2 ** lowering.instance.get_input_datatype().bitwidth() - 1) * kernel
+        shift = max(largest.bit_length() - lowering.instance.get_output_datatype().bitwidth(), 0)
+        scaled = lowering.op("Mul", [lowering.reduce("ReduceSum", x, [3]), _scalar(lowering, 2.0**-shift)])
+        lowering.op("Floor", [scaled], output)
+
+
+@lowers("GlobalAccPool")
+def global_sum(lowering: Lowering) -> None:
+    """Sums over height and width, [1, H, W, C] -> [1, 1, 1, C]."""
+    node = lowering.node
+    if len(lowering.shape(node.input[0])) != 4:
+        raise NotLowerable("FINN sums axes 1 and 2, which are height and width of four dimensions only")
+    x = lowering.reduce("ReduceSum", node.input[0], [1, 2])
+    lowering.reshape(x, lowering.shape(node.output[0]), node.output[0])
+
+
+@lowers("LabelSelect")
+def label_select(lowering: Lowering) -> None:
+    """The indices of the K largest values of the last axis, of equal ones the first; as float32."""
+    node = lowering.node
+    best = lowering.constant(np.array([lowering.instance.get_nodeattr("K")], np.int64))
+    _, indices = lowering.outputs("TopK", [node.input[0], best], 2)
+    labels = lowering.op("Cast", [indices], to=TensorProto.FLOAT)
+    lowering.reshape(labels, lowering.shape(node.output[0]), node.output[0])
+
+
+@lowers("Lookup")
+def lookup(lowering: Lowering) -> None:
+    """Rows of the table [entries, dimension] by index, [1, ...] -> [1, ..., dimension]."""
+    node = lowering.node
+    table = lowering.constant(lowering.given(node.input[1]).astype(np.float32))
+    indices = lowering.op("Cast", [node.input[0]], to=TensorProto.INT64)
+    lowering.op("Gather", [table, indices], node.output[0], axis=0)
+
+
+@lowers("Requant")
+def requant(lowering: Lowering) -> None:
+    """clip(floor(x * scale + bias + 0.5)): halves go up, unlike in Quant."""
+    from qonnx.custom_op.general.quant import max_int, min_int
+
+    node = lowering.node
+    scale, bias = (lowering.given(name) for name in node.input[1:3])
+    # numpy computes in the widest type that takes part, and so does FINN.
+    number = np.result_type(np.float32, scale, bias)
+    x = node.input[0]
+    if number != np.float32:
+        x = lowering.op("Cast", [x], to=TensorProto.DOUBLE)
+    x = lowering.op("Mul", [x, lowering.constant(scale.astype(number))])
+    x = lowering.op("Add", [x, lowering.constant(bias.astype(number))])
+    x = lowering.op("Floor", [lowering.op("Add", [x, lowering.constant(np.array(0.5, number))])])
+    datatype = lowering.instance.get_output_datatype()
+    limits = (int(datatype.signed()), lowering.instance.get_nodeattr("narrow"), datatype.bitwidth())
+    low, high = (lowering.constant(np.array(limit(*limits), number)) for limit in (min_int, max_int))
+    if number == np.float32:
+        lowering.op("Clip", [x, low, high], node.output[0])
+    else:
+        lowering.op("Cast", [lowering.op("Clip", [x, low, high])], node.output[0], to=TensorProto.FLOAT)
+
+
+@lowers("HWSoftmax")
+def softmax(lowering: Lowering) -> None:
+    lowering.op("Softmax", [lowering.node.input[0]], lowering.node.output[0], axis=-1)
+
+
+@lowers("LayerNorm")
+def layer_normalisation(lowering: Lowering) -> None:
+    """Normalisation over the last axis; FINN has moved scale and bias into layers of their own."""
+    x = lowering.node.input[0]
+    scale = lowering.constant(np.ones(lowering.shape(x)[-1], np.float32))
+    epsilon = float(lowering.instance.get_nodeattr("epsilon"))
+    lowering.op("LayerNormalization", [x, scale], lowering.node.output[0], axis=-1, epsilon=epsilon)
+
+
+def _activation(lowering: Lowering, y: str, rank: int, output: str | None) -> str:
+    """The thresholds of MVAU and VVAU (input 2) on the last axis; bipolar outputs know no offset."""
+    bipolar = _bipolar(lowering, "outputDataType")
+    scale, bias = (2.0, -1.0) if bipolar else (1.0, float(lowering.instance.get_nodeattr("ActVal")))
+    thresholds = lowering.given(lowering.node.input[2])
+    return count(lowering, y, thresholds, rank - 1, rank, scale, bias, output=output)
+
+
+def _popcount(lowering: Lowering, product: str, length: int, output: str | None) -> str:
+    """How many of `length` bipolar products were +1, from their sum."""
+    shifted = lowering.op("Add", [product, _scalar(lowering, length)])
+    return lowering.op("Mul", [shifted, _scalar(lowering, 0.5)], output)
+
+
+def _bipolar(lowering: Lowering, attribute: str) -> bool:
+    return bool(lowering.instance.get_nodeattr(attribute) == "BIPOLAR")
+
+
+def _scalar(lowering: Lowering, value: float) -> str:
+    return lowering.constant(np.array(value, np.float32))

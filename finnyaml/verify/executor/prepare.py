@@ -1,0 +1,208 @@
+"""The graph as it is executed: partitions inlined, specialised layers turned back, constants computed."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from onnx import GraphProto, NodeProto, numpy_helper
+
+from finnyaml.verify.executor.base import NotExecutable
+
+if TYPE_CHECKING:
+    from qonnx.core.modelwrapper import ModelWrapper
+
+PARTITIONS = ("StreamingDataflowPartition", "GenericPartition")
+HARDWARE = "finn.custom_op.fpgadataflow"
+SPECIALISED = (f"{HARDWARE}.hls", f"{HARDWARE}.rtl")
+# layers that only move the stream and have no form before specialisation
+PLUMBING = {"CheckSum_hls", "IODMA_hls", "TLastMarker_hls"}
+
+
+def prepare(model: ModelWrapper) -> ModelWrapper:
+    """A copy of the model with its partitions inlined and its specialised layers turned back."""
+    model = copy.deepcopy(model)
+    model.set_metadata_prop("exec_mode", "")
+    while (node := _partition(model)) is not None:
+        child = _child(node)
+        names = {t: f"{node.name}_{t}" for t in _tensors(child.graph)}
+        names |= {a.name: b for a, b in zip(child.graph.input, node.input, strict=False)}
+        names |= {a.name: b for a, b in zip(child.graph.output, node.output, strict=False)}
+        for inside in child.graph.node:
+            inside.name = f"{node.name}_{inside.name}"
+        _rename(child.graph, names)
+        _inline(model, node, child)
+    _despecialise(model)
+    return model
+
+
+def whole_model(model: ModelWrapper, parent: ModelWrapper) -> ModelWrapper:
+    """The dataflow parent with `model` in the place of its only StreamingDataflowPartition.
+
+    Tensors and nodes of `model` keep their names; those of the parent that collide with them get the prefix `parent_`.
+    """
+    whole = copy.deepcopy(parent)
+    partitions = [n for n in whole.graph.node if n.op_type == "StreamingDataflowPartition"]
+    if len(partitions) != 1:
+        raise NotExecutable(f"the dataflow parent has {len(partitions)} dataflow partitions; it must have one")
+    node = partitions[0]
+    if len(node.input) != len(model.graph.input) or len(node.output) != len(model.graph.output):
+        raise NotExecutable("the partition in the dataflow parent has other inputs or outputs than the model")
+    names = {a: b.name for a, b in zip(node.input, model.graph.input, strict=True)}
+    names |= {a: b.name for a, b in zip(node.output, model.graph.output, strict=True)}
+    taken = set(_tensors(model.graph))
+    for tensor in _tensors(whole.graph):
+        if tensor not in names and tensor in taken:
+            names[tensor] = f"parent_{tensor}"
+    inside = {n.name for n in model.graph.node}
+    for other in whole.graph.node:
+        if other.name in inside:
+            other.name = f"parent_{other.name}"
+    _rename(whole.graph, names)
+    _inline(whole, node, model)
+    return whole
+
+
+def _partition(model: ModelWrapper) -> NodeProto | None:
+    return next((n for n in model.graph.node if n.op_type in PARTITIONS), None)
+
+
+def _child(node: NodeProto) -> ModelWrapper:
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.custom_op.registry import getCustomOp
+
+    path = getCustomOp(node).get_nodeattr("model")
+    try:
+        return ModelWrapper(path)
+    except (OSError, AssertionError) as error:  # qonnx asserts that the file is there
+        raise NotExecutable(f"the model of the partition {node.name} cannot be read: {error}") from error
+
+
+def _tensors(graph: GraphProto) -> Iterable[str]:
+    for node in graph.node:
+        yield from (t for t in (*node.input, *node.output) if t)
+    for named in (*graph.input, *graph.output, *graph.initializer):
+        yield named.name
+
+
+def _rename(graph: GraphProto, names: Mapping[str, str]) -> None:
+    """Give the tensors of a graph new names (in place)."""
+    for node in graph.node:
+        node.input[:] = [names.get(t, t) for t in node.input]
+        node.output[:] = [names.get(t, t) for t in node.output]
+    for named in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        named.name = names.get(named.name, named.name)
+    for annotation in graph.quantization_annotation:
+        annotation.tensor_name = names.get(annotation.tensor_name, annotation.tensor_name)
+
+
+def _inline(model: ModelWrapper, node: NodeProto, child: ModelWrapper) -> None:
+    """Put the child's graph in the place of a node of the model (in place); their tensors must fit by name."""
+    graph, inner = model.graph, child.graph
+    place = list(graph.node).index(node)
+    after = list(graph.node)[place + 1 :]
+    del graph.node[place:]
+    graph.node.extend([*inner.node, *after])
+    graph.initializer.extend(inner.initializer)
+    known = {v.name for v in (*graph.input, *graph.output, *graph.value_info)}
+    graph.value_info.extend(v for v in (*inner.input, *inner.output, *inner.value_info) if v.name not in known)
+    annotated = {a.tensor_name for a in graph.quantization_annotation}
+    graph.quantization_annotation.extend(a for a in inner.quantization_annotation if a.tensor_name not in annotated)
+    versions = {o.domain for o in model.model.opset_import}
+    model.model.opset_import.extend(o for o in child.model.opset_import if o.domain not in versions)
+
+
+def _despecialise(model: ModelWrapper) -> None:
+    """Turn layers of FINN's hls and rtl domains back to those before specialisation (in place)."""
+    from qonnx.custom_op.registry import getCustomOp
+
+    for node in model.graph.node:
+        if node.domain not in SPECIALISED:
+            continue
+        if node.op_type in PLUMBING:
+            node.op_type, node.domain = "Identity", ""
+            del node.attribute[:]
+            continue
+        before = NodeProto()
+        before.CopyFrom(node)
+        node.op_type, node.domain = node.op_type.rsplit("_", 1)[0], HARDWARE
+        # without it the layer executes as Python, not as a simulation
+        kept = [a for a in node.attribute if a.name != "exec_mode"]
+        del node.attribute[:]
+        node.attribute.extend(kept)
+        try:
+            instance = getCustomOp(node)
+        except KeyError:
+            node.CopyFrom(before)
+            continue
+        modes = instance.get_nodeattr_types().get("exec_mode", ())
+        if len(modes) > 3 and "python" in modes[3]:
+            instance.set_nodeattr("exec_mode", "python")
+
+
+def run_node(model: ModelWrapper, node: NodeProto, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Execute one node as qonnx's `execute_onnx` does, integer tensors rounded; returns its outputs by name."""
+    from qonnx.core.onnx_exec import execute_node
+    from qonnx.util.basic import get_preferred_qonnx_opset
+
+    opset = model.get_opset_imports().get(node.domain, get_preferred_qonnx_opset())
+    context = {t: values[t] for t in node.input if t}
+    for tensor in node.output:
+        shape = model.get_tensor_shape(tensor)
+        context[tensor] = np.zeros(shape if shape is not None else (), np.float32)
+    try:
+        execute_node(node, context, model.graph, opset)
+    except Exception as error:
+        raise NotExecutable(f"{node.op_type} {node.name or node.output[0]} cannot be executed: {error}") from error
+    return {t: sanitised(np.asarray(context[t]), model.get_tensor_datatype(t), t) for t in node.output if t}
+
+
+def sanitised(value: np.ndarray, datatype: Any, tensor: str) -> np.ndarray:
+    """What qonnx makes of a tensor annotated as integer: rounded where nearly integer, else refused."""
+    if not datatype.is_integer():
+        return value
+    rounded: np.ndarray = np.round(value)
+    refuse_rounding(float(np.abs(value - rounded).max(initial=0.0)), datatype, tensor)
+    return rounded
+
+
+def refuse_rounding(error: float, datatype: Any, tensor: str) -> None:
+    """NotExecutable if values of an integer tensor are further from integers than qonnx tolerates."""
+    from qonnx.util.basic import get_execution_error_thresh
+
+    if not error <= get_execution_error_thresh():
+        raise NotExecutable(
+            f"{tensor} is annotated {datatype.name} but holds values that are no integers (off by up to {error:.3g})",
+            hint="qonnx refuses to execute this too; correct the annotation, or the scale of the data",
+        )
+
+
+def constants(model: ModelWrapper) -> tuple[dict[str, np.ndarray], list[NodeProto]]:
+    """All tensors that do not depend on the input, and the nodes that do, in order."""
+    known = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
+    for name, value in known.items():
+        known[name] = sanitised(value, model.get_tensor_datatype(name), name)
+    live = []
+    for node in model.graph.node:
+        if node.op_type == "Shape" and node.domain in ("", "ai.onnx") and node.input[0] not in known:
+            shape = model.get_tensor_shape(node.input[0])
+            if shape is not None:
+                known |= run_node(model, node, {node.input[0]: np.zeros(shape, np.float32)})
+                continue
+        if all(t in known for t in node.input if t):
+            known |= run_node(model, node, known)
+        else:
+            live.append(node)
+    return known, live
+
+
+def needed(nodes: list[NodeProto], wanted: Iterable[str]) -> list[NodeProto]:
+    """The nodes that the wanted tensors depend on, in order."""
+    tensors, kept = set(wanted), []
+    for node in reversed(nodes):
+        if tensors.intersection(node.output):
+            kept.append(node)
+            tensors.update(node.input)
+    return kept[::-1]

@@ -1,0 +1,202 @@
+"""Compiling a prepared graph: every node lowered or left to qonnx, runs of lowered nodes in sessions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from onnx import NodeProto, TensorProto, helper
+
+from finnyaml.verify.executor import interval, registry, watch
+from finnyaml.verify.executor.base import Lowering, NotLowerable, Source
+from finnyaml.verify.executor.bounds import Bounds
+from finnyaml.verify.executor.segments import Lowered, Refused, Segment, Sums
+from finnyaml.verify.executor.sums import terms
+from finnyaml.verify.executor.watch import label
+
+
+@dataclass(frozen=True)
+class Fallback:
+    """A node that runs per sample through qonnx, and why."""
+
+    node: str
+    op_type: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A prepared graph, ready to compile: its live nodes in order, constants, annotations of one sample."""
+
+    input: str
+    nodes: tuple[NodeProto, ...]
+    constants: Mapping[str, np.ndarray]
+    shapes: Mapping[str, list[int] | None]
+    datatypes: Mapping[str, object]
+    types: Mapping[str, int]  # ONNX element types
+    opsets: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Program:
+    """Steps in order: a Segment for a batch, or a node that runs per sample."""
+
+    steps: tuple[Segment | NodeProto, ...]
+    fallbacks: tuple[Fallback, ...]
+
+
+def compile_program(
+    graph: Graph,
+    wanted: Collection[str],
+    without: Collection[str],
+    distrusted: Collection[str],
+    violations: watch.Violations,
+    *,
+    optimise: bool,
+    threads: int,
+) -> Program:
+    """Compile for the wanted tensors.
+
+    without: names, op types or first outputs of nodes that must not be lowered. distrusted: inputs of segments whose
+    annotation has proven wrong, so that nothing may be concluded from it.
+    """
+    refused: dict[str, str] = {}
+    while True:
+        source, lowered, fallbacks = _lower_all(graph, without, refused, distrusted, violations)
+        steps: list[Segment | NodeProto] = []
+        runs = list(_runs(lowered))
+        failed = None
+        for place, run in enumerate(runs):
+            if isinstance(run, NodeProto):
+                steps.append(run)
+                continue
+            later = {t for r in runs[place + 1 :] for t in _inputs(r)} | set(wanted)
+            outputs = [t for part in run for t in part.node.output if t in later]
+            try:
+                steps.append(
+                    Segment(
+                        run, outputs, graph.constants, graph.types, source.bounds, optimise=optimise, threads=threads
+                    )
+                )
+            except Refused as error:
+                failed = _culprits(run, graph, error)
+                break
+        if failed is None:
+            return Program(tuple(steps), tuple(fallbacks))
+        refused |= failed
+
+
+def _lower_all(
+    graph: Graph,
+    without: Collection[str],
+    refused: Mapping[str, str],
+    distrusted: Collection[str],
+    violations: watch.Violations,
+) -> tuple[Source, list[Lowered | NodeProto], list[Fallback]]:
+    source = Source(graph.shapes, graph.datatypes, dict(graph.constants))
+    known = Bounds(source.bounds, source.constants, dict(graph.shapes))
+    safe = {graph.input}
+    source.bounds[graph.input] = _promised(graph, graph.input, distrusted)
+    result: list[Lowered | NodeProto] = []
+    fallbacks = []
+    for node in graph.nodes:
+        try:
+            if forced := {node.name, node.op_type, node.output[0]}.intersection(without):
+                raise NotLowerable(f"{forced.pop()} was not to be lowered")
+            if node.output[0] in refused:
+                raise NotLowerable(refused[node.output[0]])
+            lowering = registry.lower(node, source, dict(graph.opsets))
+        except NotLowerable as reason:
+            fallbacks.append(Fallback(label(node), node.op_type, str(reason)))
+            for tensor in filter(None, node.output):
+                source.bounds[tensor] = _promised(graph, tensor, distrusted)
+                safe.add(tensor)
+            result.append(node)
+            continue
+        result.append(_finish(lowering, source, known, safe, violations))
+    return source, result, fallbacks
+
+
+def _promised(graph: Graph, tensor: str, distrusted: Collection[str]) -> interval.Interval:
+    return interval.ANYTHING if tensor in distrusted else interval.of_datatype(graph.datatypes[tensor])
+
+
+def _finish(lowering: Lowering, source: Source, known: Bounds, safe: set[str], violations: watch.Violations) -> Lowered:
+    """Work out bounds, exactness and watches of a lowered node."""
+    known.constants = {**source.constants, **lowering.new_constants}
+    for node in lowering.nodes:
+        known.follow(node)
+    rounded = watch.rounding(lowering, source)
+    for tensor in rounded:
+        source.bounds[watch.unrounded(tensor)] = source.bounds[tensor]
+        known.follow(lowering.nodes[-1])
+    nodes: list[NodeProto] = []
+    found: list[Sums] = []
+    for node in lowering.nodes:
+        largest = terms(node, source.bounds, known.constants)
+        if largest is not None and interval.EXACT <= largest < math.inf and node.op_type in ("MatMul", "Gemm"):
+            nodes += _in_float64(node)
+            found.append(Sums.EXACT)
+            continue
+        nodes.append(node)
+        if largest is not None:
+            alone = Sums.LONE if node.op_type == "Conv" else Sums.ROUNDED
+            found.append(Sums.EXACT if largest < interval.EXACT else alone)
+    if len(found) <= 1:
+        sums = found[0] if found else None
+    else:
+        sums = Sums.EXACT if set(found) == {Sums.EXACT} else Sums.ROUNDED
+    watch.padding_violations(lowering, violations)
+    watched = watch.watches(lowering, source, rounded, safe)
+    return Lowered(lowering.node, nodes, lowering.new_constants, lowering.windows, sums, watched)
+
+
+def _in_float64(node: NodeProto) -> list[NodeProto]:
+    """The node with its sums in float64, result in float32 again."""
+    name = node.output[0]
+    inputs = [f"{name}~wide{i}" for i in range(len(node.input))]
+    made = [
+        helper.make_node("Cast", [t], [wide], to=TensorProto.DOUBLE) for t, wide in zip(node.input, inputs, strict=True)
+    ]
+    wide = NodeProto()
+    wide.CopyFrom(node)
+    wide.input[:], wide.output[:] = inputs, [f"{name}~wide"]
+    return [*made, wide, helper.make_node("Cast", [f"{name}~wide"], [name], to=TensorProto.FLOAT)]
+
+
+def _runs(lowered: list[Lowered | NodeProto]) -> list[list[Lowered] | NodeProto]:
+    """Maximal runs of lowered nodes whose sums may be computed in the same way."""
+    runs: list[list[Lowered] | NodeProto] = []
+    for part in lowered:
+        last = runs[-1] if runs else None
+        if isinstance(part, NodeProto):
+            runs.append(part)
+        elif isinstance(last, list) and _together([*last, part]):
+            last.append(part)
+        else:
+            runs.append([part])
+    return runs
+
+
+def _together(parts: list[Lowered]) -> bool:
+    kinds = {p.sums for p in parts} - {None}
+    return len(kinds) <= 1 and Sums.LONE not in kinds
+
+
+def _inputs(run: list[Lowered] | NodeProto) -> set[str]:
+    if isinstance(run, NodeProto):
+        return set(run.input)
+    return {t for part in run for n in part.nodes for t in n.input}
+
+
+def _culprits(run: list[Lowered], graph: Graph, error: Refused) -> dict[str, str]:
+    """Which nodes of a run onnxruntime refuses, by first output, with its words; all if each alone is accepted."""
+    found = {}
+    for part in run:
+        try:
+            Segment([part], list(part.node.output), graph.constants, graph.types, {}, optimise=False, threads=1)
+        except Refused as alone:
+            found[part.node.output[0]] = f"onnxruntime refuses its lowered form: {alone}"
+    return found or {p.node.output[0]: f"onnxruntime refuses the lowered graph around it: {error}" for p in run}

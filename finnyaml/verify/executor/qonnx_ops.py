@@ -1,0 +1,177 @@
+"""QONNX's custom ops: quantisers, thresholds, windows and pooling."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from finnyaml.verify.executor import thresholds
+from finnyaml.verify.executor.base import Lowering, NotLowerable, lowers
+from finnyaml.verify.executor.matmul import xnor_popcount
+from finnyaml.verify.executor.windows import im2col
+
+LAYOUTS = {2: "NC", 3: "NWC", 4: "NCHW"}  # what qonnx takes for granted without a data_layout
+
+
+@lowers("MultiThreshold")
+def _multithreshold(lowering: Lowering) -> None:
+    node, instance = lowering.node, lowering.instance
+    rank = len(lowering.shape(node.input[0]))
+    layout = instance.get_nodeattr("data_layout") or LAYOUTS.get(rank, "")
+    thresholds.count(
+        lowering,
+        node.input[0],
+        lowering.given(node.input[1]),
+        channel_axis=layout.index("C") if "C" in layout else 1,
+        rank=rank,
+        scale=instance.get_nodeattr("out_scale"),
+        bias=instance.get_nodeattr("out_bias"),
+        output=node.output[0],
+    )
+
+
+@lowers("Quant", "IntQuant")
+def _quant(lowering: Lowering) -> None:
+    node, instance = lowering.node, lowering.instance
+    scale, zero_point, bits = (lowering.given(t) for t in node.input[1:4])
+    signed, narrow = bool(instance.get_nodeattr("signed")), bool(instance.get_nodeattr("narrow"))
+    if bits.size != 1:
+        raise NotLowerable("a bit width per channel")
+    y = _to_integers(lowering, node.input[0], scale, zero_point)
+    if float(bits) == 1 and signed:
+        y = _sign(lowering, y, np.ones((), np.float32))
+    else:
+        y = _clamp(lowering, y, signed, narrow, float(bits))
+        y = _round(lowering, y, instance.get_nodeattr("rounding_mode"))
+    _from_integers(lowering, y, zero_point.astype(np.float32), scale)
+
+
+@lowers("BipolarQuant")
+def _bipolar_quant(lowering: Lowering) -> None:
+    node = lowering.node
+    _sign(lowering, node.input[0], lowering.given(node.input[1]), node.output[0])
+
+
+@lowers("Trunc")
+def _trunc(lowering: Lowering) -> None:
+    node, instance = lowering.node, lowering.instance
+    if instance.onnx_opset_version >= 2:
+        scale, zero_point, _, output_scale, bits = (lowering.given(t) for t in node.input[1:6])
+        if bits.size != 1:
+            raise NotLowerable("a bit width per channel")
+        divisor = 2 ** np.round(np.log2(output_scale / scale))
+    else:
+        scale, zero_point, input_bits, bits = (lowering.given(t) for t in node.input[1:5])
+        output_scale, divisor = scale, 2 ** (input_bits - bits)
+    y = lowering.op("Round", [_to_integers(lowering, node.input[0], scale, zero_point)])
+    y = lowering.op("Div", [y, _float(lowering, divisor)])
+    if instance.onnx_opset_version >= 2:
+        signed, narrow = bool(instance.get_nodeattr("signed")), bool(instance.get_nodeattr("narrow"))
+        y = _clamp(lowering, y, signed, narrow, float(bits))
+        zero_point = zero_point / divisor
+    y = _round(lowering, y, instance.get_nodeattr("rounding_mode"))
+    _from_integers(lowering, y, zero_point, output_scale)
+
+
+def _float(lowering: Lowering, value: np.ndarray) -> str:
+    return lowering.constant(np.asarray(value).astype(np.float32))
+
+
+def _to_integers(lowering: Lowering, x: str, scale: np.ndarray, zero_point: np.ndarray) -> str:
+    if np.any(scale != 1):
+        x = lowering.op("Div", [x, _float(lowering, scale)])
+    if np.any(zero_point != 0):
+        x = lowering.op("Add", [x, _float(lowering, zero_point)])
+    return x
+
+
+def _from_integers(lowering: Lowering, y: str, zero_point: np.ndarray, scale: np.ndarray) -> None:
+    if np.any(zero_point != 0):
+        y = lowering.op("Sub", [y, _float(lowering, zero_point)])
+    # the multiplication stays even by 1: a scale of some dimensions may give the result its shape
+    lowering.op("Mul", [y, _float(lowering, scale)], lowering.node.output[0])
+
+
+def _sign(lowering: Lowering, x: str, scale: np.ndarray, output: str | None = None) -> str:
+    reached = lowering.op("GreaterOrEqual", [x, lowering.constant(np.float32(0))])
+    return thresholds.choose(lowering, reached, scale.astype(np.float32), -scale.astype(np.float32), output)
+
+
+def _clamp(lowering: Lowering, x: str, signed: bool, narrow: bool, bits: float) -> str:
+    low = -(2 ** (bits - 1)) + narrow if signed else 0
+    high = 2 ** (bits - 1) - 1 if signed else 2**bits - 1 - narrow
+    return lowering.op("Clip", [x, lowering.constant(np.float32(low)), lowering.constant(np.float32(high))])
+
+
+def _round(lowering: Lowering, x: str, mode: str) -> str:
+    mode = mode.upper()
+    simple = {"ROUND": "Round", "HALF_EVEN": "Round", "CEIL": "Ceil", "FLOOR": "Floor"}
+    if mode in simple:
+        return lowering.op(simple[mode], [x])
+    half = lowering.constant(np.float32(0.5))
+    size = lowering.op("Abs", [x])
+    if mode == "UP":
+        size = lowering.op("Ceil", [size])
+    elif mode == "DOWN":
+        size = lowering.op("Floor", [size])
+    elif mode == "HALF_UP":
+        size = lowering.op("Floor", [lowering.op("Add", [size, half])])
+    elif mode == "HALF_DOWN":
+        size = lowering.op("Ceil", [lowering.op("Sub", [size, half])])
+    else:
+        raise NotLowerable(f"rounding mode {mode}")
+    return lowering.op("Mul", [lowering.op("Sign", [x]), size])
+
+
+@lowers("Im2Col")
+def _im2col(lowering: Lowering) -> None:
+    node, instance = lowering.node, lowering.instance
+    shape = lowering.shape(node.input[0])
+    kernel, pads = instance.get_nodeattr("kernel_size"), instance.get_nodeattr("pad_amount")
+    for axis, size in enumerate(shape[1:3]):
+        if size == 1 and (kernel[axis] != 1 or pads[axis] + pads[axis + 2] != 0):
+            raise NotLowerable("qonnx executes no kernel or padding along an axis of size 1")
+    im2col(
+        lowering,
+        node.input[0],
+        shape,
+        kernel,
+        instance.get_nodeattr("stride"),
+        instance.get_nodeattr("dilations"),
+        pads,
+        instance.get_nodeattr("pad_value"),
+        node.output[0],
+    )
+
+
+@lowers("XnorPopcountMatMul")
+def _xnor(lowering: Lowering) -> None:
+    node = lowering.node
+    xnor_popcount(lowering, node.input[0], lowering.given(node.input[1]), node.output[0])
+
+
+@lowers("MaxPoolNHWC")
+def _max_pool(lowering: Lowering) -> None:
+    node, instance = lowering.node, lowering.instance
+    names = ("kernel_shape", "pads", "strides", "ceil_mode")
+    x = lowering.op("Transpose", [node.input[0]], perm=[0, 3, 1, 2])
+    x = lowering.op("MaxPool", [x], **{name: instance.get_nodeattr(name) for name in names})
+    lowering.op("Transpose", [x], node.output[0], perm=[0, 2, 3, 1])
+
+
+@lowers("QuantAvgPool2d")
+def _quant_average(lowering: Lowering) -> None:
+    node, instance = lowering.node, lowering.instance
+    kernel, stride = instance.get_nodeattr("kernel"), instance.get_nodeattr("stride")
+    last = instance.get_nodeattr("data_layout") == "NHWC"
+    x = lowering.op("Transpose", [node.input[0]], perm=[0, 3, 1, 2]) if last else node.input[0]
+    x = lowering.op("AveragePool", [x], kernel_shape=[kernel, kernel], strides=[stride, stride])
+    x = lowering.op("Round", [lowering.op("Mul", [x, lowering.constant(np.float32(kernel * kernel))])])
+    shift = lowering.constant(np.float32(2.0 ** -instance.get_shifts()))
+    x = lowering.op("Floor", [lowering.op("Mul", [x, shift])], None if last else node.output[0])
+    if last:
+        lowering.op("Transpose", [x], node.output[0], perm=[0, 2, 3, 1])
+
+
+@lowers("DebugMarker")
+def _marker(lowering: Lowering) -> None:
+    lowering.op("Identity", [lowering.node.input[0]], lowering.node.output[0])

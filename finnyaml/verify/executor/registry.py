@@ -1,0 +1,46 @@
+"""Loads the lowerings of all custom ops; `lower` finds the one of a node."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from onnx import NodeProto
+
+# imported for the lowerings that they register
+from finnyaml.verify.executor import elementwise, hardware, qonnx_ops, streams  # noqa: F401
+from finnyaml.verify.executor.base import LOWERINGS, Lowering, NotLowerable, Source
+from finnyaml.verify.executor.standard import lower_standard
+
+STANDARD = ("", "ai.onnx")
+NAMESAKES = ("Reshape", "Squeeze", "Unsqueeze")  # FINN layers with the name of a standard operator
+
+
+def lower(node: NodeProto, source: Source, opsets: dict[str, int]) -> Lowering:
+    """Lower one node, or NotLowerable with the reason."""
+    lowering = Lowering(node, _instance(node, opsets), source)
+    for tensor in (*(t for t in node.input if t not in source.constants), *node.output):
+        if tensor and (not (shape := lowering.shape(tensor)) or shape[0] != 1):
+            raise NotLowerable(f"the shape {shape} of {tensor} has no leading dimension of 1 for the batch")
+    if lowering.instance is None:
+        lower_standard(lowering, opsets.get(node.domain, opsets.get("", 1)))
+    else:
+        name = f"finn.{node.op_type}" if node.domain.startswith("finn.") and node.op_type in NAMESAKES else node.op_type
+        if name not in LOWERINGS or node.domain.endswith(".channels_last"):
+            raise NotLowerable(f"no batched form of {node.op_type} ({node.domain}) is known")
+        LOWERINGS[name](lowering)
+    made = {t for n in lowering.nodes for t in n.output}
+    if missing := [t for t in node.output if t and t not in made]:
+        raise NotLowerable(f"its lowering makes no {', '.join(missing)}")
+    return lowering
+
+
+def _instance(node: NodeProto, opsets: dict[str, int]) -> Any:
+    if node.domain in STANDARD:
+        return None
+    from qonnx.custom_op.registry import getCustomOp
+    from qonnx.util.basic import get_preferred_qonnx_opset
+
+    try:
+        return getCustomOp(node, opsets.get(node.domain, get_preferred_qonnx_opset()))
+    except KeyError as error:
+        raise NotLowerable(f"qonnx knows no {node.op_type} in {node.domain}") from error

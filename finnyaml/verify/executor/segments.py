@@ -1,0 +1,156 @@
+"""A run of lowered nodes as one onnxruntime session for any batch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+import onnxruntime
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+
+from finnyaml.verify.executor.base import IR_VERSION, OPSET, Windows
+from finnyaml.verify.executor.fuse import fuse
+from finnyaml.verify.executor.integers import in_bytes
+from finnyaml.verify.executor.interval import Interval
+from finnyaml.verify.executor.watch import Violations, Watch
+
+# fusions that fold float factors into weights, or compute a formula in another way: not exact even on exact sums
+INEXACT_FUSIONS = [
+    "ConvAddFusion", "ConvBNFusion", "ConvMulFusion", "DivMulFusion", "GeluFusionL1", "GeluFusionL2", "GemmSumFusion",
+    "LayerNormFusion", "MatMulAddFusion", "MatMulScaleFusion", "MatMul_BatchNormalization_Fusion",
+]  # fmt: skip
+
+
+class Refused(Exception):
+    """onnxruntime does not take a graph; the message says why."""
+
+
+class Sums(Enum):
+    """What a node adds up: decides how onnxruntime may compute it.
+
+    EXACT: integers that float32 holds, in any order. LONE: one convolution of reals; qonnx, too, lets onnxruntime
+    optimise it, but alone. ROUNDED: anything else, to be computed just so.
+    """
+
+    EXACT = "exact"
+    LONE = "lone"
+    ROUNDED = "rounded"
+
+
+@dataclass
+class Lowered:
+    """What one node of the source graph became. sums: None if it adds nothing up."""
+
+    node: NodeProto
+    nodes: list[NodeProto]
+    constants: dict[str, np.ndarray]
+    windows: dict[str, Windows]
+    sums: Sums | None
+    watches: list[Watch] = field(default_factory=list)
+
+
+class Segment:
+    """Consecutive lowered nodes in one session. inputs and outputs: names of tensors of the source graph."""
+
+    def __init__(
+        self,
+        parts: Sequence[Lowered],
+        outputs: Sequence[str],
+        constants: Mapping[str, np.ndarray],
+        types: Mapping[str, int],
+        bounds: Mapping[str, Interval],
+        *,
+        optimise: bool,
+        threads: int,
+    ) -> None:
+        """constants and types (ONNX element types): of the tensors of the source graph. bounds: of all tensors."""
+        made = {t for part in parts for n in part.nodes for t in n.output}
+        known = {**constants, **{name: value for part in parts for name, value in part.constants.items()}}
+        used = dict.fromkeys(t for part in parts for n in part.nodes for t in n.input if t and t not in made)
+        self.parts = tuple(parts)
+        self.inputs = [t for t in used if t not in known]
+        self.outputs = list(outputs)
+        self.watches = [w for part in parts for w in part.watches]
+        nodes = [n for part in parts for n in part.nodes]
+        exact = all(part.sums in (None, Sums.EXACT) for part in parts)
+        if optimise and exact:
+            kept = {*outputs, *(w.tensor for w in self.watches)}
+            nodes = fuse(nodes, known, {k: v for part in parts for k, v in part.windows.items()}, kept)
+            nodes = in_bytes(nodes, known, bounds, kept)
+        nodes = [*nodes, *(n for w in self.watches for n in w.nodes())]
+        self._fetched = [*self.outputs, *(name for w in self.watches for name in w.names)]
+        free = optimise and (exact or (len(parts) == 1 and parts[0].sums is Sums.LONE))
+        model = _model(nodes, self.inputs, self._fetched, known, types)
+        self._session = _session(model, optimise=free, threads=threads)
+        self._nodes, self._constants, self._optimised = nodes, {t.name: t for t in model.graph.initializer}, free
+
+    def describe(self, names: dict[str, str]) -> bytes:
+        """What it computes, whatever its tensors are called; `names` maps them to numbers and grows."""
+        lines = [f"optimised {self._optimised}".encode()]
+        for node in self._nodes:
+            plain = NodeProto()
+            plain.CopyFrom(node)
+            plain.name = ""
+            plain.input[:] = [self._constant(t) or names.setdefault(t, str(len(names))) for t in node.input]
+            plain.output[:] = [names.setdefault(t, str(len(names))) for t in node.output]
+            lines.append(plain.SerializeToString(deterministic=True))
+        lines.append(" ".join(names[t] for t in self._fetched).encode())
+        lines += [f"{names[w.tensor]} {w.datatype.name}".encode() for w in self.watches]
+        return b"\n".join(lines)
+
+    def _constant(self, tensor: str) -> str:
+        if tensor not in self._constants:
+            return ""
+        value = numpy_helper.to_array(self._constants[tensor])
+        return f"{value.dtype} {value.shape} {hashlib.sha256(value.tobytes()).hexdigest()}"
+
+    def run(self, values: dict[str, np.ndarray], violations: Violations) -> None:
+        """Execute on a batch: takes `inputs` from the values, adds `outputs`, judges what is watched."""
+        results = self._session.run(self._fetched, {t: values[t] for t in self.inputs})
+        found = dict(zip(self._fetched, results, strict=True))
+        for tensor in self.outputs:
+            values[tensor] = found[tensor]
+        for watch in self.watches:
+            watch.look(found, violations)
+
+
+def _model(
+    nodes: Sequence[NodeProto],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    known: Mapping[str, np.ndarray],
+    types: Mapping[str, int],
+) -> ModelProto:
+    used = dict.fromkeys(t for n in nodes for t in n.input)
+    graph = helper.make_graph(
+        list(nodes),
+        "segment",
+        [helper.make_tensor_value_info(t, types.get(t, TensorProto.FLOAT), None) for t in inputs],
+        [ValueInfoProto(name=t) for t in outputs],
+        [numpy_helper.from_array(known[t], t) for t in used if t in known],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+
+
+def _session(model: ModelProto, *, optimise: bool, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = threads
+    # threads that wait must not burn the time of others
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    levels = onnxruntime.GraphOptimizationLevel
+    options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimise else levels.ORT_DISABLE_ALL
+    if not optimise:
+        options.add_session_config_entry("session.disable_prepacking", "1")
+    try:
+        return onnxruntime.InferenceSession(
+            model.SerializeToString(),
+            options,
+            providers=["CPUExecutionProvider"],
+            disabled_optimizers=INEXACT_FUSIONS if optimise else [],
+        )
+    except Exception as error:  # onnxruntime's own kinds have no common base
+        raise Refused(str(error)) from error
