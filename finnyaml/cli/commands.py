@@ -203,12 +203,13 @@ def lint(
 
     console = Console(quiet=as_json)
     found = linter.lint(recipe, sets, store, console)
+    if fix and found.repairs:
+        linter.repair(found, console)
+        found = linter.lint(recipe, sets, store, console)  # what is left
     if as_json:
         show(linter.plain(found), ())
     else:
         linter.show(found, console)
-    if fix:
-        linter.repair(found, console)
     raise typer.Exit(found.code)
 
 

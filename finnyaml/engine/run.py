@@ -120,6 +120,8 @@ class Engine:
     ) -> None:
         """Take every waiting task as far as it goes now. One pass is enough: the tasks are in topological order."""
         for task in list(waiting.values()):
+            if outcome.failed and not self.keep_going:
+                return  # a stored result was refused in this very pass
             gates = [point for point in task.after if point in selection.tasks]
             missing = [need for need in (*task.needs, *gates) if need not in outcome.built]
             lost = [need for need in missing if need not in running and need not in waiting]

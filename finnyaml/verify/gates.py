@@ -53,10 +53,9 @@ def _wraps(measurement: Mapping[str, Any]) -> Iterator[str]:
     for item in measurement["violations"]:
         if item["hardware"]:
             values = f"{item['low']:g} to {item['high']:g}"
-            yield (
-                f"{item['node']} ({item['op_type']}) yields {values}, which its type {item['datatype']} does not hold: "
-                "hardware would wrap around"
-            )
+            source = f"{item['node']} ({item['op_type']}) yields" if item["node"] else "the data has"
+            whose = "its" if item["node"] else "the input's"
+            yield f"{source} {values}, which {whose} type {item['datatype']} does not hold: hardware would wrap around"
 
 
 def _broken(limits: Limits, measurement: Mapping[str, Any]) -> Iterator[str]:

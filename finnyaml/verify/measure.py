@@ -108,9 +108,10 @@ def _number(value: float) -> float | str:
 
 
 def _violations(graph: BatchedModel) -> list[dict[str, Any]]:
-    """Tensors that left the range of their datatype; those of hardware layers would wrap around on the FPGA."""
-    hardware = {node.name for node in graph.model.graph.node if node.domain.startswith("finn.")}
-    return [{**asdict(item), "hardware": item.node in hardware} for item in graph.violations]
+    """Tensors that left the range of their datatype; those of hardware layers, and the input, would wrap around."""
+    nodes = graph.model.graph.node
+    hardware = {graph.input, *(name for node in nodes if node.domain.startswith("finn.") for name in node.output)}
+    return [{**asdict(item), "hardware": item.tensor in hardware} for item in graph.violations]
 
 
 def _check_needs(metric: Metric, data: DataSet, reference: Answers | None) -> None:

@@ -104,9 +104,11 @@ def test_nothing_is_measured_twice_and_a_new_limit_judges_anew(tiny: Project) ->
     _allow(tiny, "max_drop: 1.0")
     assert _points(tiny.build()) == dict.fromkeys(("model", "scale", "flip", "same"), "passed")
     _edit(tiny, "max_drop: 1.0", "max_drop: 0.5")
+    _edit(tiny, '  - {uses: "steps.py:same"}', '  - {uses: "steps.py:report"}')
     result = tiny.build(code=3)
     assert [name for name, task in result["tasks"].items() if task["state"] == "ran"] == []
     assert result["tasks"]["verify.flip"]["verdict"]["state"] == "failed"
+    assert result["tasks"]["report"]["state"] == "not run"  # nothing starts below a gate that is known to fail
 
 
 def test_other_data_measures_anew_and_builds_nothing(tiny: Project) -> None:
@@ -204,3 +206,19 @@ def test_what_is_no_classifier_is_searched_by_its_outputs(tiny: Project) -> None
     done = tiny.run("build", "recipe.yaml")
     assert done.returncode == 3, done.stderr
     assert "agreement with the reference falls in steps.py:flip: 100.0 % to 0.0 %" in done.stderr
+
+
+def test_stages_are_linted_in_a_build_and_by_lint_without_building(tiny: Project) -> None:
+    x = np.random.default_rng(0).integers(1, 256, (40, 4)).astype(np.uint8)
+    np.savez(tiny.folder / "data.npz", x=x, y=(x * np.arange(4)).argmax(1))
+    _edit(tiny, '  - {uses: "steps.py:flip"}\n', "")
+    before = tiny.run("lint", "recipe.yaml")
+    assert "note: no graph of this recipe is in the store yet" in before.stderr
+    done = tiny.run("build", "recipe.yaml")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("[input-is-float]") == 1  # once for all stages that follow from the first
+    assert "warning: after model: " in done.stderr
+    found = tiny.run("lint", "recipe.yaml")
+    assert found.returncode == 0 and "[input-is-float]" in found.stderr
+    tiny.write("recipe.yaml", (tiny.folder / "recipe.yaml").read_text() + "lint: {ignore: [input-is-float]}\n")
+    assert "input-is-float" not in tiny.run("lint", "recipe.yaml").stderr

@@ -15,7 +15,7 @@ import pytest
 
 from finnyaml.store import Entry, Store
 from finnyaml.store.digests import file_digest, folder_digest, listing_digest
-from finnyaml.worker.__main__ import Worker, _classify, _deterministic
+from finnyaml.worker.worker import Worker, _classify, _deterministic
 from finnyaml.worker.job import Done, Failure, Job
 from finnyaml.worker.names import Names
 from finnyaml.worker.recorder import Reads

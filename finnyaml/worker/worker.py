@@ -1,0 +1,276 @@
+"""What a worker process keeps between jobs, and how it executes one: sandbox, recorder, runner, evidence."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import random
+import resource
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from finnyaml.errors import FinnyamlError
+from finnyaml.finn import identity
+from finnyaml.store import ObjectDamaged, Store
+from finnyaml.store.digests import digest_of, file_digest, folder_digest, listing_digest
+from finnyaml.worker import runners
+from finnyaml.worker.content import Places
+from finnyaml.worker.context import Context
+from finnyaml.worker.evidence import gather
+from finnyaml.worker.job import Done, Failure, Job
+from finnyaml.worker.names import Names
+from finnyaml.worker.recorder import Reads, Recorder
+from finnyaml.worker.sandbox import MODEL, Sandbox
+
+
+class Worker:
+    """The state that one worker process keeps between jobs."""
+
+    def __init__(self, store: Path, sandbox: Path) -> None:
+        self._store = Store.open(store)
+        folders = identity.folders()
+        self._sandbox = Sandbox(sandbox, self._store, Places.of(sandbox, folders))
+        own = Path(__file__).resolve().parents[1]
+        steps = [folders[name] for name in identity.SOURCE_PACKAGES if name in folders]
+        self._recorder = Recorder(steps, [own, self._store.root / "objects"])
+        self._warm: dict[str, Reads] = {}
+        self._warming = 0.0
+
+    def catalog(self, known: Mapping[str, str]) -> dict[str, Any]:
+        """The catalog of the installed FINN (`identity`, `distribution`, `version` as the caller found them)."""
+        from finnyaml.finn.door import open_door
+        from finnyaml.finn.introspect import catalog
+
+        return catalog(open_door(), known["identity"], known["distribution"], known["version"]).to_json()
+
+    def run(self, job: Job) -> Done | Failure:
+        """Execute a job; every error becomes a `Failure`."""
+        _reset_peak_memory()
+        try:
+            return self._execute(job)
+        except BaseException as error:
+            _user_sources()  # what the failed step imported is not the next one's
+            sys.stdout.flush()
+            sys.stderr.flush()
+            return gather(failure(error), job, self._sandbox.root)
+
+    def _execute(self, job: Job) -> Done:
+        at_import = self.warm_up(job.imports)
+        warm_up, self._warming = self._warming, 0.0
+        started, begun = time.monotonic(), time.time_ns()
+        names = Names(self._sandbox.root, Path(job.recipe_dir))
+        self._sandbox.lay_in(job.tree, job.inputs)
+        closure = self._sandbox.closure(job.tree)
+        config_reads: set[str] = set()
+        named: set[str] = set()
+
+        def context_file(name: str) -> Path:
+            path = names.path(name)
+            named.add(str(path))  # whoever opens it, native code included
+            return path
+
+        context = Context(
+            uses=job.uses,
+            params=job.params,
+            model=self._load(job),
+            config=lambda: self._config(job, names, config_reads),
+            file=context_file,
+            recipe_dir=Path(job.recipe_dir),
+            root=self._sandbox.root,
+            figures={},
+        )
+        os.chdir(self._sandbox.root / "tmp")
+        with (
+            self._recorder.environment_undone(),
+            _deterministic(job.seed, self._sandbox.root),
+            self._recorder.recording(Path(job.recipe_dir)) as reads,
+        ):
+            model = runners.RUNNERS[job.kind](context)
+        if model is not None:
+            self._save(model)
+        reads.files.update(at_import.files, named, map(str, _user_sources()))
+        reads.env = {**at_import.env, **reads.env}
+        changed, removed = self._sandbox.take_out(job.tree)
+        tree = {path: entry for path, entry in {**job.tree, **changed}.items() if path not in removed}
+        recorded, unsure = _classify(reads, names, job.tree, closure, begun)
+        if job.kind == "code" and reads.programs:  # what they read is not seen, so all that they could read counts
+            recorded["tree"].update({path: entry.digest for path, entry in job.tree.items() if path not in closure})
+        return Done(
+            digest=digest_of(self._sandbox.closure(tree)),
+            model=MODEL if MODEL in tree else None,
+            files=changed,
+            removed=removed,
+            config_reads=tuple(sorted(config_reads)),
+            reads=recorded,
+            programs=reads.programs,
+            unsure=unsure,
+            seconds=time.monotonic() - started,
+            warm_up=warm_up,
+            peak_memory=_peak_memory(),
+            figures={**_figures(model), **context.figures},
+        )
+
+    def warm_up(self, kind: str) -> Reads:
+        """Import what a kind of task stands on, once per worker; returns what FINN looked at while it was imported."""
+        if kind not in self._warm:
+            started = time.monotonic()
+            with self._recorder.recording() as reads:
+                runners.WARM_UP.get(kind, lambda: None)()
+            self._warm[kind] = reads
+            self._warming += time.monotonic() - started
+        return self._warm[kind]
+
+    def _load(self, job: Job) -> Any:
+        if MODEL not in job.tree:
+            return None
+        from qonnx.core.modelwrapper import ModelWrapper
+
+        return ModelWrapper(str(self._sandbox.root / MODEL))
+
+    def _save(self, model: Any) -> None:
+        path = self._sandbox.root / MODEL
+        path.unlink(missing_ok=True)
+        model.save(str(path))
+        if "finn.builder.build_dataflow_steps" in sys.modules:
+            from finnyaml.finn import hwconfig
+
+            hwconfig.write(model, self._sandbox.root / "out" / "final_hw_config.json")
+
+    def _config(self, job: Job, names: Names, reads: set[str]) -> Any:
+        from finnyaml.finn import config
+        from finnyaml.finn.door import open_door
+
+        values = {name: names.reveal(value) for name, value in job.config.items()}
+        values["output_dir"] = str(self._sandbox.root / "out")
+        return config.recording(config.make(open_door().config_class, values), reads)
+
+
+@contextlib.contextmanager
+def _deterministic(seed: str, sandbox: Path) -> Iterator[None]:
+    """Make the names that FINN draws at random follow from the job.
+
+    Tensor names come from `random`; two steps must not share a seed, since FINN does not check drawn names for
+    collisions with those of an earlier step in every place. Folders come from `tempfile.mkdtemp`, which here counts
+    instead of drawing.
+    """
+    random.seed(f"finnyaml {seed}")
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(int(seed[:8], 16))
+    drawn = tempfile.mkdtemp
+    tempfile.tempdir = str(sandbox / "tmp")
+
+    def counted(suffix: str | None = None, prefix: str | None = None, dir: Any = None) -> str:
+        folder = Path(dir or tempfile.gettempdir())
+        for number in range(1_000_000):
+            path = folder / f"{prefix or 'tmp'}{number}{suffix or ''}"
+            try:
+                path.mkdir(mode=0o700)
+            except FileExistsError:
+                continue
+            return str(path)
+        raise FileExistsError(f"no free folder name below {folder}")
+
+    tempfile.mkdtemp = counted  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        tempfile.mkdtemp = drawn
+
+
+def _user_sources() -> list[Path]:
+    if "finnyaml.steps.code" not in sys.modules:
+        return []
+    from finnyaml.steps.code import forget_user_modules
+
+    return forget_user_modules()
+
+
+def _classify(
+    reads: Reads, names: Names, before: Mapping[str, Any], closure: Mapping[str, str], begun: int
+) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]:
+    """Sort raw observations into the kinds of a trace; also those inputs that changed under the step."""
+    files: dict[str, Any] = {}
+    tree: dict[str, Any] = {}
+    unsure = []
+    for path in sorted(reads.files):
+        inside = names.inside(path)
+        if inside is None:
+            files[names.hide(path)] = file_digest(path)
+            if _modified(path) > begun:
+                unsure.append(path)
+        elif inside.startswith("inputs/"):
+            files[f"@{inside}"] = file_digest(path)
+        elif inside not in closure and not inside.startswith("tmp/"):
+            known = before.get(inside)
+            if known is not None or not os.path.exists(path):
+                tree[inside] = known.digest if known is not None else None
+    folders = {}
+    for path in sorted(reads.folders):
+        inside = names.inside(path)
+        if inside is None:
+            folders[names.hide(path)] = folder_digest(path)
+            if _modified(path) > begun:
+                unsure.append(path)
+        elif f"{inside}/".startswith(("build/", "out/")):
+            tree[f"{inside}/"] = listing_digest(before, inside)
+    return {"file": files, "dir": folders, "tree": tree, "env": dict(reads.env)}, tuple(unsure)
+
+
+def _modified(path: str) -> int:
+    """When a file was last changed, or another was put in its place (its own time may be older)."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return 0
+    return max(stat.st_mtime_ns, stat.st_ctime_ns)
+
+
+def _figures(model: Any) -> dict[str, Any]:
+    return (
+        {}
+        if model is None
+        else {"nodes": len(model.graph.node), "operators": len({node.op_type for node in model.graph.node})}
+    )
+
+
+def failure(error: BaseException) -> Failure:
+    """What the user is told: the message of the innermost finnyaml error, else of the exception itself."""
+    hint = error.hint if isinstance(error, FinnyamlError) else None
+    message = str(error) or repr(error)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        hint = "steps run in a folder of the store: `finnyaml cache gc` frees space, `--store` takes another disk"
+    if isinstance(error, AssertionError) and not str(error):
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        message = f"assertion failed in {frame.name}: {frame.line}"
+    return Failure(
+        type=type(error).__name__,
+        message=message,
+        hint=hint,
+        traceback="".join(traceback.format_exception(error)),
+        misfits=getattr(error, "misfits", ()),
+        damaged=error.digest if isinstance(error, ObjectDamaged) else None,
+    )
+
+
+def _reset_peak_memory() -> None:
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return  # not Linux, or not allowed: the figure then is the peak of the whole process
+
+
+def _peak_memory() -> int:
+    """Peak resident memory of this process in bytes, since the last reset where the system can reset it."""
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
