@@ -54,14 +54,15 @@ def _stages(plan: Plan, built: Mapping[str, Built]) -> tuple[list[dict[str, Any]
             continue
         file = f"{len(stages)}.onnx"
         blobs[file] = built[name].tree[MODEL].blob
-        above = [plan.tasks[item] for item in plan.ancestors([name])]
+        way = plan.ancestors([name])
+        above = [other for other in plan.tasks.values() if other.id in way and other.is_step]
         stages.append(
             {
                 "file": file,
                 "task": name,
                 "uses": task.uses,
-                "after": sorted(other.uses for other in above if other.is_step),
-                "config": _config(task),
+                "after": sorted(other.uses for other in above),
+                "config": {key: value for other in above for key, value in _config(other).items()},
                 "data_dtype": data or plan.recipe.model.input.datatype,
             }
         )
@@ -78,7 +79,10 @@ def _data_type(built: Mapping[str, Built]) -> str | None:
 
 
 def _config(task: Task) -> dict[str, Any]:
-    """What the recipe asks of FINN as far as rules look at it, with the content of the two files."""
+    """What the recipe asks of FINN for a task, as far as rules look at it, with the content of the two files.
+
+    A setting that `with:` gave to one task holds for the graphs after it, too.
+    """
     config = {name: task.config[name] for name in _FIELDS if name in task.config}
     for word, field in (("folding", "folding_config_file"), ("specialize", "specialize_layers_config_file")):
         staged = task.staged.get(str(task.config.get(field, "")).removeprefix("@inputs/"))

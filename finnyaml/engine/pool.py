@@ -23,6 +23,9 @@ from finnyaml.tools.environment import of_worker
 from finnyaml.worker.evidence import gather
 from finnyaml.worker.job import Done, Failure, Job
 
+FINN = "finn"
+"""The kind of task that needs the most imports: ten seconds of them."""
+
 OnDeath = Callable[[str, Path], None]
 """Told why a worker died, and the sandbox that it left."""
 
@@ -42,6 +45,7 @@ class Pool:
         self._store = store
         self._idle: list[_Process] = []
         self._all: list[_Process] = []
+        self._limit = limit
         self._places = threading.Semaphore(limit)
         self._guard = threading.Lock()
         self._closed = False
@@ -59,7 +63,7 @@ class Pool:
             failure.append(gather(Failure("WorkerDied", reason, _hint(reason)), job, sandbox))
 
         try:
-            answer = self._ask([(warm_up, None), (run, timeout)], on_death)
+            answer = self._ask([(warm_up, None), (run, timeout)], job.imports, on_death)
         except WorkerDied as death:
             return failure[0] if failure else Failure("WorkerDied", death.reason)
         return Done.from_json(answer["result"]) if answer["ok"] else Failure.from_json(answer["result"])
@@ -67,7 +71,7 @@ class Pool:
     def catalog(self, known: dict[str, str], log: Path) -> dict[str, Any] | Failure:
         """Ask the installed FINN what it has; the answer is the JSON form of a `Catalog`."""
         try:
-            answer = self._ask([({"op": "catalog", "log": str(log), "known": known}, None)])
+            answer = self._ask([({"op": "catalog", "log": str(log), "known": known}, None)], FINN)
         except WorkerDied as death:
             return Failure("WorkerDied", death.reason)
         return answer["result"] if answer["ok"] else Failure.from_json(answer["result"])
@@ -83,11 +87,14 @@ class Pool:
             worker.forget(self._store)
 
     def _ask(
-        self, requests: Sequence[tuple[dict[str, Any], float | None]], on_death: OnDeath = lambda reason, sandbox: None
+        self,
+        requests: Sequence[tuple[dict[str, Any], float | None]],
+        kind: str,
+        on_death: OnDeath = lambda reason, sandbox: None,
     ) -> dict[str, Any]:
         """Put requests, each with its timeout, to one worker; the answer to the last. `on_death` sees its sandbox."""
         with self._places:
-            worker = self._take()
+            worker = self._take(kind)
             try:
                 *_, answer = [worker.ask(request, timeout) for request, timeout in requests]
             except WorkerDied as death:
@@ -102,15 +109,26 @@ class Pool:
                 self._idle.append(worker)
             return answer
 
-    def _take(self) -> _Process:
+    def _take(self, kind: str) -> _Process:
+        """A worker for a kind of task: one that has what it needs imported, as far as there is one.
+
+        A measurement leaves the worker that has FINN's steps to the next step, which else would import them again.
+        """
         with self._guard:
             if self._closed:
                 raise WorkerDied("the build was stopped")
-            if self._idle:
-                return self._idle.pop()
-            worker = _Process(self._store)
-            self._all.append(worker)
-            return worker
+            measures = kind == "verify"
+            best = min(
+                self._idle, key=lambda idle: (kind not in idle.kinds, (FINN in idle.kinds) is measures), default=None
+            )
+            spared = best is not None and measures and kind not in best.kinds and FINN in best.kinds
+            if best is None or (spared and len(self._all) < self._limit):
+                best = _Process(self._store)
+                self._all.append(best)
+            else:
+                self._idle.remove(best)
+            best.kinds.add(kind)
+            return best
 
 
 class _Process:
@@ -128,6 +146,8 @@ class _Process:
             start_new_session=True,  # Ctrl-C reaches us alone; we end the whole group
         )
         self._killed = False
+        self.kinds: set[str] = set()
+        """The kinds of tasks it has run: what those need is imported."""
 
     def ask(self, request: dict[str, Any], timeout: float | None) -> dict[str, Any]:
         assert self._process.stdin is not None

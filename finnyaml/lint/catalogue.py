@@ -60,6 +60,12 @@ RULES: dict[str, Rule] = {
         Rule("runtime-weights-ignored", "warning", "runtime_writeable_weights has no effect with this mem_mode"),
         Rule("rtl-not-possible", "warning", "RTL is asked for, but FINN will make the layer in HLS"),
         Rule(
+            "accumulator-too-narrow",
+            "error",
+            "The data type of a matrix layer cannot hold the sums that it can reach",
+            "widen_accumulators",
+        ),
+        Rule(
             "bipolar-weights-widened",
             "info",
             "Weights of -1 and +1 are stored in two bits",
@@ -74,6 +80,7 @@ REPAIR_AFTER = {
     "correct_annotations": "streamline",
     "clip_thresholds": "streamline",
     "keep_bipolar_weights": "minimize_bit_width",
+    "widen_accumulators": "minimize_bit_width",
 }
 """After which step of FINN (without `step_`) each repair belongs."""
 

@@ -162,9 +162,20 @@ class _Builder:
             pointer=entry.pointer if entry else ("verify",),
             params=params,
             checks=step,
-            gate=Gate(limits, (entry.on_fail if entry else None) or verify.on_fail, entry is not None),
+            gate=Gate(
+                limits, (entry.on_fail if entry else None) or verify.on_fail, entry is not None, self._settled(step)
+            ),
             implementation=self._implementation,
         )
+
+    def _settled(self, step: str) -> bool:
+        """Whether no later step sets the datatypes of hardware layers anew, as FINN's minimisations do."""
+        below = {step}
+        for task in self._tasks.values():
+            if below.intersection(task.needs):
+                below.add(task.id)
+        later = [self._tasks[name].uses for name in below if name != step]
+        return not any("minimize_bit_width" in uses or uses == "widen_accumulators" for uses in later)
 
     def _reference(self, step: str) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
         """Where a point finds the reference's answers, and the task that makes them."""

@@ -9,5 +9,6 @@ STEPS: Mapping[str, str] = {
     "correct_annotations": "Corrects signed data types of values that are never negative to unsigned ones, exact.",
     "clip_thresholds": "Raises negative thresholds of layers with unsigned inputs to 0, exact.",
     "keep_bipolar_weights": "Stores weights of -1 and +1 in one bit again where FINN has widened them, exact.",
+    "widen_accumulators": "Gives matrix layers whose sums FINN's data type does not hold one that does, exact.",
 }
 """Name to one line of what the step does to the graph."""

@@ -8,27 +8,25 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from finnyaml.errors import StepFailed
+from finnyaml.steps.surgery import Node, Repaired, free_name, set_attributes, store_constant
+from finnyaml.steps.widening import widen_accumulators
+
+__all__ = [
+    "Repaired",
+    "clip_thresholds",
+    "correct_annotations",
+    "keep_bipolar_weights",
+    "represent_padding",
+    "widen_accumulators",
+]
 
 if TYPE_CHECKING:
-    import numpy as np
     from qonnx.core.modelwrapper import ModelWrapper
 
     from finnyaml.lint.view import View
-
-Node = Any
-"""An ONNX node (`onnx.NodeProto`)."""
-
-
-@dataclass(frozen=True)
-class Repaired:
-    """The repaired model, and one sentence for each thing that was changed; none: there was nothing to repair."""
-
-    model: ModelWrapper
-    changes: tuple[str, ...]
 
 
 def represent_padding(model: ModelWrapper) -> Repaired:
@@ -64,7 +62,7 @@ def represent_padding(model: ModelWrapper) -> Repaired:
     renamed = _doubled(model, view, nodes)
     for node in nodes:
         node.input[1] = renamed[node.input[1]]
-        _set(node, out_dtype="INT2", out_scale=1.0, out_bias=-1.0)
+        set_attributes(node, out_dtype="INT2", out_scale=1.0, out_bias=-1.0)
         model.set_tensor_datatype(node.output[0], DataType["INT2"])
         reached = [name(place.node) for place in padded if any(source is node for source in place.sources)]
         why = f"padded with 0 by {', '.join(reached)}" if reached else "joined with such values"
@@ -190,8 +188,8 @@ def _doubled(model: ModelWrapper, view: View, nodes: Iterable[Node]) -> dict[str
         values = view.constant(old)
         assert values is not None
         shared = any(id(user) not in changed for user in view.consumers(old))
-        new = _free(f"{old}_doubled", taken) if shared else old
-        _store(model, new, np.repeat(values, 2, axis=1), like=old)
+        new = free_name(f"{old}_doubled", taken) if shared else old
+        store_constant(model, new, np.repeat(values, 2, axis=1), like=old)
         renamed[old] = new
     return renamed
 
@@ -225,7 +223,7 @@ def correct_annotations(model: ModelWrapper) -> Repaired:
                 f"correct_annotations: XNOR arithmetic needs bits, but {name(node)} yields up to {ends[1]:g}"
             )
         claimed = attributes(node)["out_dtype"]
-        _set(node, out_dtype=right.name)
+        set_attributes(node, out_dtype=right.name)
         model.set_tensor_datatype(node.output[0], DataType[right.name])
         changes.append(f"{name(node)} yields {ends[0]:g} to {ends[1]:g}: {right.name} instead of {claimed}")
     return Repaired(model.transform(InferDataTypes()) if changes else model, tuple(changes))
@@ -252,8 +250,8 @@ def clip_thresholds(model: ModelWrapper) -> Repaired:
         values = view.constant(old)
         assert values is not None
         shared = any(user not in nodes for user in view.consumers(old))
-        new = _free(f"{old}_clipped", taken) if shared else old
-        _store(model, new, np.maximum(values, 0), like=old)
+        new = free_name(f"{old}_clipped", taken) if shared else old
+        store_constant(model, new, np.maximum(values, 0), like=old)
         node.input[1] = new
         datatype = view.datatype(node.input[0]).name
         changes.append(
@@ -279,30 +277,7 @@ def keep_bipolar_weights(model: ModelWrapper) -> Repaired:
     changes = []
     for node in view.nodes:
         if widened(view, node):
-            _set(node, weightDataType="BIPOLAR")
+            set_attributes(node, weightDataType="BIPOLAR")
             model.set_tensor_datatype(node.input[1], DataType["BIPOLAR"])
             changes.append(f"the weights of {name(node)} are BIPOLAR (1 bit) instead of INT2")
     return Repaired(model, tuple(changes))
-
-
-def _set(node: Node, **values: Any) -> None:
-    """Set attributes of a node, whether it had them written or by default."""
-    from onnx import helper
-
-    kept = [attribute for attribute in node.attribute if attribute.name not in values]
-    del node.attribute[:]
-    node.attribute.extend([*kept, *(helper.make_attribute(name, value) for name, value in values.items())])
-
-
-def _store(model: ModelWrapper, name: str, values: np.ndarray, *, like: str) -> None:
-    """Store a constant with the annotations of another; under the same name in its place."""
-    datatype = model.get_tensor_datatype(like)
-    model.set_initializer(name, values)
-    model.set_tensor_datatype(name, datatype)
-
-
-def _free(name: str, taken: set[str]) -> str:
-    while name in taken:
-        name += "_"
-    taken.add(name)
-    return name

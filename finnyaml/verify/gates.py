@@ -21,11 +21,13 @@ class Gate:
     """The limits of one verification point, and what a failure does: `stop`, `warn` or `defer`.
 
     `asked`: the recipe names this point, so it has to run; a point that is there by default may be impossible here.
+    `settled`: no later step sets the datatypes of hardware layers anew, so that values have to fit them now.
     """
 
     limits: Limits = field(default_factory=Limits)
     on_fail: str = "stop"
     asked: bool = False
+    settled: bool = True
 
 
 @dataclass(frozen=True)
@@ -44,18 +46,21 @@ def judge(gate: Gate, measurement: Mapping[str, Any]) -> Verdict:
     """What a gate says of a measurement. A point that could not be measured is never passed."""
     if measurement["state"] != "measured":
         return Verdict("not verified", (f"not executable here: {measurement['reason']}",))
-    broken, wraps = tuple(_broken(gate.limits, measurement)), tuple(_wraps(measurement))
+    broken, wraps = tuple(_broken(gate.limits, measurement)), tuple(_wraps(measurement, settled=gate.settled))
     return Verdict("failed" if broken or wraps else "passed", broken + wraps, bool(broken))
 
 
-def _wraps(measurement: Mapping[str, Any]) -> Iterator[str]:
-    """Hardware layers whose values leave their type: software computes on, the FPGA would wrap around."""
+def _wraps(measurement: Mapping[str, Any], *, settled: bool) -> Iterator[str]:
+    """Values that leave their type where that is a promise to the FPGA: software computes on, hardware wraps around."""
     for item in measurement["violations"]:
-        if item["hardware"]:
-            values = f"{item['low']:g} to {item['high']:g}"
-            source = f"{item['node']} ({item['op_type']}) yields" if item["node"] else "the data has"
-            whose = "its" if item["node"] else "the input's"
-            yield f"{source} {values}, which {whose} type {item['datatype']} does not hold: hardware would wrap around"
+        held = f"{item['low']:g} to {item['high']:g}"
+        if item["place"] == "input":
+            yield f"the data has {held}, which the input's type {item['datatype']} does not hold: it would wrap around"
+        elif item["place"] == "hardware" and settled:
+            yield (
+                f"{item['node']} ({item['op_type']}) yields {held}, which its type {item['datatype']} does not hold: "
+                "hardware would wrap around"
+            )
 
 
 def _broken(limits: Limits, measurement: Mapping[str, Any]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from finnyaml.errors import StepFailed
 from finnyaml.verify.answers import BATCH, Answers, Archive, delivered
 from finnyaml.verify.classes import predictions
 from finnyaml.verify.data import Batch, DataSet
-from finnyaml.verify.executor import BatchedModel, NotExecutable, checked
+from finnyaml.verify.executor import BatchedModel, NotExecutable, checked, input_of
 from finnyaml.verify.layout import fitted
 from finnyaml.verify.metrics import Agreement, Metric, wilson
 
@@ -69,7 +69,7 @@ def measure(
     with Archive(path, data.size) as archive:
         for batch, expected in _with_answers(data, reference):
             data_type = str(batch.inputs.dtype)
-            outputs = graph.run(_taken(batch.inputs, graph, data, layout))[output]
+            outputs = graph.run(_taken(batch.inputs, graph.input_shape, data, layout))[output]
             metric.update(outputs, batch.labels, expected)
             if others is not None and expected is not None:
                 others.update(expected, batch.labels, expected)
@@ -108,10 +108,11 @@ def _number(value: float) -> float | str:
 
 
 def _violations(graph: BatchedModel) -> list[dict[str, Any]]:
-    """Tensors that left the range of their datatype; those of hardware layers, and the input, would wrap around."""
+    """Tensors that left the range of their datatype, each with its place: the input, a hardware layer, the graph."""
     nodes = graph.model.graph.node
-    hardware = {graph.input, *(name for node in nodes if node.domain.startswith("finn.") for name in node.output)}
-    return [{**asdict(item), "hardware": item.tensor in hardware} for item in graph.violations]
+    places = {name: "hardware" for node in nodes if node.domain.startswith("finn.") for name in node.output}
+    places[graph.input] = "input"
+    return [{**asdict(item), "place": places.get(item.tensor, "graph")} for item in graph.violations]
 
 
 def _check_needs(metric: Metric, data: DataSet, reference: Answers | None) -> None:
@@ -130,12 +131,12 @@ def _check_needs(metric: Metric, data: DataSet, reference: Answers | None) -> No
 def _compiled(model: ModelWrapper, data: DataSet, layout: str | None) -> BatchedModel:
     """The graph, ready to run on batches, and found equal to qonnx's execution on the first samples."""
     first = next(data.batches(CHECKED))
-    probe = BatchedModel(model)
-    return checked(model, _taken(first.inputs, probe, data, layout))
+    _, shape = input_of(model)
+    return checked(model, _taken(first.inputs, shape, data, layout))
 
 
-def _taken(inputs: np.ndarray, graph: BatchedModel, data: DataSet, layout: str | None) -> np.ndarray:
-    return fitted(delivered(inputs, data.layout, layout), graph.input_shape, layout or data.layout)
+def _taken(inputs: np.ndarray, shape: tuple[int, ...], data: DataSet, layout: str | None) -> np.ndarray:
+    return fitted(delivered(inputs, data.layout, layout), shape, layout or data.layout)
 
 
 def _with_answers(data: DataSet, reference: Answers | None) -> Iterator[tuple[Batch, np.ndarray | None]]:

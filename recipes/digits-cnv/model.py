@@ -1,11 +1,13 @@
-"""A small binarized convolutional network for 14x14 grey images, in Brevitas."""
+"""A small, coarsely quantized convolutional network for 14x14 grey images, in Brevitas."""
+
+from typing import Any
 
 import torch
 from brevitas.inject.enum import BitWidthImplType, QuantType, RestrictValueType, ScalingImplType
 from brevitas.nn import QuantConv2d, QuantIdentity, QuantLinear
 from brevitas.quant.base import IntQuant
 from brevitas.quant.binary import SignedBinaryActPerTensorConst, SignedBinaryWeightPerTensorConst
-from brevitas.quant.solver import ActQuantSolver
+from brevitas.quant.solver import ActQuantSolver, WeightQuantSolver
 from torch import Tensor, nn
 
 IMAGE_SIZE = 14
@@ -18,8 +20,8 @@ class BinaryWeight(SignedBinaryWeightPerTensorConst):
     scaling_const = 1.0
 
 
-class BoundedActivation(IntQuant, ActQuantSolver):
-    """Activations of two bits and more, evenly spaced over a constant, symmetric range."""
+class Bounded(IntQuant):
+    """Values of two bits and more, evenly spaced over a constant, symmetric range."""
 
     quant_type = QuantType.INT
     bit_width_impl_type = BitWidthImplType.CONST
@@ -27,6 +29,17 @@ class BoundedActivation(IntQuant, ActQuantSolver):
     restrict_scaling_type = RestrictValueType.FP
     signed = True
     narrow_range = True
+
+
+class BoundedWeight(Bounded, WeightQuantSolver):
+    """Weights from -1 to +1: with two bits -1, 0 and +1."""
+
+    scaling_const = 1.0
+
+
+class BoundedActivation(Bounded, ActQuantSolver):
+    """Activations from -1 to +1: with two bits -1, 0 and +1."""
+
     min_val = -1.0
     max_val = 1.0
 
@@ -45,19 +58,23 @@ def _activation(bits: int) -> QuantIdentity:
     return QuantIdentity(act_quant=BoundedActivation, bit_width=bits)
 
 
+def _weight(bits: int) -> dict[str, Any]:
+    return {"weight_quant": BinaryWeight} if bits == 1 else {"weight_quant": BoundedWeight, "weight_bit_width": bits}
+
+
 class DigitsCNV(nn.Module):
-    """Three convolutions and two dense layers, all weights of one bit.
+    """Three convolutions and two dense layers, all weights of the same few bits.
 
     Input: float NCHW [n, 1, 14, 14], 0 (paper) to 1 (ink). Output: float [n, 10], one score per digit.
     """
 
-    def __init__(self, act_bits: int, kernel: int, padding: int, bias: bool) -> None:
+    def __init__(self, act_bits: int, weight_bits: int, kernel: int, padding: int, bias: bool) -> None:
         super().__init__()
         layers: list[nn.Module] = [QuantIdentity(act_quant=InputQuant)]
-        channels = 1
+        channels, weight = 1, _weight(weight_bits)
         for width, pool in ((16, False), (16, True), (32, False)):
             layers += [
-                QuantConv2d(channels, width, kernel, padding=padding, bias=bias, weight_quant=BinaryWeight),
+                QuantConv2d(channels, width, kernel, padding=padding, bias=bias, **weight),
                 nn.BatchNorm2d(width),
                 _activation(act_bits),
             ]
@@ -69,11 +86,15 @@ class DigitsCNV(nn.Module):
         with torch.no_grad():
             flat = self.features.eval()(torch.zeros(1, 1, IMAGE_SIZE, IMAGE_SIZE)).shape[1]
         self.classifier = nn.Sequential(
-            QuantLinear(flat, 64, bias=False, weight_quant=BinaryWeight),
+            QuantLinear(flat, 64, bias=False, **weight),
             nn.BatchNorm1d(64),
             _activation(act_bits),
-            QuantLinear(64, CLASSES, bias=False, weight_quant=BinaryWeight),
+            QuantLinear(64, CLASSES, bias=False, **weight),
         )
+        if weight_bits > 1:  # PyTorch's initial weights are so small that they would all be rounded to zero
+            for layer in self.modules():
+                if isinstance(layer, (QuantConv2d, QuantLinear)):
+                    nn.init.uniform_(layer.weight, -1, 1)
         self.train()
 
     def forward(self, image: Tensor) -> Tensor:
@@ -81,13 +102,16 @@ class DigitsCNV(nn.Module):
         return self.classifier(self.features(2 * image - 1)) / 8
 
 
-def digits_cnv(act_bits: int = 1, kernel: int = 6, padding: int = 4, bias: bool = True) -> nn.Module:
+def digits_cnv(
+    act_bits: int = 1, weight_bits: int = 1, kernel: int = 6, padding: int = 4, bias: bool = True
+) -> nn.Module:
     """The network with fresh weights.
 
     Args:
-        act_bits: bits of every inner activation; 1 means -1 or +1.
+        act_bits: bits of every inner activation; 1 means -1 or +1, 2 means -1, 0 or +1.
+        weight_bits: bits of every weight, as those of an activation.
         kernel: edge length of the convolution kernels in pixels.
         padding: zeros put around every convolution input. Zero is no value of a 1-bit activation: see README.md.
         bias: whether convolutions have a bias.
     """
-    return DigitsCNV(act_bits, kernel, padding, bias)
+    return DigitsCNV(act_bits, weight_bits, kernel, padding, bias)

@@ -1,8 +1,10 @@
-"""Train the network on the digits and write `weights.pth`: about a minute on two cores.
+"""Train the network on the digits and write its weights: about a minute on two cores.
 
 python train.py
+python train.py --act-bits 2 --weight-bits 2 --output ../digits-cnv-w2a2/weights.pth
 """
 
+from argparse import ArgumentParser
 from pathlib import Path
 
 import torch
@@ -48,32 +50,37 @@ def train(model: nn.Module, images: Tensor, labels: Tensor) -> None:
 @torch.no_grad()
 def clamp(model: nn.Module) -> None:
     """A latent weight far from zero would never change its sign again."""
-    for layer in binary_layers(model):
+    for layer in quantized_layers(model):
         layer.weight.clamp_(-1, 1)
 
 
-def binary_layers(model: nn.Module) -> list[nn.Module]:
-    """The layers with 1-bit weights."""
+def quantized_layers(model: nn.Module) -> list[nn.Module]:
+    """The layers with quantized weights."""
     return [layer for layer in model.modules() if isinstance(layer, (QuantConv2d, QuantLinear))]
 
 
 def compact(model: nn.Module) -> dict[str, Tensor]:
-    """The state dict with 1-bit weights as int8: only the sign of a latent weight counts once training is over."""
-    state = model.state_dict()
-    signed = {id(layer.weight) for layer in binary_layers(model)}
+    """The state dict with quantized weights as int8: only the rounded latent weight counts once training is over."""
+    state = dict(model.state_dict())  # without the versions of modules, thirty kilobytes
+    quantized = {id(layer.weight): layer.quant_weight().value for layer in quantized_layers(model)}
     for name, parameter in model.named_parameters():
-        if id(parameter) in signed:
-            state[name] = torch.where(parameter >= 0, 1, -1).to(torch.int8)
+        if id(parameter) in quantized:
+            state[name] = quantized[id(parameter)].to(torch.int8)
     return state
 
 
 def main() -> None:
     """Train, print the held-out accuracy, write the weights."""
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--act-bits", type=int, default=1)
+    parser.add_argument("--weight-bits", type=int, default=1)
+    parser.add_argument("--output", type=Path, default=Path(__file__).with_name("weights.pth"))
+    options = parser.parse_args()
     torch.manual_seed(0)
-    model = digits_cnv()
+    model = digits_cnv(options.act_bits, options.weight_bits)
     train(model, *tensors("train"))
     print(f"held-out accuracy {accuracy(model, *tensors('test')):.1%}")
-    torch.save(compact(model), Path(__file__).with_name("weights.pth"))
+    torch.save(compact(model), options.output)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ finn: {no_such_option: 1}
 """
 
 
-@pytest.mark.parametrize("name", ["digits-cnv", "tfc-w1a1", "from-onnx"])
+@pytest.mark.parametrize("name", ["digits-cnv", "digits-cnv-fixed", "digits-cnv-w2a2", "tfc-w1a1", "from-onnx"])
 def test_the_shipped_recipes_are_clean(finnyaml: Command, name: str) -> None:
     answer = finnyaml("lint", ROOT / "recipes" / name / "recipe.yaml")
     assert answer.code == 0

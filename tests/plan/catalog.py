@@ -25,6 +25,7 @@ STEPS = (
     "step_tidy_up",
     "step_streamline",
     "step_convert_to_hw",
+    "step_minimize_bit_width",
     "step_specialize_layers",
     "step_hw_codegen",
     "step_set_fifo_depths",

@@ -79,6 +79,16 @@ def test_a_point_after_a_step_used_twice_stands_on_both_branches(maker: Maker) -
     assert {task.checks for task in plan.tasks.values() if task.checks} == {"one", "two"}
 
 
+def test_types_are_settled_once_no_later_step_sets_them_anew(maker: Maker) -> None:
+    steps = "steps: [convert_to_hw, minimize_bit_width, specialize_layers, widen_accumulators, hw_codegen]"
+    plan = maker.plan(f"{steps}\n{DATA}")
+    settled = {task.checks: task.gate.settled for task in plan.tasks.values() if task.gate}
+    assert settled == {
+        "model": False, "convert_to_hw": False, "minimize_bit_width": False, "specialize_layers": False,
+        "widen_accumulators": True, "hw_codegen": True,
+    }  # fmt: skip
+
+
 def test_points_where_nothing_is_are_refused(maker: Maker) -> None:
     (unknown,) = maker.refused(f"steps: short\n{DATA}  points: [streamlin]\n")
     assert "no step of this recipe has the point 'streamlin' | did you mean streamline" in shown(unknown)

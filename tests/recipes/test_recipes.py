@@ -64,6 +64,16 @@ def test_the_explicit_list_of_steps_branches():
     assert {step["needs"] for step in recipe["steps"] if "needs" in step} <= set(ids)
 
 
+def test_two_bits_are_as_accurate_as_their_readme_says():
+    images, labels = load(RECIPES / "digits-cnv" / "data.py", "load")("test")
+    network = load(RECIPES / "digits-cnv" / "model.py", "digits_cnv")(act_bits=2, weight_bits=2)
+    folder = RECIPES / "digits-cnv-w2a2"
+    network.load_state_dict(torch.load(folder / "weights.pth", map_location="cpu", weights_only=True))
+    with torch.no_grad():
+        answers = network.eval()(torch.from_numpy(images) / 255).argmax(1).numpy()
+    assert percent(answers, labels) == readme_accuracy(folder) >= 98
+
+
 @pytest.mark.parametrize(("name", "factory"), [("digits-cnv", "digits_cnv"), ("tfc-w1a1", "tfc_w1a1")])
 def test_committed_weights_are_as_accurate_as_the_readme_says(name, factory):
     assert torch_accuracy(RECIPES / name, factory) == readme_accuracy(RECIPES / name)
@@ -131,5 +141,5 @@ def test_images_are_scaled_as_pytorch_scales_them(size):
 
 def test_everything_binary_together_is_small():
     binaries = [file for suffix in ("npz", "pth", "onnx") for file in RECIPES.glob(f"*/*.{suffix}")]
-    assert len(binaries) == 4
+    assert len(binaries) == 5
     assert sum(file.stat().st_size for file in binaries) < 1_000_000

@@ -80,12 +80,20 @@ def test_a_point_that_could_not_run_is_not_passed() -> None:
     assert (found.state, found.reasons) == ("not verified", ("not executable here: no simulator",))
 
 
+ITEM = {"tensor": "t", "node": "MVAU_4", "op_type": "MVAU", "datatype": "INT7", "low": 9.0, "high": 64.0}
+
+
 def test_values_that_hardware_cannot_hold_fail_every_gate() -> None:
-    item = {"tensor": "t", "node": "MVAU_4", "op_type": "MVAU", "datatype": "INT7", "low": 9.0, "high": 64.0}
-    wraps = judge(Gate(Limits(max_drop=1.0)), measured(violations=[{**item, "hardware": True}]))
+    wraps = judge(Gate(Limits(max_drop=1.0)), measured(violations=[{**ITEM, "place": "hardware"}]))
     assert (wraps.state, wraps.lost) == ("failed", False)
     assert wraps.reasons == (
         "MVAU_4 (MVAU) yields 9 to 64, which its type INT7 does not hold: hardware would wrap around",
     )
+
+
+def test_types_that_will_be_set_anew_promise_nothing_yet() -> None:
+    early = Gate(Limits(max_drop=1.0), settled=False)
+    assert judge(early, measured(violations=[{**ITEM, "place": "hardware"}])).state == "passed"
+    assert judge(early, measured(violations=[{**ITEM, "place": "input"}])).state == "failed"
     # Before there is hardware, an annotation is a claim that FINN goes on to correct.
-    assert judge(Gate(Limits(max_drop=1.0)), measured(violations=[{**item, "hardware": False}])).state == "passed"
+    assert judge(Gate(Limits(max_drop=1.0)), measured(violations=[{**ITEM, "place": "graph"}])).state == "passed"

@@ -80,7 +80,7 @@ def test_errors_are_measured_against_the_reference(tmp_path: Path) -> None:
 
 def test_values_outside_their_datatype_are_reported_with_their_node(tmp_path: Path) -> None:
     (item,) = measured(tmp_path, graph(claimed="INT8"))["violations"]
-    assert (item["node"], item["tensor"], item["datatype"], item["hardware"]) == ("MatMul_0", "y", "INT8", False)
+    assert (item["node"], item["tensor"], item["datatype"], item["place"]) == ("MatMul_0", "y", "INT8", "graph")
     sums = np.concatenate([batch.inputs.astype(np.float32) @ WEIGHT for batch in samples(tmp_path).batches(600)])
     assert (item["low"], item["high"]) == (sums.min(), sums.max())
 
@@ -112,9 +112,9 @@ def test_what_cannot_be_executed_is_a_result_with_its_reason(tmp_path: Path) -> 
 def test_data_that_the_input_cannot_hold_is_no_measurement(tmp_path: Path) -> None:
     found = measured(tmp_path, graph(datatype="INT8"))
     (item,) = found["violations"]
-    assert (item["tensor"], item["datatype"], item["high"], item["hardware"]) == ("x", "INT8", 255, True)
+    assert (item["tensor"], item["datatype"], item["high"], item["place"]) == ("x", "INT8", 255, "input")
     (reason,) = judge(Gate(), found).reasons  # 128 would arrive as -128
-    assert reason == "the data has 128 to 255, which the input's type INT8 does not hold: hardware would wrap around"
+    assert reason == "the data has 128 to 255, which the input's type INT8 does not hold: it would wrap around"
 
 
 def test_a_torch_module_runs_with_the_stages_of_the_recipe(tmp_path: Path) -> None:
