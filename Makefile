@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE # torch and FINN take twice as long to import w
 PYTHON := 3.11
 VENV := .venv
 BIN := $(VENV)/bin
-RECIPE ?= recipes/digits-cnv/recipe.yaml
+RECIPE ?= recipes/digits-cnv-fixed/recipe.yaml
 PYTEST_ARGS ?=
 
 # What pip and uv call the same thing: pip separates by blanks and skips what is not there, uv by commas and fails on it.
