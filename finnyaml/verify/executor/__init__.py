@@ -1,10 +1,10 @@
 """The batched executor: any ONNX graph of a build on a batch of data, exactly as qonnx executes it sample by sample."""
 
 from finnyaml.verify.executor.base import NotExecutable
-from finnyaml.verify.executor.batched import BatchedModel
+from finnyaml.verify.executor.batched import BatchedModel, input_of
 from finnyaml.verify.executor.check import checked
 from finnyaml.verify.executor.prepare import whole_model
 from finnyaml.verify.executor.program import Fallback
 from finnyaml.verify.executor.watch import Violation
 
-__all__ = ["BatchedModel", "Fallback", "NotExecutable", "Violation", "checked", "whole_model"]
+__all__ = ["BatchedModel", "Fallback", "NotExecutable", "Violation", "checked", "input_of", "whole_model"]

@@ -20,6 +20,18 @@ if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
 
 
+def input_of(model: ModelWrapper) -> tuple[str, tuple[int, ...]]:
+    """Name and shape, of one sample with the leading 1, of a graph's one input; NotExecutable if there is no such."""
+    known = {i.name for i in model.graph.initializer}
+    inputs = [i.name for i in model.graph.input if i.name not in known]
+    if len(inputs) != 1:
+        raise NotExecutable(f"the graph has {len(inputs)} inputs; only graphs with one are executed here")
+    shape = tuple(model.get_tensor_shape(inputs[0]) or ())
+    if not shape or shape[0] != 1:
+        raise NotExecutable(f"the input {inputs[0]} has the shape {list(shape)}, no leading 1")
+    return inputs[0], shape
+
+
 class BatchedModel:
     """Any ONNX, QONNX or FINN graph of a build with one input, executable on a batch; the model itself is not changed.
 
@@ -47,13 +59,7 @@ class BatchedModel:
         self._violations = watch.Violations()
         self._without, self._threads, self._optimise = tuple(without), threads, optimise
         known, live = constants(self.model)
-        inputs = [i.name for i in self.model.graph.input if i.name not in known]
-        if len(inputs) != 1:
-            raise NotExecutable(f"the graph has {len(inputs)} inputs; only graphs with one are executed here")
-        self.input = inputs[0]
-        self.input_shape = tuple(self.model.get_tensor_shape(self.input) or ())
-        if not self.input_shape or self.input_shape[0] != 1:
-            raise NotExecutable(f"the input {self.input} has the shape {list(self.input_shape)}, no leading 1")
+        self.input, self.input_shape = input_of(self.model)
         self.input_datatype = self.model.get_tensor_datatype(self.input)
         self.outputs = tuple(o.name for o in self.model.graph.output)
         tapped = [t for n in live for t in n.output if t] if taps == "all" else list(taps)
@@ -111,15 +117,21 @@ class BatchedModel:
             self._program = self._compile()
 
     def _execute(self, batch: np.ndarray) -> dict[str, np.ndarray] | None:
-        """One pass; None if data contradicts an annotation that the program is built on (it is then distrusted)."""
-        values = {self.input: sanitised(batch, self.input_datatype, self.input)}
+        """One pass; None if data contradicts an annotation that the program is built on (it is then distrusted).
+
+        Also if a tensor may do so that the program does not watch itself.
+        """
+        element = helper.tensor_dtype_to_np_dtype(self._graph.types[self.input])
+        values = {self.input: sanitised(batch, self.input_datatype, self.input).astype(element, copy=False)}
         if not self._trustworthy(self.input, values[self.input], None):
             return None
         steps = self._program.steps
         uses = [set(s.inputs if isinstance(s, Segment) else s.input) for s in steps]
         for place, step in enumerate(steps):
             if isinstance(step, Segment):
-                step.run(values, self._violations)
+                if close := step.run(values, self._violations):
+                    self._distrusted |= close
+                    return None
             else:
                 self._run_per_sample(step, values, len(batch))
                 trusted = [self._trustworthy(t, values[t], step) for t in step.output if t]

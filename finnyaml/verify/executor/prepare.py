@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,9 @@ HARDWARE = "finn.custom_op.fpgadataflow"
 SPECIALISED = (f"{HARDWARE}.hls", f"{HARDWARE}.rtl")
 # layers that only move the stream and have no form before specialisation
 PLUMBING = {"CheckSum_hls", "IODMA_hls", "TLastMarker_hls"}
+# layers whose output is their input
+THROUGH = ("Identity", "StreamingDataWidthConverter", "StreamingFIFO")
+WINDOWS = ("ConvolutionInputGenerator", "Im2Col")
 
 
 def prepare(model: ModelWrapper) -> ModelWrapper:
@@ -35,6 +39,7 @@ def prepare(model: ModelWrapper) -> ModelWrapper:
         _rename(child.graph, names)
         _inline(model, node, child)
     _despecialise(model)
+    _windows_before_units(model)
     return model
 
 
@@ -118,6 +123,8 @@ def _despecialise(model: ModelWrapper) -> None:
     """Turn layers of FINN's hls and rtl domains back to those before specialisation (in place)."""
     from qonnx.custom_op.registry import getCustomOp
 
+    if any(node.op_type.startswith("Reshape") and node.domain.startswith(HARDWARE) for node in model.graph.node):
+        importlib.import_module(f"{HARDWARE}.reshape")  # FINN registers it only along with the RTL layers
     for node in model.graph.node:
         if node.domain not in SPECIALISED:
             continue
@@ -140,6 +147,22 @@ def _despecialise(model: ModelWrapper) -> None:
         modes = instance.get_nodeattr_types().get("exec_mode", ())
         if len(modes) > 3 and "python" in modes[3]:
             instance.set_nodeattr("exec_mode", "python")
+
+
+def _windows_before_units(model: ModelWrapper) -> None:
+    """Let every VVAU read its sliding window itself, past FIFOs and width converters (in place).
+
+    FINN's Python takes any other input for a stream in the hardware's order, which its Python windows never make.
+    """
+    producers = {t: n for n in model.graph.node for t in n.output}
+    for node in model.graph.node:
+        if node.op_type != "VVAU":
+            continue
+        producer = producers.get(node.input[0])
+        while producer is not None and producer.op_type in THROUGH:
+            producer = producers.get(producer.input[0])
+        if producer is not None and producer.op_type in WINDOWS:
+            node.input[0] = producer.output[0]
 
 
 def run_node(model: ModelWrapper, node: NodeProto, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -12,6 +12,7 @@ from onnx import NodeProto, TensorProto, helper
 from finnyaml.verify.executor import interval, registry, watch
 from finnyaml.verify.executor.base import Lowering, NotLowerable, Source
 from finnyaml.verify.executor.bounds import Bounds
+from finnyaml.verify.executor.folding import fold_normalisations
 from finnyaml.verify.executor.segments import Lowered, Refused, Segment, Sums
 from finnyaml.verify.executor.sums import terms
 from finnyaml.verify.executor.watch import label
@@ -60,11 +61,14 @@ def compile_program(
     """Compile for the wanted tensors.
 
     without: names, op types or first outputs of nodes that must not be lowered. distrusted: inputs of segments whose
-    annotation has proven wrong, so that nothing may be concluded from it.
+    annotation has proven wrong, so that nothing may be concluded from it, and others that must be watched themselves.
     """
     refused: dict[str, str] = {}
     while True:
         source, lowered, fallbacks = _lower_all(graph, without, refused, distrusted, violations)
+        if optimise:
+            ranks = {t: len(shape) for t, shape in graph.shapes.items() if shape is not None}
+            lowered = fold_normalisations(lowered, graph.constants, source.bounds, ranks, wanted)
         steps: list[Segment | NodeProto] = []
         runs = list(_runs(lowered))
         failed = None
@@ -77,7 +81,14 @@ def compile_program(
             try:
                 steps.append(
                     Segment(
-                        run, outputs, graph.constants, graph.types, source.bounds, optimise=optimise, threads=threads
+                        run,
+                        outputs,
+                        graph.constants,
+                        graph.types,
+                        source.bounds,
+                        close=distrusted,
+                        optimise=optimise,
+                        threads=threads,
                     )
                 )
             except Refused as error:
@@ -196,7 +207,8 @@ def _culprits(run: list[Lowered], graph: Graph, error: Refused) -> dict[str, str
     found = {}
     for part in run:
         try:
-            Segment([part], list(part.node.output), graph.constants, graph.types, {}, optimise=False, threads=1)
-        except Refused as alone:
-            found[part.node.output[0]] = f"onnxruntime refuses its lowered form: {alone}"
+            alone = list(part.node.output)
+            Segment([part], alone, graph.constants, graph.types, {}, close=(), optimise=False, threads=1)
+        except Refused as reason:
+            found[part.node.output[0]] = f"onnxruntime refuses its lowered form: {reason}"
     return found or {p.node.output[0]: f"onnxruntime refuses the lowered graph around it: {error}" for p in run}

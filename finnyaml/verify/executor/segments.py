@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -15,7 +15,7 @@ from finnyaml.verify.executor.base import IR_VERSION, OPSET, Windows
 from finnyaml.verify.executor.fuse import fuse
 from finnyaml.verify.executor.integers import in_bytes
 from finnyaml.verify.executor.interval import Interval
-from finnyaml.verify.executor.watch import Violations, Watch
+from finnyaml.verify.executor.watch import Guard, Violations, Watch
 
 # fusions that fold float factors into weights, or compute a formula in another way: not exact even on exact sums
 INEXACT_FUSIONS = [
@@ -63,25 +63,35 @@ class Segment:
         types: Mapping[str, int],
         bounds: Mapping[str, Interval],
         *,
+        close: Collection[str],
         optimise: bool,
         threads: int,
     ) -> None:
-        """constants and types (ONNX element types): of the tensors of the source graph. bounds: of all tensors."""
+        """constants and types (ONNX element types): of the tensors of the source graph. bounds: of all tensors.
+
+        close: tensors that come so close to the limits of their datatype that they must be watched themselves.
+        """
         made = {t for part in parts for n in part.nodes for t in n.output}
         known = {**constants, **{name: value for part in parts for name, value in part.constants.items()}}
         used = dict.fromkeys(t for part in parts for n in part.nodes for t in n.input if t and t not in made)
         self.parts = tuple(parts)
         self.inputs = [t for t in used if t not in known]
         self.outputs = list(outputs)
-        self.watches = [w for part in parts for w in part.watches]
+        watches = [w for part in parts for w in part.watches]
+        self.guards: list[Guard] = []
         nodes = [n for part in parts for n in part.nodes]
         exact = all(part.sums in (None, Sums.EXACT) for part in parts)
         if optimise and exact:
-            kept = {*outputs, *(w.tensor for w in self.watches)}
+            limits = {w.tensor: limit for w in watches if (limit := w.limit(bounds)) is not None}
+            limits = {t: limit for t, limit in limits.items() if t not in outputs and t not in close}
+            kept = {*outputs, *(w.tensor for w in watches)}
             nodes = fuse(nodes, known, {k: v for part in parts for k, v in part.windows.items()}, kept)
-            nodes = in_bytes(nodes, known, bounds, kept)
+            nodes, self.guards = in_bytes(nodes, known, bounds, kept - limits.keys(), limits)
+        guarded = {t for guard in self.guards for t in guard.tensors}
+        self.watches = [w for w in watches if w.tensor not in guarded]
         nodes = [*nodes, *(n for w in self.watches for n in w.nodes())]
         self._fetched = [*self.outputs, *(name for w in self.watches for name in w.names)]
+        self._fetched += [guard.largest for guard in self.guards]
         free = optimise and (exact or (len(parts) == 1 and parts[0].sums is Sums.LONE))
         model = _model(nodes, self.inputs, self._fetched, known, types)
         self._session = _session(model, optimise=free, threads=threads)
@@ -99,6 +109,7 @@ class Segment:
             lines.append(plain.SerializeToString(deterministic=True))
         lines.append(" ".join(names[t] for t in self._fetched).encode())
         lines += [f"{names[w.tensor]} {w.datatype.name}".encode() for w in self.watches]
+        lines += [f"{names[g.largest]} {g.first}".encode() for g in self.guards]
         return b"\n".join(lines)
 
     def _constant(self, tensor: str) -> str:
@@ -107,14 +118,30 @@ class Segment:
         value = numpy_helper.to_array(self._constants[tensor])
         return f"{value.dtype} {value.shape} {hashlib.sha256(value.tobytes()).hexdigest()}"
 
-    def run(self, values: dict[str, np.ndarray], violations: Violations) -> None:
-        """Execute on a batch: takes `inputs` from the values, adds `outputs`, judges what is watched."""
+    def run(self, values: dict[str, np.ndarray], violations: Violations) -> set[str]:
+        """Execute on a batch: takes `inputs` from the values, adds `outputs`, judges what is watched.
+
+        Returns the tensors that may be outside their datatype, which this session cannot say (see `close`).
+        """
         results = self._session.run(self._fetched, {t: values[t] for t in self.inputs})
         found = dict(zip(self._fetched, results, strict=True))
         for tensor in self.outputs:
             values[tensor] = found[tensor]
         for watch in self.watches:
             watch.look(found, violations)
+        return {t for guard in self.guards if not guard.holds(found) for t in guard.tensors}
+
+
+def alone(node: NodeProto, constants: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+    """One node as a function of its first input, computed just so."""
+    model = _model([node], [node.input[0]], [node.output[0]], constants, {})
+    session = _session(model, optimise=False, threads=1)
+
+    def run(x: np.ndarray) -> np.ndarray:
+        result: np.ndarray = session.run(None, {node.input[0]: x})[0]
+        return result
+
+    return run
 
 
 def _model(

@@ -11,6 +11,7 @@ import numpy as np
 from onnx import NodeProto, helper
 
 from finnyaml.verify.executor.base import Lowering, Source
+from finnyaml.verify.executor.interval import Interval
 from finnyaml.verify.executor.prepare import refuse_rounding
 
 # standard operators whose results are values of their first input
@@ -67,6 +68,12 @@ class Watch:
     def bipolar(self) -> bool:
         return bool(self.datatype.name == "BIPOLAR")
 
+    def limit(self, bounds: Mapping[str, Interval]) -> float | None:
+        """What the tensor must not exceed, if that is all there is to watch."""
+        low = bounds[self.tensor].low
+        alone = self.ranged and not self.rounded and not self.bipolar and low >= self.datatype.min()
+        return float(self.datatype.max()) if alone else None
+
     def nodes(self) -> list[NodeProto]:
         """The nodes that compute `names`."""
         made = []
@@ -93,6 +100,21 @@ class Watch:
             violations.add(self.tensor, self.node, self.datatype.name, low, high)
         elif self.bipolar and float(values[f"{self.tensor}~near"]) != 1:
             violations.add(self.tensor, self.node, self.datatype.name, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Proof, batch by batch, that tensors which are not computed themselves stay below their limits.
+
+    largest: the tensor of the largest result. first: the smallest that is no proof.
+    """
+
+    tensors: tuple[str, ...]
+    largest: str
+    first: int
+
+    def holds(self, values: Mapping[str, np.ndarray]) -> bool:
+        return int(values[self.largest]) < self.first
 
 
 def label(node: NodeProto) -> str:

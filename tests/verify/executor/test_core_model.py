@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +13,13 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from finnyaml.verify.executor import BatchedModel, NotExecutable, checked, whole_model
 from finnyaml.verify.executor.base import LOWERINGS, Lowering
+from finnyaml.verify.executor.folding import first_reaching
+from finnyaml.verify.executor.segments import alone
 from tests.verify.executor.graphs import agrees, custom, graph, node, reference
 from tests.verify.executor.test_core_qonnx import windows
 
 RANDOM = np.random.default_rng(9)
+LAST_FLOAT = np.finfo(np.float32).max
 
 pytestmark = pytest.mark.filterwarnings("ignore:The values of tensor")
 
@@ -99,6 +104,86 @@ def test_tensors_annotated_as_integers_are_rounded_as_qonnx_does() -> None:
     wrong = graph(nodes[:2], shapes, {"s": np.float32(0.1)}, {"x": "UINT8", "b": "UINT8"}, outputs=["b"])
     with pytest.raises(NotExecutable, match="b is annotated UINT8"):
         BatchedModel(wrong).run(samples[:, ::-1] + 1)
+
+
+@pytest.mark.parametrize("over", [-1, 0, 1])
+def test_sums_in_8_bits_are_still_watched(over: int) -> None:
+    """A convolution followed by a threshold keeps no sums; that they stay in range is proven, or they are watched."""
+    weights = RANDOM.choice([-1, 1], (4, 8, 3, 3)).astype(np.float32)
+    weights[0] = 1
+    image = np.ones((1, 8, 3, 3), np.float32)
+    image[0, :3, 0, 0] = 0  # what follows cannot be proven without data: the sum could be larger by 3
+    largest = int(image.sum())
+    limit = largest - over
+    nodes = [
+        node("Conv", ["x", "w"], ["s"], kernel_shape=[3, 3]),
+        node("Add", ["s", "b"], ["a"]),
+        custom("MultiThreshold", ["a", "t"], ["y"], out_dtype="BINARY"),
+    ]
+    thresholds = np.array([[-21], [-19], [-20], [-22]], np.float32) + 127
+    constants = {"w": weights, "b": np.float32(127 - limit), "t": thresholds}
+    shapes = {"x": [1, 8, 3, 3], "s": [1, 4, 1, 1], "a": [1, 4, 1, 1], "y": [1, 4, 1, 1]}
+    model = graph(nodes, shapes, constants, {"x": "BINARY", "a": "INT8", "y": "BINARY"})
+    samples = np.concatenate([image, RANDOM.integers(0, 2, (40, 8, 3, 3))])
+    batched = BatchedModel(model)
+    (segment,) = batched._program.steps
+    assert "QLinearConv" in {n.op_type for n in segment._nodes}
+    assert (len(segment.watches), len(segment.guards)) == (0, 1)
+    np.testing.assert_array_equal(batched.run(samples[1:])["y"], reference(model, samples[1:])["y"])
+    assert batched._program.steps[0] is segment
+    np.testing.assert_array_equal(batched.run(samples)["y"], reference(model, samples)["y"])
+    assert [v.high for v in batched.violations] == ([127 + over] if over > 0 else [])
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.3])
+def test_normalisation_before_a_threshold_is_folded_to_the_bit(offset: float) -> None:
+    """Scales of both signs and 0; every integer sum, and the reals around each threshold."""
+    channels, generator = 6, np.random.default_rng(3)
+    scale = np.array([0.7, -1.3, 0.0, 1e-3, -2e-4, 5.0], np.float32)
+    normal = [generator.normal(size=channels).astype(np.float32) for _ in range(2)]
+    variance = generator.uniform(0.5, 40, channels).astype(np.float32)
+    nodes = [
+        node("Add", ["x", "o"], ["a"]),
+        node("BatchNormalization", ["a", "s", "b", "m", "v"], ["n"]),
+        custom("MultiThreshold", ["n", "t"], ["y"], out_dtype="UINT2"),
+    ]
+    constants = {"o": np.float32(offset), "s": scale, "b": normal[0], "m": normal[1], "v": variance}
+    constants["t"] = np.sort(generator.normal(size=(channels, 3)), axis=1).astype(np.float32)
+    shapes = {t: [1, channels, 3, 3] for t in "xany"}
+    model = graph(nodes, shapes, constants, {"x": "INT8", "y": "UINT2"})
+    values = np.arange(-130, 131).clip(-128, 127).reshape(29, 1, 3, 3)
+    samples = np.repeat(values, channels, axis=1)
+    batched = agrees(model, samples)
+    lowered = {n.op_type for s in batched._program.steps for n in s._nodes}
+    assert "BatchNormalization" not in lowered
+    assert len(np.unique(batched.run(samples)["y"])) > 2
+
+    runs = alone(nodes[1], constants)
+    first = first_reaching(nodes[1], constants, constants["t"][:, 1])
+    with np.errstate(over="ignore"):
+        below = np.nextafter(first, np.float32(-np.inf))
+    for moved, reached in ((first, scale >= 0), (below, scale < 0)):
+        image = np.broadcast_to(moved[:, None, None], (2, channels, 5, 5)).copy()
+        expected = np.broadcast_to(reached[:, None, None], image.shape)
+        finite = np.isfinite(image) & (np.abs(image) < LAST_FLOAT)
+        np.testing.assert_array_equal((runs(image) >= constants["t"][:, 1, None, None])[finite], expected[finite])
+
+
+def test_finns_reshape_is_known_in_a_fresh_process() -> None:
+    """FINN registers it only along with the RTL layers."""
+    script = """if True:
+        from finnyaml.verify.executor import BatchedModel
+        from tests.verify.executor.one_layer import Tensor, layer
+
+        tensors = {"x": Tensor([1, 6], "INT4")}, {"y": Tensor([1, 2, 3], "INT4")}
+        made = layer("Reshape", *tensors, inp_shape=[1, 6], out_shape=[1, 2, 3], dtype="INT4")
+        batched = BatchedModel(made.model)
+        assert batched.fallbacks == (), batched.fallbacks
+        assert batched.run(made.samples)["y"].shape == (5, 2, 3)
+    """
+    root = Path(__file__).resolve().parents[3]
+    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 # ------------------------------------------------------------------------------------------------------- exact sums

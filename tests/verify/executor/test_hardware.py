@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
+from finnyaml.verify.executor import BatchedModel, checked
 from tests.verify.executor.one_layer import HARDWARE, SAMPLES, Layer, Tensor, agrees, draw, graph, layer
 
 RANDOM = np.random.default_rng(7)
@@ -181,11 +183,27 @@ def test_vvau(
     offset: int,
 ) -> None:
     """Behind a sliding window, PE does not matter: FINN's Python knows no order of the stream."""
+    agrees(depthwise(parallel, inputs, weights, kernel, thresholds, output, offset))
+
+
+def depthwise(
+    parallel: int,
+    inputs: str = "INT4",
+    weights: str = "INT3",
+    kernel: Sequence[int] = (3, 3),
+    thresholds: np.ndarray | None = None,
+    output: str = "INT32",
+    offset: int = 0,
+    *,
+    buffered: bool = False,
+) -> Layer:
+    """A sliding window and a VVAU, of 6 channels; buffered: with a FIFO between them."""
+    generator = np.random.default_rng(8)
     matrix = Tensor([6, 1, *kernel], weights)
     tensors = {
         "image": Tensor([1, kernel[0] + 2, kernel[1] + 1, 6], inputs),
         "x": Tensor([1, 3, 2, kernel[0] * kernel[1] * 6], inputs),
-        "w": Tensor(matrix.shape, weights, draw(matrix, RANDOM, 1)),
+        "w": Tensor(matrix.shape, weights, draw(matrix, generator, 1)),
         "y": Tensor([1, 3, 2, 6], output),
     }
     if thresholds is not None:
@@ -207,9 +225,14 @@ def test_vvau(
         outputDataType=inputs,
         depthwise=1,
     )
+    between = []
+    if buffered:
+        tensors["buffered"] = tensors["x"]
+        seen = {"folded_shape": tensors["x"].shape, "normal_shape": tensors["x"].shape, "dataType": inputs}
+        between = [helper.make_node("StreamingFIFO", ["x"], ["buffered"], domain=HARDWARE, depth=2, **seen)]
     unit = helper.make_node(
         "VVAU",
-        ["x", "w"] if thresholds is None else ["x", "w", "t"],
+        ["buffered" if buffered else "x", "w", *(["t"] if thresholds is not None else [])],
         ["y"],
         domain=HARDWARE,
         backend="fpgadataflow",
@@ -223,8 +246,18 @@ def test_vvau(
         ActVal=offset,
         noActivation=int(thresholds is None),
     )
-    model = graph([window, unit], tensors, "image", ["y"])
-    agrees(Layer("VVAU", model, draw(tensors["image"], RANDOM)))
+    model = graph([window, *between, unit], tensors, "image", ["y"])
+    return Layer("VVAU", model, draw(tensors["image"], generator))
+
+
+def test_a_fifo_between_window_and_vvau_changes_nothing() -> None:
+    """FINN's Python takes what a FIFO passes for a stream in the hardware's order; lowered and forced, it is none."""
+    made, buffered = depthwise(2), depthwise(2, buffered=True)
+    (right,) = BatchedModel(made.model).run(made.samples).values()
+    for without in ((), ("VVAU",)):
+        np.testing.assert_array_equal(BatchedModel(buffered.model, without=without).run(made.samples)["y"], right)
+    assert checked(buffered.model, made.samples).notices == []
+    assert buffered.model.graph.node[2].input[0] == "buffered"
 
 
 @pytest.mark.parametrize("kernel", [[3, 3], [1, 4]], ids=str)

@@ -49,8 +49,7 @@ def test_reshaped(op_type: str, given: list[int], made: list[int], lowered: bool
     """Where the batch dimension is squeezed away there is no batch to execute."""
     attributes: dict[str, Any] = {"inp_shape": given, "out_shape": made}
     if op_type == "Reshape":
-        # FINN registers this op late, with the hardware that knows it.
-        importlib.import_module("finn.custom_op.fpgadataflow.reshape")
+        importlib.import_module("finn.custom_op.fpgadataflow.reshape")  # for FINN's own execution
         attributes["dtype"] = "INT4"
     else:
         attributes |= {"inp_dtype": "INT4", "out_dtype": "INT4", "axes": [1 if lowered else 0]}
