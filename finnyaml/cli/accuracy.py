@@ -32,7 +32,9 @@ def _head(points: list[Mapping[str, Any]]) -> str:
         return "  verification:"
     reference = measured.get("reference")
     against = f", {reference['shown']} in the reference ({reference['name']})" if reference else ""
-    return f"  {measured['metric']} of {measured['samples']} samples after each step{against}:"
+    counts = {task["measurement"]["samples"] for task in points}
+    many = f"{measured['samples']} samples" if len(counts) == 1 else f"{min(counts)} to {max(counts)} samples"
+    return f"  {measured['metric']} of {many} after each step{against}:"
 
 
 def _span(steps: list[str]) -> str:
@@ -46,11 +48,13 @@ def _shown(measurement: Mapping[str, Any]) -> str:
 def _note(task: Mapping[str, Any]) -> str:
     """Whatever is to be said beside the figure: how the predictions differ from the reference's, what the gate says."""
     measurement, verdict = task["measurement"], task["verdict"]
+    if measurement["state"] == "reference":
+        return "the reference"
     if measurement["state"] != "measured":
         return f"not verified: {measurement['reason']}"
     notes = []
     agreement, samples = measurement.get("agreement"), measurement["samples"]
-    if agreement is not None:
+    if agreement is not None and measurement["interval"] is not None:
         same = round(agreement * samples)
         notes.append(
             "all predictions as in the reference" if same == samples else f"{samples - same} predictions differ"

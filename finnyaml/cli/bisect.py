@@ -43,7 +43,8 @@ def bisect(session: Session, step: str | None, console: Console) -> tuple[ExitCo
             console.out(line)
     if not found and not broken:
         console.out(f"nothing is lost: {len(outcome.verdicts)} points measured, every gate passed")
-    return _code(found, broken=bool(broken)), {"found": [_plain(place) for place in found]}
+    failed = any(outcome.verdicts[place.point].lost for place in found if place.point in outcome.verdicts)
+    return _code(found, broken=bool(broken), failed=failed), {"found": [_plain(place) for place in found]}
 
 
 def _selection(session: Session, step: str | None) -> Selection:
@@ -78,11 +79,11 @@ def _search(engine: Engine, session: Session, step: str | None, outcome: Outcome
     return [localise(engine, plan, outcome, task, _point_of(session, task))]
 
 
-def _code(found: list[Localised], *, broken: bool) -> ExitCode:
+def _code(found: list[Localised], *, broken: bool, failed: bool) -> ExitCode:
     if broken or any(place.failure for place in found):
         return ExitCode.STEP_FAILED
     lost = any(place.found is None or place.found["transformation"] is not None for place in found)
-    return ExitCode.GATE_STOPPED if lost else ExitCode.OK
+    return ExitCode.GATE_STOPPED if lost or failed else ExitCode.OK
 
 
 def _plain(place: Localised) -> dict[str, Any]:

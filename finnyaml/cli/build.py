@@ -117,9 +117,8 @@ def build(
 def _lint(session: Session, engine: Engine, outcome: Outcome) -> list[Problem]:
     """What the lint rules say of the graphs that are built."""
     log = engine.folder / "logs" / "lint.log"
-    rules = str(session.code["finnyaml/lint"])
     built = {**outcome.built, **outcome.measured}
-    found = lints.findings(session.plan, built, session.store, session.pool, rules, log)
+    found = lints.findings(session.plan, built, session.store, session.pool, session.code, log)
     return [lint.problem(session, task, finding) for task, finding in found if finding.severity != "info"]
 
 

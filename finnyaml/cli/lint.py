@@ -68,8 +68,8 @@ def _look_at(session: Session, found: Report) -> None:
     statuses = session.judge().survey(set(session.plan.tasks))
     built = {name: status.built for name, status in statuses.items() if status.built is not None}
     with session.store.session(), tempfile.TemporaryDirectory() as folder:
-        rules = session.code["finnyaml/lint"]
-        seen = lints.findings(session.plan, built, session.store, session.pool, rules, Path(folder, "log"))
+        log = Path(folder, "log")
+        seen = lints.findings(session.plan, built, session.store, session.pool, session.code, log)
     found.problems += [problem(session, task, finding) for task, finding in seen]
     found.repairs = list(dict.fromkeys(finding.repair for _, finding in seen if finding.repair))
     found.looked_at = sum(session.plan.tasks[name].is_step for name in built)

@@ -89,7 +89,11 @@ def _content(session: Session, records: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _task(session: Session, record: Mapping[str, Any]) -> dict[str, Any]:
-    return {"digest": record["digest"], **_figures(session, record)}
+    measured = record["figures"].get("measurement")
+    if measured is None:
+        return {"digest": record["digest"], **_figures(session, record)}
+    # A measurement has no model of its own: what it found is what has to be found again.
+    return {name: measured[name] for name in ("state", "metric", "value", "samples", "agreement") if name in measured}
 
 
 def _versions(session: Session) -> dict[str, Any]:

@@ -112,6 +112,8 @@ def measured(measurement: Mapping[str, Any] | None) -> str:
     """A measurement in a few words; empty for tasks that measure nothing."""
     if measurement is None:
         return ""
+    if measurement["state"] == "reference":
+        return "what the others are compared with"
     if measurement["state"] != "measured":
         return f"not executable here: {measurement['reason']}"
     return f"{measurement['shown']} {measurement['metric']} of {measurement['samples']}"

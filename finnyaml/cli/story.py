@@ -8,7 +8,11 @@ from finnyaml.engine.localise import Localised
 from finnyaml.engine.run import Outcome
 from finnyaml.lint import fix
 from finnyaml.lint.catalogue import REPAIR_AFTER, RULES
+from finnyaml.plan.points import FOLDER
 from finnyaml.recipe.model import Recipe
+
+REFERENCE = {"tree": f"{FOLDER}/source.npz", "name": "source"}
+"""What points have that are compared with the model itself."""
 
 
 def lines(found: Localised, session: Session, outcome: Outcome) -> list[str]:
@@ -17,6 +21,8 @@ def lines(found: Localised, session: Session, outcome: Outcome) -> list[str]:
     head = [f"{found.point} {verdict.state}: {'; '.join(verdict.reasons)}"] if verdict and verdict.reasons else []
     if found.failure is not None:
         return [*head, f"  {found.step} could not be searched for the place: {found.failure.message}"]
+    if found.found is None and session.plan.tasks[found.point].params["reference"] != REFERENCE:
+        return [*head, f"  the graph that {found.step} made is so before any step of FINN"]
     if found.found is None:
         return [
             *head,

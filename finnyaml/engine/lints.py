@@ -15,7 +15,7 @@ from finnyaml.plan.status import Built
 from finnyaml.plan.task import Task
 from finnyaml.store import Store
 from finnyaml.store.digests import digest_of
-from finnyaml.worker.job import Done, Job
+from finnyaml.worker.job import Done, Failure, Job
 
 MODEL = "model.onnx"
 
@@ -26,19 +26,24 @@ Stages = Sequence[tuple[str, Finding]]
 """Findings, each with the task whose graph it is about."""
 
 
-def findings(plan: Plan, built: Mapping[str, Built], store: Store, pool: Pool, code: str, log: Path) -> Stages:
+def findings(
+    plan: Plan, built: Mapping[str, Built], store: Store, pool: Pool, code: Mapping[str, str], log: Path
+) -> Stages:
     """What the rules find in the graphs that are built, without what the recipe ignores, in the order of the plan.
 
     A rule that has spoken of one stage is silent about those that follow from it, and about what a later step of the
-    recipe repairs. `code` identifies the rules.
+    recipe repairs. `code` names the code that runs.
     """
     stages, blobs = _stages(plan, built)
     if not stages:
         return ()
-    name = f"lint-{digest_of([code, stages, blobs])[:32]}"
+    name = f"lint-{digest_of([dict(code), stages, blobs])[:32]}"
     told = store.memo(name)
     if told is None:
-        told = _asked(plan, stages, blobs, pool, log)
+        result = _asked(plan, stages, blobs, pool, log)
+        if isinstance(result, Failure):
+            return ((stages[0]["task"], Finding("lint-failed", "warning", f"no graph was checked: {result.message}")),)
+        told = result.figures["findings"]
         store.put_memo(name, told)
     found = {task: [Finding.of(item) for item in items] for task, items in told.items()}
     return tuple(_first_of_each(plan, found, plan.recipe.lint.ignore))
@@ -95,9 +100,7 @@ def _config(task: Task) -> dict[str, Any]:
 _FIELDS = ("target_fps", "synth_clk_period_ns", "board", "fpga_part", "standalone_thresholds")
 
 
-def _asked(
-    plan: Plan, stages: list[dict[str, Any]], blobs: Mapping[str, str], pool: Pool, log: Path
-) -> dict[str, list[dict[str, Any]]]:
+def _asked(plan: Plan, stages: list[dict[str, Any]], blobs: Mapping[str, str], pool: Pool, log: Path) -> Done | Failure:
     job = Job(
         task="lint",
         kind="lint",
@@ -110,12 +113,7 @@ def _asked(
         recipe_dir=str(plan.recipe.directory),
         log=str(log),
     )
-    result = pool.run(job)
-    if isinstance(result, Done):
-        told: dict[str, list[dict[str, Any]]] = result.figures["findings"]
-        return told
-    note = Finding("lint-failed", "warning", f"the graphs could not be checked: {result.message}")
-    return {stages[0]["task"]: [note.plain()]}
+    return pool.run(job)
 
 
 def _first_of_each(

@@ -24,7 +24,21 @@ def refuse(task: Task, built: Built) -> Failure | None:
     return (
         _unread_settings(task, built.trace.reads.get("config", ()))
         or _failed_verification(built.artifact.files)
+        or _never_verified(task, built)
         or _stopped(task, built)
+    )
+
+
+def _never_verified(task: Task, built: Built) -> Failure | None:
+    """FINN skips some of its verifications on some graphs, without a word."""
+    ran = {match["point"] for match in map(_VERDICT.fullmatch, built.artifact.files) if match}
+    skipped = [point for point in task.verifies if point not in ran]
+    if not skipped:
+        return None
+    return Failure(
+        GATE,
+        f"FINN did not run its verification {', '.join(skipped)} in {task.uses}: this graph is not verified",
+        "its log says why; leave the point out where FINN cannot run it",
     )
 
 

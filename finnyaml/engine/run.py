@@ -153,7 +153,7 @@ class Engine:
             outcome.verdicts[task.id], outcome.measured[task.id] = found, built
         if refusal is None:
             self._accept(task, status, built, outcome, ran=ran)
-            if found is not None and found.state != "passed":
+            if found is not None and found.reasons:
                 self.events.emit("point_not_passed", task=task.id, state=found.state, reasons=found.reasons)
                 if task.gate is not None and task.gate.on_fail == "defer" and refusals.counts(task.gate, found):
                     outcome.deferred.append(task.id)
@@ -237,10 +237,15 @@ class Engine:
 
     def look(self, task: Task, outcome: Outcome) -> Built | Failure:
         """Run a task that is in no plan, on what the plan has built: a further measurement, a search for a cause."""
+        missing = [need for need in task.needs if need not in outcome.built]
+        if missing:
+            return Failure("StepFailed", f"{', '.join(missing)} is not there")
         needed = {need: outcome.built[need] for need in task.needs}
         status = self.judge.judge(task, needed)
         if status.built is not None:
             return status.built
+        if status.missing:
+            return Failure("StepFailed", f"it needs {', '.join(status.missing)}, which is missing here")
         return self._execute(task, status, needed, forced=False)[1]
 
     def _job(self, task: Task, status: Status) -> Job:

@@ -1,7 +1,7 @@
 """From `verify:` to tasks: the reference, one point per measured step, and the gates before expensive work.
 
 A point measures the model that a step made; it never changes it. Its task has the key of what it measures (model, data,
-metric), so a step that left the graph as it was costs no second measurement.
+metric); its limits are no part of that.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ FOLDER = "out/verification"
 
 GOLDEN = {"verify_input_npy": "golden_input.npy", "verify_expected_output_npy": "golden_output.npy"}
 """FINN's configuration fields for its own verification, and the files made for them."""
+
+SHARES = frozenset(("top_k", "agreement"))
+"""Kinds of metrics that are a share of the samples."""
 
 BISECT_SAMPLES = 1000
 """So many samples at most decide where accuracy is lost; each of some eight models is run on all of them."""
@@ -143,7 +146,7 @@ class _Builder:
 
     def _point(self, step: str, entry: PointEntry | None) -> Task:
         verify = self._verify
-        limits = entry.limits if entry and entry.limits != Limits() else verify.limits
+        limits = _merged(entry.limits, verify.limits) if entry else verify.limits
         reference, needs = self._reference(step)
         params: dict[str, Any] = {
             "data": self._data(entry.limit if entry else None),
@@ -234,7 +237,8 @@ class _Builder:
                     golden = True
                     config |= {field: f"@tree/{FOLDER}/{file}" for field, file in GOLDEN.items()}
                     needs = (*needs, *(() if SOURCE in needs else (SOURCE,)))
-                self._tasks[task.id] = replace(task, config=config, needs=needs)
+                verifies = (*self._tasks[task.id].verifies, point)
+                self._tasks[task.id] = replace(task, config=config, needs=needs, verifies=verifies)
         return golden
 
     def _gated(self, tasks: dict[str, Task]) -> dict[str, Task]:
@@ -269,6 +273,11 @@ class _Builder:
         self._problems.append(Problem(message, self._recipe.at(pointer), hint))
 
 
+def _merged(own: Limits, usual: Limits) -> Limits:
+    """The limits of a point: its own, and of those that it does not set the section's."""
+    return Limits(**{**vars(usual), **{name: value for name, value in vars(own).items() if value is not None}})
+
+
 def moved(point: Task, step: str) -> Task:
     """The same measurement after another step."""
     params = {**point.params, "file": f"{FOLDER}/{step}.npz"}
@@ -282,7 +291,7 @@ def bisection(step: Task, point: Task) -> Task:
         "step": {"kind": step.kind, "uses": step.uses, "params": dict(step.params)},
         **{name: point.params[name] for name in ("metric", "reference", "layout")},
         "data": {**data, "limit": min(data["limit"] or BISECT_SAMPLES, BISECT_SAMPLES)},
-        "max_drop": point.gate.limits.max_drop if point.gate else None,
+        "max_drop": point.gate.limits.max_drop if point.gate and point.params["metric"]["kind"] in SHARES else None,
         "folder": f"{FOLDER}/bisect-{step.id}",
     }
     return replace(
@@ -293,7 +302,7 @@ def bisection(step: Task, point: Task) -> Task:
         params=params,
         own_settings=frozenset(),
         after=(),
-        implementation=point.implementation,
+        implementation={**point.implementation, **step.implementation},
     )
 
 

@@ -57,12 +57,23 @@ def of_parts(old: Mapping[str, Any], new: Mapping[str, Any], needs: tuple[str, .
         before, now = old.get(kind) or {}, new[kind]
         for name in sorted({*before, *now}):
             if before.get(name) != now.get(name):
-                reasons.append(Reason(kind, name, before.get(name), now.get(name)))
+                reasons += _leaves(kind, name, before.get(name), now.get(name))
     before_inputs = old.get("inputs") or []
     for index, need in enumerate(needs):
         if index >= len(before_inputs) or before_inputs[index] != new["inputs"][index]:
             reasons.append(Reason("input", need))
     return reasons
+
+
+def _leaves(kind: str, name: str, old: Any, new: Any) -> list[Reason]:
+    """What differs inside a value: of a mapping its entries by name, else the whole."""
+    if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
+        return [Reason(kind, name, old, new)]
+    return [
+        Reason(kind, f"{name}.{key}", old.get(key), new.get(key))
+        for key in sorted({*old, *new})
+        if old.get(key) != new.get(key)
+    ]
 
 
 def _shown(value: Any) -> str:

@@ -99,7 +99,7 @@ class Judge:
         """
         inputs = {need: item.digest for need, item in built.items()}
         tree = merge(
-            _without_model(built[need].tree) if index else built[need].tree for index, need in enumerate(task.needs)
+            self._given(need, built[need].tree) if index else built[need].tree for index, need in enumerate(task.needs)
         )
         parts = task.parts(inputs)
         key = digest_of(parts)
@@ -118,6 +118,13 @@ class Judge:
         missing = self._missing_tools(task.tools)
         why = tuple(reasons or self._compare_with_last(task, parts, tree))
         return Status("blocked" if missing else "stale", why, None, key, parts, tree, missing)
+
+    def _given(self, need: str, tree: Tree) -> Tree:
+        """What a further need gives: its folders without the model; of a measurement, the answers only."""
+        task = self.plan.tasks.get(need)
+        if task is None or task.is_step:
+            return _without_model(tree)
+        return {path: entry for path, entry in tree.items() if path.startswith("out/verification/")}
 
     def read_values(self, task: Task, tree: Tree, reads: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """What everything in `reads` is now: the same shape with current values."""

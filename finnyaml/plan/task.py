@@ -26,8 +26,8 @@ class Task:
     `implementation` names the code that runs.
 
     `after` are tasks that have to be there before this one starts although it takes nothing from them: the gates
-    above expensive work. `checks` is the step that a verification point measures, `gate` the rule on the measurement;
-    neither is part of the key.
+    above expensive work. `checks` is the step that a verification point measures, `gate` the rule on the measurement.
+    `verifies` are FINN's own verification points that this step has to run. None of these is part of the key.
     """
 
     id: str
@@ -46,6 +46,7 @@ class Task:
     after: tuple[str, ...] = ()
     checks: str | None = None
     gate: Gate | None = None
+    verifies: tuple[str, ...] = ()
     implementation: Mapping[str, str] = field(default_factory=dict)
 
     def parts(self, inputs: Mapping[str, str]) -> dict[str, Any]:

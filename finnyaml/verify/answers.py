@@ -92,6 +92,14 @@ class Answers:
         self._rows = arrays.npz(path, key) if key else arrays.npy(path)
         self._index = _index(path) if key else None
 
+    def check(self, total: int) -> None:
+        """Refuse stored answers of another number than the data set's samples (StepFailed)."""
+        if self._index is None and len(self._rows) != total:
+            raise StepFailed(
+                f"the reference {self.name} has {len(self._rows)} rows, the data has {total} samples",
+                hint="stored answers need a row for every sample of the whole data set, also where `limit` takes fewer",
+            )
+
     def pieces(self, chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """The answers [n, ...] for each of `chunks` (sample numbers, rising)."""
         yield from self._rows.pieces(chunk if self._index is None else self._positions(chunk) for chunk in chunks)

@@ -52,7 +52,8 @@ def find(
         before,
         run_step,
         _samples(data, reference, classifies, indices, layout),
-        tolerance=USUAL_DROP if max_drop is None else max_drop,
+        # Half, since what was lost before this step counts towards the limit, too.
+        tolerance=(USUAL_DROP if max_drop is None else max_drop) / 2,
         step=step,
         complete=whole,
     )

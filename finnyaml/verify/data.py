@@ -41,11 +41,12 @@ class _Samples(Protocol):
 
 
 class DataSet:
-    """The samples that a recipe asks for. `layout` is NHWC for image folders, None where only the user knows it."""
+    """The samples that a recipe asks for, of `total`. `layout` is NHWC for image folders, else unknown."""
 
     def __init__(self, samples: _Samples, limit: int | None, shuffle: int | None, layout: str | None) -> None:
         self._samples = samples
         self._index = _chosen(len(samples), limit, shuffle)
+        self.total = len(samples)
         self.layout = layout
         self.labelled = samples.labelled
 

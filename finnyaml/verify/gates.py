@@ -32,7 +32,9 @@ class Gate:
 
 @dataclass(frozen=True)
 class Verdict:
-    """`state` is `passed`, `failed` or `not verified`; `reasons` says why it did not pass, a sentence each.
+    """`state` is `passed`, `failed`, `not verified`, or `measured` where there is no limit to keep.
+
+    `reasons` says why it did not pass, a sentence each.
 
     `lost`: a limit on what is measured is broken, so that there is a place to look for where it happens.
     """
@@ -44,10 +46,14 @@ class Verdict:
 
 def judge(gate: Gate, measurement: Mapping[str, Any]) -> Verdict:
     """What a gate says of a measurement. A point that could not be measured is never passed."""
-    if measurement["state"] != "measured":
+    if measurement["state"] == "not executable":
         return Verdict("not verified", (f"not executable here: {measurement['reason']}",))
-    broken, wraps = tuple(_broken(gate.limits, measurement)), tuple(_wraps(measurement, settled=gate.settled))
-    return Verdict("failed" if broken or wraps else "passed", broken + wraps, bool(broken))
+    wraps = tuple(_wraps(measurement, settled=gate.settled))
+    if measurement["state"] == "reference":  # what the others are compared with
+        return Verdict("failed" if wraps else "measured", wraps)
+    broken = tuple(_broken(gate.limits, measurement))
+    limited = gate.limits != Limits() or measurement["interval"] is not None
+    return Verdict("failed" if broken or wraps else "passed" if limited else "measured", broken + wraps, bool(broken))
 
 
 def _wraps(measurement: Mapping[str, Any], *, settled: bool) -> Iterator[str]:
@@ -70,7 +76,7 @@ def _broken(limits: Limits, measurement: Mapping[str, Any]) -> Iterator[str]:
     allowed = USUAL_DROP if share and limits == Limits() else limits.max_drop
     if allowed is not None and reference is not None and drop is not None and not drop <= allowed + 1e-12:
         yield (
-            f"{name} is {shown}, and {reference['shown']} in the reference ({reference['name']}): it fell by "
+            f"{name} is {shown}, and {reference['shown']} in the reference ({reference['name']}): it got worse by "
             f"{_amount(drop, share=share)}, and at most {_amount(allowed, share=share)} is allowed"
         )
     if limits.min is not None and not value >= limits.min:
@@ -78,11 +84,16 @@ def _broken(limits: Limits, measurement: Mapping[str, Any]) -> Iterator[str]:
     if limits.max is not None and not value <= limits.max:
         yield f"{name} is {shown}, and the most allowed is {_level(limits.max, share=share)}"
     agreement = measurement.get("agreement")
-    if limits.min_agreement is not None and not (agreement is not None and agreement >= limits.min_agreement):
+    compared = reference is not None
+    if (
+        compared
+        and limits.min_agreement is not None
+        and not (agreement is not None and agreement >= limits.min_agreement)
+    ):
         got = "cannot be told" if agreement is None else f"is {100 * agreement:.1f} %"
         yield f"the agreement with the reference {got}, and the least allowed is {100 * limits.min_agreement:.4g} %"
     outside = measurement.get("outside_tolerance")
-    if limits.atol is not None or limits.rtol is not None:
+    if compared and (limits.atol is not None or limits.rtol is not None):
         if outside is None:
             yield "the outputs could not be compared with the reference: their shapes differ"
         elif outside:

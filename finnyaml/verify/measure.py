@@ -50,14 +50,19 @@ def measure(
 
     Returns:
         the measurement as plain data (docs/verification.md describes it). A graph that cannot be executed here gives a
-        measurement without a value, and the reason.
+        measurement without a value, and the reason; so does the reference itself under a metric that compares with one.
 
     Raises:
         StepFailed: the data or the metric do not fit.
     """
     started = time.process_time()
     metric = new_metric()
-    _check_needs(metric, data, reference)
+    if metric.needs_labels and not data.labelled:
+        raise StepFailed(
+            f"the metric {metric.name} needs labels, and verify.data has none",
+            hint="name them (`labels:`), or measure `metric: agreement`",
+        )
+    compares = reference is not None or not metric.needs_reference
     try:
         graph = _compiled(model, data, layout)
     except NotExecutable as error:
@@ -70,28 +75,34 @@ def measure(
         for batch, expected in _with_answers(data, reference):
             data_type = str(batch.inputs.dtype)
             outputs = graph.run(_taken(batch.inputs, graph.input_shape, data, layout))[output]
-            metric.update(outputs, batch.labels, expected)
+            if compares:
+                metric.update(outputs, batch.labels, expected)
             if others is not None and expected is not None:
                 others.update(expected, batch.labels, expected)
             agreement = _compare(agreement, outputs, expected)
             if tolerance is not None and outside is not None and expected is not None:
                 outside = _outside(outside, outputs, expected, tolerance)
             archive.add(index=batch.index, outputs=outputs, predictions=_classes(outputs, indices), labels=batch.labels)
-    measured: dict[str, Any] = {
-        "state": "measured",
+    common = {
         "metric": metric.name,
-        "value": _number(metric.value),
-        "shown": metric.shown(metric.value),
-        "higher_is_better": metric.higher_is_better,
         "samples": data.size,
         "data_type": data_type,
-        "interval": list(wilson(round(metric.value * data.size), data.size)) if metric.is_share else None,
-        "agreement": agreement.value if agreement is not None else None,
-        "outside_tolerance": outside,
         "violations": _violations(graph),
         "fallbacks": [asdict(item) for item in graph.fallbacks],
         "notices": list(graph.notices),
         "cpu_seconds": round(time.process_time() - started, 3),
+    }
+    if not compares:
+        return {"state": "reference", **common}
+    measured: dict[str, Any] = {
+        "state": "measured",
+        "value": _number(metric.value),
+        "shown": metric.shown(metric.value),
+        "higher_is_better": metric.higher_is_better,
+        "interval": list(wilson(round(metric.value * data.size), data.size)) if metric.is_share else None,
+        "agreement": agreement.value if agreement is not None else None,
+        "outside_tolerance": outside,
+        **common,
     }
     if reference is not None and others is not None:
         measured["reference"] = {
@@ -115,19 +126,6 @@ def _violations(graph: BatchedModel) -> list[dict[str, Any]]:
     return [{**asdict(item), "place": places.get(item.tensor, "graph")} for item in graph.violations]
 
 
-def _check_needs(metric: Metric, data: DataSet, reference: Answers | None) -> None:
-    if metric.needs_labels and not data.labelled:
-        raise StepFailed(
-            f"the metric {metric.name} needs labels, and verify.data has none",
-            hint="name them (`labels:`), or measure `metric: agreement`",
-        )
-    if metric.needs_reference and reference is None:
-        raise StepFailed(
-            f"the metric {metric.name} compares with a reference, and this is the reference itself",
-            hint="take `reference: source`, or measure top1",
-        )
-
-
 def _compiled(model: ModelWrapper, data: DataSet, layout: str | None) -> BatchedModel:
     """The graph, ready to run on batches, and found equal to qonnx's execution on the first samples."""
     first = next(data.batches(CHECKED))
@@ -144,6 +142,7 @@ def _with_answers(data: DataSet, reference: Answers | None) -> Iterator[tuple[Ba
     if reference is None:
         yield from ((batch, None) for batch in data.batches(BATCH))
         return
+    reference.check(data.total)
     yield from zip(data.batches(BATCH), reference.pieces(data.chunks(BATCH)), strict=True)
 
 

@@ -50,11 +50,16 @@ def torch_reference(
     return run
 
 
-def graph_reference(model: Any) -> Function:
-    """The same from a graph that has the stages in it already (`ModelWrapper`), on the batched executor."""
-    from finnyaml.verify.executor import BatchedModel
+def graph_reference(model: Any, samples: np.ndarray | None = None) -> Function:
+    """The same from a graph that has the stages in it already (`ModelWrapper`), on the batched executor.
+
+    With a few `samples` [n, ...] it is first compared with qonnx's own execution.
+    """
+    from finnyaml.verify.executor import BatchedModel, checked, input_of
 
     compiled = BatchedModel(model)
+    if samples is not None:
+        compiled = checked(model, fitted(samples, input_of(model)[1], None))
     output = compiled.outputs[0]
     return lambda batch: compiled.run(fitted(batch, compiled.input_shape, None))[output]
 

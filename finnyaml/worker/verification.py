@@ -24,8 +24,10 @@ def reference(context: Context) -> None:
     from finnyaml.verify import reference as references
 
     params = context.params
+    data = _data(context, params["data"])
     if params["model"] is None:
-        function = references.graph_reference(needed_model(context))
+        first = answers.delivered(next(data.batches(2)).inputs, data.layout, params["layout"])
+        function = references.graph_reference(needed_model(context), first)
     else:
         model = params["model"]
         factory = code.load_function(code_ref(context, model["code"]), context.recipe_dir)
@@ -35,7 +37,6 @@ def reference(context: Context) -> None:
             [processing_stage(context, item) for item in params.get(name, ())] for name in ("preprocess", "postprocess")
         ]
         function = references.torch_reference(module, input_spec(model), stages[0], stages[1], context.recipe_dir)
-    data = _data(context, params["data"])
     kept = answers.keep(function, data, context.root / params["file"], layout=params["layout"])
     context.figures["samples"] = kept
     if params["golden"]:
@@ -50,7 +51,7 @@ def verify(context: Context) -> None:
 
     params = context.params
     metric = params["metric"]
-    context.figures["measurement"] = measure(
+    measured = measure(
         _whole(context, needed_model(context)),
         _data(context, params["data"]),
         lambda: make_metric(metric, context.file, context.recipe_dir, metric["indices"]),
@@ -60,6 +61,14 @@ def verify(context: Context) -> None:
         layout=params["layout"],
         tolerance=params.get("tolerance"),
     )
+    context.figures["measurement"] = measured
+    print(_told(measured))
+
+
+def _told(measured: Mapping[str, Any]) -> str:
+    """A measurement for the log of its task."""
+    lines = [f"{name}: {value}" for name, value in measured.items() if not isinstance(value, list)]
+    return "\n".join([*lines, *measured.get("notices", ()), *map(str, measured.get("violations", ()))])
 
 
 def bisect(context: Context) -> None:

@@ -87,7 +87,7 @@ def test_a_gate_stops_the_build_and_the_place_is_told(tiny: Project) -> None:
     done = tiny.run("build", "recipe.yaml", "-j", "1")
     assert done.returncode == 3, done.stderr
     assert "100.0 % top1 of 40" in done.stderr
-    lost = "verify.flip failed: top1 is 0.0 %, and 100.0 % in the reference (source): it fell by 100 points"
+    lost = "verify.flip failed: top1 is 0.0 %, and 100.0 % in the reference (source): it got worse by 100 points"
     assert lost in done.stderr
     assert "the transformation is Flip" in done.stderr
     assert "Traceback" not in done.stderr
@@ -222,3 +222,31 @@ def test_stages_are_linted_in_a_build_and_by_lint_without_building(tiny: Project
     assert found.returncode == 0 and "[input-is-float]" in found.stderr
     tiny.write("recipe.yaml", (tiny.folder / "recipe.yaml").read_text() + "lint: {ignore: [input-is-float]}\n")
     assert "input-is-float" not in tiny.run("lint", "recipe.yaml").stderr
+
+
+def test_another_step_may_be_the_reference_of_all_points(tiny: Project) -> None:
+    _allow(tiny, "reference: flip\n  min_agreement: 1.0")
+    result = tiny.build("--keep-going", code=3)
+    assert _points(result) == {"model": "failed", "scale": "failed", "flip": "passed", "same": "passed"}
+    assert "disagrees with the model itself" not in tiny.run("build", "recipe.yaml").stderr
+    _edit(tiny, "min_agreement: 1.0", "metric: mse")
+    result = tiny.build()
+    assert set(_points(result).values()) == {"measured"}
+    assert result["tasks"]["verify.flip"]["measurement"]["state"] == "reference"
+
+
+def test_a_limit_in_the_metrics_own_unit_does_not_hide_the_place(tiny: Project) -> None:
+    _allow(tiny, "metric: mse\n  max_drop: 4.0")
+    _edit(tiny, "{by: 2.0}", "{by: 1.0}")
+    done = tiny.run("bisect", "recipe.yaml")
+    assert done.returncode == 3 and "the transformation is Flip" in done.stdout, done.stdout + done.stderr
+
+
+def test_a_lock_holds_the_measurements(tiny: Project) -> None:
+    _allow(tiny, "max_drop: 1.0")
+    tiny.build("--lock")
+    tiny.build("--frozen")
+    lock = tiny.folder / "recipe.lock.yaml"
+    assert "value: 0.0" in lock.read_text()
+    lock.write_text(lock.read_text().replace("value: 0.0", "value: 0.5", 1))
+    tiny.build("--frozen", code=2)

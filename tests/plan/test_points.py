@@ -55,14 +55,14 @@ def test_the_tolerance_is_part_of_the_key_since_it_is_measured(maker: Maker) -> 
     assert plan.tasks["verify.streamline"].params["tolerance"] == {"atol": 0.5, "rtol": 0.0}
 
 
-def test_a_point_has_its_own_limits_or_those_of_the_section(maker: Maker) -> None:
+def test_a_point_has_its_own_limits_and_else_those_of_the_section(maker: Maker) -> None:
     plan = maker.plan(
         f"steps: short\n{DATA}  min: 0.5\n  on_fail: defer\n  points:\n"
         "    - tidy_up\n    - {after: streamline, max_drop: 0.005, on_fail: warn, limit: 7}\n"
     )
     assert [task.checks for task in plan.tasks.values() if task.checks] == ["tidy_up", "streamline"]
     assert plan.tasks["verify.tidy_up"].gate == Gate(Limits(min=0.5), "defer", True)
-    assert plan.tasks["verify.streamline"].gate == Gate(Limits(max_drop=0.005), "warn", True)
+    assert plan.tasks["verify.streamline"].gate == Gate(Limits(max_drop=0.005, min=0.5), "warn", True)
     assert plan.tasks["verify.streamline"].params["data"]["limit"] == 7
     assert plan.tasks["verify.tidy_up"].params["data"]["limit"] is None
 

@@ -291,6 +291,20 @@ def test_two_needs_join_by_their_folders_and_the_first_brings_the_model(here: Wo
         here.judge.judge(here.task, {"model": here.model, "side": other})
 
 
+def test_of_a_measurement_the_answers_count_and_nothing_that_it_was_made_from(here: World) -> None:
+    # The tree of a reference far down the build holds the dataflow parent; a point above must not see that.
+    below = {
+        path: here.entry(path)
+        for path in ("model.onnx", "out/intermediate_models/dataflow_parent.onnx", "out/verification/late.npz")
+    }
+    here.task = replace(here.task, needs=("model", "verify.late"))
+    judge = here.judge
+    judge.plan.tasks["verify.late"] = replace(here.task, id="verify.late", kind="verify", needs=())  # type: ignore[index]
+    other = Built("late digest", below, Artifact("late digest", "model.onnx", below), here.model.trace)
+    status = judge.judge(here.task, {"model": here.model, "verify.late": other})
+    assert status.tree == {**here.model.tree, "out/verification/late.npz": here.entry("out/verification/late.npz")}
+
+
 def test_a_survey_tells_who_waits_and_who_is_blocked(here: World) -> None:
     here.last = {}
     found = here.judge.survey({"model", "step"})

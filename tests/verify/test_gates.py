@@ -41,7 +41,6 @@ def error(**more: Any) -> dict[str, Any]:
         (Limits(max_drop=0.0), measured(0.99), "passed"),  # better than the reference is no drop
         (Limits(), measured(), "failed"),  # one percentage point, where nothing is said
         (Limits(), measured(0.971), "passed"),
-        (Limits(), error(), "passed"),  # no usual limit for what is no share
         (Limits(max_drop=0.2), error(), "failed"),
         (Limits(max_drop=0.3), error(), "passed"),
         (Limits(min=0.97), measured(), "failed"),
@@ -55,6 +54,7 @@ def error(**more: Any) -> dict[str, Any]:
         (Limits(atol=0.1), measured(outside_tolerance=1), "failed"),
         (Limits(rtol=0.1), measured(outside_tolerance=None), "failed"),  # what could not be compared is not equal
         (Limits(min=0.5), measured(reference=None), "passed"),
+        (Limits(min_agreement=0.9, atol=0.1), measured(reference=None, agreement=None), "passed"),
         (Limits(max_drop=0.5), measured("nan"), "failed"),
         (Limits(min=30), measured("inf", "inf", metric="psnr", interval=None), "passed"),
         (Limits(max_drop=3), measured(20.0, "inf", metric="psnr", interval=None), "failed"),
@@ -66,13 +66,19 @@ def test_limits(limits: Limits, measurement: dict[str, Any], state: str) -> None
     assert bool(found.reasons) == (state == "failed")
 
 
+def test_without_a_limit_nothing_is_passed() -> None:
+    assert judge(Gate(), error()).state == "measured"  # no usual limit for what is no share of the samples
+    reference = {"state": "reference", "metric": "mse", "samples": 5, "violations": []}
+    assert judge(Gate(Limits(max=0.1)), reference).state == "measured"
+
+
 def test_the_message_has_the_figures() -> None:
     found = judge(Gate(Limits(max_drop=0.005)), measured())
     assert found.reasons == (
-        "top1 is 0.96, and 0.98 in the reference (source): it fell by 2 points, and at most 0.5 points is allowed",
+        "top1 is 0.96, and 0.98 in the reference (source): it got worse by 2 points, and at most 0.5 points is allowed",
     )
     found = judge(Gate(Limits(max_drop=0.1)), error())
-    assert "it fell by 0.25, and at most 0.1 is allowed" in found.reasons[0]
+    assert "it got worse by 0.25, and at most 0.1 is allowed" in found.reasons[0]
 
 
 def test_a_point_that_could_not_run_is_not_passed() -> None:

@@ -88,8 +88,15 @@ def test_values_outside_their_datatype_are_reported_with_their_node(tmp_path: Pa
 def test_the_reference_itself_is_compared_with_nothing(tmp_path: Path) -> None:
     found = measured(tmp_path, graph(), reference=None)
     assert (found["value"], found["agreement"], "reference" in found) == (1.0, None, False)
-    with pytest.raises(StepFailed, match="compares with a reference, and this is the reference itself"):
-        measured(tmp_path, graph(), MeanSquaredError, reference=None)
+    found = measured(tmp_path, graph(), MeanSquaredError, reference=None)
+    assert (found["state"], "value" in found) == ("reference", False)
+    assert (tmp_path / "point.npz").exists()
+
+
+def test_stored_answers_of_another_number_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "gold.npy", np.zeros((5, 5)))
+    with pytest.raises(StepFailed, match=r"the reference gold\.npy has 5 rows, the data has 600 samples"):
+        measured(tmp_path, graph(), reference=Answers("gold.npy", tmp_path / "gold.npy", None))
 
 
 def test_a_metric_of_labels_needs_labels(tmp_path: Path) -> None:
