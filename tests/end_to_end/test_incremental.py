@@ -244,7 +244,8 @@ def test_what_was_not_selected_does_not_run(project: Project) -> None:
 def test_json_names_the_exact_reason(project: Project) -> None:
     project.build()
     reasons = project.plan("--set", "steps.0.with.by=5")["scale"]["reasons"]
-    assert reasons[0]["old"] == {"by": 2.0} and reasons[0]["new"] == {"by": 5}
+    assert (reasons[0]["name"], reasons[0]["old"], reasons[0]["new"]) == ("with.by", 2.0, 5)
+    assert reasons[0]["text"] == "parameter with.by: 2.0 → 5"
 
 
 def test_the_state_of_things_is_on_disk(project: Project) -> None:
