@@ -54,20 +54,26 @@ def _stages(plan: Plan, built: Mapping[str, Built]) -> tuple[list[dict[str, Any]
     stages: list[dict[str, Any]] = []
     blobs: dict[str, str] = {}
     data = _data_type(built)
-    for name, task in plan.tasks.items():
-        if not task.is_step or name not in built or MODEL not in built[name].tree:
+    after: dict[str, set[str]] = {}
+    config: dict[str, dict[str, Any]] = {}
+    for name, task in plan.tasks.items():  # in topological order: what leads to a task is known
+        if not task.is_step:
+            continue
+        needs = [need for need in task.needs if need in after]
+        after[name] = {task.uses}.union(*(after[need] for need in needs))
+        # A setting that `with:` gave to one task holds for the graphs after it, too.
+        config[name] = {key: value for need in needs for key, value in config[need].items()} | _config(task)
+        if name not in built or MODEL not in built[name].tree:
             continue
         file = f"{len(stages)}.onnx"
         blobs[file] = built[name].tree[MODEL].blob
-        way = plan.ancestors([name])
-        above = [other for other in plan.tasks.values() if other.id in way and other.is_step]
         stages.append(
             {
                 "file": file,
                 "task": name,
                 "uses": task.uses,
-                "after": sorted(other.uses for other in above),
-                "config": {key: value for other in above for key, value in _config(other).items()},
+                "after": sorted(after[name]),
+                "config": config[name],
                 "data_dtype": data or plan.recipe.model.input.datatype,
             }
         )
@@ -84,10 +90,7 @@ def _data_type(built: Mapping[str, Built]) -> str | None:
 
 
 def _config(task: Task) -> dict[str, Any]:
-    """What the recipe asks of FINN for a task, as far as rules look at it, with the content of the two files.
-
-    A setting that `with:` gave to one task holds for the graphs after it, too.
-    """
+    """What the recipe asks of FINN for a task, as far as rules look at it, with the content of the two files."""
     config = {name: task.config[name] for name in _FIELDS if name in task.config}
     for word, field in (("folding", "folding_config_file"), ("specialize", "specialize_layers_config_file")):
         staged = task.staged.get(str(task.config.get(field, "")).removeprefix("@inputs/"))
@@ -121,10 +124,11 @@ def _first_of_each(
 ) -> list[tuple[str, Finding]]:
     shown: list[tuple[str, Finding]] = []
     for task in plan.tasks:
-        above = plan.ancestors([task]) - {task}
-        known = {finding.rule for other, finding in shown if other in above}
         kept = catalogue.suppressed(found.get(task, ()), ignore)
+        if not kept:
+            continue
+        above = plan.ancestors([task]) - {task}
         below = {plan.tasks[other].uses for other in plan.descendants([task])}
-        kept = [item for item in kept if item.repair not in below]
-        shown += [(task, finding) for finding in kept if finding.rule not in known]
+        known = {finding.rule for other, finding in shown if other in above}
+        shown += [(task, item) for item in kept if item.repair not in below and item.rule not in known]
     return shown

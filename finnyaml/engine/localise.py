@@ -35,7 +35,10 @@ class Localised:
 
 def localise_all(engine: Engine, plan: Plan, outcome: Outcome) -> list[Localised]:
     """Localise every failed point that is the first of its branch."""
-    return [_localise(engine, plan, outcome, point) for point in _first_failed(plan, outcome)]
+    return [
+        localise(engine, plan, outcome, _culprit(engine, plan, outcome, point), point)
+        for point in _first_failed(plan, outcome)
+    ]
 
 
 def localise(engine: Engine, plan: Plan, outcome: Outcome, step: str, point: str) -> Localised:
@@ -63,10 +66,6 @@ def _first_failed(plan: Plan, outcome: Outcome) -> list[str]:
         if not any(plan.tasks[other].checks in above for other in first):
             first.append(name)
     return first
-
-
-def _localise(engine: Engine, plan: Plan, outcome: Outcome, point: str) -> Localised:
-    return localise(engine, plan, outcome, _culprit(engine, plan, outcome, point), point)
 
 
 def _culprit(engine: Engine, plan: Plan, outcome: Outcome, point: str) -> str:

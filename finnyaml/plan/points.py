@@ -95,9 +95,10 @@ class _Builder:
             added[SOURCE] = self._source_task(samples if golden else 0)
         if points and reference.kind == "step":
             points.setdefault(self._reference_step(), None)
+        settled = self._settled()
         for name in self._tasks:  # in topological order, so that what stands above is drawn above
             if name in points:
-                added[id_of(name)] = self._point(name, points[name])
+                added[id_of(name)] = self._point(name, points[name], settled)
         if self._config("save_intermediate_models") is False:
             self._problem(
                 "`save_intermediate_models: false` drops the dataflow parent, and without it what is left outside "
@@ -144,7 +145,7 @@ class _Builder:
             return dict(asked)
         return dict.fromkeys(name for name in self._tasks if name not in self._sources[:-1])
 
-    def _point(self, step: str, entry: PointEntry | None) -> Task:
+    def _point(self, step: str, entry: PointEntry | None, settled: set[str]) -> Task:
         verify = self._verify
         limits = _merged(entry.limits, verify.limits) if entry else verify.limits
         reference, needs = self._reference(step)
@@ -165,20 +166,18 @@ class _Builder:
             pointer=entry.pointer if entry else ("verify",),
             params=params,
             checks=step,
-            gate=Gate(
-                limits, (entry.on_fail if entry else None) or verify.on_fail, entry is not None, self._settled(step)
-            ),
+            gate=Gate(limits, (entry.on_fail if entry else None) or verify.on_fail, entry is not None, step in settled),
             implementation=self._implementation,
         )
 
-    def _settled(self, step: str) -> bool:
-        """Whether no later step sets the datatypes of hardware layers anew, as FINN's minimisations do."""
-        below = {step}
-        for task in self._tasks.values():
-            if below.intersection(task.needs):
-                below.add(task.id)
-        later = [self._tasks[name].uses for name in below if name != step]
-        return not any("minimize_bit_width" in uses or uses == "widen_accumulators" for uses in later)
+    def _settled(self) -> set[str]:
+        """The steps after which no other sets the datatypes of hardware layers anew, as FINN's minimisations do."""
+        provisional: set[str] = set()
+        for name, task in reversed(self._tasks.items()):
+            sets_types = "minimize_bit_width" in task.uses or task.uses == "widen_accumulators"
+            if sets_types or name in provisional:
+                provisional.update(task.needs)
+        return self._tasks.keys() - provisional
 
     def _reference(self, step: str) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
         """Where a point finds the reference's answers, and the task that makes them."""

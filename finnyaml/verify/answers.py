@@ -16,7 +16,7 @@ import numpy as np
 
 from finnyaml.errors import StepFailed
 from finnyaml.verify import arrays
-from finnyaml.verify.layout import permutation
+from finnyaml.verify.layout import delivered
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -141,10 +141,3 @@ def golden(
     inputs = delivered(batch.inputs, data.layout, layout)
     np.save(folder / "golden_input.npy", np.asarray(inputs, np.float32))
     np.save(folder / "golden_output.npy", np.asarray(function(inputs), np.float32))
-
-
-def delivered(inputs: np.ndarray, given: str | None, wanted: str | None) -> np.ndarray:
-    """Inputs [n, ...] in the layout that the recipe says the accelerator gets, where the data has one of its own."""
-    if given and wanted and given != wanted and sorted(given) == sorted(wanted):
-        return inputs.transpose(permutation(given, wanted))
-    return inputs

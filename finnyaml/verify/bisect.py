@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from finnyaml.verify.answers import BATCH, Answers, delivered
+from finnyaml.verify.answers import BATCH, Answers
 from finnyaml.verify.classes import class_labels, predictions
 from finnyaml.verify.data import DataSet
 from finnyaml.verify.gates import USUAL_DROP
+from finnyaml.verify.layout import delivered
 from finnyaml.verify.locate import Samples, localise, sentences, to_json
 
 if TYPE_CHECKING:
@@ -71,4 +72,4 @@ def _samples(data: DataSet, reference: Answers | None, classifies: bool, indices
     if not classifies:
         return Samples(inputs, outputs=answers)
     labels = class_labels(np.concatenate([batch.labels for batch in batches])) if data.labelled else None
-    return Samples(inputs, labels, None if answers is None else predictions(answers, indices))
+    return Samples(inputs, labels, None if answers is None else predictions(answers, indices), indices=indices)

@@ -17,21 +17,25 @@ def permutation(given: str, wanted: str) -> tuple[int, ...]:
     return tuple(given.index(axis) for axis in wanted)
 
 
-def fitted(batch: np.ndarray, shape: Sequence[int], layout: str | None, taken: str | None = None) -> np.ndarray:
+def delivered(batch: np.ndarray, given: str | None, wanted: str | None) -> np.ndarray:
+    """`batch` [n, ...] from the layout `given` to `wanted`, where both are known and have the same axes."""
+    if given and wanted and given != wanted and sorted(given) == sorted(wanted):
+        return batch.transpose(permutation(given, wanted))
+    return batch
+
+
+def fitted(batch: np.ndarray, shape: Sequence[int], layout: str | None) -> np.ndarray:
     """`batch` as a graph input of `shape` takes it.
 
     Args:
         batch: [n, ...] samples in `layout`.
         shape: the graph's input shape with a batch dimension of 1.
         layout: how the data is laid out (NCHW, NHWC, NC, ...), where that is known.
-        taken: the layout of the graph's input, where that is known; else it is what makes the shapes fit.
 
     Raises:
         StepFailed: no layout makes the shapes fit.
     """
     wanted = tuple(shape[1:])
-    if layout and taken and layout != taken and sorted(layout) == sorted(taken):
-        batch, layout = batch.transpose(permutation(layout, taken)), taken
     if batch.shape[1:] == wanted:
         return batch
     known = [layout] if layout else [name for name in _OTHER if len(name) == batch.ndim]

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finnyaml.errors import StepFailed
-from finnyaml.verify.answers import BATCH, Answers, Archive, delivered
+from finnyaml.verify.answers import BATCH, Answers, Archive
 from finnyaml.verify.classes import predictions
 from finnyaml.verify.data import Batch, DataSet
 from finnyaml.verify.executor import BatchedModel, NotExecutable, checked, input_of
-from finnyaml.verify.layout import fitted
+from finnyaml.verify.layout import delivered, fitted
 from finnyaml.verify.metrics import Agreement, Metric, wilson
 
 if TYPE_CHECKING:

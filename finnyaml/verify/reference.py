@@ -57,9 +57,7 @@ def graph_reference(model: Any, samples: np.ndarray | None = None) -> Function:
     """
     from finnyaml.verify.executor import BatchedModel, checked, input_of
 
-    compiled = BatchedModel(model)
-    if samples is not None:
-        compiled = checked(model, fitted(samples, input_of(model)[1], None))
+    compiled = BatchedModel(model) if samples is None else checked(model, fitted(samples, input_of(model)[1], None))
     output = compiled.outputs[0]
     return lambda batch: compiled.run(fitted(batch, compiled.input_shape, None))[output]
 

@@ -22,11 +22,12 @@ def reference(context: Context) -> None:
     from finnyaml.steps import code, source
     from finnyaml.verify import answers
     from finnyaml.verify import reference as references
+    from finnyaml.verify.layout import delivered
 
     params = context.params
     data = _data(context, params["data"])
     if params["model"] is None:
-        first = answers.delivered(next(data.batches(2)).inputs, data.layout, params["layout"])
+        first = delivered(next(data.batches(2)).inputs, data.layout, params["layout"])
         function = references.graph_reference(needed_model(context), first)
     else:
         model = params["model"]

@@ -12,7 +12,7 @@ from finnyaml.errors import StepFailed
 from finnyaml.recipe.model import DataSpec
 from finnyaml.verify.answers import Answers, Archive, golden, keep
 from finnyaml.verify.data import DataSet, open_data
-from finnyaml.verify.layout import fitted
+from finnyaml.verify.layout import delivered, fitted
 
 
 def data_set(folder: Path, inputs: np.ndarray, limit: int | None = None, shuffle: int | None = None) -> DataSet:
@@ -122,8 +122,8 @@ def test_data_is_turned_to_what_a_graph_takes(
 
 def test_a_layout_that_is_known_decides_where_shapes_do_not() -> None:
     batch = np.arange(27).reshape(1, 3, 3, 3)
-    assert (fitted(batch, (1, 3, 3, 3), "NHWC", "NCHW") == batch.transpose(0, 3, 1, 2)).all()
-    assert (fitted(batch, (1, 3, 3, 3), "NCHW", "NCHW") == batch).all()
+    assert (delivered(batch, "NHWC", "NCHW") == batch.transpose(0, 3, 1, 2)).all()
+    assert (delivered(batch, "NCHW", "NCHW") == batch).all()
 
 
 def test_data_that_does_not_fit_is_refused() -> None:

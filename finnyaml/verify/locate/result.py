@@ -13,13 +13,15 @@ class Samples:
 
     `inputs` [n, ...] as the data set has them, any numeric dtype; `labels` integers [n], or None; `reference`
     predictions [n] to agree with, used where there are no labels. Of models that are no classifiers, `outputs` are the
-    reference's [n, ...]: a sample is right if every output is within a thousandth of their largest.
+    reference's [n, ...]: a sample is right if every output is within a thousandth of their largest. `indices`: they
+    answer class indices, best first, and not scores.
     """
 
     inputs: np.ndarray
     labels: np.ndarray | None = None
     reference: np.ndarray | None = None
     outputs: np.ndarray | None = None
+    indices: bool = False
 
     def __post_init__(self) -> None:
         if self.labels is None and self.reference is None and self.outputs is None:

@@ -9,6 +9,7 @@ import numpy as np
 from qonnx.core.modelwrapper import ModelWrapper
 
 from finnyaml.errors import StepFailed
+from finnyaml.verify import classes
 from finnyaml.verify.executor import BatchedModel
 from finnyaml.verify.layout import fitted
 from finnyaml.verify.locate.result import Samples, Skipped
@@ -96,18 +97,11 @@ class States:
 
     def _answers(self, output: np.ndarray, begin: int) -> np.ndarray:
         if self._data.outputs is None:
-            return classes(output)
+            return classes.predictions(output, self._data.indices)
         wanted = self._data.outputs[begin : begin + len(output)].reshape(len(output), -1)
         close = np.abs(output.reshape(len(output), -1) - wanted) <= _CLOSE * np.abs(self._data.outputs).max()
         same: np.ndarray = close.all(axis=1).astype(np.int64)
         return same
-
-
-def classes(output: np.ndarray) -> np.ndarray:
-    """The predicted class of each sample [n]: the index that a graph with TopK gives, or of the highest score."""
-    flat = output.reshape(len(output), -1)
-    best = flat[:, 0] if flat.shape[1] == 1 else flat.argmax(axis=1)
-    return best.astype(np.int64)
 
 
 def _is_child(model: ModelWrapper) -> bool:

@@ -12,11 +12,11 @@ from qonnx.transformation.infer_datatypes import InferDataTypes
 from qonnx.transformation.infer_shapes import InferShapes
 
 from finnyaml.errors import StepFailed
+from finnyaml.verify.classes import predictions
 from finnyaml.verify.executor import BatchedModel, whole_model
 from finnyaml.verify.locate import Samples, localise, sentences, to_json
 from finnyaml.verify.locate.match import first_difference
 from finnyaml.verify.locate.run import Tapped
-from finnyaml.verify.locate.states import classes
 from tests.verify.locate import faults
 
 
@@ -35,7 +35,7 @@ def step_with(*transformations):
 def against_itself(model, inputs) -> Samples:
     """The predictions of the model itself as the reference: any change counts."""
     batched = BatchedModel(model)
-    return Samples(inputs, reference=classes(batched.run(inputs)[batched.outputs[0]]))
+    return Samples(inputs, reference=predictions(batched.run(inputs)[batched.outputs[0]]))
 
 
 @pytest.fixture(scope="module")
