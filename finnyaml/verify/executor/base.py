@@ -33,10 +33,14 @@ class NotLowerable(Exception):
 
 @dataclass(frozen=True)
 class Source:
-    """What is known of the tensors of the graph that is lowered; filled as the lowering goes on."""
+    """What is known of the tensors of the graph that is lowered; filled as the lowering goes on.
+
+    live: constants of the source graph that become inputs of the lowered one, as they are, without a batch.
+    """
 
     shapes: Mapping[str, list[int] | None]
     datatypes: Mapping[str, Any]
+    live: frozenset[str] = frozenset()
     constants: dict[str, np.ndarray] = field(default_factory=dict)
     bounds: dict[str, Interval] = field(default_factory=dict)
 
@@ -151,7 +155,8 @@ LOWERINGS: dict[str, Lower] = {}
 def lowers(*op_types: str) -> Callable[[Lower], Lower]:
     """Register a lowering for custom ops (domains `qonnx.*`, `finn.*`) by op type.
 
-    FINN's ops that have the name of a standard operator are registered with the prefix `finn.`, as in `finn.Reshape`.
+    FINN's ops that have the name of a standard operator are registered with the prefix `finn.`, as in `finn.Reshape`;
+    the forms of layers whose weights are inputs of the lowered graph with `live.`, as in `live.MVAU`.
     """
 
     def register(function: Lower) -> Lower:

@@ -73,6 +73,16 @@ class BatchedModel:
         self._program = self._compile()
 
     @property
+    def graph(self) -> Graph:
+        """What is compiled."""
+        return self._graph
+
+    @property
+    def program(self) -> Program:
+        """What `run` executes."""
+        return self._program
+
+    @property
     def violations(self) -> list[Violation]:
         return self._violations.list
 

@@ -7,43 +7,88 @@ hardware.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import numpy as np
 from onnx import TensorProto
 
 from finnyaml.verify.executor.base import Lowering, NotLowerable, lowers
+from finnyaml.verify.executor.interval import EXACT
 from finnyaml.verify.executor.matmul import xnor_popcount
-from finnyaml.verify.executor.thresholds import count
+from finnyaml.verify.executor.thresholds import count, scaled
+
+Product = Callable[[str, str | None], str]
+"""From the name of an input, and what its output must be called if anything, to the name of its output."""
 
 
 @lowers("Thresholding")
 def thresholding(lowering: Lowering) -> None:
     x, thresholds = lowering.node.input[:2]
-    offset = lowering.instance.get_nodeattr("ActVal")
-    scale, bias = (2.0, 2.0 * offset - 1.0) if _bipolar(lowering, "outputDataType") else (1.0, float(offset))
     rank = len(lowering.shape(x))
+    scale, bias = _levels(lowering)
     count(lowering, x, lowering.given(thresholds), rank - 1, rank, scale, bias, output=lowering.node.output[0])
+
+
+@lowers("live.Thresholding")
+def thresholding_at_run_time(lowering: Lowering) -> None:
+    """The same for thresholds [channels or 1, steps] that are an input: each compared with, whatever they are."""
+    x, thresholds = lowering.node.input[:2]
+    total = ""
+    for step in range(lowering.shape(thresholds)[1]):
+        column = lowering.op("Gather", [thresholds, lowering.constant(np.int64(step))], axis=1)
+        term = lowering.op("Cast", [lowering.op("GreaterOrEqual", [x, column])], to=TensorProto.FLOAT)
+        total = lowering.op("Add", [total, term]) if total else term
+    scaled(lowering, total, *_levels(lowering), lowering.node.output[0])
 
 
 @lowers("MVAU")
 def matrix_vector_unit(lowering: Lowering) -> None:
     """Dot products over the last axis, as XNOR-popcounts where both sides are bipolar, and thresholds."""
+    weights: np.ndarray = lowering.given(lowering.node.input[1]).astype(np.float32)
+
+    def product(x: str, output: str | None) -> str:
+        if lowering.instance.get_nodeattr("binaryXnorMode"):
+            return xnor_popcount(lowering, x, weights, output)
+        if _bipolar(lowering, "inputDataType") and _bipolar(lowering, "weightDataType"):
+            return _popcount(lowering, lowering.op("MatMul", [x, lowering.constant(weights)]), len(weights), output)
+        return lowering.op("MatMul", [x, lowering.constant(weights)], output)
+
+    _unit(lowering, weights.shape[-1], product)
+
+
+@lowers("live.MVAU")
+def matrix_vector_unit_at_run_time(lowering: Lowering) -> None:
+    """The same for weights [MW, MH] that are an input."""
+    weights = lowering.node.input[1]
+    length, outputs = lowering.shape(weights)
+
+    def product(x: str, output: str | None) -> str:
+        if lowering.instance.get_nodeattr("binaryXnorMode"):
+            double = lowering.op("Mul", [weights, _scalar(lowering, 2.0)])
+            signs = lowering.op("Sub", [double, _scalar(lowering, 1.0)])
+            ones = lowering.op("ReduceSum", [weights, lowering.constant(np.array([0], np.int64))], keepdims=0)
+            zeros = lowering.op("Sub", [_scalar(lowering, length), ones])
+            return lowering.op("Add", [_matmul(lowering, x, signs, length), zeros], output)
+        if _bipolar(lowering, "inputDataType") and _bipolar(lowering, "weightDataType"):
+            return _popcount(lowering, _matmul(lowering, x, weights, length), length, output)
+        return _matmul(lowering, x, weights, length, output)
+
+    _unit(lowering, outputs, product)
+
+
+def _unit(lowering: Lowering, outputs: int, product: Product) -> None:
+    """The product of a matrix-vector unit between what it makes of its input and of its output's shape."""
     node, attribute = lowering.node, lowering.instance.get_nodeattr
-    weights: np.ndarray = lowering.given(node.input[1]).astype(np.float32)
     vectors = [*attribute("numInputVectors"), attribute("MW")]
     x, shape = node.input[0], lowering.shape(node.input[0])
     if shape[-1] != vectors[-1]:
         x, shape = lowering.reshape(x, vectors), vectors
-    shape = [*shape[:-1], weights.shape[-1]]
+    shape = [*shape[:-1], outputs]
     same = shape == lowering.shape(node.output[0])
     activated = not attribute("noActivation")
 
-    output = node.output[0] if same and not activated else None
-    if attribute("binaryXnorMode"):
-        y = xnor_popcount(lowering, x, weights, output)
-    elif _bipolar(lowering, "inputDataType") and _bipolar(lowering, "weightDataType"):
-        y = _popcount(lowering, lowering.op("MatMul", [x, lowering.constant(weights)]), weights.shape[0], output)
-    else:
-        y = lowering.op("MatMul", [x, lowering.constant(weights)], output)
+    y = product(x, node.output[0] if same and not activated else None)
     if activated:
         # FINN thresholds axis 1 unless the tensor has four dimensions: the channels of two, but not of three.
         per_channel = lowering.given(node.input[2]).shape[0] > 1
@@ -175,6 +220,22 @@ def _activation(lowering: Lowering, y: str, rank: int, output: str | None) -> st
     scale, bias = (2.0, -1.0) if bipolar else (1.0, float(lowering.instance.get_nodeattr("ActVal")))
     thresholds = lowering.given(lowering.node.input[2])
     return count(lowering, y, thresholds, rank - 1, rank, scale, bias, output=output)
+
+
+def _levels(lowering: Lowering) -> tuple[float, float]:
+    """What a Thresholding layer makes of the number of thresholds reached: (factor, offset)."""
+    offset = float(lowering.instance.get_nodeattr("ActVal"))
+    return (2.0, 2.0 * offset - 1.0) if _bipolar(lowering, "outputDataType") else (1.0, offset)
+
+
+def _matmul(lowering: Lowering, x: str, weights: str, length: int, output: str | None = None) -> str:
+    """A product with weights that are an input; in float64 where sums of integers may be too large for float32."""
+    bounds, datatype = lowering.interval(x), lowering.datatype(lowering.node.input[1])
+    largest = length * max(abs(datatype.min()), abs(datatype.max())) * (bounds.magnitude if bounds else math.inf)
+    if not EXACT <= largest < math.inf:
+        return lowering.op("MatMul", [x, weights], output)
+    wide = [lowering.op("Cast", [t], to=TensorProto.DOUBLE) for t in (x, weights)]
+    return lowering.op("Cast", [lowering.op("MatMul", wide)], output, to=TensorProto.FLOAT)
 
 
 def _popcount(lowering: Lowering, product: str, length: int, output: str | None) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from onnx import GraphProto, NodeProto, numpy_helper
 
 from finnyaml.verify.executor.base import NotExecutable
+from finnyaml.verify.executor.external import restore_weights
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
@@ -38,6 +39,7 @@ def prepare(model: ModelWrapper) -> ModelWrapper:
             inside.name = f"{node.name}_{inside.name}"
         _rename(child.graph, names)
         _inline(model, node, child)
+    restore_weights(model, THROUGH)
     _despecialise(model)
     _windows_before_units(model)
     return model

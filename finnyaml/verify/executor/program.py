@@ -29,7 +29,10 @@ class Fallback:
 
 @dataclass(frozen=True)
 class Graph:
-    """A prepared graph, ready to compile: its live nodes in order, constants, annotations of one sample."""
+    """A prepared graph, ready to compile: its live nodes in order, constants, annotations of one sample.
+
+    live: tensors that are not among the constants because they become inputs (see `base.Source`).
+    """
 
     input: str
     nodes: tuple[NodeProto, ...]
@@ -38,6 +41,7 @@ class Graph:
     datatypes: Mapping[str, object]
     types: Mapping[str, int]  # ONNX element types
     opsets: Mapping[str, int]
+    live: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -106,10 +110,11 @@ def _lower_all(
     distrusted: Collection[str],
     violations: watch.Violations,
 ) -> tuple[Source, list[Lowered | NodeProto], list[Fallback]]:
-    source = Source(graph.shapes, graph.datatypes, dict(graph.constants))
+    source = Source(graph.shapes, graph.datatypes, graph.live, dict(graph.constants))
     known = Bounds(source.bounds, source.constants, dict(graph.shapes))
     safe = {graph.input}
     source.bounds[graph.input] = _promised(graph, graph.input, distrusted)
+    source.bounds.update({t: interval.of_datatype(graph.datatypes[t]) for t in graph.live})
     result: list[Lowered | NodeProto] = []
     fallbacks = []
     for node in graph.nodes:

@@ -18,15 +18,20 @@ NAMESAKES = ("Reshape", "Squeeze", "Unsqueeze")  # FINN layers with the name of 
 def lower(node: NodeProto, source: Source, opsets: dict[str, int]) -> Lowering:
     """Lower one node, or NotLowerable with the reason."""
     lowering = Lowering(node, _instance(node, opsets), source)
-    for tensor in (*(t for t in node.input if t not in source.constants), *node.output):
+    live = source.live.intersection(node.input)
+    for tensor in (*(t for t in node.input if t not in source.constants and t not in live), *node.output):
         if tensor and (not (shape := lowering.shape(tensor)) or shape[0] != 1):
             raise NotLowerable(f"the shape {shape} of {tensor} has no leading dimension of 1 for the batch")
     if lowering.instance is None:
+        if live:
+            raise NotLowerable(f"{node.op_type} uses weights that are loaded at run time")
         lower_standard(lowering, opsets.get(node.domain, opsets.get("", 1)))
     else:
         name = f"finn.{node.op_type}" if node.domain.startswith("finn.") and node.op_type in NAMESAKES else node.op_type
+        name = f"live.{name}" if live else name
         if name not in LOWERINGS or node.domain.endswith(".channels_last"):
-            raise NotLowerable(f"no batched form of {node.op_type} ({node.domain}) is known")
+            loaded = " whose weights are loaded at run time" if live else ""
+            raise NotLowerable(f"no batched form of {node.op_type} ({node.domain}){loaded} is known")
         LOWERINGS[name](lowering)
     made = {t for n in lowering.nodes for t in n.output}
     if missing := [t for t in node.output if t and t not in made]:

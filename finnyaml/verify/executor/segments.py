@@ -15,6 +15,7 @@ from finnyaml.verify.executor.base import IR_VERSION, OPSET, Windows
 from finnyaml.verify.executor.fuse import fuse
 from finnyaml.verify.executor.integers import in_bytes
 from finnyaml.verify.executor.interval import Interval
+from finnyaml.verify.executor.prepare import needed
 from finnyaml.verify.executor.watch import Guard, Violations, Watch
 
 # fusions that fold float factors into weights, or compute a formula in another way: not exact even on exact sums
@@ -53,7 +54,10 @@ class Lowered:
 
 
 class Segment:
-    """Consecutive lowered nodes in one session. inputs and outputs: names of tensors of the source graph."""
+    """Consecutive lowered nodes in one session. inputs and outputs: names of tensors of the source graph.
+
+    exact: whether all its sums are exact, in any order.
+    """
 
     def __init__(
         self,
@@ -80,8 +84,8 @@ class Segment:
         watches = [w for part in parts for w in part.watches]
         self.guards: list[Guard] = []
         nodes = [n for part in parts for n in part.nodes]
-        exact = all(part.sums in (None, Sums.EXACT) for part in parts)
-        if optimise and exact:
+        self.exact = all(part.sums in (None, Sums.EXACT) for part in parts)
+        if optimise and self.exact:
             limits = {w.tensor: limit for w in watches if (limit := w.limit(bounds)) is not None}
             limits = {t: limit for t, limit in limits.items() if t not in outputs and t not in close}
             kept = {*outputs, *(w.tensor for w in watches)}
@@ -92,7 +96,7 @@ class Segment:
         nodes = [*nodes, *(n for w in self.watches for n in w.nodes())]
         self._fetched = [*self.outputs, *(name for w in self.watches for name in w.names)]
         self._fetched += [guard.largest for guard in self.guards]
-        free = optimise and (exact or (len(parts) == 1 and parts[0].sums is Sums.LONE))
+        free = optimise and (self.exact or (len(parts) == 1 and parts[0].sums is Sums.LONE))
         model = _model(nodes, self.inputs, self._fetched, known, types)
         self._session = _session(model, optimise=free, threads=threads)
         self._nodes, self._constants, self._optimised = nodes, {t.name: t for t in model.graph.initializer}, free
@@ -111,6 +115,17 @@ class Segment:
         lines += [f"{names[w.tensor]} {w.datatype.name}".encode() for w in self.watches]
         lines += [f"{names[g.largest]} {g.first}".encode() for g in self.guards]
         return b"\n".join(lines)
+
+    def plain(self) -> tuple[list[NodeProto], dict[str, np.ndarray]]:
+        """The nodes that make `outputs`, without any that only watch, and the constants that they use."""
+        nodes = needed(self._nodes, self.outputs)
+        used = {t for n in nodes for t in n.input}
+        return nodes, {t: numpy_helper.to_array(c) for t, c in self._constants.items() if t in used}
+
+    @property
+    def optimised(self) -> bool:
+        """Whether onnxruntime may optimise it; if not it computes node by node, just so."""
+        return self._optimised
 
     def _constant(self, tensor: str) -> str:
         if tensor not in self._constants:

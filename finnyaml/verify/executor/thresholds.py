@@ -48,12 +48,12 @@ def count(
         reached = lowering.op("GreaterOrEqual", [x, lowering.constant(columns[0])])
         return choose(lowering, reached, levels[-1], levels[0], output)
     if len(distinct) <= FEW:
-        return _scaled(lowering, _by_comparisons(lowering, x, columns, distinct), scale, bias, output)
+        return scaled(lowering, _by_comparisons(lowering, x, columns, distinct), scale, bias, output)
     interval = lowering.interval(x)
     if interval is not None and interval.is_integer and (interval.high - interval.low + 1) * channels <= TABLE:
         low, high = int(interval.low), int(interval.high)
         return _by_table(lowering, x, table, levels, low, high, broadcast, output)
-    return _scaled(lowering, _by_search(lowering, x, table, broadcast), scale, bias, output)
+    return scaled(lowering, _by_search(lowering, x, table, broadcast), scale, bias, output)
 
 
 def choose(lowering: Lowering, reached: str, high: Any, low: Any, output: str | None = None) -> str:
@@ -81,7 +81,8 @@ def _as_float32(thresholds: np.ndarray) -> np.ndarray:
     return table
 
 
-def _scaled(lowering: Lowering, counted: str, scale: float, bias: float, output: str | None) -> str:
+def scaled(lowering: Lowering, counted: str, scale: float, bias: float, output: str | None) -> str:
+    """scale * counted + bias in float32, in this order; returns the name of the result."""
     if scale != 1.0:
         name = output if bias == 0.0 else None
         counted = lowering.op("Mul", [counted, lowering.constant(np.float32(scale))], name)
