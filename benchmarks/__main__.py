@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import cold, executor, growth, incremental, noop
+from benchmarks import cold, executor, growth, incremental, noop, packing
 from benchmarks.bench import machine
 
 BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
@@ -16,6 +16,7 @@ BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
     "incremental": incremental.run,
     "growth": growth.run,
     "executor": executor.run,
+    "packing": packing.run,
 }
 
 

@@ -1,0 +1,211 @@
+"""From outputs that differ from the golden ones to the samples, the channels and the fault.
+
+Everything here compares arrays; nothing is executed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .report import Problem
+
+SHOWN = 3
+"""Samples and values that are shown of all that differ."""
+
+_AXES = {"C": "channel", "H": "row", "W": "column"}
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """Golden samples as one run took them: `rows` [N] in the order of execution, `got` [N, ...] what came out for each,
+    `batch` at a time."""
+
+    batch: int
+    order: str
+    rows: np.ndarray
+    got: np.ndarray
+
+    def calls(self) -> Iterator[slice]:
+        """The samples of each call of the accelerator."""
+        for start in range(0, len(self.rows), self.batch):
+            yield slice(start, min(start + self.batch, len(self.rows)))
+
+
+def wrong_rows(expected: np.ndarray, got: np.ndarray) -> np.ndarray:
+    """Which rows of two arrays [n, ...] differ anywhere: int64, rising."""
+    if expected.shape != got.shape:
+        return np.arange(len(expected))
+    return np.flatnonzero(_unequal(expected, got).any(axis=1))
+
+
+def difference(
+    expected: np.ndarray, got: np.ndarray, layout: str | None, names: Sequence[int] | np.ndarray | None = None
+) -> str:
+    """Which samples and channels of two arrays [n, ...] differ, with the first few values.
+
+    Args:
+        layout: of both arrays, "NHWC" for example; the innermost axis counts as channels where it is not known.
+        names: what the rows are called; their numbers by default.
+    """
+    if expected.shape != got.shape:
+        return f"the shape is {list(got.shape)}, {list(expected.shape)} was expected"
+    rows = wrong_rows(expected, got)
+    called = [int(row if names is None else names[row]) for row in rows]
+    text = f"{len(rows)} of {len(expected)} samples differ ({listed(called)})"
+    shape = expected.shape[1:]
+    axis = layout.index("C") - 1 if layout and "C" in layout and len(layout) == len(shape) + 1 else len(shape) - 1
+    different = _unequal(expected, got).reshape(expected.shape)
+    if shape and shape[axis] > 1:
+        channels = np.flatnonzero(np.moveaxis(different, axis + 1, 0).reshape(shape[axis], -1).any(axis=1))
+        text += f", in {_many(len(channels), shape[axis], 'channels')} ({listed(channels)})"
+    for row, name in list(zip(rows, called))[:SHOWN]:
+        places = np.argwhere(different[row])
+        values = "; ".join(
+            f"{_place(place, shape, layout)}expected {expected[(row, *place)]:.6g}, got {got[(row, *place)]:.6g}"
+            for place in places[:SHOWN]
+        )
+        more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
+        text += f"\nsample {name}: {values}{more}"
+    return text
+
+
+def recognised(runs: Sequence[Observed], expected: np.ndarray, without_weights: np.ndarray | None) -> Problem | None:
+    """The fault that explains what was observed; None where it is not a known one, or nothing is wrong.
+
+    Args:
+        runs: in the order of execution; the first has a batch of 1.
+        expected: the golden outputs, a row per golden sample.
+        without_weights: the outputs of an accelerator whose weights are all zero bits, likewise.
+    """
+    if any(run.got.shape != expected[run.rows].shape for run in runs):
+        return None
+    wrong = [wrong_rows(expected[run.rows], run.got) for run in runs]
+    if not any(map(len, wrong)):
+        return None
+    got, rows = np.concatenate([run.got for run in runs]), np.concatenate([run.rows for run in runs])
+    if without_weights is not None and _equal(got, without_weights[rows]):
+        message = "every output is exactly what comes out when the weights that are loaded at run time are all zero"
+        return Problem("weights not loaded", f"{message}; so it is where nothing works" if _constant(got) else message)
+    if got.any() and _equal(got[:1], expected[rows[:1]]) and _later_wrong(got[1:], expected[rows[1:]], got[0]):
+        later = f"are {listed(got[1].ravel())}" if _constant(got[1:]) else "are wrong"
+        return Problem("only the first inference is correct", f"the first sample is right, all later outputs {later}")
+    if _constant(got):
+        return Problem("constant output", f"all outputs are {listed(got[0].ravel())}")
+    for fault in (_late, _repeated, _first_of_each_call, _rotated, _reordered):
+        problem = fault(runs, expected)
+        if problem is not None:
+            return problem
+    if got.shape[-1] > 1 and _equal(got, expected[rows][..., ::-1]):
+        return Problem("wrong channel order", "all outputs are right when their channels are read in reverse")
+    return None
+
+
+def _later_wrong(got: np.ndarray, expected: np.ndarray, first: np.ndarray) -> bool:
+    """Outputs after the first are right only by chance: where they have to be equal to it, or never change."""
+    right = ~_unequal(got, expected).any(axis=1)
+    chance = ~_unequal(expected, np.broadcast_to(first, expected.shape)).any(axis=1)
+    if _constant(got):
+        chance = right
+    return not (right & ~chance).any() and not right.all()
+
+
+def _late(runs: Sequence[Observed], expected: np.ndarray) -> Problem | None:
+    """Outputs come one sample late, or one call late."""
+    got, due = np.concatenate([run.got for run in runs]), np.concatenate([expected[run.rows] for run in runs])
+    if _equal(got[1:], due[:-1]):
+        return Problem(
+            "stale outputs", "every output is that of the sample before it, from the call before where need be"
+        )
+    calls = [(run.got[call], expected[run.rows[call]]) for run in runs for call in run.calls()]
+    pairs = [(got, before) for (_, before), (got, due) in zip(calls, calls[1:]) if before.shape == due.shape]
+    if all(_equal(got, before) for got, before in pairs):
+        return Problem("stale outputs", "every call gives the outputs of the call before it")
+    return None
+
+
+def _repeated(runs: Sequence[Observed], expected: np.ndarray) -> Problem | None:
+    """Calls with several samples that are wrong only in that they give what came out the time before."""
+    before: np.ndarray | None = None
+    for run in runs:
+        for call in run.calls():
+            got = run.got[call]
+            if not _equal(got, expected[run.rows[call]]) and (
+                len(got) == 1 or before is None or not _equal(got, before)
+            ):
+                return None
+            before = got
+    return Problem("stale outputs", "wrong calls repeat the outputs of the call before them")
+
+
+def _first_of_each_call(runs: Sequence[Observed], expected: np.ndarray) -> Problem | None:
+    """Larger batches have their first sample right and no other that differs from it."""
+    seen = False
+    for run in runs:
+        for call in run.calls():
+            due, got = expected[run.rows[call]], run.got[call]
+            if not _equal(got[:1], due[:1]):
+                return None
+            others = _unequal(due, np.broadcast_to(due[0], due.shape)).any(axis=1)
+            wrong = _unequal(due, got).any(axis=1)
+            if (others & ~wrong).any():
+                return None
+            seen = seen or bool(others.any())
+    text = "in batches of more than one, only the first sample of each is right"
+    return Problem("only the first inference is correct", text) if seen else None
+
+
+def _rotated(runs: Sequence[Observed], expected: np.ndarray) -> Problem | None:
+    """Within a batch, rows are shifted against the samples."""
+    for shift in (1, -1):
+        if all(
+            _equal(run.got[call], np.roll(expected[run.rows[call]], shift, axis=0))
+            for run in runs
+            for call in run.calls()
+        ):
+            where = "before" if shift == 1 else "after"
+            return Problem("rows shifted", f"within a batch every sample gets the outputs of the one {where} it")
+    return None
+
+
+def _reordered(runs: Sequence[Observed], expected: np.ndarray) -> Problem | None:
+    """Each call gives the right outputs, in another order."""
+    for run in runs:
+        for call in run.calls():
+            got, due = run.got[call], expected[run.rows[call]]
+            if sorted(map(bytes, got.astype(np.float64))) != sorted(map(bytes, due.astype(np.float64))):
+                return None
+    return Problem("samples out of order", "every call gives the right outputs, but not in the order of the samples")
+
+
+def listed(values: Sequence[int] | np.ndarray, most: int = 8) -> str:
+    """`3, 7, 12` and, where there are more than `most`, how many more."""
+    shown = ", ".join(f"{value:.6g}" for value in values[:most])
+    return f"{shown} and {len(values) - most} more" if len(values) > most else shown
+
+
+def _place(place: np.ndarray, shape: tuple[int, ...], layout: str | None) -> str:
+    """A position within a sample in words; empty where there is only one."""
+    axes = layout[1:] if layout and len(layout) == len(shape) + 1 else "?" * (len(shape) - 1) + "C"
+    named = [f"{_AXES.get(axes[axis], 'position')} {number}" for axis, number in enumerate(place) if shape[axis] > 1]
+    return f"{', '.join(named)}: " if named else ""
+
+
+def _many(count: int, total: int, what: str) -> str:
+    return f"all {total} {what}" if count == total else f"{count} of {total} {what}"
+
+
+def _constant(got: np.ndarray) -> bool:
+    return len(got) > 1 and _equal(got, np.broadcast_to(got[0], got.shape))
+
+
+def _equal(one: np.ndarray, other: np.ndarray) -> bool:
+    return one.shape == other.shape and not _unequal(one, other).any()
+
+
+def _unequal(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Which values differ, [n, values]; two NaN are equal."""
+    different: np.ndarray = (one != other) & ~((one != one) & (other != other))
+    return different.reshape(len(one), int(np.prod(one.shape[1:])))  # -1 is ambiguous where there are none
