@@ -56,8 +56,9 @@ endef
 key = $(shell { cat $(1) 2>/dev/null; pwd; } | cksum | cut -d ' ' -f 1)
 READY := $(VENV)/.ready-$(call key,pyproject.toml requirements/finn.txt requirements/overrides.txt finnyaml/__init__.py)
 BENCH_READY := .venv-bench/.ready-$(call key,requirements/bench.txt)
+BOARD_READY := .venv-board/.ready-$(call key,requirements/board.txt)
 
-.PHONY: help setup setup-bench demo test lint format bench lock clean distclean
+.PHONY: help setup setup-bench setup-board demo test lint format bench lock clean distclean
 
 help:
 	@sed -n '/^# make/s/^# //p' $(firstword $(MAKEFILE_LIST)); \
@@ -89,7 +90,7 @@ lint: setup
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --no-error-summary
 
-test: lint
+test: lint setup-board
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 format: setup
@@ -106,6 +107,17 @@ $(BENCH_READY):
 	VIRTUAL_ENV="$$PWD/.venv-bench" "$$uv" pip install --quiet -r requirements/bench.txt; \
 	touch $@
 
+# The real PYNQ, for the tests of the board's side: its numpy is older than FINN's.
+setup-board: $(BOARD_READY)
+	@:
+
+$(BOARD_READY):
+	@$(uv); $(python); \
+	"$$uv" venv --quiet --no-project --clear --python "$$py" .venv-board; \
+	echo "finnyaml: installing into .venv-board"; \
+	VIRTUAL_ENV="$$PWD/.venv-board" "$$uv" pip install --quiet -r requirements/board.txt; \
+	touch $@
+
 bench: setup setup-bench
 	@$(BIN)/python -m benchmarks
 
@@ -117,11 +129,13 @@ lock:
 	$(COMPILE) pyproject.toml --extra finn --group dev --overrides requirements/overrides.txt | sed 's/+[a-z0-9.]*$$//' > requirements/.new; \
 	mv requirements/.new requirements/finn.txt; \
 	$(COMPILE) --group bench > requirements/.new; \
-	mv requirements/.new requirements/bench.txt
+	mv requirements/.new requirements/bench.txt; \
+	$(COMPILE) --group board > requirements/.new; \
+	mv requirements/.new requirements/board.txt
 
 clean:
 	rm -rf recipes/*/build .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 	find . -name __pycache__ -not -path './.venv*' -type d -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf .venv .venv-tools .venv-bench
+	rm -rf .venv .venv-tools .venv-bench .venv-board
