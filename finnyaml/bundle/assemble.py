@@ -1,0 +1,151 @@
+"""A bundle folder from what a build left behind and what was derived from its graphs."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from finnyaml.bundle import accelerator, bitfiles, facts
+from finnyaml.bundle.accelerator.errors import AcceleratorError
+from finnyaml.bundle.finish import FORMAT, OWN, finish
+from finnyaml.bundle.render import ENDING, Templates, read_templates
+from finnyaml.errors import StepFailed
+
+LEFT_OUT = ("__pycache__", ".git")
+RESERVED = ("accelerator", "graphs", "golden", "driver", "bitfile", "templates")
+
+
+def assemble(
+    root: Path,
+    parts: Path,
+    target: Path,
+    *,
+    name: str,
+    recipe: Mapping[str, Any],
+    built_with: Mapping[str, Any],
+    target_info: Mapping[str, Any],
+    points: Sequence[Mapping[str, Any]],
+    artifacts: Mapping[str, str],
+    templates: Path | None = None,
+    files: Sequence[Any] = (),
+    vars: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the bundle folder `target`, and `<its name>.tar.gz` beside it.
+
+    Args:
+        root: the sandbox; what FINN left is below `root/out` (report, bitfile, driver).
+        parts: what was derived from the graphs: `contract.json` (`contract`, `driver`, `golden`) and the folders
+            graphs/, golden/ and driver/.
+        target: the folder to write; one that is there is replaced.
+        recipe: `digest` and `resolved`.
+        built_with: `finnyaml`, `finn`, `python`, `packages`, `tools`.
+        target_info: `platform`, `shell`, `board`, `part`, `clock_mhz` (the requested one), `instrumentation`.
+        points: the measurements in the order of the build (see `finnyaml.bundle.facts.accuracy`).
+        artifacts: digests by name.
+        templates: the folder of the recipe's own templates.
+        files: what to make from them: `notes.md.j2`, or `{"template": "notes.md.j2", "to": "docs/notes.md"}`.
+        vars: what they may use besides bundle.json.
+
+    Raises:
+        StepFailed: a template that cannot be filled in, a bitfile or driver that is not of this accelerator.
+    """
+    found = facts.read_json(parts / "contract.json")
+    out, report = root / "out", root / "out" / "report"
+    if target.exists():
+        shutil.rmtree(target)
+    target.mkdir(parents=True)
+    for folder in ("graphs", "golden", "driver"):
+        copy_tree(parts / folder, target / folder)
+    copy_tree(out / "driver", target / "driver")
+    copy_package(target / "accelerator")
+
+    clock = {"requested_mhz": target_info["clock_mhz"], "achieved_mhz": None, "source": None}
+    instrumented = target_info["instrumentation"]
+    where = {**{key: target_info[key] for key in ("platform", "shell", "board", "part")}, "clock": clock}
+    data: dict[str, Any] = {
+        "format": FORMAT,
+        "name": name,
+        "recipe": dict(recipe),
+        "built_with": dict(built_with),
+        "target": where,
+        "resources": facts.resources(report),
+        "performance": facts.performance(report, target_info["clock_mhz"]),
+        "accuracy": facts.accuracy(points),
+        "contract": found["contract"],
+        "driver": facts.driver(target, found["contract"], found["driver"], {**where, "instrumentation": instrumented}),
+        "golden": found["golden"],
+        "missing": [],
+        "artifacts": dict(artifacts),
+        "templates": {"vars": dict(vars or {}), "files": outputs(files)},
+    }
+    bitfile = bitfiles.built(out / "bitfile")
+    if bitfile is not None:
+        try:
+            bitfiles.place(target, data, bitfile, bitfile.with_suffix(".hwh"))
+            bitfiles.check(target, data)
+        except AcceleratorError as error:
+            raise StepFailed(f"FINN's bitfile: {error.name}: {error.message}", hint=error.hint) from error
+    data["missing"] = facts.missing(data, facts.slack(report))
+    own = read_templates(templates) if templates is not None else {}
+    finish(target, data, Templates(own, templates.name if templates is not None else "templates"))
+
+
+def copy_package(folder: Path) -> None:
+    """The host package, as it is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in sorted(Path(accelerator.__file__).parent.glob("*.py")):
+        shutil.copyfile(path, folder / path.name)
+
+
+def copy_tree(source: Path, target: Path) -> None:
+    """All files of a folder, if there is one; not a byte of them is changed.
+
+    Raises:
+        StepFailed: one is there already, and differs.
+    """
+    try:
+        entries = sorted(source.iterdir())
+    except FileNotFoundError:
+        return
+    target.mkdir(parents=True, exist_ok=True)
+    for path in entries:
+        if path.name in LEFT_OUT:
+            continue
+        place = target / path.name
+        if path.is_dir():
+            copy_tree(path, place)
+        elif not place.exists():
+            shutil.copyfile(path, place)
+        elif path.read_bytes() != place.read_bytes():
+            raise StepFailed(
+                f"FINN's {target.name}/{path.name} is not what the accelerator's graph gives",
+                hint="step_make_driver ran on another graph: let it run last, after all steps that change the graph",
+            )
+
+
+def outputs(files: Sequence[Any]) -> list[dict[str, str]]:
+    """The recipe's own files, each as template and path in the bundle.
+
+    Raises:
+        StepFailed: a path outside of the bundle, or one that another file has.
+    """
+    found: list[dict[str, str]] = []
+    for entry in files:
+        template = entry if isinstance(entry, str) else entry["template"]
+        to = template.removesuffix(ENDING) if isinstance(entry, str) else entry["to"]
+        path = PurePosixPath(to)
+        if path.is_absolute() or ".." in path.parts or "\\" in to or path.as_posix() in ("", "."):
+            raise StepFailed(
+                f"bundle.files: {to!r} is not inside the bundle", hint="name it as it is to lie in the bundle"
+            )
+        if path.parts[0] in RESERVED or path.as_posix() in ("bundle.json", *OWN):
+            raise StepFailed(
+                f"bundle.files: {to!r} is a part of every bundle",
+                hint=f"choose another name; a template {to}{ENDING} of your own takes the place of finnyaml's",
+            )
+        if any(path.as_posix() == other["to"] for other in found):
+            raise StepFailed(f"bundle.files: two files are to be {to!r}", hint="give one of them another `to`")
+        found.append({"template": template, "to": path.as_posix()})
+    return found

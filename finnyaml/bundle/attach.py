@@ -1,0 +1,99 @@
+"""A bitfile for a bundle that was built without one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from finnyaml.bundle import bitfiles, facts, schema
+from finnyaml.bundle.accelerator.contract import Bundle
+from finnyaml.bundle.accelerator.digests import changed_files
+from finnyaml.bundle.accelerator.errors import AcceleratorError
+from finnyaml.bundle.finish import KEPT, files_of, finish
+from finnyaml.bundle.render import Templates, read_templates
+from finnyaml.errors import Problem, RecipeError, StepFailed
+
+
+def attach(folder: Path, bitfile: Path, hwh: Path | None = None) -> dict[str, Any]:
+    """Put a bitfile into a bundle, after all checks, and renew what depends on it, the archive beside it included.
+
+    Nothing is changed if anything fails: the new bundle is made aside and takes the place of the old one at the end.
+
+    Args:
+        folder: the bundle.
+        bitfile: a .bit for Zynq and ZynqMP, an .xclbin for Alveo.
+        hwh: what Vivado writes with a .bit; by default the one of the same name beside it.
+
+    Returns:
+        the new bundle.json.
+
+    Raises:
+        RecipeError: the bitfile is damaged or of another build, or the folder is no sound bundle.
+        StepFailed: the folder cannot be written, or a template cannot be filled in.
+    """
+    folder = folder.resolve()
+    try:
+        bundle = Bundle.load(folder)
+        _check_sound(bundle)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as aside:
+            data = _made(bundle, Path(aside, folder.name), bitfile, hwh)
+            _exchange(folder, Path(aside))
+    except AcceleratorError as error:
+        raise RecipeError([Problem(f"{error.name}: {error.message}", hint=error.hint)]) from error
+    except OSError as error:
+        raise StepFailed(f"cannot renew {folder}: {error.strerror} ({error.filename})") from error
+    return data
+
+
+def _made(bundle: Bundle, target: Path, bitfile: Path, hwh: Path | None) -> dict[str, Any]:
+    """A copy of the bundle with the bitfile, complete."""
+    shutil.copytree(bundle.folder, target, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    data: dict[str, Any] = json.loads(json.dumps(bundle.data))
+    strangers = files_of(target) - set(data["files"])
+    bitfiles.place(target, data, bitfile, hwh or bitfile.with_suffix(".hwh"))
+    bitfiles.check(target, data)
+    data["missing"] = facts.missing(data)
+    kept = target / KEPT
+    finish(target, data, Templates(read_templates(kept) if kept.is_dir() else {}, KEPT), strangers)
+    return data
+
+
+def _check_sound(bundle: Bundle) -> None:
+    """What has changed since the build would get new digests, and pass for what was built."""
+    links = [path for path in bundle.folder.rglob("*") if path.is_symlink()]
+    if links:
+        name = links[0].relative_to(bundle.folder).as_posix()
+        message = f"{name} is a link, through which files elsewhere would be written"
+        raise AcceleratorError(message, name="bundle damaged", hint="remove it, or unpack the .tar.gz again")
+    found = schema.problems(bundle.data)
+    if found:
+        raise AcceleratorError(f"bundle.json is damaged: {found[0]}", name="bundle damaged", hint="unpack it again")
+    changed = [(path, what) for path, what in changed_files(bundle) if not path.startswith(f"{bitfiles.FOLDER}/")]
+    if changed:
+        raise AcceleratorError(
+            f"the bundle is not as it was built: {_listed(f'{path}: {what}' for path, what in changed)}",
+            name="file changed",
+            hint="unpack its .tar.gz again; words of your own go into templates of the recipe",
+        )
+
+
+def _exchange(folder: Path, aside: Path) -> None:
+    """Put the new folder and the new archive in their places."""
+    old = aside / "old"
+    folder.rename(old)
+    try:
+        (aside / folder.name).rename(folder)
+    except OSError:
+        old.rename(folder)
+        raise
+    name = f"{folder.name}.tar.gz"
+    (aside / name).replace(folder.with_name(name))
+
+
+def _listed(texts: Iterable[str]) -> str:
+    first, *others = texts
+    return f"{first} (and {len(others)} more)" if others else first

@@ -1,0 +1,196 @@
+"""Weights that a driver writes: their files as FINN makes them, and what the contract says of them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from finnyaml.bundle.accelerator.datatypes import Datatype, parse
+from finnyaml.bundle.npz import write_npz
+from finnyaml.bundle.partitions import Loaded, loaded
+from finnyaml.bundle.probing import decoded, probed, quickly, stored, words
+from finnyaml.errors import StepFailed
+
+if TYPE_CHECKING:
+    from qonnx.core.modelwrapper import ModelWrapper
+
+FOLDER = "driver/runtime_weights"
+POSITIONS = "graphs/weights.npz"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weights of one layer. tensor: in the prepared graph. entry: what `driver` says of the file."""
+
+    layer: str
+    tensor: str
+    values: np.ndarray
+    datatype: Datatype
+    file: str
+    entry: dict[str, Any]
+    positions: np.ndarray
+
+    def as_input(self) -> dict[str, Any]:
+        """What the contract says of the graph's input."""
+        return {
+            "layer": self.layer,
+            "file": self.file,
+            "format": self.file.rpartition(".")[2],
+            "datatype": self.datatype.name,
+            "positions": self.layer,
+            "scale": 1.0,
+            "offset": 0.0,
+        }
+
+    def unwritten(self) -> np.ndarray:
+        """The weights that the layer has before anyone writes them: all bits 0."""
+        return decoded(
+            np.zeros(int(self.positions.max()) + self.datatype.bits, np.uint8), self.positions, self.datatype
+        )
+
+
+def collect(
+    model: ModelWrapper, partitioned: ModelWrapper, prepared: ModelWrapper, folder: Path, driver_folder: Path | None
+) -> list[Weights]:
+    """The weights of all layers that a driver writes; writes their files into `folder`, and their positions.
+
+    Args:
+        model: the accelerator as it came from the build.
+        partitioned: in FINN's partitions (`partitions.partitioned`).
+        prepared: as the executor prepares it; the weights are from here.
+        folder: the bundle. driver_folder: FINN's driver; files that are there are taken as they are, and not written.
+
+    Raises:
+        StepFailed: FINN cannot write a file, or a file does not hold the weights of its layer.
+    """
+    nodes = {node.name: node for node in prepared.graph.node}
+    found = []
+    for layer in loaded(model, partitioned):
+        tensor = nodes[layer.name].input[1]
+        found.append(_weights(layer, tensor, prepared.get_initializer(tensor), folder, driver_folder))
+    if found:
+        write_npz(folder / POSITIONS, {weights.layer: weights.positions for weights in found})
+    return found
+
+
+def _weights(layer: Loaded, tensor: str, values: np.ndarray, folder: Path, driver_folder: Path | None) -> Weights:
+    datatype = parse(layer.instance.get_input_datatype(1).name)
+    (folder / FOLDER).mkdir(parents=True, exist_ok=True)
+    scratch = folder / FOLDER / ".probe"
+    if layer.dma is None:
+        number = f"{layer.kernel.number}_{layer.index}_"
+        name, pattern, read = f"{number}{layer.name}.dat", f"{number}*.dat", words
+    else:
+        name = pattern = f"{layer.dma}.npy"
+        read = stored
+    given = sorted((driver_folder / "runtime_weights").glob(pattern)) if driver_folder else []
+    try:
+        if layer.dma is None:
+            content = _writer(layer, scratch)
+            with quickly():
+                positions = probed(lambda tensor: words(content(tensor)), values.shape, datatype)
+        else:
+            content = _streamer(layer, scratch)
+            positions = _stream_positions(layer, values.shape, datatype)
+        held = given[0].read_bytes() if given else content(values)
+    finally:
+        scratch.unlink(missing_ok=True)
+    file = given[0].name if given else name
+    if positions is None or not np.array_equal(decoded(read(held), positions, datatype), values):
+        raise StepFailed(
+            f"{file} does not hold the weights of {layer.name} ({datatype.name} {list(values.shape)}) one by one, "
+            "so the bundle could not check what the board has",
+            hint="is out/driver from another build? Delete it" if given else "please report this, with the layer",
+        )
+    if not given:
+        (folder / FOLDER / file).write_bytes(held)
+    file = f"{FOLDER}/{file}"
+    return Weights(layer.name, tensor, values, datatype, file, _entry(layer, file), positions)
+
+
+def _entry(layer: Loaded, file: str) -> dict[str, Any]:
+    if layer.dma is not None:
+        return {"file": file, "dma": layer.dma, "repeats": layer.repeats, "layer": layer.name}
+    return {
+        "file": file,
+        "partition": layer.kernel.number,
+        "layer_index": layer.index,
+        "ip": layer.kernel.ip,
+        "layer": layer.name,
+    }
+
+
+def _writer(layer: Loaded, scratch: Path) -> Callable[[np.ndarray], bytes]:
+    """From weights to the file that is written over AXI-lite, as FINN's driver generator makes it."""
+
+    def content(values: np.ndarray) -> bytes:
+        layer.instance.make_weight_file(values, "decoupled_runtime", str(scratch))
+        return scratch.read_bytes()
+
+    return content
+
+
+def _streamer(layer: Loaded, scratch: Path) -> Callable[[np.ndarray], bytes]:
+    """From weights to the file that a DMA engine reads, as FINN's driver generator makes it."""
+
+    def content(values: np.ndarray) -> bytes:
+        with scratch.open("wb") as file:
+            np.save(file, _packed(layer, _memory(layer, values)))
+        return scratch.read_bytes()
+
+    return content
+
+
+def _stream_positions(layer: Loaded, shape: tuple[int, ...], datatype: Datatype) -> np.ndarray | None:
+    """As `probed`; FINN packs each line of the memory on its own, so one line tells all."""
+    numbers: np.ndarray = np.arange(int(np.prod(shape)), dtype=np.float32).reshape(shape)
+    memory: np.ndarray = _memory(layer, numbers).astype(np.int64)
+    line = (1, memory.shape[1])
+    within = probed(lambda values: np.unpackbits(_packed(layer, values), bitorder="little"), line, datatype)
+    if within is None or numbers.size > 1 << 24:  # float32 does not number more
+        return None
+    bits = 8 * len(_packed(layer, np.zeros(line, np.float32) + np.float32(datatype.high)))
+    positions: np.ndarray = np.zeros(numbers.size, np.int64)
+    positions[memory.reshape(-1)] = (bits * np.arange(len(memory))[:, None] + within).reshape(-1)
+    return positions.reshape(shape)
+
+
+def _memory(layer: Loaded, values: np.ndarray) -> np.ndarray:
+    from finn.transformation.fpgadataflow.insert_iodma import InsertIODMA
+
+    attribute = layer.instance.get_nodeattr
+    memory: np.ndarray = InsertIODMA().get_mem_init(values, attribute("PE"), attribute("SIMD"))
+    return memory
+
+
+def _packed(layer: Loaded, memory: np.ndarray) -> np.ndarray:
+    from finn.util.data_packing import to_external_tensor
+
+    datatype = layer.instance.get_input_datatype(1)
+    try:
+        packed: np.ndarray = to_external_tensor(memory, datatype)
+    except ValueError as error:
+        raise StepFailed(
+            f"FINN cannot write the external weights of {layer.name}: its memory has lines of "
+            f"{memory.shape[1]} x {datatype.bitwidth()} bits, no whole bytes ({error})",
+            hint="choose PE and SIMD of the layer so that PE * SIMD * bits is a multiple of 8",
+        ) from error
+    return packed.astype(np.uint8)
+
+
+def without(prepared: ModelWrapper, weights: list[Weights]) -> ModelWrapper:
+    """The prepared graph as long as nobody has written any weights."""
+    result = copy.deepcopy(prepared)
+    for each in weights:
+        result.set_initializer(each.tensor, each.unwritten())
+    return result
+
+
+def as_inputs(weights: list[Weights]) -> Mapping[str, dict[str, Any]]:
+    """What the contract says of each graph input, by tensor."""
+    return {each.tensor: each.as_input() for each in weights}
