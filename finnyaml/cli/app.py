@@ -30,7 +30,11 @@ app = typer.Typer(
 )
 
 Targets = Annotated[
-    list[str] | None, typer.Argument(help="Targets or step ids; default: all targets.", show_default=False)
+    list[str] | None, typer.Argument(help="Targets or step ids, or `bundle`; default: all targets.", show_default=False)
+]
+Target = Annotated[
+    list[str],
+    typer.Option("--target", "-t", metavar="TARGET", help="A target or step id, as an option. Repeatable."),
 ]
 Start = Annotated[
     str | None,
@@ -68,6 +72,7 @@ def options(
 def build_command(
     recipe: Recipe,
     targets: Targets = None,
+    target: Target = [],  # noqa: B006
     start: Start = None,
     stop: Stop = None,
     only: Only = [],  # noqa: B006
@@ -107,10 +112,11 @@ def build_command(
 
     console = Console(quiet=as_json)
     jobs = jobs or min(os.cpu_count() or 1, 4)
-    session = open_session(recipe, sets, store, jobs, console.note)
+    wanted = [*(targets or []), *target]
+    session = open_session(recipe, sets, store, jobs, console.note, wanted)
     try:
         console.problems(session.warnings)
-        selection = select(session.plan, targets or [], start, stop, only, force)
+        selection = select(session.plan, wanted, start, stop, only, force)
         if dry_run:
             raise typer.Exit(plan_view.show(session, selection, console, as_json))
         chosen = build.Options(jobs, keep_going, frozen, lock, verbose)
@@ -128,6 +134,7 @@ def build_command(
 def plan_command(
     recipe: Recipe,
     targets: Targets = None,
+    target: Target = [],  # noqa: B006
     start: Start = None,
     stop: Stop = None,
     only: Only = [],  # noqa: B006
@@ -143,10 +150,11 @@ def plan_command(
     from finnyaml.plan.select import select
 
     console = Console(quiet=as_json)
-    session = open_session(recipe, sets, store, 1, console.note)
+    wanted = [*(targets or []), *target]
+    session = open_session(recipe, sets, store, 1, console.note, wanted)
     try:
         console.problems(session.warnings)
-        selection = select(session.plan, targets or [], start, stop, only, force)
+        selection = select(session.plan, wanted, start, stop, only, force)
         code = plan_view.show(session, selection, console, as_json)
     finally:
         session.close()

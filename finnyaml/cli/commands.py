@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from finnyaml.cli.arguments import Json, Recipe, Sets, StoreOption, opened_store, show
+from finnyaml.cli.bundle import bundle_app
 from finnyaml.cli.subcommands import cache_app, steps_app
 
 LOOK, WRITE, TIDY = "Look at a build", "Write a recipe", "Machine and store"
@@ -21,6 +22,7 @@ def register(app: typer.Typer) -> None:
     app.command("graph", rich_help_panel=LOOK)(graph)
     app.command("log", rich_help_panel=LOOK)(log)
     app.command("bisect", rich_help_panel=LOOK)(bisect)
+    app.add_typer(bundle_app, name="bundle", rich_help_panel=LOOK, help="Work on a deployment bundle that was built.")
     app.command("init", rich_help_panel=WRITE)(init)
     app.command("lint", rich_help_panel=WRITE)(lint)
     app.command("schema", rich_help_panel=WRITE)(schema)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -138,6 +138,8 @@ def duration(seconds: float) -> str:
 
 def memory(size: int) -> str:
     """Bytes as people read them."""
+    if size < 2**20:
+        return f"{size / 2**10:.0f} KiB"
     return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
 
 
@@ -206,7 +208,7 @@ def summary_lines(result: Mapping[str, Any], written: int) -> list[str]:
     told = ", ".join(f"{count} {state}" for state, count in counts.items())
     good = result["exit_code"] == 0
     lines = [f"{result['name']} {'is built' if good else 'is not complete'}: {told}, in {duration(result['seconds'])}"]
-    lines += [*_figures_lines(result), *accuracy.lines(result)]
+    lines += [*_figures_lines(result), *accuracy.lines(result), *_bundle_lines(result)]
     if good or written:
         lines.append(f"  results: {relative(Path(result['workspace']))}")
     return lines
@@ -216,12 +218,24 @@ def up_to_date_lines(result: Mapping[str, Any]) -> list[str]:
     """What is said when there is nothing to do."""
     steps = sum(not task["looks"] for task in result["tasks"].values())
     told = f"{result['name']} is up to date: {steps} steps"
-    return [told, *_figures_lines(result), *accuracy.lines(result), f"  results: {relative(Path(result['workspace']))}"]
+    figures = [*_figures_lines(result), *accuracy.lines(result), *_bundle_lines(result)]
+    return [told, *figures, f"  results: {relative(Path(result['workspace']))}"]
 
 
 def _figures_lines(result: Mapping[str, Any]) -> list[str]:
     found = {name: task["key_figures"] for name, task in result["tasks"].items() if task.get("key_figures")}
     return [f"  {name}: {figures_line(item)}" for name, item in found.items()]
+
+
+def _bundle_lines(result: Mapping[str, Any]) -> Iterator[str]:
+    """Where each deployment bundle lies, and what it lacks."""
+    for name, task in result["tasks"].items():
+        found = task.get("figures", {}).get("bundle")
+        if found:
+            target = name.partition(".")[2]  # several targets have a folder each
+            path = Path(result["workspace"], target, "bundle", f"{found['name']}.tar.gz")
+            lacks = f"; missing: {', '.join(found['missing'])}" if found["missing"] else ""
+            yield f"  bundle: {relative(path)} ({memory(found['bytes'])}{lacks})"
 
 
 def figures_line(found: Mapping[str, Any]) -> str:

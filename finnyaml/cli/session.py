@@ -6,7 +6,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,12 @@ from finnyaml.errors import Problem, StepFailed, ToolMissing
 from finnyaml.finn import identity
 from finnyaml.finn.catalog import Catalog
 from finnyaml.finn.identity import Installation
+from finnyaml.plan import bundles
 from finnyaml.plan.graph import Plan, build
 from finnyaml.plan.implementation import implementation
 from finnyaml.plan.status import Judge
 from finnyaml.recipe.load import load_recipe
-from finnyaml.recipe.model import Recipe
+from finnyaml.recipe.model import BundleSpec, Recipe
 from finnyaml.store import Store
 from finnyaml.tools import discover
 
@@ -101,8 +102,11 @@ def open_session(
     store_option: Path | None,
     jobs: int = 1,
     notice: Callable[[str], None] = lambda _: None,
+    targets: Sequence[str] = (),
 ) -> Session:
     """Load a recipe and make its plan for the FINN that is installed here.
+
+    `targets` are those of the command line: one that asks for a bundle brings it into the plan of any recipe.
 
     Raises:
         RecipeError: the recipe is wrong.
@@ -110,6 +114,8 @@ def open_session(
     """
     opened = time.time_ns()
     recipe, warnings = load_recipe(path, sets, os.environ)
+    if recipe.bundle is None and any(bundles.asked_by(name) for name in {*targets} - {*recipe.targets}):
+        recipe = replace(recipe, bundle=BundleSpec())
     store = Store.open(store_root(store_option))
     installation = identity.find(store.memo, store.put_memo)
     if installation is None:

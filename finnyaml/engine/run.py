@@ -269,6 +269,7 @@ class Engine:
             ),  # not the whole key: names must not follow versions
             recipe_dir=str(self.judge.plan.recipe.directory),
             log=str(self.log_of(task.id)),
+            digests=dict(zip(task.needs, status.parts["inputs"], strict=True)),
         )
 
     def log_of(self, task: str) -> Path:

@@ -2,7 +2,8 @@
 
     intermediate_models/<step>.onnx    the model after each step
     report/ stitched_ip/ bitfile/ driver/ deploy/ verification_output/ ...   what the steps wrote into output_dir
-    verification/<step>.npz            what the model answered after each step, sample by sample
+    verification/<step>.npz, .json     what the model answered after each step, sample by sample; what was measured
+    bundle/<name>/, <name>.tar.gz      the deployment bundle, if it was asked for
     finn_build/                        code generation, simulation and synthesis folders (FINN_BUILD_DIR)
     build_dataflow.log, time_per_step.json
     .finnyaml/                         runs, the record of the last build
@@ -95,6 +96,7 @@ def _of_target(
     chain = [task for name, task in plan.tasks.items() if name in needed and task.is_step]
     points = [task.id for task in plan.tasks.values() if not task.is_step and task.id in built]
     points = [point for point in points if plan.tasks[point].checks in (None, *needed)]
+    points = [point for point in points if plan.tasks[point].kind != "contract"]  # its files are parts of the bundle
     for task in chain:
         model = built[task.id].tree.get("model.onnx")
         if model is not None:

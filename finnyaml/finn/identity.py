@@ -55,9 +55,8 @@ def find(memo: Memo, put_memo: PutMemo) -> Installation | None:
         if root is None:
             return None
         roots[package] = root
-    distribution, version = _distribution()
-    libraries = {name: found for name in LIBRARIES if (found := _version(name)) is not None}
-    libraries["python"] = ".".join(platform.python_version_tuple()[:2])
+    distribution, version = distribution_of_finn()
+    libraries = versions()
     parts = {package: tree_digest(root, memo, put_memo) for package, root in roots.items()}
     digest = hashlib.sha256(json.dumps([distribution, parts, libraries], sort_keys=True).encode()).hexdigest()
     return Installation(distribution, version, roots, libraries, digest)
@@ -112,7 +111,14 @@ def _files(folder: str, prefix: str, above: tuple[str, ...]) -> Iterator[tuple[s
                 yield f"{prefix}{entry.name}", stat.st_size, stat.st_mtime_ns
 
 
-def _distribution() -> tuple[str, str]:
+def versions() -> dict[str, str]:
+    """The versions, by name, of what the steps stand on: `LIBRARIES` and Python."""
+    found = {name: version for name in LIBRARIES if (version := _version(name)) is not None}
+    return {**found, "python": ".".join(platform.python_version_tuple()[:2])}
+
+
+def distribution_of_finn() -> tuple[str, str]:
+    """Name and version of the distribution that brought FINN."""
     for name in DISTRIBUTIONS:
         version = _version(name)
         if version is not None:

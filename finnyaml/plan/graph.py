@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from finnyaml.errors import Problem, RecipeError
 from finnyaml.finn import settings
 from finnyaml.finn.catalog import Catalog
+from finnyaml.plan.bundles import with_bundles
 from finnyaml.plan.implementation import of_kind
 from finnyaml.plan.points import code_params, points_of, with_points
 from finnyaml.plan.steps import Expansion, Placed, near
@@ -120,7 +121,9 @@ def build(recipe: Recipe, catalog: Catalog, implementation: Mapping[str, str]) -
         raise RecipeError(_in_order(problems))
     ordered = _ordered(verified.tasks, recipe)
     plan = Plan(recipe, catalog, ordered, {})
-    plan = Plan(recipe, catalog, ordered, _targets(plan))
+    targets = _targets(plan)
+    bundled = with_bundles(recipe, catalog, ordered, targets, implementation)
+    plan = Plan(recipe, catalog, _ordered(bundled, recipe), targets)
     return plan, tuple(_in_order(problems))
 
 

@@ -13,6 +13,8 @@ OWN = ("finn", "steps", "worker")
 
 FURTHER = {
     "repair": ("lint",),
+    "contract": ("bundle", "verify"),
+    "bundle": ("bundle",),
     **dict.fromkeys(("reference", "torch_reference", "verify", "bisect"), ("verify",)),
 }
 """Kinds of tasks that run code of further packages: a better measurement does not build anything again."""
@@ -23,7 +25,7 @@ def implementation(installation: Installation, memo: Memo, put_memo: PutMemo) ->
     package = Path(__file__).resolve().parents[1]
     own = {
         f"finnyaml/{name}": identity.tree_digest(package / name, memo, put_memo)[:16]
-        for name in (*OWN, "lint", "verify")
+        for name in (*OWN, "bundle", "lint", "verify")
     }
     return {**own, installation.distribution: f"{installation.version} ({installation.digest[:12]})"}
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from finnyaml.errors import Problem, RecipeError
 from finnyaml.finn import aliases
+from finnyaml.plan import bundles
 from finnyaml.plan.graph import Plan
 from finnyaml.plan.status import Status
 from finnyaml.plan.steps import near
@@ -69,7 +70,7 @@ def select(
     """
     if only and (start or stop):
         raise RecipeError([Problem("--only already says which steps; it does not go with --from or --to")])
-    wanted = [_task(plan, name) for name in targets] or list(plan.targets.values())
+    wanted = [task for name in targets for task in _tasks(plan, name)] or list(plan.targets.values())
     stops = {name: _task(plan, name) for name in ([stop] if stop else only)}
     if stops:
         within = plan.ancestors(wanted)
@@ -93,8 +94,15 @@ def select(
     if only:
         runnable = set(wanted)
     complete = frozenset(name for name, end in plan.targets.items() if end in tasks)
-    partial = bool(stops) or not set(wanted) <= set(plan.targets.values())
+    partial = bool(stops) or not {plan.tasks[task].checks or task for task in wanted} <= set(plan.targets.values())
     return Selection(tasks, frozenset(runnable), forced, complete, tuple(wanted), partial)
+
+
+def _tasks(plan: Plan, name: str) -> list[str]:
+    """The tasks of a target; the word `bundle` means those of all targets."""
+    if name == bundles.NAME and name not in plan.tasks:
+        return [task.id for task in plan.tasks.values() if task.kind == name] or [_task(plan, name)]
+    return [_task(plan, name)]
 
 
 def _task(plan: Plan, name: str) -> str:

@@ -22,6 +22,9 @@ from finnyaml.store.digests import digest_of, file_digest, folder_digest, listin
 from finnyaml.store.tree import merge, overlay
 from finnyaml.worker.names import Names
 
+LOOKED = ("out/verification/", "out/bundle/")
+"""Where tasks that look at what steps made leave their own files."""
+
 Tree = Mapping[str, Entry]
 ToolVersions = Callable[[str], str | None]
 
@@ -120,11 +123,11 @@ class Judge:
         return Status("blocked" if missing else "stale", why, None, key, parts, tree, missing)
 
     def _given(self, need: str, tree: Tree) -> Tree:
-        """What a further need gives: its folders without the model; of a measurement, the answers only."""
+        """What a further need gives: its folders without the model; of what only looks, the files of its own."""
         task = self.plan.tasks.get(need)
         if task is None or task.is_step:
             return _without_model(tree)
-        return {path: entry for path, entry in tree.items() if path.startswith("out/verification/")}
+        return {path: entry for path, entry in tree.items() if path.startswith(LOOKED)}
 
     def read_values(self, task: Task, tree: Tree, reads: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """What everything in `reads` is now: the same shape with current values."""

@@ -11,8 +11,8 @@ from finnyaml.recipe.model import Pointer
 from finnyaml.store.digests import digest_of
 from finnyaml.verify.gates import Gate
 
-LOOKING = frozenset(("reference", "torch_reference", "verify"))
-"""Kinds of tasks that verify; a target is what the other kinds make."""
+LOOKING = frozenset(("reference", "torch_reference", "verify", "contract", "bundle"))
+"""Kinds of tasks that look at what steps made, to measure or to deliver it; a target is what the other kinds make."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,9 @@ class Task:
     `implementation` names the code that runs.
 
     `after` are tasks that have to be there before this one starts although it takes nothing from them: the gates
-    above expensive work. `checks` is the step that a verification point measures, `gate` the rule on the measurement.
-    `verifies` are FINN's own verification points that this step has to run. None of these is part of the key.
+    above expensive work. `checks` is the step that a verification point measures or a bundle delivers, `gate` the rule
+    on the measurement. `verifies` are FINN's own verification points that this step has to run. None of these is part
+    of the key.
     """
 
     id: str

@@ -10,6 +10,7 @@ from typing import Any
 from finnyaml.recipe.code import code_ref, is_code
 from finnyaml.recipe.compose import Composed
 from finnyaml.recipe.model import (
+    BundleSpec,
     DataSpec,
     FlowEdit,
     InputSpec,
@@ -68,6 +69,7 @@ class _Builder:
             resolved=data,
             verify=self._verify(data.get("verify", {})),
             lint=_lint(data.get("lint", {})),
+            bundle=self._bundle(data["bundle"]) if "bundle" in data else None,
             positions=dict(self._composed.root.positions()),
         )
 
@@ -216,6 +218,15 @@ class _Builder:
         kind = "npz" if "npz" in data else "npy"
         return ReferenceSpec(
             "file", file=self._file(data[kind], ("verify", "reference", kind)), key=data.get("outputs")
+        )
+
+    def _bundle(self, data: Mapping[str, Any]) -> BundleSpec:
+        files = [{"template": item} if isinstance(item, str) else item for item in data.get("files", ())]
+        return BundleSpec(
+            golden=data.get("golden", BundleSpec.golden),
+            templates=self._file(data.get("templates"), ("bundle", "templates")),
+            files={item.get("to", item["template"].removesuffix(".j2")): item["template"] for item in files},
+            vars=data.get("vars", {}),
         )
 
 

@@ -222,6 +222,16 @@ class LintSettings:
 
 
 @dataclass(frozen=True)
+class BundleSpec:
+    """The section `bundle`. `files` maps each further file of the bundle to the template that it is filled from."""
+
+    golden: int = 64
+    templates: Path | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+    vars: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A complete, structurally valid recipe."""
 
@@ -244,6 +254,8 @@ class Recipe:
     """The whole document after extends, vars and --set, as plain data (for the lock file and `--json`)."""
     verify: Verify | None = None
     lint: LintSettings = LintSettings()
+    bundle: BundleSpec | None = None
+    """None: only made when the command line asks for it."""
     positions: Mapping[Pointer, Where] = field(repr=False, default_factory=dict)
 
     @property

@@ -9,6 +9,7 @@ from typing import Any
 
 from finnyaml.errors import Problem
 from finnyaml.lint.catalogue import RULES
+from finnyaml.recipe.bundle import check_bundle
 from finnyaml.recipe.model import Pointer, Recipe, StepEntry
 from finnyaml.recipe.named import check_file, check_named_code
 from finnyaml.recipe.settings_files import check_defaults, check_settings_file
@@ -43,6 +44,7 @@ def check(recipe: Recipe) -> Iterator[Problem]:
     )
     yield from check_verify(recipe)
     yield from _lint(recipe)
+    yield from check_bundle(recipe)
     yield from _output(recipe)
 
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 class Context:
     """What a runner is given.
 
-    `config` makes the recording build configuration; `file` turns an `@recipe/...` name into a path,
-    and notes it as read. `root` is the sandbox, with the files of earlier tasks below `out/` and `build/`. What a
-    runner puts into `figures` is kept beside its result, and is no part of it.
+    `config` makes the recording build configuration; `file` turns an `@recipe/...` name into a path, and notes it as
+    read. `root` is the sandbox, with the files of earlier tasks below `out/` and `build/`; `digests` are those of the
+    models that it needs, by task. What a runner puts into `figures` is kept beside its result, and is no part of it.
     """
 
     uses: str
@@ -31,6 +31,7 @@ class Context:
     recipe_dir: Path
     root: Path
     figures: dict[str, Any]
+    digests: Mapping[str, str]
 
 
 def needed_model(context: Context) -> ModelWrapper:

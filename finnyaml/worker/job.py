@@ -19,7 +19,7 @@ class Job:
     `kind` names a runner (`finnyaml.worker.runners`); `uses` is the step's name or the code it runs. `params` are the
     static parameters; file names in them are written `@recipe/...`. `config` holds FINN build configuration in the
     recipe's words; file names in it are `@inputs/...`, with `inputs` giving the blob of each. `tree` is what the
-    tasks before it left. `seed` fixes the random names that FINN makes up.
+    tasks before it left, `digests` name the models of each. `seed` fixes the random names that FINN makes up.
     """
 
     task: str
@@ -32,6 +32,7 @@ class Job:
     seed: str
     recipe_dir: str
     log: str
+    digests: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def imports(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from finnyaml.errors import StepFailed
-from finnyaml.worker import verification
+from finnyaml.worker import delivery, verification
 from finnyaml.worker.context import Context, code_ref, input_spec, needed_model, processing_stage
 
 if TYPE_CHECKING:
@@ -105,6 +105,8 @@ RUNNERS: Mapping[str, Callable[[Context], Any]] = {
     "torch_reference": verification.reference,
     "verify": verification.verify,
     "bisect": verification.bisect,
+    "contract": delivery.contract,
+    "bundle": delivery.bundle,
 }
 
 
@@ -130,6 +132,7 @@ def _import_config() -> None:
 
 WARM_UP: Mapping[str, Callable[[], None]] = {
     "brevitas": _import_brevitas,
+    "bundle": _import_config,
     "code": _import_config,
     "finn": _import_finn,
     "segment": _import_finn,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ def reference(context: Context) -> None:
     from finnyaml.verify.layout import delivered
 
     params = context.params
-    data = _data(context, params["data"])
+    data = data_set(context, params["data"])
     if params["model"] is None:
         first = delivered(next(data.batches(2)).inputs, data.layout, params["layout"])
         function = references.graph_reference(needed_model(context), first)
@@ -53,8 +54,8 @@ def verify(context: Context) -> None:
     params = context.params
     metric = params["metric"]
     measured = measure(
-        _whole(context, needed_model(context)),
-        _data(context, params["data"]),
+        whole_graph(context, needed_model(context)),
+        data_set(context, params["data"]),
         lambda: make_metric(metric, context.file, context.recipe_dir, metric["indices"]),
         _reference(context),
         context.root / params["file"],
@@ -63,6 +64,10 @@ def verify(context: Context) -> None:
         tolerance=params.get("tolerance"),
     )
     context.figures["measurement"] = measured
+    kept = {name: value for name, value in measured.items() if name != "cpu_seconds"}  # equal measurements, equal files
+    path = (context.root / params["file"]).with_suffix(".json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(kept, indent=1) + "\n")
     print(_told(measured))
 
 
@@ -88,8 +93,8 @@ def bisect(context: Context) -> None:
     context.figures["localisation"] = find(
         needed_model(context),
         run,
-        lambda model: _whole(context, model),
-        _data(context, context.params["data"]),
+        lambda model: whole_graph(context, model),
+        data_set(context, context.params["data"]),
         _reference(context),
         step["uses"],
         context.root / context.params["folder"],
@@ -100,22 +105,29 @@ def bisect(context: Context) -> None:
     )
 
 
-def _whole(context: Context, model: ModelWrapper) -> ModelWrapper:
+def whole_graph(context: Context, model: ModelWrapper) -> ModelWrapper:
     """The graph from the data to the answer: a dataflow partition is put back into the graph it was cut from."""
-    from qonnx.core.modelwrapper import ModelWrapper
-
     from finnyaml.verify.executor import whole_model
+
+    parent = parent_of(context)
+    return model if parent is None else whole_model(model, parent)
+
+
+def parent_of(context: Context) -> ModelWrapper | None:
+    """The graph that FINN cut the dataflow partition from; None before it did."""
+    from qonnx.core.modelwrapper import ModelWrapper
 
     path = context.root / PARENT
     try:
         with path.open("rb"):  # opened, so that the trace knows of it, also where there is none
             pass
     except FileNotFoundError:
-        return model
-    return whole_model(model, ModelWrapper(str(path)))
+        return None
+    return ModelWrapper(str(path))
 
 
-def _data(context: Context, spec: Mapping[str, Any]) -> DataSet:
+def data_set(context: Context, spec: Mapping[str, Any]) -> DataSet:
+    """The data that parameters of a task describe."""
     from finnyaml.verify.data import open_data
 
     return open_data(spec, context.file, context.recipe_dir)

@@ -84,6 +84,7 @@ class Worker:
             recipe_dir=Path(job.recipe_dir),
             root=self._sandbox.root,
             figures={},
+            digests=job.digests,
         )
         os.chdir(self._sandbox.root / "tmp")
         with (

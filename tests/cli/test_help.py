@@ -11,6 +11,7 @@ from tests.cli.conftest import Command
 COMMANDS = [
     *(["build"], ["plan"], ["graph"], ["log"], ["init"], ["lint"], ["schema"], ["doctor"], ["clean"]),
     *(["steps"], ["steps", "list"], ["steps", "describe"], ["steps", "options"], ["steps", "boards"]),
+    *(["bundle"], ["bundle", "attach"]),
     *(["cache"], ["cache", "ls"], ["cache", "du"], ["cache", "verify"], ["cache", "gc"]),
 ]
 

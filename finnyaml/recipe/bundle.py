@@ -1,0 +1,53 @@
+"""What must hold in the section `bundle` beyond its structure: its templates are there, its files stay inside."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from finnyaml.errors import Problem
+from finnyaml.recipe.model import Pointer, Recipe
+from finnyaml.recipe.named import check_file, check_folder
+from finnyaml.recipe.words import did_you_mean, quoted
+
+
+def check_bundle(recipe: Recipe) -> Iterator[Problem]:
+    """All problems of the section `bundle`, in no particular order."""
+    bundle = recipe.bundle
+    if bundle is None:
+        return
+    for name in bundle.vars:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(name)):
+            where = recipe.at(("bundle", "vars", name))
+            yield Problem(f"{quoted(str(name))} cannot be a name in bundle.vars", where, "letters, digits and _ only")
+    if bundle.templates is None:
+        return
+    missing = list(check_folder(recipe, ("bundle", "templates"), bundle.templates))
+    yield from missing
+    written = recipe.resolved["bundle"].get("files", [])
+    known = [] if missing else sorted(file.name for file in bundle.templates.iterdir() if file.suffix == ".j2")
+    targets: set[str] = set()
+    for index, item in enumerate(written):
+        pointer: Pointer = ("bundle", "files", index)
+        template = item if isinstance(item, str) else item["template"]
+        to = template.removesuffix(".j2") if isinstance(item, str) else item.get("to", template.removesuffix(".j2"))
+        if not _inside(template):
+            yield Problem(f"{quoted(template)} leads out of the folder of templates", recipe.at(pointer))
+            continue
+        if not missing and template not in known:
+            hint = did_you_mean(template, known)
+            yield from (
+                Problem(problem.message, problem.where, hint or problem.hint)
+                for problem in check_file(recipe, pointer, bundle.templates / template)
+            )
+        if not _inside(to):
+            yield Problem(f"{quoted(to)} leads out of the bundle", recipe.at(pointer), "name a file below its folder")
+        if to in targets:
+            yield Problem(f"{quoted(to)} is to be written twice", recipe.at(pointer), "give one of them another `to`")
+        targets.add(to)
+
+
+def _inside(name: str) -> bool:
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts and bool(path.parts) and "\\" not in name
