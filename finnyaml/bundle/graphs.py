@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from onnx import helper
 
-from finnyaml.bundle.accelerator.operators import OPERATORS
+from finnyaml.bundle.accelerator.errors import AcceleratorError
+from finnyaml.bundle.accelerator.program import Program
 from finnyaml.bundle.npz import write_npz
 from finnyaml.errors import StepFailed
 from finnyaml.verify.executor import Exported, NotExecutable, export
@@ -38,9 +40,17 @@ def write_outside(model: ModelWrapper, folder: Path, name: str) -> dict[str, Any
             f"the host cannot compute what FINN left outside the accelerator ({name}): {reason}",
             hint="let convert_to_hw map the layer, or express it by standard ONNX operators",
         ) from reason
-    if all(node.op_type in OPERATORS for part in plain.parts for node in part.nodes):
-        return _write_numpy(plain, folder, name)
-    return _write_onnx(export(model), folder, name)
+    program, constants = _program(plain, name)
+    try:
+        Program(name, program, constants)
+    except AcceleratorError:  # an operator that the host package has no numpy for
+        return _write_onnx(export(model), folder, name)
+    file = folder / FOLDER / f"{name}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(program, indent=1) + "\n", encoding="utf-8")
+    if constants:
+        write_npz(file.with_suffix(".npz"), constants)
+    return {"kind": "numpy", "file": f"{FOLDER}/{name}.json"}
 
 
 def write_hardware(model: ModelWrapper, folder: Path, weights: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
@@ -59,7 +69,8 @@ def write_hardware(model: ModelWrapper, folder: Path, weights: Mapping[str, dict
     return entry
 
 
-def _write_numpy(exported: Exported, folder: Path, name: str) -> dict[str, Any]:
+def _program(exported: Exported, name: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """As a program for numpy (`finnyaml.bundle.accelerator.program`), and its constants."""
     constants = {t: value for part in exported.parts for t, value in part.constants.items()}
     program = {
         "input": exported.input,
@@ -76,12 +87,7 @@ def _write_numpy(exported: Exported, folder: Path, name: str) -> dict[str, Any]:
             for node in part.nodes
         ],
     }
-    file = folder / FOLDER / f"{name}.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(program, indent=1) + "\n", encoding="utf-8")
-    if constants:
-        write_npz(file.with_suffix(".npz"), constants)
-    return {"kind": "numpy", "file": f"{FOLDER}/{name}.json"}
+    return program, constants
 
 
 def _write_onnx(exported: Exported, folder: Path, name: str) -> dict[str, Any]:

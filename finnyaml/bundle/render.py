@@ -217,7 +217,7 @@ class _Page:
             hint = did_you_mean(str(error.name), self._templates.known())
         elif isinstance(error, UndefinedError) and message.endswith(" is undefined"):
             missing = message.removesuffix(" is undefined").strip("'")
-            message = f"{missing!r} is not defined; known are {', '.join(sorted(context))}"
+            message = f"{missing!r} is not defined"
             hint = "import it `with context`" if missing in context else did_you_mean(missing, context)
         elif not isinstance(error, (TemplateError, ValueError)):
             message = f"{type(error).__name__}: {message}"

@@ -165,8 +165,8 @@ def _description(golden: dict[str, np.ndarray], weights: bool) -> dict[str, Any]
         },
         "accuracy": {
             "metric": "top1",
-            "k": None,
-            "kind": "fraction",
+            "k": 1,
+            "kind": "top_k",
             "points": [],
             "final": {"step": "step_hw_codegen", "value": correct, "samples": SAMPLES, "interval": None},
         },

@@ -196,7 +196,7 @@ def test_what_vivado_left_is_in_it(tmp_path: Path) -> None:
     assert data["target"]["clock"] == {
         "requested_mhz": 100.0,
         "achieved_mhz": 100.0,
-        "source": "bitfile/finn-accel.hwh: StreamingDataflowPartition_0/ap_clk",
+        "source": "bitfile/finn-accel.hwh: idma0/ap_clk",
     }
     assert data["resources"]["synthesised"] == {**top, "source": "report/post_synth_resources.json"}
     assert (data["driver"]["bitfile"], data["driver"]["hwh"]) == ("bitfile/finn-accel.bit", "bitfile/finn-accel.hwh")

@@ -122,7 +122,10 @@ class WeightInput:
         codes: np.ndarray = np.zeros(self._positions.shape, f"u{container_bytes(self._datatype.bits)}")
         for bit in range(self._datatype.bits):
             codes |= bits[self._positions + bit].astype(codes.dtype) << codes.dtype.type(bit)
-        values: np.ndarray = decode(codes, self._datatype).astype(np.float32)
+        try:
+            values: np.ndarray = decode(codes, self._datatype).astype(np.float32)
+        except AcceleratorError as error:
+            raise AcceleratorError(f"{self._file}: {error.message}", name="weights damaged", hint=COPY_AGAIN) from error
         values *= np.float32(self._scale)
         values += np.float32(self._offset)
         return values
