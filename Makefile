@@ -107,7 +107,8 @@ $(BENCH_READY):
 	VIRTUAL_ENV="$$PWD/.venv-bench" "$$uv" pip install --quiet -r requirements/bench.txt; \
 	touch $@
 
-# The real PYNQ, for the tests of the board's side: its numpy is older than FINN's.
+# The real PYNQ, for the tests of the board's side: its numpy is older than FINN's. And the Python of PYNQ 2.7's image,
+# where there is one at hand.
 setup-board: $(BOARD_READY)
 	@:
 
@@ -116,6 +117,10 @@ $(BOARD_READY):
 	"$$uv" venv --quiet --no-project --clear --python "$$py" .venv-board; \
 	echo "finnyaml: installing into .venv-board"; \
 	VIRTUAL_ENV="$$PWD/.venv-board" "$$uv" pip install --quiet -r requirements/board.txt; \
+	for py in python3.8 "$$HOME"/.pyenv/versions/3.8.*/bin/python3.8; do \
+		if "$$py" -c '' 2> /dev/null; then \
+			"$$uv" venv --quiet --no-project --clear --python "$$py" .venv-board38; \
+			VIRTUAL_ENV="$$PWD/.venv-board38" "$$uv" pip install --quiet numpy==1.24.4 onnxruntime==1.19.2; break; fi; done; \
 	touch $@
 
 bench: setup setup-bench
@@ -138,4 +143,4 @@ clean:
 	find . -name __pycache__ -not -path './.venv*' -type d -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf .venv .venv-tools .venv-bench .venv-board
+	rm -rf .venv .venv-tools .venv-bench .venv-board .venv-board38

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from finnyaml.bundle import accelerator, bitfiles, facts
 from finnyaml.bundle.accelerator.errors import AcceleratorError
-from finnyaml.bundle.finish import FORMAT, OWN, finish
-from finnyaml.bundle.render import ENDING, Templates, read_templates
+from finnyaml.bundle.finish import FORMAT, finish
+from finnyaml.bundle.render import Templates, read_templates
 from finnyaml.errors import StepFailed
 
 LEFT_OUT = ("__pycache__", ".git")
-RESERVED = ("accelerator", "graphs", "golden", "driver", "bitfile", "templates")
 
 
 def assemble(
@@ -29,7 +28,7 @@ def assemble(
     points: Sequence[Mapping[str, Any]],
     artifacts: Mapping[str, str],
     templates: Path | None = None,
-    files: Sequence[Any] = (),
+    files: Sequence[Mapping[str, str]] = (),
     vars: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the bundle folder `target`, and `<its name>.tar.gz` beside it.
@@ -45,7 +44,8 @@ def assemble(
         points: the measurements in the order of the build (see `finnyaml.bundle.facts.accuracy`).
         artifacts: digests by name.
         templates: the folder of the recipe's own templates.
-        files: what to make from them: `notes.md.j2`, or `{"template": "notes.md.j2", "to": "docs/notes.md"}`.
+        files: what to make from them, each `template` and `to`, its path in the bundle; the recipe was checked for
+            these (`finnyaml.recipe.bundle`).
         vars: what they may use besides bundle.json.
 
     Raises:
@@ -62,6 +62,7 @@ def assemble(
     copy_package(target / "accelerator")
 
     clock = {"requested_mhz": target_info["clock_mhz"], "achieved_mhz": None, "source": None}
+    clock["slack_ns"] = facts.slack(report)
     instrumented = target_info["instrumentation"]
     where = {**{key: target_info[key] for key in ("platform", "shell", "board", "part")}, "clock": clock}
     data: dict[str, Any] = {
@@ -77,8 +78,9 @@ def assemble(
         "driver": facts.driver(target, found["contract"], found["driver"], {**where, "instrumentation": instrumented}),
         "golden": found["golden"],
         "missing": [],
+        "attached": None,
         "artifacts": dict(artifacts),
-        "templates": {"vars": dict(vars or {}), "files": outputs(files)},
+        "templates": {"vars": dict(vars or {}), "files": [dict(entry) for entry in files]},
     }
     bitfile = bitfiles.built(out / "bitfile")
     if bitfile is not None:
@@ -87,7 +89,7 @@ def assemble(
             bitfiles.check(target, data)
         except AcceleratorError as error:
             raise StepFailed(f"FINN's bitfile: {error.name}: {error.message}", hint=error.hint) from error
-    data["missing"] = facts.missing(data, facts.slack(report))
+    data["missing"] = facts.missing(data)
     own = read_templates(templates) if templates is not None else {}
     finish(target, data, Templates(own, templates.name if templates is not None else "templates"))
 
@@ -123,29 +125,3 @@ def copy_tree(source: Path, target: Path) -> None:
                 f"FINN's {target.name}/{path.name} is not what the accelerator's graph gives",
                 hint="step_make_driver ran on another graph: let it run last, after all steps that change the graph",
             )
-
-
-def outputs(files: Sequence[Any]) -> list[dict[str, str]]:
-    """The recipe's own files, each as template and path in the bundle.
-
-    Raises:
-        StepFailed: a path outside of the bundle, or one that another file has.
-    """
-    found: list[dict[str, str]] = []
-    for entry in files:
-        template = entry if isinstance(entry, str) else entry["template"]
-        to = template.removesuffix(ENDING) if isinstance(entry, str) else entry["to"]
-        path = PurePosixPath(to)
-        if path.is_absolute() or ".." in path.parts or "\\" in to or path.as_posix() in ("", "."):
-            raise StepFailed(
-                f"bundle.files: {to!r} is not inside the bundle", hint="name it as it is to lie in the bundle"
-            )
-        if path.parts[0] in RESERVED or path.as_posix() in ("bundle.json", *OWN):
-            raise StepFailed(
-                f"bundle.files: {to!r} is a part of every bundle",
-                hint=f"choose another name; a template {to}{ENDING} of your own takes the place of finnyaml's",
-            )
-        if any(path.as_posix() == other["to"] for other in found):
-            raise StepFailed(f"bundle.files: two files are to be {to!r}", hint="give one of them another `to`")
-        found.append({"template": template, "to": path.as_posix()})
-    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -9,11 +10,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from finnyaml import __version__
 from finnyaml.bundle import bitfiles, facts, schema
-from finnyaml.bundle.accelerator.contract import Bundle
+from finnyaml.bundle.accelerator.contract import FORMAT, Bundle
 from finnyaml.bundle.accelerator.digests import changed_files
 from finnyaml.bundle.accelerator.errors import AcceleratorError
-from finnyaml.bundle.finish import KEPT, files_of, finish
+from finnyaml.bundle.finish import files_of, finish
+from finnyaml.bundle.names import KEPT
 from finnyaml.bundle.render import Templates, read_templates
 from finnyaml.errors import Problem, RecipeError, StepFailed
 
@@ -37,6 +40,7 @@ def attach(folder: Path, bitfile: Path, hwh: Path | None = None) -> dict[str, An
     """
     folder = folder.resolve()
     try:
+        _check_form(folder / "bundle.json")
         bundle = Bundle.load(folder)
         _check_sound(bundle)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as aside:
@@ -53,6 +57,8 @@ def _made(bundle: Bundle, target: Path, bitfile: Path, hwh: Path | None) -> dict
     """A copy of the bundle with the bitfile, complete."""
     shutil.copytree(bundle.folder, target, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     data: dict[str, Any] = json.loads(json.dumps(bundle.data))
+    before = hashlib.sha256((bundle.folder / "bundle.json").read_bytes()).hexdigest()
+    data["attached"] = data["attached"] or {"to": before}
     strangers = files_of(target) - set(data["files"])
     bitfiles.place(target, data, bitfile, hwh or bitfile.with_suffix(".hwh"))
     bitfiles.check(target, data)
@@ -62,6 +68,30 @@ def _made(bundle: Bundle, target: Path, bitfile: Path, hwh: Path | None) -> dict
     return data
 
 
+def _check_form(file: Path) -> None:
+    """Whether this finnyaml knows what this bundle.json says; what is no JSON at all, `Bundle.load` tells."""
+    try:
+        data = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        return
+    found = schema.problems(data)
+    if not found:
+        return
+    made_by = data.get("built_with", {}).get("finnyaml") if isinstance(data, dict) else None
+    if isinstance(made_by, str) and (made_by != __version__ or data.get("format") != FORMAT):
+        raise AcceleratorError(
+            f"bundle.json is of finnyaml {made_by} (format {data.get('format')}), this is finnyaml {__version__} "
+            f"(format {FORMAT}), and it does not fit: {found[0]}",
+            name="other version",
+            hint="build it again" + (f", or attach with finnyaml {made_by}" if made_by != __version__ else ""),
+        )
+    raise AcceleratorError(
+        f"bundle.json does not fit the schema of this finnyaml ({__version__}): {found[0]}",
+        name="bundle damaged",
+        hint="build it again; if it is of this very finnyaml, somebody has changed it: unpack its .tar.gz again",
+    )
+
+
 def _check_sound(bundle: Bundle) -> None:
     """What has changed since the build would get new digests, and pass for what was built."""
     links = [path for path in bundle.folder.rglob("*") if path.is_symlink()]
@@ -69,9 +99,6 @@ def _check_sound(bundle: Bundle) -> None:
         name = links[0].relative_to(bundle.folder).as_posix()
         message = f"{name} is a link, through which files elsewhere would be written"
         raise AcceleratorError(message, name="bundle damaged", hint="remove it, or unpack the .tar.gz again")
-    found = schema.problems(bundle.data)
-    if found:
-        raise AcceleratorError(f"bundle.json is damaged: {found[0]}", name="bundle damaged", hint="unpack it again")
     changed = [(path, what) for path, what in changed_files(bundle) if not path.startswith(f"{bitfiles.FOLDER}/")]
     if changed:
         raise AcceleratorError(

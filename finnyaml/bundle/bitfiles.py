@@ -39,6 +39,8 @@ def built(folder: Path) -> Path | None:
 def place(bundle: Path, data: dict[str, Any], bitfile: Path, hwh: Path) -> None:
     """Copy a bitfile (with its .hwh, if it is a .bit) into a bundle, under FINN's names, and note it in its data.
 
+    Noted are its path, its clock, and the version of Vivado.
+
     Raises:
         AcceleratorError: one of them is not there, damaged, or of another kind than the platform takes.
     """
@@ -65,6 +67,10 @@ def place(bundle: Path, data: dict[str, Any], bitfile: Path, hwh: Path) -> None:
         mhz = handoff.clock.mhz if handoff.clock else None
         source = f"{FOLDER}/{NAME}.hwh: {handoff.clock.source}" if handoff.clock else ""
     data["target"]["clock"].update(achieved_mhz=mhz, source=source if mhz else None)
+    tools = {name: version for name, version in data["built_with"]["tools"].items() if name != "vivado"}
+    if handoff is not None and handoff.vivado is not None:
+        tools["vivado"] = handoff.vivado  # an .xclbin does not say it
+    data["built_with"] = {**data["built_with"], "tools": dict(sorted(tools.items()))}
 
 
 def check(folder: Path, data: Mapping[str, Any]) -> None:

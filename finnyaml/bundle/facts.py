@@ -103,15 +103,9 @@ def driver(
     }
 
 
-def missing(data: Mapping[str, Any], slack_ns: float | None = None) -> list[dict[str, str]]:
-    """What this bundle lacks, why, and what to do. slack_ns: the worst of the routed design, if it is known."""
-    found = list(_missing(data))
-    if slack_ns is not None and slack_ns < 0:
-        why = f"the slowest path is {-slack_ns:g} ns too slow for the clock (report/post_route_timing.rpt)"
-        found.append(
-            ("met timing", why, "a longer target.clock_ns or another folding; results can be wrong now and then")
-        )
-    return [{"what": what, "why": why, "remedy": remedy} for what, why, remedy in found]
+def missing(data: Mapping[str, Any]) -> list[dict[str, str]]:
+    """What this bundle lacks, why, and what to do; from nothing but its data, so that it holds after attach, too."""
+    return [{"what": what, "why": why, "remedy": remedy} for what, why, remedy in _missing(data)]
 
 
 def slack(report: Path) -> float | None:
@@ -176,11 +170,22 @@ def _missing(data: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         if not alveo:
             yield "hwh", "Vivado writes it together with the bitfile", "it comes with the bitfile"
         yield "achieved clock", "it is known once the design is placed and routed", "it comes with the bitfile"
-        if data["resources"]["synthesised"] is None:
-            why = "this build has no report of a synthesis"
-            yield "synthesised resources", why, "build the recipe where Vivado is; until then there is FINN's estimate"
     elif target["clock"]["achieved_mhz"] is None:
         yield "achieved clock", f"{now['hwh'] or now['bitfile']} does not say it", "ask who built the bitfile"
+    if data["resources"]["synthesised"] is None:
+        why = "this build has no report of a synthesis"
+        yield "synthesised resources", why, "build the recipe where Vivado is; until then there is FINN's estimate"
+    slack_ns = target["clock"]["slack_ns"]
+    if slack_ns is not None and slack_ns < 0:
+        late = f"the slowest path is {-slack_ns:g} ns too slow for the clock (report/post_route_timing.rpt)"
+        if data["attached"] is None:
+            yield "met timing", late, "a longer target.clock_ns or another folding; results can be wrong now and then"
+        else:
+            why = f"in the build, {late}; no report says that the attached bitfile is faster"
+            yield "met timing", why, "look for WNS in the attached bitfile's timing report: it must not be negative"
+    if contract["hardware"]["kind"] == "missing":
+        why = f"the accelerator has no graph that onnxruntime could run: {contract['hardware']['why']}"
+        yield "emulation", why, "run it on the board"
     outside = [part for part in ("head", "tail") if contract[part]["kind"] == "onnxruntime"]
     if outside and (target["part"] or "").startswith("xc7z"):
         why = f"the host's {' and '.join(outside)} needs it, and there is none for 32-bit ARM"

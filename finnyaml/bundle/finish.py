@@ -9,14 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml.bundle import schema, tarball
+from finnyaml.bundle.names import KEPT, OWN, SETTINGS
 from finnyaml.bundle.render import ENDING, Templates, builtin_names
 from finnyaml.errors import StepFailed
 
 FORMAT = 1
-OWN = ("README.md", "requirements.txt", "requirements-emulate.txt", "deploy.sh", "LICENSES.md")
-"""What finnyaml's own templates make in every bundle; `driver/settings.json` only where FINN has not made it."""
-SETTINGS = "driver/settings.json"
-KEPT = "templates"
 
 
 def finish(folder: Path, data: dict[str, Any], templates: Templates, strangers: Set[str] = frozenset()) -> Path:
@@ -95,6 +92,7 @@ ORDER = (
     "driver",
     "golden",
     "missing",
+    "attached",
     "artifacts",
     "files",
     "templates",

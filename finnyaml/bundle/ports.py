@@ -16,6 +16,7 @@ PARTITION = "StreamingDataflowPartition"
 HARDWARE = "finn.custom_op.fpgadataflow"
 CHANNELS_LAST = {4: "NHWC", 3: "NWC", 2: "NC"}
 """How FINN's layers lay out their data, where the graph does not say it."""
+_CUT = "add create_dataflow_partition (and what comes before it)"
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,13 @@ def check_hardware(model: ModelWrapper, parent: ModelWrapper | None) -> None:
     outside = [n for n in model.graph.node if not n.domain.startswith(HARDWARE)]
     if outside or not model.graph.node:
         found = f": {outside[0].op_type} {outside[0].name} is no hardware layer" if outside else ""
-        raise StepFailed(
-            f"the bundle needs the accelerator's own graph, and there is none yet{found}",
-            hint="let the bundle follow a step after create_dataflow_partition, which cuts the accelerator out",
-        )
+        raise StepFailed(f"the accelerator has not been cut out of the graph{found}", hint=f"{_CUT} to the steps")
     if parent is None:
         raise StepFailed(
-            "the graph around the accelerator (dataflow_parent.onnx) is not there; it says what the host has to do",
-            hint="FINN's create_dataflow_partition writes it, unless the recipe says `save_intermediate_models: false`",
+            "the accelerator has not been cut out of the graph: the graph around it (dataflow_parent.onnx), which says "
+            "what the host has to do, is not there",
+            hint=f"{_CUT} to the steps; where it is there already, FINN writes that graph unless the recipe says "
+            "`save_intermediate_models: false`",
         )
     known = {i.name for i in model.graph.initializer}
     for ends, word in ((model.graph.input, "inputs"), (model.graph.output, "outputs")):

@@ -32,14 +32,6 @@ def stored(content: bytes) -> np.ndarray:
     return np.unpackbits(array.reshape(-1), bitorder="little")
 
 
-def decoded(bits: np.ndarray, positions: np.ndarray, datatype: Datatype) -> np.ndarray:
-    """The values at these positions (of their lowest bits), float32 in the shape of `positions`."""
-    codes = np.zeros(positions.shape, _codes(datatype))
-    for bit in range(datatype.bits):
-        codes |= bits[positions + bit].astype(codes.dtype) << codes.dtype.type(bit)
-    return decode(codes, datatype).astype(np.float32)
-
-
 def probed(encode: Callable[[np.ndarray], np.ndarray], shape: tuple[int, ...], datatype: Datatype) -> np.ndarray | None:
     """Where the lowest bit of each weight is among the bits that `encode` makes: int64 of the shape; None: nowhere.
 
@@ -47,7 +39,8 @@ def probed(encode: Callable[[np.ndarray], np.ndarray], shape: tuple[int, ...], d
     values for the codes 0 and 1: first all alike, then by the bits of the number of each weight.
     """
     size = int(np.prod(shape))
-    low, high = (float(value) for value in decode(np.arange(2, dtype=_codes(datatype)), datatype))
+    codes: np.ndarray = np.arange(2, dtype=f"u{container_bytes(datatype.bits)}")
+    low, high = (float(value) for value in decode(codes, datatype))
     numbers: np.ndarray = np.arange(size, dtype=np.int64)
 
     def bits(ones: np.ndarray) -> np.ndarray:
@@ -94,7 +87,3 @@ def _packed(values: Any, datatype: Any, bits: int, reverse_inner: bool = False, 
 
 def _wrapped(text: str, width: int) -> list[str]:
     return [text[start : start + width] for start in range(0, len(text), width)]
-
-
-def _codes(datatype: Datatype) -> str:
-    return f"u{container_bytes(datatype.bits)}"

@@ -16,11 +16,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import quote as percent
 
-from finnyaml.bundle.contexts import html_contexts, json_contexts, markdown_contexts, python_contexts, shell_contexts
-
-SCHEMES = ("http", "https", "mailto")
+from finnyaml.bundle.contexts import json_contexts, markdown_contexts, marks, python_contexts, shell_contexts
 
 
 class Unquotable(ValueError):
@@ -77,6 +74,8 @@ def place(text: str, values: Sequence[Any], language: Language) -> str:
     def quoted(match: re.Match[str]) -> str:
         number = int(match[1])
         try:
+            if text.endswith("\\", 0, match.start()):  # it would take away what quotes the value
+                raise ValueError("a value cannot stand directly after a backslash; put that into the value")
             return _quoted(values[number], next(places), language)
         except ValueError as error:
             raise Unquotable(str(error), number) from error
@@ -135,18 +134,9 @@ def one_line(value: Any) -> str:
 
 
 def markdown(value: Any) -> str:
-    """Text that Markdown shows as it is, also in tables and as HTML."""
+    """Text that Markdown shows as it is, also in tables; nothing in it is a tag."""
     found = html.escape(one_line(value), quote=False)
     return re.sub(r"([\\`*_\[\]|~$]|#+$)", r"\\\1", found)  # a heading may end with #
-
-
-def link(value: Any) -> str:
-    """A target of a link: on the web, or relative."""
-    found = one_line(value)
-    scheme = re.match(r"\s*([A-Za-z][A-Za-z0-9+.-]*):", found)
-    if scheme and scheme[1].lower() not in SCHEMES:
-        raise ValueError(f"{found!r} is no link to {', '.join(SCHEMES)} or to a file")
-    return percent(found, safe="/:#?&=%@+,;~")
 
 
 def _quoted(value: Any, where: str, language: Language) -> str:
@@ -172,19 +162,9 @@ def _in_python_string(value: Any) -> str:
     return escaped.replace('"', "\\x22").replace("'", "\\x27")
 
 
-def _in_double_quotes(value: Any) -> str:
-    return re.sub(r'([\\"$`])', r"\\\1", _without_nul(value))
-
-
-def _in_single_quotes(value: Any) -> str:
-    return _without_nul(value).replace("'", "'\\''")
-
-
-def _without_nul(value: Any) -> str:
-    found = text(value)
-    if "\0" in found:
-        raise ValueError("text with a NUL character cannot stand in a shell script")
-    return found
+def _check_shell(script: str) -> None:
+    if "\0" in script:
+        raise ValueError("a NUL character cannot stand in it")
 
 
 def _begin(value: Any) -> str:
@@ -204,10 +184,6 @@ def _block(value: Any) -> str:
     return found
 
 
-def _page(value: Any) -> str:
-    return html.escape(one_line(value))
-
-
 PYTHON = Language(
     "Python",
     python_contexts,
@@ -218,11 +194,12 @@ SHELL = Language(
     "shell",
     shell_contexts,
     {
-        "code": lambda value: shlex.quote(_without_nul(value)),
-        "double": _in_double_quotes,
-        "single": _in_single_quotes,
+        "code": lambda value: shlex.quote(text(value)),
+        "double": lambda value: re.sub(r'([\\"$`])', r"\\\1", text(value)),
+        "single": lambda value: text(value).replace("'", "'\\''"),
         "comment": one_line,
     },
+    _check_shell,
 )
 JSON = Language(
     "JSON",
@@ -239,26 +216,12 @@ MARKDOWN = Language(
         "span": _span,
         "span in a table": lambda value: _span(value).replace("|", "\\|"),
         "block": _block,
-        "tag": _page,
-        "link": link,
     },
 )
-HTML = Language("HTML", html_contexts, {"code": _page, "attribute": _page, "link": lambda value: _page(link(value))})
-TEXT = Language("plain text", lambda text: ("code" for _ in MARK.finditer(text)), {"code": plain})
-UNKNOWN = Language(
-    "this kind of file",
-    lambda text: (
-        "here: it is not known how to quote for this kind of file; say it with a filter ({{ x | json }}, {{ x | raw }})"
-        for _ in MARK.finditer(text)
-    ),
-    {},
+TEXT = Language("plain text", lambda text: marks(text, "code"), {"code": plain})
+_FILTER = (
+    "here: it is not known how to quote for this kind of file; say it with a filter ({{ x | json }}, {{ x | raw }})"
 )
+UNKNOWN = Language("this kind of file", lambda text: marks(text, _FILTER), {})
 
-LANGUAGES = {
-    ".py": PYTHON,
-    ".sh": SHELL,
-    ".json": JSON,
-    ".md": MARKDOWN,
-    ".html": HTML,
-    ".txt": TEXT,
-}
+LANGUAGES = {".py": PYTHON, ".sh": SHELL, ".json": JSON, ".md": MARKDOWN, ".txt": TEXT}

@@ -151,7 +151,7 @@ class _Page:
             loader=_Loader(templates),
             undefined=_Undefined,
             finalize=self._mark,
-            autoescape=False,  # `_mark` quotes, for more languages than HTML
+            autoescape=False,  # `_mark` quotes
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=True,
@@ -162,12 +162,11 @@ class _Page:
                 "sh": self._filter(quoting.SHELL.literal),
                 "json": self._filter(quoting.JSON.literal),
                 "md": self._filter(quoting.MARKDOWN.literal),
-                "html": self._filter(quoting.HTML.literal),
                 "raw": self._filter(lambda value: Quoted(quoting.text(value), "raw")),
             }
         )
-        for name, same in {"tojson": "json", "safe": "raw", "e": "html", "escape": "html"}.items():
-            self._environment.filters[name] = self._environment.filters[same]
+        for name in ("e", "escape", "forceescape", "safe", "tojson"):  # they are about HTML
+            del self._environment.filters[name]
 
     def render(self, name: str, context: Mapping[str, Any]) -> str:
         try:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finnyaml.bundle.accelerator.datatypes import Datatype, parse
+from finnyaml.bundle.accelerator.graphs import values_at
 from finnyaml.bundle.npz import write_npz
 from finnyaml.bundle.partitions import Loaded, loaded
-from finnyaml.bundle.probing import decoded, probed, quickly, stored, words
+from finnyaml.bundle.probing import probed, quickly, stored, words
 from finnyaml.errors import StepFailed
 
 if TYPE_CHECKING:
@@ -40,18 +41,14 @@ class Weights:
         return {
             "layer": self.layer,
             "file": self.file,
-            "format": self.file.rpartition(".")[2],
             "datatype": self.datatype.name,
             "positions": self.layer,
-            "scale": 1.0,
-            "offset": 0.0,
         }
 
     def unwritten(self) -> np.ndarray:
         """The weights that the layer has before anyone writes them: all bits 0."""
-        return decoded(
-            np.zeros(int(self.positions.max()) + self.datatype.bits, np.uint8), self.positions, self.datatype
-        )
+        bits: np.ndarray = np.zeros(int(self.positions.max()) + self.datatype.bits, np.uint8)
+        return values_at(self.positions, bits, self.datatype)
 
 
 def collect(
@@ -101,7 +98,7 @@ def _weights(layer: Loaded, tensor: str, values: np.ndarray, folder: Path, drive
     finally:
         scratch.unlink(missing_ok=True)
     file = given[0].name if given else name
-    if positions is None or not np.array_equal(decoded(read(held), positions, datatype), values):
+    if positions is None or not np.array_equal(values_at(positions, read(held), datatype), values):
         raise StepFailed(
             f"{file} does not hold the weights of {layer.name} ({datatype.name} {list(values.shape)}) one by one, "
             "so the bundle could not check what the board has",
@@ -116,13 +113,7 @@ def _weights(layer: Loaded, tensor: str, values: np.ndarray, folder: Path, drive
 def _entry(layer: Loaded, file: str) -> dict[str, Any]:
     if layer.dma is not None:
         return {"file": file, "dma": layer.dma, "repeats": layer.repeats, "layer": layer.name}
-    return {
-        "file": file,
-        "partition": layer.kernel.number,
-        "layer_index": layer.index,
-        "ip": layer.kernel.ip,
-        "layer": layer.name,
-    }
+    return {"file": file, "layer_index": layer.index, "ip": layer.kernel.ip, "layer": layer.name}
 
 
 def _writer(layer: Loaded, scratch: Path) -> Callable[[np.ndarray], bytes]:

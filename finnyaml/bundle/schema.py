@@ -4,24 +4,11 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
 
-_NAME = "bundle.schema.json"
-
-
-def schema_path() -> Path:
-    """The schema file: in the package (a wheel), else beside the package (a checkout).
-
-    Raises FileNotFoundError when the installation is broken.
-    """
-    package = Path(__file__).resolve().parents[1]
-    for folder in (package / "schemas", package.parent / "schemas"):
-        if (folder / _NAME).is_file():
-            return folder / _NAME
-    raise FileNotFoundError(f"finnyaml is installed without its {_NAME}")
+from finnyaml.recipe.schema import schema_path
 
 
 def problems(data: Any) -> list[str]:
@@ -31,4 +18,4 @@ def problems(data: Any) -> list[str]:
 
 @cache
 def _validator() -> Draft202012Validator:
-    return Draft202012Validator(json.loads(schema_path().read_text("utf-8")))
+    return Draft202012Validator(json.loads(schema_path("bundle.schema.json").read_text("utf-8")))

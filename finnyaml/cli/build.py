@@ -74,7 +74,7 @@ def build(
             if locked is not None:
                 lockfile.check_after(locked, outcome.records, session)
             with session.store.lock(f"workspace-{digest_of(str(recipe.workspace))}"):
-                written = _materialise(engine, plan, selection, outcome)
+                written, outdated = _materialise(engine, plan, selection, outcome)
                 if locked is not None:
                     lockfile.check_after(locked, outcome.records, session)  # it may have had to build again
                 record.save_last_build(recipe.workspace, outcome.records)
@@ -107,6 +107,8 @@ def build(
         for point in outcome.unverified
     )
     console.problems(found)
+    for bundle in outdated:
+        console.note(f"note: {bundle} was made anew, without the bitfile that was attached to it: attach one again")
     for setting in unused_settings(session, outcome):
         console.note(f"note: no step of this build read `{setting}`")
     for line in summary_lines(result, written):
@@ -184,8 +186,8 @@ def _check_writable(folder: Path) -> None:
         ) from error
 
 
-def _materialise(engine: Engine, plan: Plan, selection: Selection, outcome: Outcome) -> int:
-    """Write the workspace; a stored file that turns out damaged is built again first."""
+def _materialise(engine: Engine, plan: Plan, selection: Selection, outcome: Outcome) -> tuple[int, tuple[str, ...]]:
+    """Write the workspace (`workspace.write`); a stored file that turns out damaged is built again first."""
     for _ in range(MAX_REPAIRS):
         seconds = {name: built.trace.seconds for name, built in outcome.built.items()}
         ends = {name: end for name, end in selection.ends(plan).items() if end in outcome.built}

@@ -37,6 +37,8 @@ def show(session: Session, selection: Selection, console: Console, as_json: bool
 
 def _reasons(status: Status) -> list[str]:
     reasons = [str(reason) for reason in status.reasons] if status.state != "cached" else []
+    if status.state == "waiting" and len(reasons) > 2:
+        reasons = [f"{reasons[0]}, and {len(reasons) - 1} others"]
     return [f"needs {tool}, which is missing: {registry.tool(tool).hint}" for tool in status.missing] + reasons
 
 

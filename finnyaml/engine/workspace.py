@@ -13,13 +13,16 @@ A recipe with several targets gets one such layout per target, in a folder of th
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from finnyaml.engine.deliveries import delivered, is_bundle
 from finnyaml.finn.aliases import short
 from finnyaml.plan.graph import Plan
 from finnyaml.plan.status import Built
@@ -52,11 +55,15 @@ def write(
     ends: Mapping[str, str],
     *,
     partial: bool,
-) -> int:
-    """Bring the workspace in line with what is built; returns how many files were written.
+) -> tuple[int, tuple[str, ...]]:
+    """Bring the workspace in line with what is built.
+
+    Returns:
+        how many files were written, and the bundles that had been completed by hand and were made anew.
 
     `ends` maps each target to write to the task that it is built up to; a `partial` build leaves the files of later
-    steps. Files that finnyaml has no use for are left alone; those it wrote and that are no longer wanted go.
+    steps. Files that finnyaml has no use for are left alone; those it wrote and that are no longer wanted go. A bundle
+    stays where none is asked for, and as it is where somebody attached a bitfile to it since this build made it.
 
     Raises:
         ObjectDamaged: a stored file cannot be given; it has to be built again.
@@ -72,20 +79,27 @@ def write(
             wanted[f"{folder}/{relative}" if folder else relative] = replace(item, target=folder)
     replaced = tuple(f"{name}/" if several else "" for name in ends)
     known_targets = tuple(f"{name}/" for name in plan.targets) if several else ("",)
+    found = delivered(root, {path: _identity(item) for path, item in wanted.items()}, several=several)
+    for folder in found.outdated:
+        shutil.rmtree(root / folder)
     for relative in manifest.keys() - wanted.keys():
+        if is_bundle(relative, several=several) and plan.recipe.bundle is None:
+            continue
         if partial or (not relative.startswith(replaced or ("\0",)) and relative.startswith(known_targets)):
             continue  # a later step's, or another target's: as it was built last
         _remove(root, relative)
         del manifest[relative]
     written = 0
     for relative, item in wanted.items():
-        identity = item.entry.blob if item.entry else _text_identity(item.text)
+        if relative.startswith(found.kept):
+            continue
+        identity = _identity(item)
         if manifest.get(relative) != [identity, *_signature(root / relative)]:
             _put(root, relative, item, store)
             manifest[relative] = [identity, *_signature(root / relative)]
             written += 1
     _save(private(root) / MANIFEST, {"root": str(root.resolve()), "files": manifest})
-    return written
+    return written, found.outdated
 
 
 def _of_target(
@@ -171,8 +185,6 @@ def _remove(root: Path, relative: str) -> None:
 
 def clean(workspace: Path) -> int:
     """Remove what finnyaml wrote into a workspace, and its records; returns how many files. Others' files stay."""
-    import shutil
-
     manifest = _load_manifest(workspace)
     for relative in manifest:
         _remove(workspace, relative)
@@ -190,10 +202,8 @@ def _signature(path: Path) -> list[int]:
     return [status.st_size, status.st_mtime_ns]
 
 
-def _text_identity(text: str) -> str:
-    import hashlib
-
-    return hashlib.sha256(text.encode()).hexdigest()
+def _identity(item: Wanted) -> str:
+    return item.entry.blob if item.entry else hashlib.sha256(item.text.encode()).hexdigest()
 
 
 def _load_manifest(root: Path) -> dict[str, Any]:

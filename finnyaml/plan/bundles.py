@@ -43,7 +43,7 @@ def with_bundles(
     """The tasks of a plan, in topological order, with those that make the bundle of each target.
 
     Raises:
-        RecipeError: a step has the name of a bundle.
+        RecipeError: a step has the name of a bundle; no step cuts the accelerator out of the graph.
     """
     added: dict[str, Task] = {}
     if recipe.bundle is None:
@@ -57,17 +57,20 @@ def with_bundles(
     for target, end in targets.items():
         own = f".{target}" if len(targets) > 1 else ""
         contract = _contract(recipe, recipe.bundle, tasks["model"], end, f"{NAME}.contract{own}", implementation)
-        points = _points(tasks, end)
+        steps = _above(tasks, end)
+        _check_partitioned(recipe, end, steps)
+        points = [name for name, task in tasks.items() if task.kind == "verify" and task.checks in steps]
         added[contract.id] = contract
         added[NAME + own] = Task(
             id=NAME + own,
             kind="bundle",
             uses="bundle",
-            needs=(end, contract.id, *points),
+            needs=(end, contract.id, *points, *(name for name in steps if name != end)),
             pointer=("bundle",),
             params={
                 **_filling(recipe, recipe.bundle, recipe.name + own.replace(".", "-")),
                 "points": [point.removeprefix(PREFIX) for point in points],
+                "steps": list(steps),
             },
             config=tasks[end].config,
             defaults=defaults,
@@ -104,13 +107,21 @@ def _contract(
     )
 
 
-def _points(tasks: Mapping[str, Task], end: str) -> list[str]:
-    """The verification points of all steps up to the end, in the order of the plan."""
-    above = {end}
+def _check_partitioned(recipe: Recipe, end: str, steps: Mapping[str, Task]) -> None:
+    if any("dataflow_partition" in task.uses or task.kind in ("code", "segment") for task in steps.values()):
+        return
+    message = f"there is nothing to deliver: up to {end}, no step cuts the accelerator out of the graph"
+    hint = "add create_dataflow_partition, and the steps that lead to it"
+    raise RecipeError([Problem(message, recipe.at(("steps",)), hint)])
+
+
+def _above(tasks: Mapping[str, Task], end: str) -> dict[str, Task]:
+    """The end and all steps before it, in the order of the plan."""
+    found = {end}
     for name in reversed(list(tasks)):
-        if name in above:
-            above.update(tasks[name].needs)
-    return [name for name, task in tasks.items() if task.kind == "verify" and task.checks in above]
+        if name in found:
+            found.update(tasks[name].needs)
+    return {name: task for name, task in tasks.items() if name in found and task.is_step}
 
 
 def _filling(recipe: Recipe, spec: BundleSpec, name: str) -> dict[str, Any]:

@@ -115,7 +115,12 @@ def _task(plan: Plan, name: str) -> str:
     if len(found) == 1:
         return found[0]
     raise RecipeError(
-        [Problem(f"{name!r} is no target and no step of this recipe", hint=near(name, [*plan.targets, *plan.tasks]))]
+        [
+            Problem(
+                f"{name!r} is no target and no step of this recipe",
+                hint=near(name, {*plan.targets, *plan.tasks, bundles.NAME}),
+            )
+        ]
     )
 
 

@@ -102,7 +102,8 @@ class Judge:
         """
         inputs = {need: item.digest for need, item in built.items()}
         tree = merge(
-            self._given(need, built[need].tree) if index else built[need].tree for index, need in enumerate(task.needs)
+            self._given(task, need, built[need].tree) if index else built[need].tree
+            for index, need in enumerate(task.needs)
         )
         parts = task.parts(inputs)
         key = digest_of(parts)
@@ -122,11 +123,14 @@ class Judge:
         why = tuple(reasons or self._compare_with_last(task, parts, tree))
         return Status("blocked" if missing else "stale", why, None, key, parts, tree, missing)
 
-    def _given(self, need: str, tree: Tree) -> Tree:
-        """What a further need gives: its folders without the model; of what only looks, the files of its own."""
-        task = self.plan.tasks.get(need)
-        if task is None or task.is_step:
-            return _without_model(tree)
+    def _given(self, task: Task, need: str, tree: Tree) -> Tree:
+        """What a further need gives: its folders without the model; of what only looks, the files of its own.
+
+        A bundle says the digest of every step's model; that is all it has of those before the last.
+        """
+        needed = self.plan.tasks.get(need)
+        if needed is None or needed.is_step:
+            return {} if task.kind == "bundle" else _without_model(tree)
         return {path: entry for path, entry in tree.items() if path.startswith(LOOKED)}
 
     def read_values(self, task: Task, tree: Tree, reads: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

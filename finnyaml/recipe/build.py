@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from finnyaml.recipe.bundle import filled
 from finnyaml.recipe.code import code_ref, is_code
 from finnyaml.recipe.compose import Composed
 from finnyaml.recipe.model import (
@@ -221,11 +222,11 @@ class _Builder:
         )
 
     def _bundle(self, data: Mapping[str, Any]) -> BundleSpec:
-        files = [{"template": item} if isinstance(item, str) else item for item in data.get("files", ())]
+        files = map(filled, data.get("files", ()))
         return BundleSpec(
             golden=data.get("golden", BundleSpec.golden),
             templates=self._file(data.get("templates"), ("bundle", "templates")),
-            files={item.get("to", item["template"].removesuffix(".j2")): item["template"] for item in files},
+            files={to: template for template, to in files},
             vars=data.get("vars", {}),
         )
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
+from typing import Any
 
+from finnyaml.bundle import names
 from finnyaml.errors import Problem
 from finnyaml.recipe.model import Pointer, Recipe
 from finnyaml.recipe.named import check_file, check_folder
@@ -30,8 +32,7 @@ def check_bundle(recipe: Recipe) -> Iterator[Problem]:
     targets: set[str] = set()
     for index, item in enumerate(written):
         pointer: Pointer = ("bundle", "files", index)
-        template = item if isinstance(item, str) else item["template"]
-        to = template.removesuffix(".j2") if isinstance(item, str) else item.get("to", template.removesuffix(".j2"))
+        template, to = filled(item)
         if not _inside(template):
             yield Problem(f"{quoted(template)} leads out of the folder of templates", recipe.at(pointer))
             continue
@@ -43,9 +44,25 @@ def check_bundle(recipe: Recipe) -> Iterator[Problem]:
             )
         if not _inside(to):
             yield Problem(f"{quoted(to)} leads out of the bundle", recipe.at(pointer), "name a file below its folder")
+        elif to in (*names.OWN, names.FACTS):
+            hint = f"a template {to}.j2 in that folder takes the place of the built-in one by itself"
+            hint = hint if to in names.OWN else "choose another name"
+            yield Problem(f"{quoted(to)} is in every bundle", recipe.at(pointer), hint)
+        elif PurePosixPath(to).parts[0] in names.RESERVED:
+            folder = PurePosixPath(to).parts[0]
+            yield Problem(
+                f"the folder {folder}/ of a bundle is finnyaml's", recipe.at(pointer), "choose another folder"
+            )
         if to in targets:
             yield Problem(f"{quoted(to)} is to be written twice", recipe.at(pointer), "give one of them another `to`")
         targets.add(to)
+
+
+def filled(item: Any) -> tuple[str, str]:
+    """An entry of `bundle.files`: the template, and the file of the bundle that it fills."""
+    entry = {"template": item} if isinstance(item, str) else item
+    to = entry.get("to", entry["template"].removesuffix(".j2"))
+    return entry["template"], str(PurePosixPath(to)) if to else to
 
 
 def _inside(name: str) -> bool:

@@ -7,20 +7,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-_NAME = "recipe.schema.json"
 _LATER = {"$ref": "#/$defs/later"}
 
 
-def schema_path() -> Path:
-    """The schema file: in the package (a wheel), else beside the package (a checkout).
+def schema_path(name: str = "recipe.schema.json") -> Path:
+    """A schema file of finnyaml: in the package (a wheel), else beside the package (a checkout).
 
     Raises FileNotFoundError when the installation is broken.
     """
     package = Path(__file__).resolve().parents[1]
     for folder in (package / "schemas", package.parent / "schemas"):
-        if (folder / _NAME).is_file():
-            return folder / _NAME
-    raise FileNotFoundError(f"finnyaml is installed without its {_NAME}")
+        if (folder / name).is_file():
+            return folder / name
+    raise FileNotFoundError(f"finnyaml is installed without its {name}")
 
 
 @cache

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +54,7 @@ def bundle(context: Context) -> None:
         built_with=_built_with(),
         target_info=target.of(context.config()),
         points=[_measurement(context, step) for step in params["points"]],
-        artifacts=_artifacts(context.digests),
+        artifacts={step: context.digests[step] for step in params["steps"]},
         templates=context.file(templates) if templates else None,
         files=[{"template": template, "to": to} for to, template in params["files"].items()],
         vars=params["vars"],
@@ -87,13 +86,6 @@ def _built_with() -> dict[str, Any]:
 def _measurement(context: Context, step: str) -> dict[str, Any]:
     path = context.root / "out" / "verification" / f"{step}.json"
     return {"step": step, **json.loads(path.read_text())}
-
-
-def _artifacts(digests: Mapping[str, str]) -> dict[str, str]:
-    """The digest of the model after each step that is known here: the last one and every measured one."""
-    from finnyaml.plan.points import PREFIX
-
-    return {name.removeprefix(PREFIX): digest for name, digest in digests.items() if not name.startswith("bundle.")}
 
 
 def _empty(folder: Path) -> Path:

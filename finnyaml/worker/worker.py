@@ -17,6 +17,7 @@ from typing import Any
 
 from finnyaml.errors import FinnyamlError
 from finnyaml.finn import identity
+from finnyaml.recipe.schema import schema_path
 from finnyaml.store import ObjectDamaged, Store
 from finnyaml.store.digests import digest_of, file_digest, folder_digest, listing_digest
 from finnyaml.worker import runners
@@ -38,7 +39,7 @@ class Worker:
         self._sandbox = Sandbox(sandbox, self._store, Places.of(sandbox, folders))
         own = Path(__file__).resolve().parents[1]
         steps = [folders[name] for name in identity.SOURCE_PACKAGES if name in folders]
-        self._recorder = Recorder(steps, [own, self._store.root / "objects"])
+        self._recorder = Recorder(steps, [own, schema_path().parent, self._store.root / "objects"])
         self._warm: dict[str, Reads] = {}
         self._warming = 0.0
 

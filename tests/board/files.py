@@ -38,7 +38,7 @@ def blocks_of(data: dict[str, Any]) -> list[Block]:
     names += [entry["dma"] for entry in data["driver"]["external_weights"]]
     blocks = [Block(name, DMA_REGISTERS) for name in names]
     partitions = [entry["ip"] for entry in data["driver"]["runtime_weights"]]
-    blocks += [Block(name, {}, 1 << 16, partitions.count(name)) for name in sorted(set(partitions))]
+    blocks += [Block(name, {}, 1 << 18, partitions.count(name)) for name in sorted(set(partitions))]
     if data["driver"]["instrumentation"]:
         blocks.append(Block("instrumentation_wrap_0", INSTRUMENTATION_REGISTERS))
         blocks.append(Block("axi_gpio_0", {"GPIO_DATA": 0, "GPIO2_DATA": 8}))

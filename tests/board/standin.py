@@ -33,7 +33,7 @@ MEMORY = 0x1_4000_0000  # above 4 GB: the upper half of an address counts
 PAGE = 4096
 CONTROL, ADDRESS, ADDRESS_HIGH, COUNT = 0x00, 0x10, 0x14, 0x1C
 START, DONE, IDLE = 1, 2, 4
-WEIGHT_WORDS = 1 << 14
+WEIGHT_WORDS = 1 << 16
 INSTRUMENTATION = "instrumentation_wrap_0"
 
 # A PLL at 1500 MHz (ZynqMP: 33.333 MHz * 90 / 2) or 1000 MHz (Zynq: 50 MHz * 20), and PL clocks divided by 30 from it.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pynq.ps import Clocks
 
 from finnyaml.bundle.accelerator import Accelerator, AcceleratorError, Bundle
 from finnyaml.bundle.accelerator.finn_driver import open_driver
@@ -61,6 +62,37 @@ def test_the_generated_driver_gets_the_clock_and_leaves_no_modules_behind(board:
     device = open_driver(Bundle.load(board.folder), 2, board.standin())
     assert device.clock_mhz == pytest.approx(187.498, rel=0.001)
     assert not {"driver", "driver_base"} & set(sys.modules)
+
+
+def test_the_clock_that_finns_driver_sets_is_checked(board: Board) -> None:
+    """finn-plus's sets PL clock 0 to 100 MHz, whatever the .hwh says: here there is no clocking wizard behind it."""
+    data = board.data
+    data["target"]["clock"].update(requested_mhz=50.0, achieved_mhz=50.0)
+    data["driver"]["clock_mhz"] = 50.0
+    write_json(board.folder, data)
+    board.attach(mhz=50, wizard=False)
+    finn_plus(board)
+    standin = board.standin()
+    with pytest.raises(AcceleratorError, match=r"at (100|99.999) MHz, finn-accel.hwh says 50 MHz") as caught:
+        open_driver(Bundle.load(board.folder), 2, standin)
+    assert caught.value.name == "clock differs" and "--driver pynq" in str(caught.value)
+    assert Clocks.fclk0_mhz == pytest.approx(100, rel=0.001)
+    generated(board)
+    assert open_driver(Bundle.load(board.folder), 2, board.standin()).clock_mhz == pytest.approx(50, rel=0.001)
+
+
+@pytest.mark.parametrize("style", [finn_plus, generated])
+def test_the_driver_gets_the_weights_of_this_bundle_and_no_others(weighted: Board, style) -> None:
+    style(weighted)
+    stray = weighted.folder / "driver/runtime_weights/0_1_MVAU_hls_1.dat"
+    shutil.copy(weighted.folder / WEIGHT_FILE, stray)
+    with pytest.raises(AcceleratorError, match=r"0_1_MVAU_hls_1.dat: not of this bundle") as caught:
+        open_driver(Bundle.load(weighted.folder), 2, weighted.standin())
+    assert caught.value.name == "file changed"
+    (weighted.folder / WEIGHT_FILE).rename(stray)
+    with pytest.raises(AcceleratorError, match="there is no") as caught:
+        open_driver(Bundle.load(weighted.folder), 2, weighted.standin())
+    assert caught.value.name == "weights not loaded"
 
 
 def test_the_class_is_the_one_of_the_package(board: Board) -> None:

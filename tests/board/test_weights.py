@@ -97,9 +97,9 @@ def test_weights_that_the_memory_does_not_keep(weighted: Board) -> None:
 
 
 def test_more_weights_than_the_layer_takes(weighted: Board) -> None:
-    (weighted.folder / WEIGHT_FILE).write_text("00000000\n" * (1 << 15))
+    (weighted.folder / WEIGHT_FILE).write_text("00000000\n" * (1 << 17))
     write_json(weighted.folder, weighted.data)
-    with pytest.raises(AcceleratorError, match="has 32768 words, StreamingDataflowPartition_0 takes 16384"):
+    with pytest.raises(AcceleratorError, match="has 131072 words, StreamingDataflowPartition_0 takes 65536"):
         open_board(Bundle.load(weighted.folder), 4, weighted.standin())
 
 

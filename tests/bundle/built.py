@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from finnyaml import __version__
 from finnyaml.bundle.assemble import assemble
 from tests.bundle.sample import read_json, sample_bundle
 
@@ -67,7 +68,7 @@ def again(root: Path, parts: Path, *, name: str = "sample", **changed: Any) -> P
         "name": name,
         "recipe": {"digest": "0" * 64, "resolved": {"name": name}},
         "built_with": {
-            "finnyaml": "0.4.0",
+            "finnyaml": __version__,
             "finn": {"distribution": "finn-plus", "version": "1.6.1"},
             "python": "3.11.7",
             "packages": {"qonnx": "1.0.0"},

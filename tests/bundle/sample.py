@@ -140,7 +140,7 @@ def _write_weights(folder: Path, matrix: np.ndarray, random: np.random.Generator
 
 def _description(golden: dict[str, np.ndarray], weights: bool) -> dict[str, Any]:
     correct = float(np.mean(golden["labels"] == golden["answers"][:, 0]))
-    weight = {"input": "weights", "layer": LAYER, "file": WEIGHT_FILE, "format": "dat", "datatype": "INT4"}
+    weight = {"input": "weights", "layer": LAYER, "file": WEIGHT_FILE, "datatype": "INT4"}
     return {
         "format": 1,
         "name": "sample",
@@ -157,7 +157,7 @@ def _description(golden: dict[str, np.ndarray], weights: bool) -> dict[str, Any]
             "shell": "vivado_zynq",
             "board": "Pynq-Z2",
             "part": "xc7z020clg400-1",
-            "clock": {"requested_mhz": 100.0, "achieved_mhz": None, "source": None},
+            "clock": {"requested_mhz": 100.0, "achieved_mhz": None, "source": None, "slack_ns": None},
         },
         "resources": {"estimated": {"LUT": 1000, "BRAM_18K": 2, "URAM": 0, "DSP": 0}, "synthesised": None},
         "performance": {
@@ -231,7 +231,7 @@ def _description(golden: dict[str, np.ndarray], weights: bool) -> dict[str, Any]
                         "outputs": ["y"],
                     }
                 ],
-                "weights": [{**weight, "positions": LAYER, "scale": 1.0, "offset": 0.0}] if weights else [],
+                "weights": [{**weight, "positions": LAYER}] if weights else [],
             },
         },
         "driver": {
@@ -245,7 +245,6 @@ def _description(golden: dict[str, np.ndarray], weights: bool) -> dict[str, Any]
             "runtime_weights": [
                 {
                     "file": WEIGHT_FILE,
-                    "partition": 0,
                     "layer_index": 0,
                     "ip": "StreamingDataflowPartition_0",
                     "layer": LAYER,
@@ -258,6 +257,7 @@ def _description(golden: dict[str, np.ndarray], weights: bool) -> dict[str, Any]
         },
         "golden": {"file": "golden/samples.npz", "samples": SAMPLES, "source": "random values"},
         "missing": [{"what": "bitfile", "why": "this is a sample", "remedy": "none"}],
+        "attached": None,
         "artifacts": {},
         "files": {},
         "templates": {"vars": {}, "files": []},

@@ -92,8 +92,8 @@ def test_a_device_that_returns_something_else(folder: Path) -> None:
     values = np.zeros((2, 4, 6, 2), np.uint8)
     for answer, match in (
         (np.zeros((1, 3, 2), np.uint8), "device: 2 samples in, 1 out of stand-in"),
-        (np.zeros((2, 3, 3), np.uint8), "wrong shape: odma0"),
-        (np.zeros((2, 3, 2), np.float32), "wrong shape: odma0"),
+        (np.zeros((2, 3, 3), np.uint8), "wrong output: odma0"),
+        (np.zeros((2, 3, 2), np.float32), "wrong output: odma0"),
     ):
         with pytest.raises(AcceleratorError, match=match):
             Accelerator(folder, device=StandIn(answer)).run(values)

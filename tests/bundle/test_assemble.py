@@ -15,7 +15,7 @@ from finnyaml.bundle import facts
 from finnyaml.bundle.accelerator import Accelerator
 from finnyaml.bundle.accelerator.contract import Bundle
 from finnyaml.bundle.accelerator.digests import changed_files
-from finnyaml.bundle.assemble import outputs
+from finnyaml.bundle.attach import attach
 from finnyaml.errors import StepFailed
 from tests.bundle.board_files import attach as board_files
 from tests.bundle.built import MEASURED, TARGET, again, built, sandbox
@@ -95,7 +95,7 @@ def test_a_malicious_name_is_harmless_in_every_file(tmp_path: Path, name: str) -
     own = tmp_path / "templates"
     own.mkdir()
     (own / "x.py.j2").write_text('NAME = {{ name }}\nSAID = "it is {{ name }}"  # {{ name }}\n')
-    bundle = built(tmp_path, name=name, templates=own, files=["x.py.j2"])
+    bundle = built(tmp_path, name=name, templates=own, files=[{"template": "x.py.j2", "to": "x.py"}])
     assert read_json(bundle)["name"] == name
     said = [node.value for node in ast.parse((bundle / "x.py").read_text()).body if isinstance(node, ast.Assign)]
     assert [ast.literal_eval(value) for value in said] == [name, f"it is {name}"]
@@ -184,6 +184,8 @@ def test_what_vivado_left_is_in_it(tmp_path: Path) -> None:
     root, parts = sandbox(tmp_path)
     board_files(parts)
     shutil.move(parts / "bitfile", root / "out/bitfile")
+    handoff = root / "out/bitfile/finn-accel.hwh"
+    handoff.write_text(handoff.read_text().replace("<EDKSYSTEM>", '<EDKSYSTEM VIVADOVERSION="2022.2">'))
     top = {"LUT": 7000, "SRL": 1, "FF": 9000, "BRAM_36K": 3, "BRAM_18K": 4, "DSP": 0}
     (root / "out/report/post_synth_resources.json").write_text(json.dumps({"(top)": top}))
     timing = (
@@ -192,12 +194,14 @@ def test_what_vivado_left_is_in_it(tmp_path: Path) -> None:
     (root / "out/report/post_route_timing.rpt").write_text(timing.format("0.123"))
     bundle = again(root, parts)
     data = read_json(bundle)
-    assert data["missing"] == []
+    assert data["missing"] == [] and data["attached"] is None
     assert data["target"]["clock"] == {
         "requested_mhz": 100.0,
         "achieved_mhz": 100.0,
         "source": "bitfile/finn-accel.hwh: idma0/ap_clk",
+        "slack_ns": 0.123,
     }
+    assert data["built_with"]["tools"] == {"vivado": "2022.2"}
     assert data["resources"]["synthesised"] == {**top, "source": "report/post_synth_resources.json"}
     assert (data["driver"]["bitfile"], data["driver"]["hwh"]) == ("bitfile/finn-accel.bit", "bitfile/finn-accel.hwh")
     assert "not complete" not in (bundle / "README.md").read_text()
@@ -205,6 +209,13 @@ def test_what_vivado_left_is_in_it(tmp_path: Path) -> None:
     (root / "out/report/post_route_timing.rpt").write_text(timing.format("-0.250"))
     bundle = again(root, parts)
     assert lacking(bundle) == ["met timing"] and "0.25 ns too slow" in (bundle / "README.md").read_text()
+    assert read_json(bundle)["target"]["clock"]["slack_ns"] == -0.25
+    shutil.copytree(bundle / "bitfile", tmp_path / "same")
+    attach(bundle, tmp_path / "same/finn-accel.bit")
+    assert lacking(bundle) == ["met timing"] and "0.25 ns too slow" in (bundle / "README.md").read_text()
+    (root / "out/report/post_synth_resources.json").unlink()
+    (root / "out/report/post_route_timing.rpt").unlink()
+    assert lacking(again(root, parts)) == ["synthesised resources"]
 
     with pytest.raises(StepFailed, match=r"bitfile differs: finn-accel.bit is for 7z020clg400, the bundle for xc7z010"):
         again(root, parts, target_info={**TARGET, "part": "xc7z010clg400-1"})
@@ -220,6 +231,15 @@ def test_a_host_part_for_onnxruntime(tmp_path: Path) -> None:
     assert "\nonnxruntime==" in (bundle / "requirements.txt").read_text()
     larger = again(root, parts, target_info={**TARGET, "part": "xczu9eg-ffvb1156-2-e", "board": "ZCU102"})
     assert "onnxruntime on this board" not in lacking(larger)
+
+
+def test_an_accelerator_that_cannot_be_emulated(tmp_path: Path) -> None:
+    root, parts = sandbox(tmp_path)
+    content = json.loads((parts / "contract.json").read_text())
+    content["contract"]["hardware"] = {"kind": "missing", "why": "Shuffle has no form in ONNX"}
+    (parts / "contract.json").write_text(json.dumps(content))
+    found = {item["what"]: item["why"] for item in read_json(again(root, parts))["missing"]}
+    assert "Shuffle has no form in ONNX" in found["emulation"]
 
 
 def test_pins(tmp_path: Path) -> None:
@@ -259,17 +279,14 @@ def test_own_templates(tmp_path: Path) -> None:
     (own / "parts/who.j2").write_text("{{ vars.who }}")
     (own / "README.md.j2").write_text("{% extends 'builtin/README.md.j2' %}{% block head %}# Mine\n{% endblock %}")
     (own / "logo.png").write_bytes(b"\x89PNG")
-    files = ["notes.md.j2", {"template": "notes.md.j2", "to": "docs/notes.txt"}]
+    files = [{"template": "notes.md.j2", "to": "notes.md"}, {"template": "notes.md.j2", "to": "docs/notes.txt"}]
     bundle = built(tmp_path, templates=own, files=files, vars={"who": "A*"})
     assert (bundle / "notes.md").read_text() == "A\\* Pynq-Z2\n"
     assert (bundle / "docs/notes.txt").read_text() == "A* Pynq-Z2\n"
     assert (bundle / "README.md").read_text().startswith("# Mine\n\n## Start")
     kept = {path.relative_to(bundle / "templates").as_posix() for path in (bundle / "templates").rglob("*.j2")}
     assert kept == {"notes.md.j2", "parts/who.j2", "README.md.j2"}
-    assert read_json(bundle)["templates"] == {
-        "vars": {"who": "A*"},
-        "files": [{"template": "notes.md.j2", "to": "notes.md"}, {"template": "notes.md.j2", "to": "docs/notes.txt"}],
-    }
+    assert read_json(bundle)["templates"] == {"vars": {"who": "A*"}, "files": files}
 
     (own / "REAMDE.md.j2").write_text("")
     with pytest.raises(StepFailed, match=r"words/REAMDE.md.j2 is used by nothing"):
@@ -277,22 +294,6 @@ def test_own_templates(tmp_path: Path) -> None:
     (own / "REAMDE.md.j2").unlink()
     with pytest.raises(StepFailed, match=r"words/parts/who.j2:1: there is no 'who'; known there are nobody"):
         again(tmp_path, tmp_path / "parts", templates=own, files=files, vars={"nobody": 1})
-
-
-@pytest.mark.parametrize(
-    ("files", "said"),
-    [
-        (["../x.j2"], "'../x' is not inside the bundle"),
-        ([{"template": "x.j2", "to": "/tmp/x"}], "'/tmp/x' is not inside"),
-        ([{"template": "x.j2", "to": "bundle.json"}], "'bundle.json' is a part of every bundle"),
-        (["README.md.j2"], "'README.md' is a part of every bundle"),
-        (["accelerator/x.py.j2"], "'accelerator/x.py' is a part"),
-        (["x.md.j2", {"template": "y.j2", "to": "./x.md"}], "two files are to be './x.md'"),
-    ],
-)
-def test_files_stay_in_their_place(files: list[Any], said: str) -> None:
-    with pytest.raises(StepFailed, match=said):
-        outputs(files)
 
 
 def test_accuracy() -> None:

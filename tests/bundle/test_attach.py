@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from finnyaml import __version__
 from finnyaml.bundle.accelerator.contract import Bundle
 from finnyaml.bundle.accelerator.digests import changed_files
 from finnyaml.bundle.attach import attach
@@ -38,6 +39,7 @@ def made(folder: Path, mhz: float = 100.0) -> Path:
     bitfile = board_files(sample_bundle(folder / "for", weights=True), hwh_mhz=mhz)
     shutil.move(bitfile, folder / "top.bit")
     shutil.move(bitfile.with_suffix(".hwh"), folder / "top.hwh")
+    edit(folder / "top.hwh", "<EDKSYSTEM>", '<EDKSYSTEM VIVADOVERSION="2022.2">')
     return folder
 
 
@@ -49,15 +51,18 @@ def state(bundle: Path) -> dict[str, str]:
 
 def test_a_bitfile_completes_the_bundle(bundle: Path, vivado: Path) -> None:
     before = read_json(bundle)
+    built_digest = hashlib.sha256((bundle / "bundle.json").read_bytes()).hexdigest()
     returned = attach(bundle, vivado / "top.bit", vivado / "top.hwh")
     data = read_json(bundle)
     assert returned == data and problems(data) == [] and list(data) == list(before)
-    assert data["missing"] == []
+    assert [item["what"] for item in data["missing"]] == ["synthesised resources"]
+    assert data["built_with"]["tools"] == {"vivado": "2022.2"}
+    assert (before["attached"], data["attached"]) == (None, {"to": built_digest})
     assert (data["driver"]["bitfile"], data["driver"]["hwh"]) == ("bitfile/finn-accel.bit", "bitfile/finn-accel.hwh")
     assert data["target"]["clock"]["achieved_mhz"] == 100.0
     assert (bundle / "bitfile/finn-accel.bit").read_bytes() == (vivado / "top.bit").read_bytes()
     readme = (bundle / "README.md").read_text()
-    assert readme.startswith("# sample\n\nAn FPGA accelerator for the board Pynq-Z2") and "issing" not in readme
+    assert "Missing: synthesised resources." in readme and "bitfile `" not in readme
     assert "has_bitfile=true" in (bundle / "deploy.sh").read_text()
     assert changed_files(Bundle.load(bundle)) == []
     with tarfile.open(bundle.with_name("sample.tar.gz")) as archive:
@@ -72,8 +77,9 @@ def test_a_hwh_without_a_clock_leaves_it_missing(bundle: Path, vivado: Path) -> 
     told = re.sub(r'<PARAMETER NAME="PCW_[^>]*>', "", (vivado / "top.hwh").read_text())  # nor the processor's clocks
     (vivado / "top.hwh").write_text(told)
     data = attach(bundle, vivado / "top.bit")
-    assert [item["what"] for item in data["missing"]] == ["achieved clock"]
-    assert data["target"]["clock"] == {"requested_mhz": 100.0, "achieved_mhz": None, "source": None}
+    assert [item["what"] for item in data["missing"]] == ["achieved clock", "synthesised resources"]
+    clock = {"requested_mhz": 100.0, "achieved_mhz": None, "source": None, "slack_ns": None}
+    assert data["target"]["clock"] == clock
 
 
 def test_the_hwh_beside_the_bitfile_is_taken(bundle: Path, vivado: Path) -> None:
@@ -86,15 +92,21 @@ def test_the_hwh_beside_the_bitfile_is_taken(bundle: Path, vivado: Path) -> None
 def test_another_bitfile_takes_its_place(bundle: Path, vivado: Path, tmp_path: Path) -> None:
     attach(bundle, vivado / "top.bit")
     (bundle / "bitfile/finn-accel.bit").write_bytes(b"")  # a damaged one is what one attaches another for
-    attach(bundle, made(tmp_path / "again", mhz=96.9) / "top.bit")
-    assert read_json(bundle)["target"]["clock"]["achieved_mhz"] == pytest.approx(96.9)
+    first = read_json(bundle)
+    other = made(tmp_path / "again", mhz=96.9)
+    edit(other / "top.hwh", ' VIVADOVERSION="2022.2"', "")
+    attach(bundle, other / "top.bit")
+    data = read_json(bundle)
+    assert data["target"]["clock"]["achieved_mhz"] == pytest.approx(96.9)
+    assert data["built_with"]["tools"] == {} and data["attached"] == first["attached"]
 
 
 def test_own_templates_are_filled_in_again_without_the_recipe(tmp_path: Path, vivado: Path) -> None:
     own = tmp_path / "words"
     own.mkdir()
+    files = [{"template": "notes.md.j2", "to": "notes.md"}]
     (own / "notes.md.j2").write_text("{{ vars.who }}: {{ target.clock.achieved_mhz }}\n")
-    bundle = built(tmp_path / "build", weights=True, templates=own, files=["notes.md.j2"], vars={"who": "me"})
+    bundle = built(tmp_path / "build", weights=True, templates=own, files=files, vars={"who": "me"})
     shutil.rmtree(own)
     assert (bundle / "notes.md").read_text() == "me: null\n"
     attach(bundle, vivado / "top.bit")
@@ -154,6 +166,19 @@ def spoil_json(bundle: Path, vivado: Path) -> None:
     edit(bundle / "bundle.json", '"missing": [', '"mising": [')
 
 
+def spoil_version(bundle: Path, vivado: Path) -> None:
+    spoil_json(bundle, vivado)
+    edit(bundle / "bundle.json", f'"finnyaml": "{__version__}"', '"finnyaml": "0.0.9"')
+
+
+def spoil_format(bundle: Path, vivado: Path) -> None:
+    edit(bundle / "bundle.json", '"format": 1', '"format": 2')
+
+
+def spoil_all(bundle: Path, vivado: Path) -> None:
+    (bundle / "bundle.json").write_text("{")
+
+
 def spoil_link(bundle: Path, vivado: Path) -> None:
     (bundle / "README.md").rename(vivado / "elsewhere.md")
     (bundle / "README.md").symlink_to(vivado / "elsewhere.md")
@@ -179,7 +204,13 @@ def edit(path: Path, old: str, new: str) -> None:
         (spoil_hwh, "bitfile damaged: .*top.hwh is not a hardware handoff file"),
         (spoil_bundle, "file changed: the bundle is not as it was built: graphs/head.json"),
         (spoil_link, "bundle damaged: README.md is a link"),
-        (spoil_json, "bundle damaged: bundle.json is damaged: .*'missing' is a required property"),
+        (spoil_json, "bundle damaged: bundle.json does not fit the schema of this finnyaml .*'missing' is a required"),
+        (spoil_version, r"other version: bundle.json is of finnyaml 0.0.9 \(format 1\), this is finnyaml .* not fit: "),
+        (
+            spoil_format,
+            rf"other version: bundle.json is of finnyaml {__version__} \(format 2\), this is .*\(format 1\)",
+        ),
+        (spoil_all, "bundle damaged: .*bundle.json: Expecting property name"),
     ],
 )
 def test_what_does_not_fit_changes_nothing(bundle: Path, vivado: Path, spoil: object, said: str) -> None:
@@ -190,6 +221,18 @@ def test_what_does_not_fit_changes_nothing(bundle: Path, vivado: Path, spoil: ob
         attach(bundle, vivado / "top.bit")
     assert refused.value.exit_code is ExitCode.BAD_INPUT and refused.value.hint
     assert state(bundle) == before
+
+
+def test_a_bundle_of_another_version_names_it(bundle: Path, vivado: Path) -> None:
+    spoil_version(bundle, vivado)
+    with pytest.raises(RecipeError) as refused:
+        attach(bundle, vivado / "top.bit")
+    assert refused.value.hint == "build it again, or attach with finnyaml 0.0.9"
+
+
+def test_a_bundle_of_another_version_that_fits_is_completed(bundle: Path, vivado: Path) -> None:
+    edit(bundle / "bundle.json", f'"finnyaml": "{__version__}"', '"finnyaml": "0.0.9"')
+    assert attach(bundle, vivado / "top.bit")["built_with"]["finnyaml"] == "0.0.9"
 
 
 def test_a_zynq_takes_no_xclbin(bundle: Path, vivado: Path) -> None:
@@ -235,7 +278,7 @@ def test_the_command(bundle: Path, vivado: Path) -> None:
     arguments = ["attach", str(bundle), "--bitfile", str(vivado / "top.bit"), "--hwh", str(vivado / "top.hwh")]
     done = CliRunner().invoke(bundle_app, arguments)
     assert done.exit_code == 0
-    assert done.stdout.splitlines() == ["sample has its bitfile now: Pynq-Z2 (xc7z020clg400-1) at 100 MHz"]
+    assert done.stdout.splitlines()[0] == "sample has its bitfile now: Pynq-Z2 (xc7z020clg400-1) at 100 MHz"
     done = CliRunner().invoke(bundle_app, [*arguments, "--json"])
     assert json.loads(done.stdout) == read_json(bundle)
     spoil_truncated(bundle, vivado)

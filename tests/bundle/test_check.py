@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -44,13 +45,63 @@ def test_images_as_the_contract_says_pass_as_they_are(bundle: Bundle, images: np
 def test_divided_by_255_already(bundle: Bundle, images: np.ndarray) -> None:
     error = refused(images.astype(np.float32) / 255, bundle)
     assert error.name == "wrong dtype" and "float32" in error.message and "uint8" in error.message
-    assert "wrong input scaling" in error.hint and "divided by 255" in error.hint
+    assert "wrong input scaling" in error.hint and "scaled already" in error.hint
 
 
-def test_the_hint_for_scaled_images_is_right(bundle: Bundle, images: np.ndarray) -> None:
-    scaled = images.astype(np.float32) / 255
-    expression = refused(scaled, bundle).hint.partition("or ")[2]
-    np.testing.assert_array_equal(eval(expression, {"np": np, "images": scaled}), images)
+SCALED = [
+    (lambda x: x / 255, True),
+    (lambda x: np.minimum(x, 100) / 255, True),
+    (lambda x: (x / 255).astype(np.float16), True),
+    (lambda x: x / 127.5 - 1, True),
+    (lambda x: (x / 127.5 - 1).astype(np.float16), True),
+    (lambda x: x / 255 / 255, False),
+    (lambda x: (x / 127.5 - 1) / 255, False),
+    (lambda x: x / 255 - 0.5, False),
+    (lambda x: x / 256, False),
+    (lambda x: x / 512, False),
+    (lambda x: (x / 255 - 0.45) / 0.6, False),
+    (lambda x: x / 128 - 1, False),
+    (lambda x: (x - x.mean()) / 255, False),
+    (lambda x: x // 255 / 1, False),
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("mistake", "known"), SCALED)
+def test_a_hint_for_scaled_images_gives_the_original_ones_or_there_is_none(
+    bundle: Bundle, images: np.ndarray, mistake: Callable[[np.ndarray], np.ndarray], known: bool, dtype: type
+) -> None:
+    wrong = mistake(images.astype(np.float64))
+    wrong = wrong if wrong.dtype == np.float16 else wrong.astype(dtype)
+    hint = refused(wrong, bundle).hint
+    assert ("astype" in hint) == known
+    if known:
+        expression = hint.partition(", or ")[2]
+        original = np.minimum(images, 100) if wrong.min() >= 0 and wrong.max() < 0.5 else images
+        np.testing.assert_array_equal(eval(expression, {"np": np, "images": wrong}), original)
+    else:
+        assert "as the data set of the build has them" in hint
+
+
+def test_scaled_images_for_signed_integers_have_no_expression(bundle: Bundle, images: np.ndarray) -> None:
+    signed = with_input(bundle, dtype=np.dtype(np.int8), datatype=parse("INT8"), range=(-128, 127))
+    for wrong in (images / 255, images / 127.5 - 1):
+        assert "astype" not in refused(wrong, signed).hint
+
+
+@pytest.mark.parametrize("ragged", [True, False])
+def test_lists_of_images(bundle: Bundle, images: np.ndarray, ragged: bool) -> None:
+    given = [images[0], images[1][:, :3]] if ragged else list(images)
+    if ragged:
+        assert "several shapes" in refused(given, bundle).message
+        assert refused([[1, 2], [3]], bundle).name == "wrong shape"
+    else:
+        np.testing.assert_array_equal(check_images(given, bundle), images)
+
+
+def test_masked_images(bundle: Bundle, images: np.ndarray) -> None:
+    error = refused(np.ma.masked_array(images, images < 3), bundle)
+    assert error.name == "wrong dtype" and "mask" in error.message and "filled" in error.hint
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint16"])
@@ -72,8 +123,15 @@ def test_no_numbers_at_all(bundle: Bundle) -> None:
 
 def test_integers_for_a_float_input(bundle: Bundle, images: np.ndarray) -> None:
     floats = with_input(bundle, dtype=np.dtype(np.float32), datatype=parse("FLOAT32"), range=(0, 1))
-    error = refused(images, floats)
-    assert error.name == "wrong dtype" and "divide them: images.astype(np.float32) / 255" in error.hint
+    for given in (images, images.astype(np.int64), images.astype(np.float64), np.minimum(images, 230)):
+        error = refused(given, floats)
+        expression = error.hint.partition("divide them by 255: ")[2]
+        fixed = eval(expression, {"np": np, "images": given})
+        np.testing.assert_array_equal(fixed, given.astype(np.float32) / np.float32(255))
+        assert error.name == "wrong dtype" and check_images(fixed, floats) is fixed
+    for sixteenths in (images // 16, images / 255 / 255):
+        assert "astype" not in refused(sixteenths, floats).hint
+    assert "255" not in refused((images // 16).astype(np.float32), floats).hint
     error = refused(images.astype(np.float32), floats)
     assert error.name == "wrong input scaling" and error.hint == "divide them by 255"
     assert check_images(images.astype(np.float32) / np.float32(255), floats) is not None

@@ -26,7 +26,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     images, labels = held_out()
     path = tmp_path_factory.mktemp("data") / "test.npz"
-    np.savez(path, images=images, labels=labels, upside_down=images[:, :, ::-1])
+    np.savez(path, images=images, labels=labels, lying=images.transpose(0, 1, 3, 2))
     return path
 
 
@@ -78,6 +78,48 @@ def test_answers_go_to_a_file_or_to_the_terminal(
     assert [int(line) for line in said.splitlines()] == answers[:, 0].tolist()
 
 
+@pytest.mark.parametrize("command", ["predict", "validate"])
+@pytest.mark.parametrize("name", ["ans", "out.npz", "out.npy", "out.txt"])
+def test_answers_go_to_the_very_file_that_was_named(
+    digits: Path, archive: Path, tmp_path: Path, command: str, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = (command, "--bundle", digits, "--emulate", "--data", archive, "--out", tmp_path / name)
+    code, said, _ = run(capsys, *words)
+    assert code == 0
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    with (tmp_path / name).open("rb") as stream:
+        found = np.load(stream)
+        assert len(found if command == "predict" else found["answers"]) == 500
+    if command == "predict":
+        assert said.rstrip().endswith(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("option", ["--json", "--out"])
+@pytest.mark.parametrize("place", ["nowhere/x", "."])
+def test_a_file_that_cannot_be_written_is_said_before_anything_runs(
+    digits: Path, archive: Path, tmp_path: Path, option: str, place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("validate", "--bundle", digits, "--emulate", "--data", archive, option, tmp_path / place)
+    code, said, error = run(capsys, *words)
+    assert (code, said) == (2, "")
+    assert error.startswith(f"wrong use: {option} ") and "cannot be written" in error
+
+
+def test_a_report_of_before_stays_where_the_run_fails(digits: Path, tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "answers.npy").write_text("of before")
+    for name in ("answers.npy", "new.npy"):
+        words = ["predict", "--bundle", digits, "--emulate", "--data", "nowhere.npz", "--out", tmp_path / name]
+        assert main([str(word) for word in words]) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["answers.npy"]
+    assert (tmp_path / "answers.npy").read_text() == "of before"
+
+
+def test_few_samples_are_not_said_to_agree(digits: Path, archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, said, _ = run(capsys, "validate", "--bundle", digits, "--emulate", "--data", archive, "--limit", 5)
+    assert code == 0
+    assert "so few samples prove little" in verdict(said)
+
+
 def test_the_selftest_ends_in_a_verdict_and_writes_its_report(
     digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -125,7 +167,7 @@ def test_a_validation_of_a_part_and_of_wrong_images(
     common = ("validate", "--bundle", digits, "--emulate", "--data", archive)
     code, said, _ = run(capsys, *common, "--limit", 100)
     assert (code, "of 100)" in said) == (0, True)
-    code, said, _ = run(capsys, *common, "--images", "upside_down")
+    code, said, _ = run(capsys, *common, "--images", "lying")
     assert code == 1
     assert verdict(said) == "FAILED: accuracy differs, wrong layout"
 

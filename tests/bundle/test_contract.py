@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from finn.util.data_packing import finnpy_to_packed_bytearray
 from qonnx.core.datatype import DataType
 
 from finnyaml.bundle.accelerator import AcceleratorError, Bundle
+from finnyaml.bundle.accelerator.datatypes import parse
+from finnyaml.bundle.accelerator.report import exit_code
 from tests.bundle.sample import read_json, sample_bundle
 
 
@@ -57,10 +60,18 @@ def test_a_port_refuses_other_shapes(folder: Path) -> None:
         AcceleratorError, match=re.escape("wrong shape: odma0 takes values of shape [n, 9], not [2, 3, 3]")
     ):
         port.pack(np.zeros((2, 3, 3)))
-    with pytest.raises(AcceleratorError, match=re.escape("wrong shape: odma0 moves uint8 of shape [n, 3, 2]")):
+    with pytest.raises(AcceleratorError, match=re.escape("wrong output: odma0 moves uint8 of shape [n, 3, 2]")):
         port.unpack(np.zeros((2, 3, 3), np.uint8))
-    with pytest.raises(AcceleratorError, match="wrong shape"):
+    with pytest.raises(AcceleratorError, match="wrong output"):
         port.unpack(np.zeros((2, 3, 2), np.int8))
+
+
+def test_bits_that_are_no_value_are_the_fault_of_the_accelerator(folder: Path) -> None:
+    port = replace(Bundle.load(folder).accelerator_output, datatype=parse("TERNARY"), packed=(1, 3, 1))
+    with pytest.raises(AcceleratorError, match="wrong output: the bits 10 are no TERNARY value") as caught:
+        port.unpack(np.full((2, 3, 1), 0b101010, np.uint8))
+    assert exit_code(caught.value.name) == 1
+    assert exit_code("wrong range") == 2
 
 
 def test_paths_stay_inside_the_bundle(folder: Path, tmp_path: Path) -> None:

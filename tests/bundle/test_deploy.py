@@ -37,7 +37,7 @@ class Desk:
         self.bin = root / "bin"
         for folder in (self.board, self.bin):
             folder.mkdir()
-        for name in ("bash", "cp", "mkdir", "tar", "dirname", "cat"):
+        for name in ("bash", "cp", "mkdir", "tar", "dirname", "cat", "find"):
             self.stand_in(name, f'#!/bin/bash\nexec {shutil.which(name)} "$@"\n')  # no link: nothing writes through it
         self.stand_in("ssh", SSH)
         self.stand_in("sudo", SUDO)
@@ -84,6 +84,34 @@ def test_everything_arrives(desk: Desk, folder: str | None, rsync: bool) -> None
     assert os.access(desk.board / (folder or "sample") / "deploy.sh", os.X_OK)
 
 
+@pytest.mark.parametrize("folder", ["sample", "my place", "a'b$HOME;x"])
+@pytest.mark.parametrize("rsync", [False, True])
+def test_files_of_an_earlier_bundle_do_not_stay(desk: Desk, folder: str, rsync: bool) -> None:
+    if rsync:
+        desk.stand_in("rsync", RSYNC)
+    there = desk.board / folder
+    assert desk.run("xilinx@pynq", folder).returncode == 0
+    old = ["driver/runtime_weights/9_0_x.dat", "accelerator/deep/a b.py", "graphs/x", "golden/x", "bitfile/x.bit"]
+    kept = ["mine/answers.npy", "notes.txt"]
+    caches = ["accelerator/__pycache__/check.pyc"]
+    for name in [*old, *kept, *caches]:
+        (there / name).parent.mkdir(parents=True, exist_ok=True)
+        (there / name).write_text("old")
+    (there / "graphs/link").symlink_to(there / "notes.txt")
+    assert desk.run("xilinx@pynq", folder).returncode == 0
+    for name in [*kept, *caches]:
+        (there / name).unlink()
+    assert same(desk.bundle, there)
+
+
+def test_a_folder_that_is_no_bundle_keeps_its_files(desk: Desk) -> None:
+    mine = desk.board / "home/driver/mine.c"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    assert desk.run("xilinx@pynq", "home").returncode == 0
+    assert mine.read_text() == "mine"
+
+
 def test_a_board_without_rsync_gets_an_archive(desk: Desk) -> None:
     desk.stand_in("rsync", RSYNC)
     desk.stand_in("ssh", SSH.replace("shift && exec", "shift && PATH=${PATH/bin/none}:/usr/bin:/bin && exec"))
@@ -107,6 +135,7 @@ def test_a_dry_run_touches_nothing_and_says_what_would_run(desk: Desk, rsync: bo
     assert done.returncode == 0 and not desk.notes and not list(desk.board.iterdir())
     lines = done.stdout.splitlines()
     assert len(lines) == 3 and lines[0].startswith("ssh xilinx@pynq mkdir")
+    assert "find" in lines[0] and "driver" in lines[0]
     assert lines[1].startswith("rsync" if rsync else "tar") and "selftest" in lines[2]
     assert subprocess.run(["/bin/bash", "-n"], input=done.stdout, text=True).returncode == 0
 

@@ -52,6 +52,15 @@ def test_every_kind_of_change_is_named_and_all_are_reported(folder: Path) -> Non
     }
 
 
+def test_files_that_would_be_used_beside_those_of_the_bundle_are_noticed(folder: Path) -> None:
+    stray = ["accelerator/deep/old.py", "driver/runtime_weights/1_0_MVAU_hls_1.dat", "graphs/old.onnx"]
+    for name in [*stray, "accelerator/__pycache__/old.cpython-38.pyc", "notes.txt", "golden/mine.npz"]:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("0\n")
+    problems = file_problems(Bundle.load(folder))
+    assert [str(problem) for problem in problems] == [f"file changed: {name}: is not of this bundle" for name in stray]
+
+
 def test_missing_weights_and_bitfile_have_names_of_their_own(folder: Path) -> None:
     attach(folder).unlink()
     (folder / WEIGHT_FILE).unlink()

@@ -55,5 +55,5 @@ def test_a_graph_that_does_not_keep_to_the_datatype(tmp_path: Path) -> None:
             values = numpy_helper.to_array(tensor)
             tensor.CopyFrom(numpy_helper.from_array(np.full((len(values), 16), -1e9, np.float32), "thresholds"))
     onnx.save(model, str(path))
-    with pytest.raises(AcceleratorError, match=r"wrong range: the value 16\.0 .* UINT4"):
+    with pytest.raises(AcceleratorError, match=r"wrong output: the value 16\.0 .* UINT4"):
         Emulator(bundle).execute(np.zeros((1, 4, 6, 1, 2), np.uint8))

@@ -11,7 +11,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from finnyaml.bundle.accelerator import AcceleratorError, Bundle
-from finnyaml.bundle.accelerator.graphs import Sessions, open_graph
+from finnyaml.bundle.accelerator.datatypes import parse
+from finnyaml.bundle.accelerator.graphs import Sessions, open_graph, values_at
 from finnyaml.bundle.accelerator.weights import external_weights, runtime_weights
 from tests.bundle.sample import LAYER, WEIGHT_FILE, sample_bundle
 
@@ -81,14 +82,22 @@ def test_one_bit_is_one_weight(bundle: Bundle) -> None:
     assert abs(difference[5, 2]) == 8 and np.count_nonzero(difference) == 1
 
 
-def test_scale_and_offset_of_weights(bundle: Bundle) -> None:
+def test_values_are_where_their_positions_say() -> None:
+    bits = np.unpackbits(np.array([0b1011_0110, 0b0000_0001], np.uint8), bitorder="little")
+    positions = np.array([[0, 4], [7, 2]])
+    np.testing.assert_array_equal(values_at(positions, bits, parse("INT3")), [[-2, 3], [3, -3]])
+    np.testing.assert_array_equal(values_at(positions, bits, parse("BIPOLAR")), [[-1, 1], [1, 1]])
+    with pytest.raises(AcceleratorError, match="no TERNARY value"):
+        values_at(np.array([3]), bits, parse("TERNARY"))
+
+
+def test_weights_that_are_no_values_are_damaged(bundle: Bundle) -> None:
     spec = bundle.data["contract"]["hardware"]
-    spec["weights"][0].update(scale=2.0, offset=-1.0)
+    spec["weights"][0]["datatype"] = "TERNARY"
     graph = open_graph(spec, bundle)
     assert isinstance(graph, Sessions)
-    assert np.unique(graph._values["weights"]).tolist() == [-1]
-    graph.set_weights(LAYER, b"\xff" * 400)
-    assert np.unique(graph._values["weights"]).tolist() == [-3]
+    with pytest.raises(AcceleratorError, match=f"weights damaged: {WEIGHT_FILE}: the bits 10 are no TERNARY value"):
+        graph.set_weights(LAYER, b"\xaa" * 400)
 
 
 def test_too_few_weights(bundle: Bundle) -> None:

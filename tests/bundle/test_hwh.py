@@ -21,7 +21,7 @@ def test_blocks_and_part(tmp_path: Path) -> None:
     file = tmp_path / "a.hwh"
     files.write_hwh(file, "xczu7ev-ffvc1156-2-e", BLOCKS, 100)
     handoff = read_hwh(file)
-    assert (handoff.device, handoff.part) == ("xczu7ev", "xczu7ev-ffvc1156-2")
+    assert (handoff.part, handoff.vivado) == ("xczu7ev-ffvc1156-2", None)
     assert handoff.instances["idma0"].ranges == ((0xA000_0000, 4096),)
     assert handoff.instances["odma0"].ranges == ((0xA000_1000, 4096),)
     # s_axi_control_2 comes before s_axi_control_10
@@ -29,6 +29,14 @@ def test_blocks_and_part(tmp_path: Path) -> None:
         (0xA001_0000 + index * 0x1_0000, 0x1_0000) for index in range(12)
     )
     assert handoff.instances["clk_wiz_0"].ranges == ()
+
+
+def test_the_version_of_vivado(tmp_path: Path) -> None:
+    file = tmp_path / "a.hwh"
+    files.write_hwh(file, "xc7z020clg400-1", BLOCKS, 100)
+    head = '<EDKSYSTEM EDWVERSION="1.2" TIMESTAMP="Tue Oct 18 12:00:00 2022" VIVADOVERSION="2022.2">'
+    file.write_text(file.read_text().replace("<EDKSYSTEM>", head))
+    assert read_hwh(file).vivado == "2022.2"
 
 
 @pytest.mark.parametrize("part", ["xc7z020clg400-1", "xczu3eg-sbva484-1-e"])

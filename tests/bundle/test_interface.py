@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from qonnx.core.datatype import DataType
 
 from finnyaml.bundle import proof
+from finnyaml.bundle.accelerator import AcceleratorError
+from finnyaml.bundle.accelerator.check import check_images
 from finnyaml.bundle.words import inside
 from finnyaml.errors import StepFailed
 from finnyaml.recipe.model import InputSpec
@@ -78,6 +81,23 @@ def test_answers_that_are_no_classes_are_values(tmp_path: Path) -> None:
         assert (output["dtype"], output["range"]) == ("int16", [-512, 511])
         assert golden(bundle)["answers"].dtype == np.int16
     assert said == {"values": "values", "scores": "scores", "others": "values"}
+
+
+def test_new_images_go_beyond_what_the_build_has_seen_of_real_numbers(tmp_path: Path) -> None:
+    nodes = [node("Mul", ["x", "gain"], ["h"])]
+    shapes = {"x": [1, 12], "h": [1, 12], "y": [1, 7]}
+    datatypes = {"h": "FLOAT32", "y": "INT10"}
+    around = graph([*nodes, partition("h", "y")], shapes, {"gain": np.float32(1)}, datatypes, ("x", "y"))
+    model = scores()
+    model.set_tensor_datatype("in", DataType["FLOAT32"])
+    images = np.random.default_rng(0).integers(-2, 4, (30, 12)).astype(np.float32)
+    bundle = written(tmp_path, model, around, data(images), spec=InputSpec(None, "FLOAT32", None))
+    assert (bundle.input.datatype.kind, bundle.input.range) == ("float", (-2, 3))
+    for value in (3.5, 8.0, -2.25, -7.0):
+        check_images(np.full((2, 12), value, np.float32), bundle)
+    for value in (8.5, -7.5, np.inf):
+        with pytest.raises(AcceleratorError, match=r"wrong range: image 1 .* the input takes -2 to 3"):
+            check_images(np.stack([images[0], np.full(12, value, np.float32)]), bundle)
 
 
 def test_data_outside_the_datatype_is_refused(tmp_path: Path) -> None:

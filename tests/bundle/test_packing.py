@@ -199,7 +199,7 @@ def test_what_is_no_number_at_all_is_refused() -> None:
 
 
 def test_bits_that_are_no_ternary_value_are_refused() -> None:
-    with pytest.raises(AcceleratorError, match=r"wrong range.*TERNARY"):
+    with pytest.raises(AcceleratorError, match=r"wrong output.*TERNARY"):
         unpack(np.array([[0b10]], np.uint8), parse("TERNARY"), 1)
 
 

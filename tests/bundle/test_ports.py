@@ -71,11 +71,14 @@ def test_layouts_are_those_of_the_graph_or_of_finns_layers(built_network: Built)
 def test_a_graph_without_an_accelerator_is_refused(built_network: Built) -> None:
     stages = built_network("digits-cnv")
     for step in ("step_streamline", "step_convert_to_hw"):
-        with pytest.raises(StepFailed, match=r"there is none yet: .* is no hardware layer") as error:
+        with pytest.raises(StepFailed, match=r"has not been cut out of the graph: .* is no hardware layer") as error:
             check_hardware(stages[step], None)
-        assert "create_dataflow_partition" in str(error.value.hint)
-    with pytest.raises(StepFailed, match=r"dataflow_parent\.onnx"):
+        assert str(error.value.hint).startswith("add create_dataflow_partition (and what comes before it)")
+    # all of it is hardware, and either nobody has cut it out, or FINN did not keep what is around it
+    with pytest.raises(StepFailed, match=r"has not been cut out of the graph: .*dataflow_parent\.onnx") as error:
         check_hardware(stages[LAST], None)
+    missing, _, second = str(error.value.hint).partition(";")
+    assert "add create_dataflow_partition" in missing and "save_intermediate_models: false" in second
 
 
 def test_several_streams_are_refused() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import html
 import json
 import subprocess
 from collections.abc import Mapping
@@ -28,6 +27,9 @@ EVIL = (
     "'''\n\"\"\"\nimport os",
     "```\n~~~\n# h\n- x | y\n</script><img src=x onerror=alert(1)>-->",
     "1. x",
+    "javascript:alert(1)",
+    "(touch x)",
+    "a[$(touch x)]",
     "\u202e\u2028\x1b[31m\u00e9\U0001f600",
     "EOF\nEOF",
     "{{ 7 * 7 }} {% raw %}",
@@ -36,7 +38,7 @@ EVIL = (
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00\ue000\ue001"), max_size=30)
 
 
-TAGS = "h1 p p ul li table thead tr th th code tbody tr td td p b p a p"
+TAGS = "h1 p p ul li table thead tr th th code tbody tr td td p b p"
 
 
 def render(source: str, to: str, own: Mapping[str, str] | None = None, **context: Any) -> str:
@@ -62,13 +64,15 @@ def test_python_reads_any_value(name: str) -> None:
 def _check_python(name: str) -> None:
     source = (
         "# {{ name }} \"\na = {{ name }}\nb = \"<{{ name }}>\"\nc = '<{{ name }}>'  # {{ name }} '\n"
-        "d = '''\n{{ name }}'''\ne = u\"{{ name }}{{ name }}\"\n"
+        "d = '''\n{{ name }}'''\ne = \"{{ name }}{{ name }}\"\nf'{e}'\ng = {{ name }}\n"
     )
     found = {}
     for node in ast.parse(render(source, "x.py", name=name)).body:
+        if isinstance(node, ast.Expr):
+            continue
         assert isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
         found[node.targets[0].id] = ast.literal_eval(node.value)
-    assert found == {"a": name, "b": f"<{name}>", "c": f"<{name}>", "d": f"\n{name}", "e": name + name}
+    assert found == {"a": name, "b": f"<{name}>", "c": f"<{name}>", "d": f"\n{name}", "e": name + name, "g": name}
 
 
 def test_python_gets_literals() -> None:
@@ -88,10 +92,13 @@ def test_a_shell_reads_any_value(name: str) -> None:
 
 
 def _check_shell(name: str) -> None:
-    source = (
-        '# {{ name }}\na={{ name }} # {{ name }} "\nb="<{{ name }}>"\nc=\'<{{ name }}>\'\n'
-        'd="$(printf %s. {{ name }} "{{ name }}")"\nprintf \'%s\\0\' "$a" "$b" "$c" "$d" a{{ name }}b\n'
-    )
+    source = r"""# {{ name }}
+a={{ name }} # {{ name }} "
+b="<{{ name }}>"
+c='<{{ name }}>'
+d=$(printf %s. {{ name }} "{{ name }}") # it\'s {{ name }}
+printf '%s\0' "$a" "${b}" "$c" "$d" a{{ name }}b
+"""
     found = bash(render(source, "x.sh", name=name)).split("\0")[:-1]
     assert found == [name, f"<{name}>", f"<{name}>", f"{name}.{name}.", f"a{name}b"]
 
@@ -107,7 +114,7 @@ def test_json_reads_any_value(name: str) -> None:
 def test_markdown_shows_the_value_as_it_is(name: str) -> None:
     source = (
         "# {{ name }}\n\nx {{ name }} y\n\n{{ name }}\n\n- {{ name }}\n\n| {{ name }} | `{{ name }}` |\n|---|---|\n"
-        '| {{ name }} | b |\n\n<b title="{{ name }}">x</b>\n\n[t]({{ name }}) <!-- {{ name }} -->\n\nlast\n'
+        "| {{ name }} | b |\n\n<b>{{ name }}</b>\n\n<!-- {{ name }} -->\n\nlast\n"
     )
     page = MarkdownIt("commonmark", {"html": True}).enable("table").render(render(source, "x.md", name=name))
     shown = _Page()
@@ -115,7 +122,7 @@ def test_markdown_shows_the_value_as_it_is(name: str) -> None:
     assert shown.tags == TAGS.split()
     assert next(text.strip() for text in shown.texts if text) == _flat(name).strip()
     assert f"x {_flat(name)} y" in [text.strip() for text in shown.texts]
-    assert shown.attributes["title"] == _flat(name) and "last" in shown.texts
+    assert shown.texts.count(_flat(name).strip()) >= 3 and "last" in shown.texts
 
 
 def _flat(name: str) -> str:
@@ -131,23 +138,14 @@ def test_a_command_in_markdown_is_quoted_for_both() -> None:
         render("```sh\n{{ name }}\n```\n", "x.md", name="```")
 
 
-@given(TEXTS)
-def test_html_shows_any_value(name: str) -> None:
-    page = _Page()
-    page.feed(render('<p title="{{ name }}">{{ name }}</p><!-- {{ name }} --><i>', "x.html", name=name))
-    assert page.tags == ["p", "i"] and page.attributes["title"] == "".join(page.texts)
-
-
 class _Page(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.tags: list[str] = []
         self.texts: list[str] = [""]
-        self.attributes: dict[str, str | None] = {}
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
-        self.attributes.update(attrs)
         self.texts.append("")
 
     def handle_endtag(self, tag: str) -> None:
@@ -174,12 +172,28 @@ class _Page(HTMLParser):
         ("x = f'{{ name }}'", "x.py", "t.j2:1: a value cannot stand in a string with the prefix f"),
         ("x = ({{ name }}", "x.py", "t.j2: this is no valid Python: '\\(' was never closed"),
         ('{"a": {{ name }}', "x.json", "t.j2: this is no valid JSON"),
-        ("x=1\ncat <<EOF\n{{ name }}\nEOF\n", "x.sh", "t.j2:3: a value cannot stand in a here-document"),
-        ("x=`{{ name }}`", "x.sh", "t.j2:1: a value cannot stand in `...`"),
-        ("<script>{{ name }}</script>", "x.html", "t.j2:1: a value cannot stand in a <script>"),
-        ("<b class={{ name }}>", "x.html", "t.j2:1: a value cannot stand in a tag without quotes"),
-        ('<b onclick="{{ name }}">', "x.html", "t.j2:1: a value cannot stand in the attribute onclick"),
-        ("[x]({{ 'javascript:alert(1)' }})", "x.md", "t.j2:1: 'javascript:alert\\(1\\)' is no link"),
+        ('x = f"{d["\n{{ name }}', "x.py", "t.j2:2: a value cannot stand after such a string with the prefix f"),
+        ('x = "\\{{ name }}"', "x.py", "t.j2:1: a value cannot stand directly after a backslash"),
+        ("x=1\ncat <<EOF\n{{ name }}\nEOF\n", "x.sh", "t.j2:3: a value cannot stand after the << in line 2"),
+        ("cat <<{{ name }}\n", "x.sh", "t.j2:1: a value cannot stand after the <<"),
+        ("x=`{{ name }}`", "x.sh", "t.j2:1: a value cannot stand after the ` in line 1 of the script: above it, set"),
+        ("x=$'{{ name }}'", "x.sh", "t.j2:1: a value cannot stand after the '"),
+        ('x="$(date)"\ny={{ name }}', "x.sh", 't.j2:2: a value cannot stand after the " in line 1'),
+        ('x="${y:-{{ name }}}"', "x.sh", 't.j2:1: a value cannot stand after the "'),
+        ("x=$(( {{ name }} ))", "x.sh", r"t.j2:1: a value cannot stand after the \(\("),
+        ("x=$[ {{ name }} ]", "x.sh", r"t.j2:1: a value cannot stand after the \$\["),
+        ("x=${{ name }}", "x.sh", r"t.j2:1: a value cannot stand after the \$"),
+        ('x="${{ name }}"', "x.sh", 't.j2:1: a value cannot stand after the "'),
+        ("x=a\\ #{{ name }}", "x.sh", "t.j2:1: a value cannot stand after the #"),
+        ("x=\\{{ name }}", "x.sh", "t.j2:1: a value cannot stand directly after a backslash"),
+        ("x={{ '\\0' }}", "x.sh", "t.j2: this is no valid shell: a NUL character"),
+        ('x\n<b title="{{ name }}">', "x.md", "t.j2:2: a value cannot stand in a tag or the target of a link"),
+        ("<{{ name }}>", "x.md", "t.j2:1: a value cannot stand in a tag"),
+        ("[x]({{ name }})", "x.md", "t.j2:1: a value cannot stand in a tag or the target of a link, unless you vouch"),
+        ("[x]: {{ name }}", "x.md", "t.j2:1: a value cannot stand in a tag or the target of a link"),
+        ("```{{ name }}\nx\n```\n", "x.md", "t.j2:1: a value cannot stand in the line that begins a block of code"),
+        ("{{ name }}", "x.html", "t.j2:1: .* not known how to quote for this kind of file"),
+        ("{{ name | tojson }}", "x.py", "t.j2:1: No filter named 'tojson'"),
         ("{{ 'a\nb' }}", "x.txt", "t.j2:1: 'a\\\\nb' has control characters"),
         ("set x {{ name }}", "x.tcl", "t.j2:1: .* not known how to quote for this kind of file"),
         ("{{ name.upper }}", "x.md", "t.j2:1: .* is no value"),
@@ -213,7 +227,8 @@ def test_filters_say_another_language() -> None:
     made = ast.parse(render("x = json.loads({{ [1] | json }})", "x.py")).body[0]
     assert ast.unparse(made) == "x = json.loads('[1]')"
     assert render('x="{{ name | sh }}"', "x.sh", name="a b") == "x=\"'a b'\""
-    assert html.unescape(render("{{ name | safe }}", "x.html", name="<b>")) == "<b>"
+    assert render("[x]({{ name | raw }})", "x.md", name="a_b.md") == "[x](a_b.md)"
+    assert render('x=`date`; y="{{ "${#z[@]}" | raw }}"', "x.sh") == 'x=`date`; y="${#z[@]}"'
 
 
 def test_own_templates_come_first_and_can_extend_the_built_in_ones() -> None:

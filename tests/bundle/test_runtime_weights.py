@@ -15,8 +15,8 @@ from qonnx.util.basic import gen_finn_dt_tensor
 from finnyaml.bundle import partitions
 from finnyaml.bundle.accelerator.contract import Bundle
 from finnyaml.bundle.accelerator.datatypes import parse
-from finnyaml.bundle.accelerator.graphs import Sessions, open_graph
-from finnyaml.bundle.probing import decoded, probed, quickly, stored, words
+from finnyaml.bundle.accelerator.graphs import Sessions, open_graph, values_at
+from finnyaml.bundle.probing import probed, quickly, stored, words
 from finnyaml.errors import StepFailed
 from finnyaml.recipe.model import InputSpec
 from finnyaml.verify.executor import BatchedModel
@@ -70,11 +70,10 @@ def test_files_and_numbers_are_those_of_finns_driver_generator(
     finns = {name.split("_MVAU")[0].split("_Thr")[0]: content for name, content in finns_files(model, tmp_path).items()}
     ours = {}
     for entry in driver["runtime_weights"]:
-        ours[f"{entry['partition']}_{entry['layer_index']}"] = bundle.path(entry["file"]).read_bytes()
-        assert (
-            entry["file"] == f"driver/runtime_weights/{entry['partition']}_{entry['layer_index']}_{entry['layer']}.dat"
-        )
-        assert entry["ip"] == f"StreamingDataflowPartition_{entry['partition']}"
+        number = f"{entry['ip'].rpartition('_')[2]}_{entry['layer_index']}"
+        ours[number] = bundle.path(entry["file"]).read_bytes()
+        assert entry["file"] == f"driver/runtime_weights/{number}_{entry['layer']}.dat"
+        assert entry["ip"].startswith("StreamingDataflowPartition_")
     for entry in driver["external_weights"]:
         ours[f"{entry['dma']}.npy"] = bundle.path(entry["file"]).read_bytes()
     assert ours == finns
@@ -112,10 +111,10 @@ def test_other_weights_do_what_a_build_with_them_would(
     other.set_initializer(tensor, changed)
     entries = [*bundle.data["driver"]["runtime_weights"], *bundle.data["driver"]["external_weights"]]
     entry = next(entry for entry in entries if entry["layer"] == layer)
-    prefix = f"{entry['partition']}_" if "partition" in entry else entry["dma"]
+    prefix = f"{entry['ip'].rpartition('_')[2]}_" if "ip" in entry else entry["dma"]
     files = finns_files(other, tmp_path)
     content = next(content for name, content in files.items() if name.startswith(prefix))
-    read = words if "partition" in entry else stored
+    read = words if "ip" in entry else stored
     emulated = hardware(bundle)
     emulated.set_weights(layer, np.packbits(read(content), bitorder="little").tobytes())
     executed = BatchedModel(other)
@@ -134,12 +133,12 @@ def test_one_flipped_bit_is_one_other_weight(loaded: tuple[ModelWrapper, Bundle]
         bits = np.unpackbits(np.frombuffer(raw(bundle, weight["file"]), np.uint8), bitorder="little")
         place = positions[weight["layer"]]
         datatype = parse(weight["datatype"])
-        before = decoded(bits, place, datatype)
+        before = values_at(place, bits, datatype)
         flipped = bits.copy()
         flipped[place.reshape(-1)[-1]] ^= 1
         if datatype.kind == "ternary" and before.reshape(-1)[-1] != 0:  # the highest bit alone is no TERNARY value
             flipped[place.reshape(-1)[-1] + 1] ^= 1
-        after = decoded(flipped, place, datatype)
+        after = values_at(place, flipped, datatype)
         assert np.flatnonzero((before != after).reshape(-1)).tolist() == [before.size - 1]
 
 
@@ -176,8 +175,7 @@ def test_after_synthesis_the_partitions_are_taken_as_they_are(built_network: Bui
     for name, array in found[0].items():
         np.testing.assert_array_equal(array, found[1][name], err_msg=name)
     numbers = [
-        [(e["partition"], e["layer_index"]) for e in bundle.data["driver"]["runtime_weights"]]
-        for bundle in (before, after)
+        [(e["ip"], e["layer_index"]) for e in bundle.data["driver"]["runtime_weights"]] for bundle in (before, after)
     ]
     assert numbers[0] == numbers[1]
 
@@ -251,7 +249,7 @@ def test_every_weight_is_found_in_what_finn_writes(case: str, tmp_path: Path) ->
         positions = probed(encode, values.shape, datatype)
     assert positions is not None and len(np.unique(positions)) == values.size
     np.testing.assert_array_equal(positions, probed(encode, values.shape, datatype))  # by FINN alone it is the same
-    np.testing.assert_array_equal(decoded(encode(values), positions, datatype), values)
+    np.testing.assert_array_equal(values_at(positions, encode(values), datatype), values)
 
 
 def test_a_file_that_lacks_weights_has_no_positions() -> None:

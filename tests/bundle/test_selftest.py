@@ -140,6 +140,19 @@ def backwards(outputs: np.ndarray, state: list) -> np.ndarray:
     return outputs[::-1]
 
 
+def one_late(outputs: np.ndarray, state: list) -> np.ndarray:
+    """One result too many stays in a FIFO after the first call."""
+    results = np.concatenate([state[-1], outputs]) if state else outputs
+    state.append(results[-1:])
+    return results[: len(outputs)]
+
+
+def first_lost(outputs: np.ndarray, state: list) -> np.ndarray:
+    results = np.concatenate([state[-1] if state else np.zeros_like(outputs[:1]), outputs])
+    state.append(results[-1:])
+    return results[:-1]
+
+
 def channels_backwards(outputs: np.ndarray, state: list) -> np.ndarray:
     return outputs[:, ::-1]
 
@@ -152,9 +165,11 @@ def channels_backwards(outputs: np.ndarray, state: list) -> np.ndarray:
         (first_of_each_call, "only the first inference is correct"),
         (all_zero, "constant output"),
         (late, "stale outputs"),
-        (shifted, "rows shifted"),
+        (one_late, "only the first inference is correct"),
+        (first_lost, "stale outputs"),
+        (shifted, "samples out of order"),
         (backwards, "samples out of order"),
-        (channels_backwards, "wrong channel order"),
+        (channels_backwards, "accelerator's outputs differ"),
     ],
 )
 def test_a_fault_of_the_accelerator_is_recognised(
@@ -185,7 +200,9 @@ def but_first(value: int) -> Callable[[np.ndarray], np.ndarray]:
         (but_first(3), "only the first inference is correct"),
         (lambda right: np.full_like(right, 1), "constant output"),
         (lambda right: np.concatenate([right[:1] * 0, right[:-1]]), "stale outputs"),
+        (lambda right: np.concatenate([right[:1], right[:-1]]), "only the first inference is correct"),
         (lambda right: (right + 1) % 4, None),
+        (lambda right: np.where(np.arange(len(right))[:, None] % 20 == 4, np.roll(right, 1, axis=0), right), None),
         (lambda right: np.where(np.arange(len(right))[:, None] == 4, 2, right), None),
         (lambda right: right, None),
     ],
@@ -197,6 +214,14 @@ def test_where_outputs_are_classes_chance_is_not_taken_for_a_fault(
     runs, expected = observed([3, 1, 0, 3, 1, 0, 2, 2, 1, 0], got)
     problem = recognised(runs, expected, None)
     assert (problem.name if problem else None) == name
+
+
+def test_the_same_wrong_class_in_every_run_is_not_left_over_from_another_sample() -> None:
+    """Where there are two classes, a wrong one is that of the sample before as often as not."""
+    classes = [0, 1, 0, 0, 1, 0, 0, 1, 0, 0]
+    places = np.concatenate([np.arange(10), np.arange(10)[::-1]] * 3)[:, None]
+    runs, expected = observed(classes, lambda right: np.where(np.isin(places, [1, 4]), 0, right))
+    assert recognised(runs, expected, None) is None
 
 
 def test_an_unknown_fault_is_located(sound: Path) -> None:
@@ -246,7 +271,7 @@ def test_a_host_that_computes_something_else_is_told_from_the_accelerator(folder
         program["nodes"][-1]["attributes"]["largest"] = 0
     path.write_text(json.dumps(program))
     report = outcome(folder)
-    assert names(report) == ["file changed", name]
+    assert list(dict.fromkeys(names(report))) == ["file changed", name]
 
 
 @pytest.mark.parametrize("array", ["inputs", "accelerator_outputs", "answers"])

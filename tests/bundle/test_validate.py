@@ -115,6 +115,44 @@ def test_a_damaged_weight_file_is_found_though_the_accuracy_hardly_changes(
     assert "accelerator's outputs differ" in found
 
 
+def test_damage_that_changes_no_answer_is_named_all_the_same(weighted: tuple[Path, np.ndarray, np.ndarray]) -> None:
+    folder, images, labels = weighted
+    with (folder / WEIGHT_FILE).open("rb+") as file:
+        first = file.read(1)
+        file.seek(0)
+        file.write(first.upper() if first.upper() != first else b"0")
+    text = (folder / "README.md").read_text()
+    (folder / "README.md").write_text(text.replace("s", "S", 1))
+    (folder / "driver/runtime_weights/9_0_MVAU_hls_9.dat").write_text("00000000\n")
+    report = validated(folder, images, labels)
+    assert report.exit_code == 1
+    assert {"weights damaged", "file changed"} <= set(names(report))
+    assert "driver/runtime_weights/9_0_MVAU_hls_9.dat: is not of this bundle" in [p.message for p in report.problems]
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_another_clock_is_named_though_all_answers_are_right(own: Path, refused: bool) -> None:
+    images, labels = held_out()
+    attach(own)
+    write_hwh(own, 214.0)
+    write_json(own, read_json(own))
+    report = validated(own, images.astype(np.int64) if refused else images, labels)
+    assert names(report) == [*(["wrong dtype"] * 2 if refused else []), "clock differs"]
+    assert report.exit_code == (2 if refused else 1)
+    assert not report.notes
+
+
+@pytest.mark.parametrize("count", [1, 5, 15])
+def test_few_samples_prove_little(folder: Path, count: int) -> None:
+    images, labels = held_out()
+    answers = validated(folder, images, labels).answers
+    assert answers is not None
+    right = np.flatnonzero(answers[:, 0] == labels)[:count]
+    report = validated(folder, images[right], labels[right])
+    assert report.ok
+    assert report.comparison == "does not contradict the build, but so few samples prove little"
+
+
 def test_another_clock_is_named_where_the_accuracy_is_worse(own: Path) -> None:
     images, labels = held_out()
     attach(own)
@@ -155,6 +193,8 @@ def test_a_metric_that_is_no_accuracy_is_not_compared(own: Path) -> None:
         (np.zeros(499, int), "500 images but 499 labels"),
         (np.zeros((500, 10), int), "argmax"),
         (np.zeros(500), "float64"),
+        ([[1], [2, 3]] * 250, "class index"),
+        (np.ma.masked_array(np.zeros(500, int), mask=True), "masked"),
     ],
 )
 def test_labels_that_cannot_be_used_are_refused(folder: Path, labels: np.ndarray, message: str) -> None:

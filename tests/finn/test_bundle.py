@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.board.files import blocks_of, write_bit, write_hwh
 from tests.board.run import run_board_suite
 from tests.finn.conftest import copy_recipes
 from tests.project import ROOT, Project
@@ -142,7 +143,7 @@ def test_the_bundle_says_what_was_built(original: Path) -> None:
     found = facts(original)
     assert (found["name"], found["target"]["board"]) == ("digits-cnv-fixed", "ZCU102")
     assert found["target"]["part"].startswith("xczu9eg")
-    assert found["target"]["clock"] == {"requested_mhz": 50.0, "achieved_mhz": None, "source": None}
+    assert found["target"]["clock"] == {"requested_mhz": 50.0, "achieved_mhz": None, "source": None, "slack_ns": None}
     assert found["contract"]["input"]["layout"] == "NCHW" and found["contract"]["input"]["range"] == [0, 255]
     assert found["accuracy"]["final"]["samples"] == 500
     assert {point["shown"] for point in found["accuracy"]["points"]} == {"98.8 %"}
@@ -200,25 +201,57 @@ def test_an_edited_golden_file_is_named(bundle: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "name"),
+    ("spoil", "names"),
     [
-        (lambda images: images.transpose(0, 2, 3, 1), "wrong layout"),
-        (lambda images: images.transpose(0, 1, 3, 2), "wrong layout"),
-        (lambda images: images.astype(np.float32), "wrong dtype"),
-        (lambda images: (images / 255).astype(np.float32), "wrong input scaling"),
-        (lambda images: (images / 255.0).astype(np.uint8), "wrong input scaling"),
-        (lambda images: (images / 255.0 / 255.0).astype(np.uint8), "wrong input scaling"),
-        (lambda images: images.astype(np.int16) - 128, "wrong dtype"),
-        (lambda images: 255 - images, "wrong input scaling"),
+        (lambda images: images.transpose(0, 2, 3, 1), {"wrong layout"}),
+        (lambda images: images.transpose(0, 1, 3, 2), {"accuracy differs", "wrong layout"}),
+        (lambda images: images.astype(np.float32), {"wrong dtype"}),
+        (lambda images: (images / 255).astype(np.float32), {"wrong dtype", "wrong input scaling"}),
+        (lambda images: (images / 255 / 255).astype(np.float32), {"wrong dtype", "wrong input scaling"}),
+        (lambda images: (images / 255.0).astype(np.uint8), {"accuracy differs", "wrong input scaling"}),
+        (lambda images: (images / 255.0 / 255.0).astype(np.uint8), {"accuracy differs", "wrong input scaling"}),
+        (lambda images: 255 - images, {"accuracy differs", "wrong input scaling"}),
     ],
-    ids=["NHWC", "H and W", "float", "float over 255", "over 255", "over 255 twice", "minus 128", "inverted"],
+    ids=[
+        "NHWC",
+        "H and W",
+        "float",
+        "float over 255",
+        "float over 255 twice",
+        "over 255",
+        "over 255 twice",
+        "inverted",
+    ],
 )
-def test_wrong_data_is_named(original: Path, test_set: Path, tmp_path: Path, spoil: Any, name: str) -> None:
+def test_wrong_data_is_named(original: Path, test_set: Path, tmp_path: Path, spoil: Any, names: set[str]) -> None:
     with np.load(test_set) as archive:
         data = changed(test_set, tmp_path, spoil(archive["images"]))
-    done = host(original, "validate", "--emulate", "--data", data)
+    done = host(original, "validate", "--emulate", "--data", data, "--json", tmp_path / "report.json")
     assert done.returncode in (1, 2)
-    assert name in done.stdout + done.stderr
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert {problem["name"] for problem in report["problems"]} == names
+
+
+def test_an_attached_bitfile_outlives_the_next_build(recipes: Path, built_digits: Project, tmp_path: Path) -> None:
+    """The .bit and .hwh are made up (tests/board/files.py)."""
+    project = Project(recipes / "attached", built_digits.store, empty=True)
+    project.write("recipe.yaml", "extends: ../digits-cnv-fixed/recipe.yaml\nname: attached\n")
+    project.build("--target", "bundle")
+    bundle = project.folder / "build/bundle/attached"
+    part = facts(bundle)["target"]["part"]
+    write_bit(tmp_path / "x.bit", part)
+    write_hwh(tmp_path / "x.hwh", part, blocks_of(facts(bundle)), 50.0)
+    done = project.run("bundle", "attach", str(bundle), "--bitfile", str(tmp_path / "x.bit"))
+    assert done.returncode == 0, done.stderr
+    archive = bundle.with_name("attached.tar.gz").read_bytes()
+    for arguments in (("--target", "bundle"), ()):
+        project.build(*arguments)
+        assert facts(bundle)["driver"]["bitfile"] == "bitfile/finn-accel.bit"
+        assert bundle.with_name("attached.tar.gz").read_bytes() == archive
+    assert host(bundle, "selftest", "--emulate").returncode == 0
+    done = project.run("build", "recipe.yaml", "--target", "bundle", "--set", "bundle.golden=8")
+    assert "made anew, without the bitfile" in done.stderr
+    assert facts(bundle)["driver"]["bitfile"] is None and not (bundle / "bitfile").exists()
 
 
 def test_a_gate_that_stops_the_build_stops_the_bundle(recipes: Path, built_digits: Project) -> None:

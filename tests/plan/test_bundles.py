@@ -11,6 +11,9 @@ from tests.plan.catalog import Maker
 
 DATA = "verify:\n  data: {npz: digits.npz, inputs: x, labels: y}\n"
 OWN = "own.py:lean"
+FLOW = f"steps: [qonnx_to_finn, tidy_up, '{OWN}']\n"
+"""The last may well cut the accelerator out of the graph."""
+
 BRANCH = "  - {{uses: '{}', id: {}, needs: lean}}\n"
 TWO = f"steps:\n  - '{OWN}'\n" + BRANCH.format(OWN, "small") + BRANCH.format(OWN, "fast")
 
@@ -25,18 +28,19 @@ def test_without_the_section_there_is_no_bundle(maker: Maker) -> None:
 
 
 def test_a_bundle_needs_the_end_its_contract_and_every_measurement_above(maker: Maker) -> None:
-    plan = maker.plan(f"steps: short\n{DATA}bundle: {{golden: 8}}\n")
-    assert plan.tasks["bundle.contract"].needs == ("convert_to_hw",)
+    plan = maker.plan(f"{FLOW}{DATA}bundle: {{golden: 8}}\n")
+    assert plan.tasks["bundle.contract"].needs == ("lean",)
     assert plan.tasks["bundle.contract"].params["golden"] == 8
-    points = [f"verify.{name}" for name in ("model", "qonnx_to_finn", "tidy_up", "streamline", "convert_to_hw")]
-    assert list(plan.tasks["bundle"].needs) == ["convert_to_hw", "bundle.contract", *points]
-    assert plan.targets == {"convert_to_hw": "convert_to_hw"}  # it delivers a target, and is none
+    steps = ["model", "qonnx_to_finn", "tidy_up", "lean"]
+    points = [f"verify.{name}" for name in steps]
+    assert list(plan.tasks["bundle"].needs) == ["lean", "bundle.contract", *points, *steps[:-1]]
+    assert plan.targets == {"lean": "lean"}  # it delivers a target, and is none
     assert list(plan.tasks)[-1] == "bundle"
 
 
 def test_each_target_has_a_bundle_of_its_own(maker: Maker) -> None:
     plan = maker.plan(f"{TWO}bundle: {{}}\n")
-    assert plan.tasks["bundle.small"].needs == ("small", "bundle.contract.small")
+    assert plan.tasks["bundle.small"].needs == ("small", "bundle.contract.small", "model", "lean")
     assert plan.tasks["bundle.fast"].params["name"].endswith("-fast")
 
 
@@ -56,9 +60,7 @@ def test_the_whole_build_makes_the_bundle_and_the_word_asks_for_all(maker: Maker
 
 
 def test_a_template_or_a_variable_is_no_part_of_the_contract(maker: Maker) -> None:
-    plain, other = (
-        maker.plan(f"steps: short\nbundle: {{vars: {{by: {name}}}}}\n").tasks for name in ("one", "another")
-    )
+    plain, other = (maker.plan(f"{FLOW}bundle: {{vars: {{by: {name}}}}}\n").tasks for name in ("one", "another"))
     needs = dict.fromkeys(plain["bundle"].needs, "0")
     assert plain["bundle.contract"].key(needs) == other["bundle.contract"].key(needs)
     assert plain["bundle"].key(needs) != other["bundle"].key(needs)
@@ -68,7 +70,7 @@ def test_the_files_to_fill_travel_by_names(maker: Maker) -> None:
     (maker.folder / "own").mkdir()
     (maker.folder / "own" / "notes.md.j2").write_text("notes\n")
     text = "bundle: {templates: own, files: [notes.md.j2, {template: notes.md.j2, to: docs/n.md}]}\n"
-    params = maker.plan(f"steps: short\n{text}").tasks["bundle"].params
+    params = maker.plan(f"{FLOW}{text}").tasks["bundle"].params
     assert params["templates"] == "@recipe/own"
     assert params["files"] == {"notes.md": "notes.md.j2", "docs/n.md": "notes.md.j2"}
 
@@ -83,3 +85,15 @@ def test_a_plan_without_bundles_has_no_such_target(maker: Maker) -> None:
     plan = maker.plan("steps: short\n")
     with pytest.raises(RecipeError, match="no target and no step"):
         select(plan, ["bundle"])
+
+
+def test_without_a_partition_there_is_nothing_to_deliver(maker: Maker) -> None:
+    with pytest.raises(RecipeError, match="no step cuts the accelerator out of the graph") as caught:
+        maker.plan("steps: short\nbundle: {}\n")
+    assert "create_dataflow_partition" in (caught.value.problems[0].hint or "")
+
+
+def test_a_misspelt_bundle_is_suggested(maker: Maker) -> None:
+    with pytest.raises(RecipeError) as caught:
+        select(maker.plan("steps: short\n"), ["bundel"])
+    assert caught.value.problems[0].hint == "did you mean bundle?"

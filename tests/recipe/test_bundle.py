@@ -34,6 +34,11 @@ def test_what_is_refused(folder: Folder) -> None:
     folder.refuses(f"{own}  files: [{MARK}../notes.md.j2]\n", "leads out of the folder of templates")
     folder.refuses(f"{own}  files: [{MARK}{{template: notes.md.j2, to: ../n.md}}]\n", "leads out of the bundle")
     folder.refuses(f"{own}  files: [{MARK}{{template: notes.md.j2, to: /etc/n}}]\n", "leads out of the bundle")
+    folder.refuses(
+        f"{own}  files: [{MARK}{{template: notes.md.j2, to: README.md}}]\n", "in every bundle", "README.md.j2"
+    )
+    folder.refuses(f"{own}  files: [{MARK}{{template: notes.md.j2, to: ./bundle.json}}]\n", "another name")
+    folder.refuses(f"{own}  files: [{MARK}{{template: notes.md.j2, to: driver/n.md}}]\n", "the folder driver/")
     folder.refuses(f"{own}  files: [notes.md.j2, {MARK}notes.md.j2]\n", "to be written twice")
     folder.refuses(f"{start}  vars: {{'a b': {MARK}1}}\n", "'a b' cannot be a name in bundle.vars")
     folder.refuses(f"{start}  {MARK}goldn: 3\n", "unknown key 'goldn'", "golden")

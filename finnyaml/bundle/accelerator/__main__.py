@@ -16,7 +16,7 @@ from .answers import class_labels, classifies, predictions
 from .arrays import read_array, read_images
 from .contract import Bundle
 from .errors import AcceleratorError
-from .report import FAILED, OK, Problem, Report, exit_code
+from .report import FAILED, OK, REFUSED, Problem, Report, exit_code
 from .selftest import SECONDS, selftest_bundle
 from .validate import validate
 
@@ -24,6 +24,14 @@ from .validate import validate
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0 well, 1 something is wrong, 2 wrong use, 4 package or board missing."""
     asked = _parser().parse_args(arguments)
+    for name in ("json", "out"):
+        path = getattr(asked, name, None)
+        try:
+            if path is not None:
+                _check_writable(path)
+        except OSError as error:
+            print(f"wrong use: --{name} {path} cannot be written: {error.strerror}", file=sys.stderr)
+            return REFUSED
     try:
         return int(asked.run(asked))
     except AcceleratorError as error:
@@ -51,7 +59,8 @@ def _predict(asked: argparse.Namespace) -> int:
     with _open(asked) as accelerator:
         answers = accelerator.predict(images)
     if asked.out is not None:
-        np.save(asked.out, answers)
+        with asked.out.open("wb") as stream:  # given a name, numpy adds its own suffix
+            np.save(stream, answers)
         print(f"{len(answers)} answers in {asked.out}")
     else:
         for row in answers.reshape(len(answers), -1):
@@ -85,7 +94,8 @@ def _validate(asked: argparse.Namespace) -> int:
         kept["labels"] = class_labels(labels, len(images))
         if classifies(output):
             kept["predictions"] = predictions(report.answers, output)
-        np.savez_compressed(asked.out, **kept)
+        with asked.out.open("wb") as stream:  # given a name, numpy adds its own suffix
+            np.savez_compressed(stream, **kept)
     return _finish(asked, report, text.validation(report))
 
 
@@ -97,6 +107,18 @@ def _finish(asked: argparse.Namespace, report: Report, lines: list[str]) -> int:
     print("\n".join(lines))
     _write_json(asked, report.plain())
     return report.exit_code
+
+
+def _check_writable(path: Path) -> None:
+    """Open a file that is written in the end, and leave it as it was.
+
+    Raises:
+        OSError: it cannot be.
+    """
+    there = path.exists()
+    path.open("ab").close()
+    if not there:
+        path.unlink()
 
 
 def _write_json(asked: argparse.Namespace, data: dict[str, Any]) -> None:

@@ -106,7 +106,12 @@ def class_labels(labels: np.ndarray | None, count: int) -> np.ndarray:
     """
     if labels is None:
         raise AcceleratorError("there are no labels", name="wrong labels", hint="name their array with --labels")
-    found = np.asarray(labels)
+    try:
+        found = np.asarray(labels)
+    except ValueError as error:
+        raise AcceleratorError("the labels are not one class index per image", name="wrong labels") from error
+    if isinstance(labels, np.ma.MaskedArray):
+        raise AcceleratorError("the labels are a masked array", name="wrong labels", hint="keep labels.compressed()")
     if found.ndim > 1 and found.size > len(found):
         raise AcceleratorError(
             f"the labels have the shape {list(found.shape)}, not one class index per image",

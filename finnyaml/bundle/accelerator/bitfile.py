@@ -14,7 +14,6 @@ _AGAIN = "copy it again from the build (FINN leaves it in bitfile/)"
 
 # xclbin: the axlf structure of XRT's xclbin.h.
 _LENGTH = 304  # u64: the whole file, bytes
-_PLATFORM = 352  # 64 characters
 _SECTIONS = 448  # u32, and from the next multiple of 8 on as many headers
 _HEADER = struct.Struct("<I16s4xQQ")  # kind, name, offset, size
 _IP_LAYOUT, _CLOCKS = 8, 11
@@ -29,20 +28,14 @@ class Bitfile:
     """The head of a `.bit` file. `part` is as Vivado wrote it: without speed grade for 7 series ("7z020clg400")."""
 
     path: Path
-    design: str
     part: str
-    date: str
-    time: str
-    payload_bytes: int
 
 
 @dataclass(frozen=True)
 class Xclbin:
-    """The head of an `.xclbin` file: the platform it is for, its kernels' instances, the frequency of their clock
-    (None: unknown)."""
+    """The head of an `.xclbin` file: its kernels' instances, the frequency of their clock (None: unknown)."""
 
     path: Path
-    platform: str
     kernels: tuple[str, ...]
     clock_mhz: float | None
 
@@ -52,8 +45,7 @@ def read_bitfile(path: Path) -> Bitfile | Xclbin:
 
     Raises:
         AcceleratorError: "bitfile missing" (there is no such file), "bitfile damaged" (no bitfile, cut short, or
-            longer than
-            its head says).
+            longer than its head says).
     """
     try:
         size = path.stat().st_size
@@ -90,7 +82,7 @@ def _read_bit(path: Path, file: BinaryIO, size: int) -> Bitfile:
         at += 3 + length
     (payload,) = struct.unpack_from(">I", head, at + 1)
     _check_size(path, size, at + 5 + payload)
-    return Bitfile(path, texts["a"].split(";")[0], texts.get("b", ""), texts.get("c", ""), texts.get("d", ""), payload)
+    return Bitfile(path, texts.get("b", ""))
 
 
 def _read_xclbin(path: Path, file: BinaryIO, size: int) -> Xclbin:
@@ -107,12 +99,7 @@ def _read_xclbin(path: Path, file: BinaryIO, size: int) -> Xclbin:
         if kind in (_IP_LAYOUT, _CLOCKS):
             file.seek(offset)
             sections[kind] = file.read(section_size)
-    return Xclbin(
-        path,
-        _text(head[_PLATFORM : _PLATFORM + 64]),
-        _kernels(sections.get(_IP_LAYOUT, bytes(4))),
-        _clock(sections.get(_CLOCKS, bytes(2))),
-    )
+    return Xclbin(path, _kernels(sections.get(_IP_LAYOUT, bytes(4))), _clock(sections.get(_CLOCKS, bytes(2))))
 
 
 def _kernels(section: bytes) -> tuple[str, ...]:

@@ -24,8 +24,7 @@ def open_board(bundle: Bundle, batch: int, device: Any = None) -> Transport:
 
     Raises:
         AcceleratorError: "bitfile missing", "bitfile damaged", "bitfile differs", "clock differs", "package missing",
-            "device", or what
-            the weights are refused for.
+            "device", or what the weights are refused for.
     """
     bitfile = bitfile_path(bundle)
     handoff = check_bitfile(bundle, bitfile)

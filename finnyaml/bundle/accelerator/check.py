@@ -10,22 +10,53 @@ from .codes import within
 from .contract import Bundle, User
 from .errors import AcceleratorError
 
+_REACH = 0.3
+"""Images whose largest value is below this share of their range were meant for a smaller range."""
+
 
 def check_images(images: np.ndarray, bundle: Bundle) -> np.ndarray:
     """The images as an array [n, *shape] of the input's dtype; nothing is converted.
 
     Raises:
         AcceleratorError: "wrong dtype", "wrong shape", "wrong layout", "wrong range" or "wrong input scaling", with
-        what to
-            do about it.
+            what to do about it.
     """
     wanted = bundle.input
-    images = np.asarray(images)
+    images = as_array(images)
     with np.errstate(invalid="ignore"):  # older numpy warns of NaN
         _check_dtype(images, wanted)
         _check_shape(images, wanted)
         _check_values(images, wanted)
     return images
+
+
+def as_array(images: object) -> np.ndarray:
+    """Images, or a list of them, as one array.
+
+    Raises:
+        AcceleratorError: "wrong shape": they are of several shapes; "wrong dtype": some values are masked out.
+    """
+    if isinstance(images, np.ma.MaskedArray):
+        raise AcceleratorError(
+            "images are a masked array, and the accelerator knows no mask",
+            name="wrong dtype",
+            hint="images.filled(value) puts a value where the mask is",
+        )
+    try:
+        found: np.ndarray = np.asarray(images)
+    except ValueError as error:
+        raise _ragged() from error
+    if found.dtype == object and not isinstance(images, np.ndarray):  # numpy before 1.24
+        raise _ragged()
+    return found
+
+
+def _ragged() -> AcceleratorError:
+    return AcceleratorError(
+        "the images are of several shapes, so they are no array",
+        name="wrong shape",
+        hint="resize or crop them as the data set of the build was",
+    )
 
 
 def _check_dtype(images: np.ndarray, wanted: User) -> None:
@@ -42,24 +73,46 @@ def _dtype_hint(images: np.ndarray, wanted: User) -> str:
     given = f"hand them over as the data set of the build has them, as {wanted.dtype}{_values(wanted)}"
     if images.dtype.kind not in "iuf" or not images.size:
         return given
-    low, high = images.min(), images.max()
+    low, high = float(images.min()), float(images.max())
     if np.isnan(low):
         return f"{given}; there is NaN among them"
     least, most = wanted.range or (wanted.datatype.low, wanted.datatype.high)
-    fractions = images.dtype.kind == "f"
-    if fractions and wanted.dtype.kind in "iu" and most > 1 and low >= -1 and high <= 1:
-        return (
-            f"wrong input scaling: values from {low:g} to {high:g} look as if divided by {most} already; "
-            f"hand over the images as they were before, or (images * {most}).round().astype(np.{wanted.dtype})"
-        )
-    if wanted.dtype.kind == "f" and high > most == 1:
-        return f"divide them: images.astype(np.{wanted.dtype}) / {high:g} (255 for 8 bits)"
+    whole = bool((np.rint(images) == images).all())
+    if wanted.dtype.kind in "iu" and not whole and low >= -1 and high <= 1 < most:
+        said = f"wrong input scaling: values from {low:g} to {high:g} are scaled already; {given}"
+        undone = _unscaled(images, low, high, most) if least == 0 else None
+        return said if undone is None else f"{said}, or {undone}.round().astype(np.{wanted.dtype})"
+    if (least, most) == (0, 1) and _bytes(images, low, high):
+        return f"divide them by 255: images.astype(np.{wanted.dtype}) / np.{wanted.dtype}(255)"
     if not low >= least or not high <= most:
         wraps = f"the accelerator takes {_range(wanted)}, and a cast would wrap them"
         return f"their values go from {low:g} to {high:g}; {wraps}"
-    if wanted.dtype.kind == "f" or not fractions or bool((np.rint(images) == images).all()):
+    as_they_are = whole if wanted.dtype.kind in "iu" else images.dtype.kind == "f"
+    if as_they_are and (wanted.range is None or high >= _REACH * most):
         return f"all values fit: images.astype(np.{wanted.dtype})"
     return given
+
+
+def _unscaled(images: np.ndarray, low: float, high: float, most: float) -> str | None:
+    """The expression that makes the integers 0 to `most` of images in -1 to 1; None where none does for sure.
+
+    It is sure where whole numbers come out: scaled twice, or normalised, the images give others.
+    """
+    if low >= 0 and high >= _REACH and _nearly_whole(images * most):
+        return f"(images * {most:g})"
+    if low < 0 and _nearly_whole((images + 1) * (most / 2)):
+        return f"((images + 1) * {most / 2:g})"
+    return None
+
+
+def _nearly_whole(values: np.ndarray) -> bool:
+    """As whole as float16 can tell, for values up to 255."""
+    return bool((np.abs(values - np.rint(values)) < 0.2).all())
+
+
+def _bytes(images: np.ndarray, low: float, high: float) -> bool:
+    """Whether the values look like those of 8 bits: whole numbers that go far beyond 0 to 1."""
+    return low >= 0 and _REACH * 255 <= high <= 255 and bool((np.rint(images) == images).all())
 
 
 def _check_shape(images: np.ndarray, wanted: User) -> None:
@@ -112,13 +165,17 @@ def _check_values(images: np.ndarray, wanted: User) -> None:
                 name="wrong input scaling" if within(images, -1, 1) else "wrong range",
                 hint="hand over the images as the data set of the build has them, neither divided nor normalised",
             )
-    if wanted.range is None or within(images, *wanted.range):
+    if wanted.range is None:
         return
     low, high = wanted.range
-    where = _first((images < low) | (images > high))
+    # of real numbers the range is what the build has seen, and new images can go beyond that
+    beyond = high - low if wanted.datatype.kind == "float" else 0
+    if within(images, low - beyond, high + beyond):
+        return
+    where = _first((images < low - beyond) | (images > high + beyond))
     found = f"{images[where].min():g} to {images[where].max():g}"
     message = f"image {where} has values from {found}, the input takes {_range(wanted)}"
-    if (low, high) == (0, 1) and within(images, 0, 255):
+    if (low, high) == (0, 1) and _bytes(images, float(images.min()), float(images.max())):
         raise AcceleratorError(message, name="wrong input scaling", hint="divide them by 255")
     raise AcceleratorError(message, name="wrong range", hint="scale them as the data set of the build is")
 

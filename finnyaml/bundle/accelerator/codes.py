@@ -45,7 +45,7 @@ def decode(codes: np.ndarray, datatype: Datatype) -> np.ndarray:
     """The values of codes, which have no bits above the datatype's width, as `Datatype.numpy`.
 
     Raises:
-        AcceleratorError: "wrong range": a code that no value has; only TERNARY has such.
+        AcceleratorError: "wrong output": a code that no value has; only TERNARY has such.
     """
     if datatype.kind == "float":
         return codes.view(datatype.numpy)
@@ -61,7 +61,7 @@ def decode(codes: np.ndarray, datatype: Datatype) -> np.ndarray:
         integers = integers << integers.dtype.type(unused)
         integers >>= integers.dtype.type(unused)
     if datatype.kind == "ternary" and not within(integers, -1, 1):
-        raise AcceleratorError("the bits 10 are no TERNARY value", name="wrong range", hint=_STREAM)
+        raise AcceleratorError("the bits 10 are no TERNARY value", name="wrong output", hint=_STREAM)
     if datatype.kind == "fixed":
         integers = integers.astype(datatype.numpy) * datatype.numpy.type(datatype.step)
     return integers

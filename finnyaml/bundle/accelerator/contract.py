@@ -57,12 +57,12 @@ class Port:
         """uint8 [n, *packed[1:]] to values [n, *normal[1:]] in the smallest dtype that holds them.
 
         Raises:
-            AcceleratorError: "wrong shape", or "wrong range" for bits that are no value of the datatype.
+            AcceleratorError: "wrong output": another shape, or bits that are no value of the datatype.
         """
         if packed.dtype != np.uint8 or packed.shape[1:] != self.packed[1:]:
             raise AcceleratorError(
                 f"{self.name} moves uint8 of shape {_shape(self.packed)}, not {packed.dtype} {list(packed.shape)}",
-                name="wrong shape",
+                name="wrong output",
             )
         values = packing.unpack(packed, self.datatype, self.folded[-1])
         return values.reshape(len(packed), *self.normal[1:])

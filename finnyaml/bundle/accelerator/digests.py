@@ -18,16 +18,28 @@ if TYPE_CHECKING:
     from .device import Device
 
 MISSING = "missing"
+OWN_FOLDERS = ("accelerator", "driver", "graphs")
+"""Where every file counts, listed or not: they are imported, and FINN's driver loads all weights that it finds."""
 
 
 def changed_files(bundle: Bundle) -> list[tuple[str, str]]:
-    """Every file that is not as bundle.json has it: its path in the bundle and what is wrong with it."""
+    """Every file that is not as bundle.json has it: its path in the bundle and what is wrong with it.
+
+    In `OWN_FOLDERS` files that bundle.json does not have count, too.
+    """
     found = []
     for name, entry in sorted(bundle.data["files"].items()):
         what = _change(bundle.path(name), entry["bytes"], entry["sha256"])
         if what:
             found.append((name, what))
-    return found
+    return found + [(name, "is not of this bundle") for name in unlisted_files(bundle)]
+
+
+def unlisted_files(bundle: Bundle) -> list[str]:
+    """The files below `OWN_FOLDERS` that bundle.json does not list; what Python keeps in __pycache__ is no file."""
+    found = (path for folder in OWN_FOLDERS for path in (bundle.folder / folder).rglob("*") if not path.is_dir())
+    names = {path.relative_to(bundle.folder).as_posix() for path in found if "__pycache__" not in path.parts}
+    return sorted(names - set(bundle.data["files"]))
 
 
 def file_problems(bundle: Bundle) -> tuple[Problem, ...]:

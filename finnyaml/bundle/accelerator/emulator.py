@@ -28,8 +28,16 @@ class Emulator:
             _load_weights(self._graph, bundle)
 
     def execute(self, packed: np.ndarray) -> np.ndarray:
-        """uint8 [n, *packed_in[1:]] to uint8 [n, *packed_out[1:]]."""
-        return self._output.pack(self._graph(self._input.unpack(packed)))
+        """uint8 [n, *packed_in[1:]] to uint8 [n, *packed_out[1:]].
+
+        Raises:
+            AcceleratorError: "wrong output": the graph gives what the output's datatype does not have.
+        """
+        outputs = self._graph(self._input.unpack(packed))
+        try:
+            return self._output.pack(outputs)
+        except AcceleratorError as error:
+            raise AcceleratorError(error.message, name="wrong output", hint=COPY_AGAIN) from error
 
     def close(self) -> None:
         """Nothing to give back."""

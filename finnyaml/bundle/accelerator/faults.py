@@ -15,6 +15,9 @@ from .report import Problem
 SHOWN = 3
 """Samples and values that are shown of all that differ."""
 
+EVIDENCE = 8
+"""So many outputs have to be stale: where outputs are classes, a few wrong ones look so by chance."""
+
 _AXES = {"C": "channel", "H": "row", "W": "column"}
 
 
@@ -89,95 +92,86 @@ def recognised(runs: Sequence[Observed], expected: np.ndarray, without_weights: 
     if without_weights is not None and _equal(got, without_weights[rows]):
         message = "every output is exactly what comes out when the weights that are loaded at run time are all zero"
         return Problem("weights not loaded", f"{message}; so it is where nothing works" if _constant(got) else message)
-    if got.any() and _equal(got[:1], expected[rows[:1]]) and _later_wrong(got[1:], expected[rows[1:]], got[0]):
-        later = f"are {listed(got[1].ravel())}" if _constant(got[1:]) else "are wrong"
+    due = expected[rows]
+    if got.any() and _equal(got[:1], due[:1]) and _later_wrong(got, due):
+        if _constant(got[1:]):
+            later = f"are {listed(got[1].ravel())}"
+        else:
+            later = "are those of the sample before" if _equal(got[1:], due[:-1]) else "are wrong"
         return Problem("only the first inference is correct", f"the first sample is right, all later outputs {later}")
     if _constant(got):
         return Problem("constant output", f"all outputs are {listed(got[0].ravel())}")
-    for fault in (_late, _repeated, _first_of_each_call, _rotated, _reordered):
-        problem = fault(runs, expected)
-        if problem is not None:
-            return problem
-    if got.shape[-1] > 1 and _equal(got, expected[rows][..., ::-1]):
-        return Problem("wrong channel order", "all outputs are right when their channels are read in reverse")
+    tables = [run.got[np.argsort(run.rows)] for run in runs]
+    if all(_equal(table, tables[0]) for table in tables):
+        return None  # whatever comes before a sample and beside it, its output is the same
+    if _only_first_of_each_call(runs, expected):
+        text = "in batches of more than one, only the first sample of each is right"
+        return Problem("only the first inference is correct", text)
+    if _stale(runs, expected):
+        return Problem("stale outputs", "wrong outputs are those of an earlier sample, left over from before")
+    if _out_of_order(runs, expected):
+        text = "every call gives the right outputs, but not in the order of the samples"
+        return Problem("samples out of order", text)
     return None
 
 
-def _later_wrong(got: np.ndarray, expected: np.ndarray, first: np.ndarray) -> bool:
-    """Outputs after the first are right only by chance: where they have to be equal to it, or never change."""
-    right = ~_unequal(got, expected).any(axis=1)
-    chance = ~_unequal(expected, np.broadcast_to(first, expected.shape)).any(axis=1)
-    if _constant(got):
-        chance = right
-    return not (right & ~chance).any() and not right.all()
+def _later_wrong(got: np.ndarray, due: np.ndarray) -> bool:
+    """Outputs after the first are right only by chance: where they never change, or have to be equal to the first one
+    or to the one before."""
+    right = ~_unequal(got[1:], due[1:]).any(axis=1)
+    if right.all():
+        return False
+    first = np.broadcast_to(due[0], due[1:].shape)
+    chance = ~_unequal(due[1:], first).any(axis=1) | ~_unequal(due[1:], due[:-1]).any(axis=1)
+    return _constant(got[1:]) or not (right & ~chance).any()
 
 
-def _late(runs: Sequence[Observed], expected: np.ndarray) -> Problem | None:
-    """Outputs come one sample late, or one call late."""
-    got, due = np.concatenate([run.got for run in runs]), np.concatenate([expected[run.rows] for run in runs])
-    if _equal(got[1:], due[:-1]):
-        return Problem(
-            "stale outputs", "every output is that of the sample before it, from the call before where need be"
-        )
-    calls = [(run.got[call], expected[run.rows[call]]) for run in runs for call in run.calls()]
-    pairs = [(got, before) for (_, before), (got, due) in zip(calls, calls[1:]) if before.shape == due.shape]
-    if all(_equal(got, before) for got, before in pairs):
-        return Problem("stale outputs", "every call gives the outputs of the call before it")
-    return None
-
-
-def _repeated(runs: Sequence[Observed], expected: np.ndarray) -> Problem | None:
-    """Calls with several samples that are wrong only in that they give what came out the time before."""
-    before: np.ndarray | None = None
-    for run in runs:
-        for call in run.calls():
-            got = run.got[call]
-            if not _equal(got, expected[run.rows[call]]) and (
-                len(got) == 1 or before is None or not _equal(got, before)
-            ):
-                return None
-            before = got
-    return Problem("stale outputs", "wrong calls repeat the outputs of the call before them")
-
-
-def _first_of_each_call(runs: Sequence[Observed], expected: np.ndarray) -> Problem | None:
+def _only_first_of_each_call(runs: Sequence[Observed], expected: np.ndarray) -> bool:
     """Larger batches have their first sample right and no other that differs from it."""
     seen = False
     for run in runs:
         for call in run.calls():
             due, got = expected[run.rows[call]], run.got[call]
             if not _equal(got[:1], due[:1]):
-                return None
+                return False
             others = _unequal(due, np.broadcast_to(due[0], due.shape)).any(axis=1)
             wrong = _unequal(due, got).any(axis=1)
             if (others & ~wrong).any():
-                return None
+                return False
             seen = seen or bool(others.any())
-    text = "in batches of more than one, only the first sample of each is right"
-    return Problem("only the first inference is correct", text) if seen else None
+    return seen
 
 
-def _rotated(runs: Sequence[Observed], expected: np.ndarray) -> Problem | None:
-    """Within a batch, rows are shifted against the samples."""
-    for shift in (1, -1):
-        if all(
-            _equal(run.got[call], np.roll(expected[run.rows[call]], shift, axis=0))
-            for run in runs
-            for call in run.calls()
-        ):
-            where = "before" if shift == 1 else "after"
-            return Problem("rows shifted", f"within a batch every sample gets the outputs of the one {where} it")
-    return None
+def _stale(runs: Sequence[Observed], expected: np.ndarray) -> bool:
+    """All wrong outputs are what was due, or came out, one sample before or at the same place of the call before.
+
+    Where nothing like that was before (the first sample, a call of another size), any output counts.
+    """
+    got, due = np.concatenate([run.got for run in runs]), np.concatenate([expected[run.rows] for run in runs])
+    sizes = [call.stop - call.start for run in runs for call in run.calls()]
+    size: np.ndarray = np.repeat(sizes, sizes)
+    call: np.ndarray = np.repeat(np.arange(len(sizes)), sizes)
+    wrong = wrong_rows(due, got)
+    for call_wise in (False, True):
+        earlier: np.ndarray = wrong - (size[wrong] if call_wise else 1)
+        known: np.ndarray = earlier >= 0
+        if call_wise:
+            known = known & (call[earlier] == call[wrong] - 1) & (size[earlier] == size[wrong])
+        late, before = wrong[known], earlier[known]
+        stale = ~_unequal(got[late], due[before]).any(axis=1) | ~_unequal(got[late], got[before]).any(axis=1)
+        if len(late) >= EVIDENCE and stale.all():
+            return True
+    return False
 
 
-def _reordered(runs: Sequence[Observed], expected: np.ndarray) -> Problem | None:
+def _out_of_order(runs: Sequence[Observed], expected: np.ndarray) -> bool:
     """Each call gives the right outputs, in another order."""
     for run in runs:
         for call in run.calls():
             got, due = run.got[call], expected[run.rows[call]]
             if sorted(map(bytes, got.astype(np.float64))) != sorted(map(bytes, due.astype(np.float64))):
-                return None
-    return Problem("samples out of order", "every call gives the right outputs, but not in the order of the samples")
+                return False
+    return True
 
 
 def listed(values: Sequence[int] | np.ndarray, most: int = 8) -> str:

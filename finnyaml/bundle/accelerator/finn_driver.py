@@ -1,6 +1,6 @@
-"""FINN's own drivers, as they are: the `finn-plus-driver` package, or the driver.py that other versions of FINN
-generate.
- Both are a `pynq.Overlay` with the same few methods; only the bytes between our packing and theirs are exchanged.
+"""FINN's own drivers, as they are: the `finn-plus-driver` package, or the driver.py that other versions of FINN make.
+
+Both are a `pynq.Overlay` with the same few methods; only the bytes between our packing and theirs are exchanged.
 Neither gives up waiting: an accelerator that does not finish hangs here (and ends with a clear error in
 `board.open_board`).
 """
@@ -17,9 +17,12 @@ from typing import Any, Iterator
 import numpy as np
 
 from .board import bitfile_path, check_bitfile
-from .contract import Bundle
+from .clock import TOLERANCE, check_clock
+from .contract import COPY_AGAIN, Bundle
+from .digests import unlisted_files
 from .errors import AcceleratorError
 from .hwh import Handoff
+from .weights import external_weights, runtime_weights
 
 _WEIGHTS = "driver/runtime_weights"
 
@@ -59,7 +62,8 @@ def open_driver(bundle: Bundle, batch: int, device: Any = None) -> FinnDriver:
 
     Raises:
         AcceleratorError: what `board.open_board` raises; "weights damaged" or "weights not loaded" where the driver
-            refuses them.
+            refuses them; "file changed" where it would load weights that are not of this bundle; "clock differs" where
+            it has set another clock than the bitfile's.
     """
     bitfile = bitfile_path(bundle)
     handoff = check_bitfile(bundle, bitfile)
@@ -68,6 +72,7 @@ def open_driver(bundle: Bundle, batch: int, device: Any = None) -> FinnDriver:
     common = {"batch_size": batch, "device": device, "runtime_weight_dir": str(bundle.path(_WEIGHTS))}
     if wanted["settings"] is None and wanted["generated"] is None:
         raise AcceleratorError("this bundle has no driver of FINN", name="not supported", hint=own[3:])
+    _check_weights(bundle)
     try:
         if wanted["settings"] is not None:
             driver = _from_settings(bundle.path(wanted["settings"]), bitfile, common)
@@ -89,7 +94,37 @@ def open_driver(bundle: Bundle, batch: int, device: Any = None) -> FinnDriver:
             name="device",
             hint=f"does it run as root? Look at driver/, {own}",
         ) from error
-    return FinnDriver(bundle, driver, _running_mhz(handoff, driver))
+    running = _running_mhz(handoff, driver)
+    _check_running(bundle, handoff, running)
+    return FinnDriver(bundle, driver, running)
+
+
+def _check_weights(bundle: Bundle) -> None:
+    """FINN's driver loads the files that it finds, none less and none more."""
+    runtime_weights(bundle)
+    external_weights(bundle)
+    foreign = [name for name in unlisted_files(bundle) if name.startswith(f"{_WEIGHTS}/")]
+    if foreign:
+        raise AcceleratorError(
+            f"{', '.join(foreign)}: not of this bundle, and FINN's driver would load it",
+            name="file changed",
+            hint=f"remove it, or {COPY_AGAIN}",
+        )
+
+
+def _check_running(bundle: Bundle, handoff: Handoff | None, running: float | None) -> None:
+    """FINN's drivers set the clock without asking the .hwh: finn-plus's always runs PL clock 0 at 100 MHz."""
+    if running is None:
+        return
+    if handoff is None:
+        check_clock(bundle, [("clock0", running)], "the card")
+    elif handoff.clock is not None and abs(running - handoff.clock.mhz) > TOLERANCE * handoff.clock.mhz:
+        raise AcceleratorError(
+            f"FINN's driver runs the accelerator at {running:g} MHz, {handoff.path.name} says {handoff.clock.mhz:g} "
+            f"MHz ({handoff.clock.source})",
+            name="clock differs",
+            hint="it sets the processor's clock for designs with a clocking wizard; use --driver pynq",
+        )
 
 
 def _from_settings(settings: Path, bitfile: Path, common: dict[str, Any]) -> Any:

@@ -102,8 +102,6 @@ class WeightInput:
         self.layer: str = spec["layer"]
         self._file: str = spec["file"]
         self._datatype: Datatype = parse(spec["datatype"])
-        self._scale: float = spec["scale"]
-        self._offset: float = spec["offset"]
         self._positions = positions
 
     def zeros(self) -> np.ndarray:
@@ -118,23 +116,31 @@ class WeightInput:
                 name="weights damaged",
                 hint=COPY_AGAIN,
             )
-        bits = np.unpackbits(np.frombuffer(raw, np.uint8), bitorder="little")
-        codes: np.ndarray = np.zeros(self._positions.shape, f"u{container_bytes(self._datatype.bits)}")
-        for bit in range(self._datatype.bits):
-            codes |= bits[self._positions + bit].astype(codes.dtype) << codes.dtype.type(bit)
         try:
-            values: np.ndarray = decode(codes, self._datatype).astype(np.float32)
+            bits = np.unpackbits(np.frombuffer(raw, np.uint8), bitorder="little")
+            return values_at(self._positions, bits, self._datatype)
         except AcceleratorError as error:
             raise AcceleratorError(f"{self._file}: {error.message}", name="weights damaged", hint=COPY_AGAIN) from error
-        values *= np.float32(self._scale)
-        values += np.float32(self._offset)
-        return values
 
     @property
     def _needed(self) -> int:
         """Bytes up to the last bit that counts."""
         last = int(self._positions.max(initial=-self._datatype.bits)) + self._datatype.bits
         return (last + 7) // 8
+
+
+def values_at(positions: np.ndarray, bits: np.ndarray, datatype: Datatype) -> np.ndarray:
+    """The values whose lowest bits are at these positions among bits (uint8, 0 or 1), float32 in the shape of
+    `positions`.
+
+    Raises:
+        AcceleratorError: "wrong range": bits that are no value of the datatype.
+    """
+    codes: np.ndarray = np.zeros(positions.shape, f"u{container_bytes(datatype.bits)}")
+    for bit in range(datatype.bits):
+        codes |= bits[positions + bit].astype(codes.dtype) << codes.dtype.type(bit)
+    values: np.ndarray = decode(codes, datatype).astype(np.float32)
+    return values
 
 
 def _session(segment: dict[str, Any], bundle: Bundle) -> Any:

@@ -32,7 +32,6 @@ class Instance:
     """A block of the design. `ranges`: where the processor sees its registers, (address, bytes) of each interface."""
 
     name: str
-    vlnv: str
     ranges: tuple[tuple[int, int], ...]
 
 
@@ -53,10 +52,11 @@ class Clock:
 
 @dataclass(frozen=True)
 class Handoff:
-    """A .hwh file. `part` is as FINN writes it ("xc7z020clg400-1", "xczu7ev-ffvc1156-2"); `instances` by name."""
+    """A .hwh file. `part` is as FINN writes it ("xc7z020clg400-1", "xczu7ev-ffvc1156-2"); `instances` by name; `vivado`
+    is its version ("2022.2"), None if it does not say."""
 
     path: Path
-    device: str
+    vivado: str | None
     part: str
     instances: dict[str, Instance]
     clock: Clock | None
@@ -75,8 +75,8 @@ def read_hwh(path: Path) -> Handoff:
         if system is None or not modules:
             raise _damaged(path, "it describes no design")
         ranges = _ranges(modules)
-        instances = {name: Instance(name, m.get("VLNV", ""), ranges.get(name, ())) for name, m in modules.items()}
-        return Handoff(path, system.get("DEVICE", ""), _part(system), instances, _clock(modules))
+        instances = {name: Instance(name, ranges.get(name, ())) for name in modules}
+        return Handoff(path, root.get("VIVADOVERSION") or None, _part(system), instances, _clock(modules))
     except OSError as error:
         raise AcceleratorError(f"cannot read {path}: {error.strerror}", name="bitfile missing", hint=_AGAIN) from error
     except (ET.ParseError, ValueError) as error:

@@ -18,6 +18,8 @@ def exit_code(name: str) -> int:
     """The exit code for a problem of this name where nothing could be done because of it."""
     if name in ("package missing", "bitfile missing", "device"):
         return MISSING
+    if name == "wrong output":  # the accelerator's, not the user's
+        return FAILED
     return REFUSED if name.startswith("wrong ") or name == "no bundle" else FAILED
 
 
@@ -92,7 +94,8 @@ class SelftestReport(Report):
     """`files` were compared with their digests, `samples` are golden.
 
     `runs` are empty and `speed` is None where the accelerator could not be opened. `clock_mhz` is that of the device,
-    or of the .hwh; `expected_clock_mhz` the contract's; `estimate` the build's own estimate of the speed.
+    or of the .hwh; `expected_clock_mhz` the contract's; `estimate` the build's own estimate of the speed. `counted` is
+    what FINN's instrumentation says (see `instrumentation.measure`), None where it is not built in.
     """
 
     files: int
@@ -101,6 +104,7 @@ class SelftestReport(Report):
     samples: int
     runs: tuple[Run, ...]
     speed: Speed | None
+    counted: dict[str, Any] | None
     estimate: dict[str, float] | None
 
 

@@ -14,6 +14,7 @@ from .emulator import Emulator
 from .errors import AcceleratorError
 from .faults import Observed, difference, recognised, wrong_rows
 from .report import Problem, Run, SelftestReport
+from .transport import Transport
 
 if TYPE_CHECKING:
     from .accelerator import Accelerator
@@ -48,7 +49,7 @@ def selftest_bundle(
     clock = handoff_clock_mhz(bundle)
     device, count = "not opened", 0
     runs: tuple[Run, ...] = ()
-    speed = None
+    speed = counted = None
     try:
         if not emulate and any(problem.name.startswith("bitfile") for problem in problems):
             notes.append("the board was not opened: its bitfile is not the one that was built")
@@ -65,6 +66,10 @@ def selftest_bundle(
             wrong, runs = golden_problems(accelerator, golden)
             problems += wrong
             speed = speeds.measure(accelerator, golden, seconds)
+            if bundle.data["driver"]["instrumentation"] and isinstance(accelerator.device, Transport):
+                counted = accelerator.device.instrumentation(seconds)
+                if not counted["ok"]:
+                    notes.append("the instrumentation saw an overflow or an underflow: its figures may be wrong")
     except AcceleratorError as error:
         add_new(problems, Problem.of(error))
     return SelftestReport(
@@ -79,6 +84,7 @@ def selftest_bundle(
         samples=count,
         runs=runs,
         speed=speed,
+        counted=counted,
         estimate=(bundle.data["performance"] or {}).get("estimated"),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING, Any, Iterable
+from typing import TYPE_CHECKING, Any, Iterable, Mapping
 
 from .answers import Share, percent
 
@@ -47,7 +47,10 @@ def selftest(report: SelftestReport) -> list[str]:
         outcome = f"{failed} of {len(report.runs)} runs differ" if failed else "all outputs as in the build"
         rows.append(("golden", f"{report.samples} samples at batch {batches}, twice each: {outcome}"))
     if report.speed is not None:
-        rows += [*_speed(report.speed, report.emulated), ("the build", _estimate(report.estimate))]
+        rows += _speed(report.speed, report.emulated)
+        if report.counted is not None:
+            rows.append(("instrumented", _counted(report.counted)))
+        rows.append(("the build", _estimate(report.estimate)))
     where = "without a board" if report.emulated else "on the board"
     return [*_opening("selftest", report), *_table(rows), *_findings(report), _verdict(report, f"as built, {where}")]
 
@@ -72,6 +75,14 @@ def _speed(speed: Speed, emulated: bool) -> list[tuple[str, str]]:
         ("throughput", f"{rate} images/s, {whole} with the host's part (batch {speed.batch}{of})"),
         ("latency", f"{time} ms for one image, {whole_time} ms with the host's part (batch 1{of})"),
     ]
+
+
+def _counted(counted: Mapping[str, Any]) -> str:
+    """What FINN's instrumentation counted on random data, without host and DMA."""
+    text = f"latency {counted['latency']:,} cycles, interval {counted['interval']:,} cycles"
+    if "fps" in counted:
+        text += f": {_ms(counted['latency_ms'])} ms for one, {_rate(counted['fps'])} images/s"
+    return f"{text}, for the accelerator alone on random data"
 
 
 def _opening(command: str, report: Report) -> list[str]:

@@ -24,10 +24,15 @@ def runtime_weights(bundle: Bundle) -> list[tuple[dict[str, Any], np.ndarray]]:
 
     Raises:
         AcceleratorError: "weights not loaded": a file is missing; "weights damaged": it is not what FINN writes, or
-        not as
-            long as it was.
+            not as long as it was.
     """
-    return [(entry, _read_words(bundle, entry["file"])) for entry in bundle.data["driver"]["runtime_weights"]]
+    found = []
+    for entry in bundle.data["driver"]["runtime_weights"]:
+        path = _present(bundle, entry["file"])
+        words = read_words(path)
+        _check_size(bundle, entry["file"], path)
+        found.append((entry, words))
+    return found
 
 
 def external_weights(bundle: Bundle) -> list[tuple[dict[str, Any], np.ndarray]]:
@@ -39,18 +44,20 @@ def external_weights(bundle: Bundle) -> list[tuple[dict[str, Any], np.ndarray]]:
     return [(entry, _read_bytes(bundle, entry["file"])) for entry in bundle.data["driver"]["external_weights"]]
 
 
-def _read_words(bundle: Bundle, relative: str) -> np.ndarray:
-    """The words of a `.dat` file, uint32 [words], as the driver writes them over AXI-lite."""
-    path = _present(bundle, relative)
+def read_words(path: Path) -> np.ndarray:
+    """The words of a `.dat` file, uint32 [words], as the driver writes them over AXI-lite.
+
+    Raises:
+        AcceleratorError: "weights damaged": something in it is no 32-bit word in hexadecimal.
+    """
     words = path.read_text(encoding="ascii", errors="replace").split()
     for number, word in enumerate(words, 1):
         if not _WORD.fullmatch(word):
             raise AcceleratorError(
-                f"{relative}: word {number} is '{word[:20]}', not 32 bits in hexadecimal",
+                f"{path.name}: word {number} is '{word[:20]}', not 32 bits in hexadecimal",
                 name="weights damaged",
                 hint=COPY_AGAIN,
             )
-    _check_size(bundle, relative, path)
     values: np.ndarray = np.array([int(word, 16) for word in words], np.uint32)
     return values
 

@@ -1,0 +1,58 @@
+"""Bundles in a workspace that were completed there by hand (`finnyaml bundle attach`): a build must not undo that."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from finnyaml.bundle.names import FACTS
+from finnyaml.plan import bundles
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """What to do about the bundles that lie in a workspace.
+
+    kept: beginnings of the paths of those that were completed since this very build made them; nothing of them is
+    touched. outdated: folders of those that were completed, and that this build makes anew.
+    """
+
+    kept: tuple[str, ...]
+    outdated: tuple[str, ...]
+
+
+def delivered(root: Path, wanted: Mapping[str, str], *, several: bool) -> Delivered:
+    """Look at the bundles of the workspace `root`.
+
+    `wanted` maps the paths of a build's files to their SHA-256; `several`: each target has a folder of its own.
+    """
+    kept: list[str] = []
+    outdated: list[str] = []
+    for path, digest in wanted.items():
+        if not is_bundle(path, several=several) or PurePosixPath(path).name != FACTS:
+            continue
+        folder = str(PurePosixPath(path).parent)
+        if not (root / folder).resolve().is_relative_to(root.resolve()):
+            continue  # a link was put in its way; what is behind it is not ours
+        made_from = _attached_to(root / path)
+        if made_from == digest:
+            kept += [f"{folder}/", f"{folder}.tar.gz"]
+        elif made_from is not None:
+            outdated.append(folder)
+    return Delivered(tuple(kept), tuple(outdated))
+
+
+def is_bundle(path: str, *, several: bool) -> bool:
+    """Whether a path in a workspace is of a bundle; with several targets it begins with the name of one."""
+    return PurePosixPath(path).parts[several : several + 1] == (PurePosixPath(bundles.FOLDER).name,)
+
+
+def _attached_to(file: Path) -> str | None:
+    """The SHA-256 of the bundle.json that a bitfile was attached to; None where none was."""
+    try:
+        attached = json.loads(file.read_text())["attached"]
+        return str(attached["to"]) if attached else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
