@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from finnyaml.cli.session import Session
     from finnyaml.engine.run import Outcome
 
-UNDERSTOOD = frozenset(("--set", "--store", "--jobs"))
+UNDERSTOOD = frozenset(("--set", "--store", "--jobs", "--target", "-t"))
 """Options that do not keep a build from having nothing to do; with any other, it goes the ordinary way."""
 
 CLOCK = 20_000_000

@@ -15,7 +15,6 @@ from finnyaml.plan.implementation import of_kind
 from finnyaml.plan.points import PREFIX, data_params
 from finnyaml.plan.task import Task
 from finnyaml.recipe.model import BundleSpec, Recipe
-from finnyaml.store.digests import digest_of
 from finnyaml.worker.names import Names
 
 NAME = "bundle"
@@ -129,7 +128,7 @@ def _filling(recipe: Recipe, spec: BundleSpec, name: str) -> dict[str, Any]:
     names = Names(None, recipe.directory)
     return {
         "name": name,
-        "recipe": {"digest": digest_of(recipe.resolved), "resolved": dict(recipe.resolved)},
+        "recipe": dict(recipe.resolved),
         "templates": names.hide(spec.templates) if spec.templates else None,
         "files": dict(spec.files),
         "vars": dict(spec.vars),

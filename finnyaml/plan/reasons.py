@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+LONGEST = 80
+"""So much of a value is shown."""
+
 
 @dataclass(frozen=True)
 class Reason:
@@ -70,16 +73,18 @@ def _leaves(kind: str, name: str, old: Any, new: Any) -> list[Reason]:
     if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
         return [Reason(kind, name, old, new)]
     return [
-        Reason(kind, f"{name}.{key}", old.get(key), new.get(key))
+        reason
         for key in sorted({*old, *new})
         if old.get(key) != new.get(key)
+        for reason in _leaves(kind, f"{name}.{key}", old.get(key), new.get(key))
     ]
 
 
 def _shown(value: Any) -> str:
     if isinstance(value, str) and value.startswith("@inputs/"):
         return "a file"
-    return "nothing" if value is None else json.dumps(value, ensure_ascii=False)
+    text = "nothing" if value is None else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
 def _short(value: Any) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml.finn import identity
+from finnyaml.store.digests import digest_of
 from finnyaml.worker.context import Context, input_spec, needed_model
 from finnyaml.worker.verification import data_set, parent_of, whole_graph
 
@@ -50,7 +51,7 @@ def bundle(context: Context) -> None:
         parts,
         folder,
         name=params["name"],
-        recipe=params["recipe"],
+        recipe={"digest": digest_of(params["recipe"]), "resolved": params["recipe"]},
         built_with=_built_with(),
         target_info=target.of(context.config()),
         points=[_measurement(context, step) for step in params["points"]],
