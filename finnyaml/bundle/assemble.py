@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml.bundle import accelerator, bitfiles, facts
+from finnyaml.bundle.accelerator.contract import FORMAT
 from finnyaml.bundle.accelerator.errors import AcceleratorError
-from finnyaml.bundle.finish import FORMAT, finish
+from finnyaml.bundle.finish import finish
 from finnyaml.bundle.render import Templates, read_templates
 from finnyaml.errors import StepFailed
 

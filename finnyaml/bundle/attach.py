@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -13,10 +12,10 @@ from typing import Any
 from finnyaml import __version__
 from finnyaml.bundle import bitfiles, facts, schema
 from finnyaml.bundle.accelerator.contract import FORMAT, Bundle
-from finnyaml.bundle.accelerator.digests import changed_files
+from finnyaml.bundle.accelerator.digests import changed_files, sha256_of
 from finnyaml.bundle.accelerator.errors import AcceleratorError
 from finnyaml.bundle.finish import files_of, finish
-from finnyaml.bundle.names import KEPT
+from finnyaml.bundle.names import FACTS, KEPT
 from finnyaml.bundle.render import Templates, read_templates
 from finnyaml.errors import Problem, RecipeError, StepFailed
 
@@ -40,7 +39,7 @@ def attach(folder: Path, bitfile: Path, hwh: Path | None = None) -> dict[str, An
     """
     folder = folder.resolve()
     try:
-        _check_form(folder / "bundle.json")
+        _check_form(folder / FACTS)
         bundle = Bundle.load(folder)
         _check_sound(bundle)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as aside:
@@ -57,8 +56,7 @@ def _made(bundle: Bundle, target: Path, bitfile: Path, hwh: Path | None) -> dict
     """A copy of the bundle with the bitfile, complete."""
     shutil.copytree(bundle.folder, target, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     data: dict[str, Any] = json.loads(json.dumps(bundle.data))
-    before = hashlib.sha256((bundle.folder / "bundle.json").read_bytes()).hexdigest()
-    data["attached"] = data["attached"] or {"to": before}
+    data["attached"] = data["attached"] or {"to": sha256_of(bundle.folder / FACTS)}
     strangers = files_of(target) - set(data["files"])
     bitfiles.place(target, data, bitfile, hwh or bitfile.with_suffix(".hwh"))
     bitfiles.check(target, data)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
 from finnyaml.bundle import schema, tarball
-from finnyaml.bundle.names import KEPT, OWN, SETTINGS
+from finnyaml.bundle.accelerator.digests import sha256_of
+from finnyaml.bundle.names import FACTS, KEPT, OWN, SETTINGS
 from finnyaml.bundle.render import ENDING, Templates, builtin_names
 from finnyaml.errors import StepFailed
-
-FORMAT = 1
 
 
 def finish(folder: Path, data: dict[str, Any], templates: Templates, strangers: Set[str] = frozenset()) -> Path:
@@ -37,13 +35,13 @@ def finish(folder: Path, data: dict[str, Any], templates: Templates, strangers: 
     _check_used(templates)
     for name in sorted(templates.used):
         write(folder / KEPT / name, templates.own[name])
-    names = sorted(files_of(folder) - {"bundle.json"} - strangers)
+    names = sorted(files_of(folder) - {FACTS} - strangers)
     data["files"] = {name: digest(folder / name) for name in names}
     write_json(folder, data)
-    found = schema.problems(json.loads((folder / "bundle.json").read_text("utf-8")))
+    found = schema.problems(json.loads((folder / FACTS).read_text("utf-8")))
     if found:
         raise StepFailed(f"bundle.json does not fit its schema: {'; '.join(found[:3])}", hint="a defect of finnyaml")
-    return tarball.write(folder, ["bundle.json", *data["files"]])
+    return tarball.write(folder, [FACTS, *data["files"]])
 
 
 def context_of(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,17 +57,13 @@ def files_of(folder: Path) -> set[str]:
 
 def digest(path: Path) -> dict[str, Any]:
     """SHA-256 and size of a file, as `files` has them."""
-    sha256 = hashlib.sha256()
-    with path.open("rb") as file:
-        for piece in iter(lambda: file.read(1 << 20), b""):
-            sha256.update(piece)
-    return {"sha256": sha256.hexdigest(), "bytes": path.stat().st_size}
+    return {"sha256": sha256_of(path), "bytes": path.stat().st_size}
 
 
 def write_json(folder: Path, data: Mapping[str, Any]) -> None:
     """Write bundle.json: the order of its keys is fixed."""
     text = json.dumps({key: data[key] for key in ORDER if key in data}, indent=2, ensure_ascii=False, allow_nan=False)
-    write(folder / "bundle.json", text + "\n")
+    write(folder / FACTS, text + "\n")
 
 
 def write(path: Path, text: str) -> None:

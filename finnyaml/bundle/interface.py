@@ -19,7 +19,7 @@ from finnyaml.bundle.accelerator.datatypes import Datatype, parse
 from finnyaml.bundle.accelerator.errors import AcceleratorError
 from finnyaml.bundle.graphs import write_hardware, write_outside
 from finnyaml.bundle.npz import write_npz
-from finnyaml.bundle.ports import Port, check_hardware, ports
+from finnyaml.bundle.ports import Port, check_hardware, data_input, ports
 from finnyaml.errors import StepFailed
 from finnyaml.recipe.model import InputSpec
 from finnyaml.verify.executor import BatchedModel, prepare
@@ -122,9 +122,7 @@ class _Given:
 def _named(ends: tuple[Port, Port], split: ModelWrapper) -> tuple[Port, Port]:
     """The ports with the names of their DMA engines, among which may be those for weights."""
     names = partitions.dma_names(split)
-    known = {i.name for i in split.graph.initializer}
-    source = next(i.name for i in split.graph.input if i.name not in known)
-    first, last = split.find_consumer(source), split.find_producer(split.graph.output[0].name)
+    first, last = split.find_consumer(data_input(split)), split.find_producer(split.graph.output[0].name)
     return replace(ends[0], name=names[first.name]), replace(ends[1], name=names[last.name])
 
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
 
-from finnyaml.bundle.ports import PARTITION
+from finnyaml.bundle.ports import PARTITION, data_input
 from finnyaml.errors import StepFailed
+from finnyaml.verify.executor.prepare import needed
 from finnyaml.verify.layout import delivered, fitted
 
 if TYPE_CHECKING:
@@ -37,10 +38,10 @@ def head_and_tail(parent: ModelWrapper) -> tuple[ModelWrapper, ModelWrapper]:
         raise StepFailed(f"the dataflow parent has {len(partitions)} accelerators; a bundle is for one")
     partition = partitions[0]
     known = {i.name for i in graph.initializer}
-    source = next(i.name for i in graph.input if i.name not in known)
+    source = data_input(parent)
     given = next(t for t in partition.input if t not in known)
     taken = partition.output[0]
-    before = _ancestors(graph.node, given)
+    before = needed(list(graph.node), [given])
     after = [n for n in graph.node if n not in before and n is not partition]
     outer = {source, *(t for n in before for t in n.output)}
     for node in after:
@@ -109,12 +110,6 @@ def with_moves(head: ModelWrapper, shape: Sequence[int], steps: Moves) -> ModelW
         head.set_tensor_datatype(names[0], datatype)
     _merge_transposes(graph)
     return head
-
-
-def _ancestors(nodes: Iterable[NodeProto], tensor: str) -> list[NodeProto]:
-    from finnyaml.verify.executor.prepare import needed
-
-    return needed(list(nodes), [tensor])
 
 
 def _cut(parent: ModelWrapper, nodes: list[NodeProto], source: str, target: str) -> ModelWrapper:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from finnyaml.errors import StepFailed
+from finnyaml.verify.executor.prepare import HARDWARE
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
 
 PARTITION = "StreamingDataflowPartition"
-HARDWARE = "finn.custom_op.fpgadataflow"
 CHANNELS_LAST = {4: "NHWC", 3: "NWC", 2: "NC"}
 """How FINN's layers lay out their data, where the graph does not say it."""
 _CUT = "add create_dataflow_partition (and what comes before it)"
@@ -80,7 +80,7 @@ def ports(model: ModelWrapper) -> tuple[Port, Port]:
 
     In a partitioned model these are FINN's own words (`get_driver_shapes`); before that, what they will be.
     """
-    tensors = (_data(model), model.graph.output[0].name)
+    tensors = (data_input(model), model.graph.output[0].name)
     if is_partitioned(model):
         from finn.util.basic import get_driver_shapes
 
@@ -103,7 +103,8 @@ def ports(model: ModelWrapper) -> tuple[Port, Port]:
     return first, last
 
 
-def _data(model: ModelWrapper) -> str:
+def data_input(model: ModelWrapper) -> str:
+    """The name of a graph's first input that is no constant."""
     known = {i.name for i in model.graph.initializer}
     return next(str(i.name) for i in model.graph.input if i.name not in known)
 

@@ -16,6 +16,7 @@ from finnyaml.bundle.npz import write_npz
 from finnyaml.bundle.partitions import Loaded, loaded
 from finnyaml.bundle.probing import probed, quickly, stored, words
 from finnyaml.errors import StepFailed
+from finnyaml.verify.executor.external import memory_of
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
@@ -131,7 +132,7 @@ def _streamer(layer: Loaded, scratch: Path) -> Callable[[np.ndarray], bytes]:
 
     def content(values: np.ndarray) -> bytes:
         with scratch.open("wb") as file:
-            np.save(file, _packed(layer, _memory(layer, values)))
+            np.save(file, _packed(layer, memory_of(layer.instance, values)))
         return scratch.read_bytes()
 
     return content
@@ -140,7 +141,7 @@ def _streamer(layer: Loaded, scratch: Path) -> Callable[[np.ndarray], bytes]:
 def _stream_positions(layer: Loaded, shape: tuple[int, ...], datatype: Datatype) -> np.ndarray | None:
     """As `probed`; FINN packs each line of the memory on its own, so one line tells all."""
     numbers: np.ndarray = np.arange(int(np.prod(shape)), dtype=np.float32).reshape(shape)
-    memory: np.ndarray = _memory(layer, numbers).astype(np.int64)
+    memory: np.ndarray = memory_of(layer.instance, numbers).astype(np.int64)
     line = (1, memory.shape[1])
     within = probed(lambda values: np.unpackbits(_packed(layer, values), bitorder="little"), line, datatype)
     if within is None or numbers.size > 1 << 24:  # float32 does not number more
@@ -149,14 +150,6 @@ def _stream_positions(layer: Loaded, shape: tuple[int, ...], datatype: Datatype)
     positions: np.ndarray = np.zeros(numbers.size, np.int64)
     positions[memory.reshape(-1)] = (bits * np.arange(len(memory))[:, None] + within).reshape(-1)
     return positions.reshape(shape)
-
-
-def _memory(layer: Loaded, values: np.ndarray) -> np.ndarray:
-    from finn.transformation.fpgadataflow.insert_iodma import InsertIODMA
-
-    attribute = layer.instance.get_nodeattr
-    memory: np.ndarray = InsertIODMA().get_mem_init(values, attribute("PE"), attribute("SIMD"))
-    return memory
 
 
 def _packed(layer: Loaded, memory: np.ndarray) -> np.ndarray:

@@ -79,7 +79,8 @@ def write(
             wanted[f"{folder}/{relative}" if folder else relative] = replace(item, target=folder)
     replaced = tuple(f"{name}/" if several else "" for name in ends)
     known_targets = tuple(f"{name}/" for name in plan.targets) if several else ("",)
-    found = delivered(root, {path: _identity(item) for path, item in wanted.items()}, several=several)
+    identities = {relative: _identity(item) for relative, item in wanted.items()}
+    found = delivered(root, identities, several=several)
     for folder in found.outdated:
         shutil.rmtree(root / folder)
     for relative in manifest.keys() - wanted.keys():
@@ -93,7 +94,7 @@ def write(
     for relative, item in wanted.items():
         if relative.startswith(found.kept):
             continue
-        identity = _identity(item)
+        identity = identities[relative]
         if manifest.get(relative) != [identity, *_signature(root / relative)]:
             _put(root, relative, item, store)
             manifest[relative] = [identity, *_signature(root / relative)]

@@ -1,5 +1,6 @@
 """The clock: what the build promised, what the bitfile was implemented for, what the board runs at.
- They differ more often than one thinks. A ZynqMP divides 1500 MHz by whole numbers: Vivado, asked for 200 MHz, takes
+
+They differ more often than one thinks. A ZynqMP divides 1500 MHz by whole numbers: Vivado, asked for 200 MHz, takes
 187.5, PYNQ takes 214, and an accelerator that met its timing at 187.5 then computes garbage, sometimes. So the board
 is never asked for what the recipe asked for, only for what the .hwh says.
 """
@@ -20,6 +21,13 @@ REQUESTED_TOLERANCE = 0.12
 percent off (337.5 MHz, between 300 and 375). The usual mistake, 100 MHz for 200, is 50 percent."""
 
 
+def promised_mhz(bundle: Bundle) -> float | None:
+    """The clock that the bundle's figures hold for: achieved, where that is known, else what was asked for."""
+    clock = bundle.data["target"]["clock"]
+    found: float | None = clock["achieved_mhz"] or bundle.data["driver"]["clock_mhz"] or clock["requested_mhz"]
+    return found
+
+
 def check_clock(bundle: Bundle, figures: Iterable[tuple[str, float]], file: str) -> None:
     """Compare all that a file says of the accelerator's clock, as (place, MHz), with the clock that the bundle's
     figures hold for.
@@ -27,11 +35,10 @@ def check_clock(bundle: Bundle, figures: Iterable[tuple[str, float]], file: str)
     Raises:
         AcceleratorError: "clock differs".
     """
-    clock = bundle.data["target"]["clock"]
-    achieved = clock["achieved_mhz"]
-    expected = achieved or bundle.data["driver"]["clock_mhz"] or clock["requested_mhz"]
+    expected = promised_mhz(bundle)
     if not expected:
         return
+    achieved = bundle.data["target"]["clock"]["achieved_mhz"]
     tolerance, what = (TOLERANCE, "achieved") if achieved else (REQUESTED_TOLERANCE, "asked for")
     for place, mhz in figures:
         if abs(mhz - expected) > tolerance * expected:

@@ -70,17 +70,26 @@ def hardware_problems(bundle: Bundle, device: Device | None = None) -> list[Prob
         if found is not None and found.clock is not None:
             check_clock(bundle, found.clock.figures, found.path.name)
 
-    def running() -> None:
-        if device is not None and device.clock_mhz is not None:
-            check_clock(bundle, [("as it runs now", device.clock_mhz)], device.name)
-
     problems: list[Problem] = []
-    for check in (bitfile, handoff, running):
+    for check in (bitfile, handoff):
         try:
             check()
         except AcceleratorError as error:
             add_new(problems, Problem.of(error))
+    if device is not None:
+        for problem in running_problems(bundle, device):
+            add_new(problems, problem)
     return problems
+
+
+def running_problems(bundle: Bundle, device: Device) -> list[Problem]:
+    """What is wrong with the clock that a device runs at."""
+    try:
+        if device.clock_mhz is not None:
+            check_clock(bundle, [("as it runs now", device.clock_mhz)], device.name)
+    except AcceleratorError as error:
+        return [Problem.of(error)]
+    return []
 
 
 def _handoff(bundle: Bundle) -> Handoff | None:
@@ -120,8 +129,13 @@ def _change(path: Path, size: int, sha256: str) -> str:
         return f"truncated: {actual} of {size} bytes"
     if actual > size:
         return f"{actual - size} bytes longer than the {size} that were built"
+    return "" if sha256_of(path) == sha256 else "its content is not what was built (SHA-256 differs)"
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         for piece in iter(lambda: stream.read(1 << 20), b""):
             digest.update(piece)
-    return "" if digest.hexdigest() == sha256 else "its content is not what was built (SHA-256 differs)"
+    return digest.hexdigest()

@@ -9,7 +9,8 @@ import numpy as np
 
 from . import golden as samples
 from . import speed as speeds
-from .digests import add_new, file_problems, handoff_clock_mhz, hardware_problems
+from .clock import promised_mhz
+from .digests import add_new, file_problems, handoff_clock_mhz, hardware_problems, running_problems
 from .emulator import Emulator
 from .errors import AcceleratorError
 from .faults import Observed, difference, recognised, wrong_rows
@@ -57,7 +58,7 @@ def selftest_bundle(
             accelerator = opened()
             device = accelerator.device.name
             clock = accelerator.device.clock_mhz or clock
-            for problem in hardware_problems(bundle, accelerator.device):
+            for problem in running_problems(bundle, accelerator.device):
                 add_new(problems, problem)
             golden = samples.load(bundle)
             count = len(golden)
@@ -80,7 +81,7 @@ def selftest_bundle(
         tuple(notes),
         files=len(bundle.data["files"]),
         clock_mhz=clock,
-        expected_clock_mhz=expected_clock_mhz(bundle),
+        expected_clock_mhz=promised_mhz(bundle),
         samples=count,
         runs=runs,
         speed=speed,
@@ -119,13 +120,6 @@ def golden_problems(accelerator: Accelerator, golden: Golden) -> tuple[list[Prob
         answers = accelerator.predict(golden.inputs)
         _add(problems, "answers differ", _difference(golden.answers, answers, bundle.output.layout))
     return problems, runs
-
-
-def expected_clock_mhz(bundle: Bundle) -> float | None:
-    """The clock that the bundle promises: achieved, where that is known, else the one that the driver sets."""
-    achieved = bundle.data["target"]["clock"]["achieved_mhz"]
-    found: float | None = bundle.data["driver"]["clock_mhz"] if achieved is None else achieved
-    return found
 
 
 def _split(found: Sequence[Problem], emulate: bool) -> tuple[list[Problem], list[str]]:

@@ -6,6 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any, Iterable, Mapping
 
 from .answers import Share, percent
+from .clock import promised_mhz
 
 if TYPE_CHECKING:
     from .contract import Bundle, Port, User
@@ -19,10 +20,9 @@ WIDTH = 120
 def info(bundle: Bundle) -> list[str]:
     """What a bundle is and expects; what is missing comes first."""
     data = bundle.data
-    target, contract, clock = data["target"], data["contract"], data["target"]["clock"]
+    target, contract = data["target"], data["contract"]
     rows = [("missing", f"{item['what']}: {item['why']} ({item['remedy']})") for item in data["missing"]]
-    mhz = clock["achieved_mhz"] or data["driver"]["clock_mhz"] or clock["requested_mhz"]
-    rows.append(("for", f"{target['board']} ({target['part']}), {target['platform']}, {_clock(mhz)}"))
+    rows.append(("for", f"{target['board']} ({target['part']}), {target['platform']}, {_clock(promised_mhz(bundle))}"))
     rows.append(("give", _wanted(bundle.input)))
     rows += [("", f"the host does: {what}") for what in bundle.input.does]
     rows += [("accelerator", _port(bundle.accelerator_input)), ("", _port(bundle.accelerator_output))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from onnx import NodeProto, helper
@@ -37,16 +37,25 @@ def restore_weights(model: ModelWrapper, through: Collection[str]) -> None:
         model.graph.node.remove(engine)
 
 
+def memory_of(instance: Any, weights: np.ndarray) -> np.ndarray:
+    """What FINN puts into memory for weights [MW, MH], a row per word; instance: FINN's for their layer."""
+    from finn.transformation.fpgadataflow.insert_iodma import InsertIODMA
+
+    pe, simd = (instance.get_nodeattr(name) for name in ("PE", "SIMD"))
+    memory: np.ndarray = InsertIODMA().get_mem_init(weights, pe, simd)
+    return memory
+
+
 def _unstreamed(memory: np.ndarray, layer: NodeProto) -> np.ndarray:
     """Weights [MW, MH] from the memory that FINN made of them; what it makes of numbers tells their order."""
-    from finn.transformation.fpgadataflow.insert_iodma import InsertIODMA
     from qonnx.custom_op.registry import getCustomOp
 
-    height, width, pe, simd = (getCustomOp(layer).get_nodeattr(name) for name in ("MW", "MH", "PE", "SIMD"))
+    instance = getCustomOp(layer)
+    height, width = (instance.get_nodeattr(name) for name in ("MW", "MH"))
     numbers: np.ndarray = np.arange(height * width, dtype=np.float32)
     if numbers.size > 1 << 24:
         raise NotExecutable(f"{layer.name} has more external weights than float32 can number")
-    order = InsertIODMA().get_mem_init(numbers.reshape(height, width), pe, simd).astype(np.int64)
+    order: np.ndarray = memory_of(instance, numbers.reshape(height, width)).astype(np.int64)
     weights: np.ndarray = np.zeros(height * width, np.float32)
     weights[order.reshape(-1)] = memory.reshape(-1)
     matrix: np.ndarray = weights.reshape(height, width)
