@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from finnyaml.recipe.model import CodeRef
+from finnyaml.steps.code import forget_user_modules, load_function
 from tests.board.files import blocks_of, write_bit, write_hwh
 from tests.board.run import run_board_suite
 from tests.finn.conftest import copy_recipes
@@ -88,14 +90,10 @@ def bundle(original: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def held_out(recipes: Path) -> tuple[np.ndarray, np.ndarray]:
     """The 500 images and labels that the build was measured on."""
-    sys.path.insert(0, str(recipes / "digits-cnv"))
-    try:
-        import data  # type: ignore[import-not-found]
-
-        images, labels = data.load("test")
-        return images, labels
-    finally:
-        sys.path.pop(0)
+    load = load_function(CodeRef("data.py:load", "load", file=recipes / "digits-cnv/data.py"), recipes)
+    images, labels = load("test")
+    forget_user_modules()
+    return images, labels
 
 
 @pytest.fixture(scope="module")
