@@ -86,6 +86,12 @@ class StepFailed(FinnyamlError):
     exit_code = ExitCode.STEP_FAILED
 
 
+class VerificationFailed(StepFailed):
+    """What a task found is wrong: a gate stops the build."""
+
+    exit_code = ExitCode.GATE_STOPPED
+
+
 class StoreError(FinnyamlError):
     """The store cannot be used: not writable, disk full."""
 

@@ -1,0 +1,52 @@
+"""What a simulation says of speed and FIFO fills, next to FINN's estimates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from finnyaml.rtl.design import Design
+from finnyaml.rtl.simulation import Run
+
+
+def figures(design: Design, run: Run) -> dict[str, Any]:
+    """The figures of a run without stalls.
+
+    "interval": cycles per frame once the pipeline is full: the median over the second half of the frames of each
+    process, with "interval_least" and "interval_most" around it; None where no process had two frames. "latency":
+    cycles from the first beat of the first frame in to its last beat out, both counted. "estimate": FINN's figures for
+    both; "ratio": interval to FINN's. "fps": frames per second at the clock of the design. "fifos": by node the most it
+    held, its depth, and its width in bits. "cycles", "seconds", "cycles_per_second": of the simulation itself.
+    """
+    steady = _steady(run)
+    interval = float(np.median(steady)) if len(steady) else None
+    came = len(run.last_out) > 0
+    return {
+        "frames": len(run.last_out),
+        "interval": interval,
+        "interval_least": int(steady.min()) if len(steady) else None,
+        "interval_most": int(steady.max()) if len(steady) else None,
+        "latency": int(run.last_out[0] - run.first_in[0] + 1) if came else None,
+        "estimate": {"interval": design.max_cycles, "latency": design.latency_cycles},
+        "ratio": interval / design.max_cycles if interval and design.max_cycles else None,
+        "clock_ns": design.clock_ns,
+        "fps": 1e9 / (interval * design.clock_ns) if interval else None,
+        "fifos": {
+            fifo.node: {"most": run.fill[fifo.node], "depth": fifo.depth, "width": fifo.width} for fifo in design.fifos
+        },
+        "cycles": run.cycles,
+        "seconds": run.seconds,
+        "cycles_per_second": run.cycles / run.seconds if run.seconds else None,
+    }
+
+
+def _steady(run: Run) -> np.ndarray:
+    """Cycles from frame to frame, of each process the later half."""
+    found, start = [], 0
+    for frames in run.chunks:
+        differences = np.diff(run.last_out[start : start + frames])
+        found.append(differences[len(differences) // 2 :])
+        start += frames
+    steady: np.ndarray = np.concatenate(found)
+    return steady
