@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from onnx import GraphProto, NodeProto, numpy_helper
 
+from finnyaml.finn.kernels import KERNELS
 from finnyaml.verify.executor.base import NotExecutable
 from finnyaml.verify.executor.external import restore_weights
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 PARTITIONS = ("StreamingDataflowPartition", "GenericPartition")
 HARDWARE = "finn.custom_op.fpgadataflow"
 SPECIALISED = (f"{HARDWARE}.hls", f"{HARDWARE}.rtl")
+OWN = {kernel: layer for layer, kernel in KERNELS.items()}
+"""Kernels of our own, to the layer of FINN that each computes."""
+
 # layers that only move the stream and have no form before specialisation
 PLUMBING = {"CheckSum_hls", "IODMA_hls", "TLastMarker_hls"}
 # layers whose output is their input
@@ -136,7 +140,7 @@ def _despecialise(model: ModelWrapper) -> None:
             continue
         before = NodeProto()
         before.CopyFrom(node)
-        node.op_type, node.domain = node.op_type.rsplit("_", 1)[0], HARDWARE
+        node.op_type, node.domain = OWN.get(node.op_type, node.op_type.rsplit("_", 1)[0]), HARDWARE
         # without it the layer executes as Python, not as a simulation
         kept = [a for a in node.attribute if a.name != "exec_mode"]
         del node.attribute[:]

@@ -1,0 +1,59 @@
+"""HLS layers become kernels of ours, where one covers them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from finn.util.basic import getHWCustomOp
+from onnx import NodeProto
+from qonnx.transformation.general import GiveUniqueNodeNames
+
+from finnyaml.finn.kernels.folding import HLS, RTL
+
+if TYPE_CHECKING:
+    from qonnx.core.modelwrapper import ModelWrapper
+
+OPERANDS = ("style", "dtype", "shape")
+
+
+def converted(model: ModelWrapper, kernels: Mapping[str, str]) -> tuple[ModelWrapper, list[tuple[str, str]]]:
+    """The model (changed in place, then named anew), and the layers that no kernel covers, each with a sentence."""
+    known = {f"{op_type}_hls": kernel for op_type, kernel in kernels.items()}
+    refused: dict[str, str] = {}
+    for node in model.graph.node:
+        if node.domain != HLS or node.op_type not in known:
+            continue
+        candidate = _as_kernel(node, known[node.op_type])
+        reason = getHWCustomOp(candidate).why_not()
+        if reason is None:
+            node.CopyFrom(candidate)
+        else:
+            refused[node.output[0]] = reason
+    model = model.transform(GiveUniqueNodeNames())
+    names = {node.output[0]: node.name for node in model.graph.node}
+    return model, [(names[tensor], f"{names[tensor]} {reason}.") for tensor, reason in refused.items()]
+
+
+def _as_kernel(node: NodeProto, kernel: str) -> NodeProto:
+    """A copy of the node as a kernel of ours, with the attributes that this has too."""
+    copy = NodeProto()
+    copy.CopyFrom(node)
+    copy.op_type, copy.domain = kernel, RTL
+    instance: Any = getHWCustomOp(copy)
+    types = instance.get_nodeattr_types()
+    kept = [attribute for attribute in copy.attribute if attribute.name in types]
+    del copy.attribute[:]
+    copy.attribute.extend(kept)
+    if kernel == "IntegerAdd_rtl" and instance.lhs_style == "const":
+        _swap_operands(copy, instance)
+    return copy
+
+
+def _swap_operands(node: NodeProto, instance: Any) -> None:
+    """Put the second operand of a sum first (in place): FINN connects streams by their position among the inputs."""
+    node.input[:] = [node.input[1], node.input[0]]
+    for what in OPERANDS:
+        lhs, rhs = instance.get_nodeattr(f"lhs_{what}"), instance.get_nodeattr(f"rhs_{what}")
+        instance.set_nodeattr(f"lhs_{what}", rhs)
+        instance.set_nodeattr(f"rhs_{what}", lhs)
