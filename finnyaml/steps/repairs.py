@@ -7,10 +7,11 @@ repair returns the model as it is. A case in which a repair would not be exact i
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from finnyaml.errors import StepFailed
+from finnyaml.steps.bipolar import refuse_source, represent_bipolar, yield_int2
+from finnyaml.steps.host import leave_to_host
 from finnyaml.steps.surgery import Node, Repaired, free_name, set_attributes, store_constant
 from finnyaml.steps.widening import widen_accumulators
 
@@ -19,6 +20,8 @@ __all__ = [
     "clip_thresholds",
     "correct_annotations",
     "keep_bipolar_weights",
+    "leave_to_host",
+    "represent_bipolar",
     "represent_padding",
     "widen_accumulators",
 ]
@@ -40,7 +43,6 @@ def represent_padding(model: ModelWrapper) -> Repaired:
         StepFailed: XNOR arithmetic is there already, or the values that are padded do not come from a bipolar
             MultiThreshold (2 * [x >= t] - 1), or the network's output would change its data type.
     """
-    from qonnx.core.datatype import DataType
     from qonnx.transformation.infer_datatypes import InferDataTypes
 
     from finnyaml.lint.padding import unrepresentable
@@ -57,13 +59,10 @@ def represent_padding(model: ModelWrapper) -> Repaired:
     _with_partners(view, sources)
     nodes = [node for node in view.nodes if id(node) in sources]
     for node in nodes:
-        _refuse_source(view, node)
+        refuse_source("represent_padding", view, node, "padded with 0")
+    yield_int2(model, view, nodes)
     changes = []
-    renamed = _doubled(model, view, nodes)
     for node in nodes:
-        node.input[1] = renamed[node.input[1]]
-        set_attributes(node, out_dtype="INT2", out_scale=1.0, out_bias=-1.0)
-        model.set_tensor_datatype(node.output[0], DataType["INT2"])
         reached = [name(place.node) for place in padded if any(source is node for source in place.sources)]
         why = f"padded with 0 by {', '.join(reached)}" if reached else "joined with such values"
         changes.append(f"{name(node)} yields INT2 (-1 or +1, {why}) instead of BIPOLAR")
@@ -124,74 +123,6 @@ def _with_partners(view: View, sources: dict[int, Node]) -> None:
         wanted = {key for group in groups if group & sources.keys() for key in group} - sources.keys()
         sources.update((key, nodes[key]) for key in wanted)
         grown = bool(wanted)
-
-
-def _refuse_source(view: View, node: Node) -> None:
-    """Raise StepFailed unless `node` is 2 * [x >= t] - 1, with consumers that take any integer."""
-    from finnyaml.lint.padding import PASSING
-    from finnyaml.lint.view import attributes, name
-
-    if node.op_type in ("BipolarQuant", "Quant"):
-        raise StepFailed(
-            f"represent_padding: {name(node)} is a {node.op_type}, not a MultiThreshold yet",
-            hint="run it later: after qonnx_to_finn and tidy_up",
-        )
-    written = attributes(node)
-    thresholds = view.constant(node.input[1]) if node.op_type == "MultiThreshold" else None
-    exact = thresholds is not None and thresholds.ndim == 2 and thresholds.shape[1] == 1
-    if not exact or (written.get("out_scale", 1.0), written.get("out_bias", 0.0)) != (2.0, -1.0):
-        details = f"out_scale {written.get('out_scale', 1.0):g}, out_bias {written.get('out_bias', 0.0):g}"
-        if node.op_type != "MultiThreshold":
-            details = "no MultiThreshold"
-        elif thresholds is None:
-            details = "computed thresholds"
-        elif not exact:
-            details = f"thresholds of the shape {list(thresholds.shape)}"
-        raise StepFailed(
-            f"represent_padding: the bipolar values that {name(node)} ({node.op_type}) makes are padded with 0, and it "
-            f"is not a sign (2 * [x >= t] - 1) but has {details}: there is no exact repair",
-            hint="use 2-bit activations there, or no padding",
-        )
-    todo = [node.output[0]]
-    while todo:
-        tensor = todo.pop()
-        if tensor in view.outputs:
-            raise StepFailed(
-                f"represent_padding: {name(node)} also makes the graph output {tensor}, whose data type would change "
-                "from BIPOLAR to INT2",
-                hint="give the output a quantizer of its own",
-            )
-        for consumer in view.consumers(tensor):
-            if consumer.op_type == "XnorPopcountMatMul":
-                raise StepFailed(
-                    f"represent_padding: {name(consumer)} needs the output of {name(node)} as bits",
-                    hint="run it earlier: after tidy_up, before streamline",
-                )
-            if consumer.op_type in PASSING:
-                todo += consumer.output
-
-
-def _doubled(model: ModelWrapper, view: View, nodes: Iterable[Node]) -> dict[str, str]:
-    """Store each node's thresholds with their column doubled; the new names by the old ones.
-
-    Thresholds that another node uses too stay as they are, and the doubled ones get a name of their own.
-    """
-    import numpy as np
-
-    changed = {id(node) for node in nodes}
-    taken = set(model.get_all_tensor_names())
-    renamed: dict[str, str] = {}
-    for node in nodes:
-        old = str(node.input[1])
-        if old in renamed:
-            continue
-        values = view.constant(old)
-        assert values is not None
-        shared = any(id(user) not in changed for user in view.consumers(old))
-        new = free_name(f"{old}_doubled", taken) if shared else old
-        store_constant(model, new, np.repeat(values, 2, axis=1), like=old)
-        renamed[old] = new
-    return renamed
 
 
 def correct_annotations(model: ModelWrapper) -> Repaired:

@@ -15,10 +15,14 @@ Node = Any
 
 @dataclass(frozen=True)
 class Repaired:
-    """The repaired model, and one sentence for each thing that was changed; none: there was nothing to repair."""
+    """The repaired model, and one sentence for each thing that was changed; none: there was nothing to repair.
+
+    notes: sentences on what was found and left as it is.
+    """
 
     model: ModelWrapper
     changes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def set_attributes(node: Node, **values: Any) -> None:

@@ -1,0 +1,224 @@
+"""RTL or HLS for each hardware layer: what is asked for, what FINN makes of it, and why. Runs in workers."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from finnyaml.finn.identity import distribution_of_finn
+
+if TYPE_CHECKING:
+    from onnx import NodeProto
+    from qonnx.core.modelwrapper import ModelWrapper
+
+HARDWARE = "finn.custom_op.fpgadataflow"
+STYLES = ("hls", "rtl")
+ASKED = "preferred_impl_style"
+"""FINN's attribute for what is asked for; `specialize_layers` reads it and takes it away."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A specialised model, and what became of each hardware layer.
+
+    styles: in graph order, plain data: `node` and `op_type` as they are now ("MVAU_rtl"), `style` ("rtl", "hls"), and
+    `why`, a sentence for an HLS layer and "" for others.
+    """
+
+    model: ModelWrapper
+    styles: list[dict[str, str]]
+
+
+def prefer(model: ModelWrapper, style: str) -> ModelWrapper:
+    """A model in which every hardware layer for which nothing is asked yet is asked for in `style`.
+
+    Belongs before FINN's `specialize_layers`. That lays the user's file over it, so the file wins; and where the
+    style is not possible it takes the other one.
+
+    Args:
+        model: with hardware layers whose variants are not chosen; not changed.
+        style: "rtl" or "hls".
+
+    Raises:
+        ValueError: there is no such style.
+    """
+    if style not in STYLES:
+        raise ValueError(f"no implementation style {style!r}: there is {', '.join(STYLES)}")
+    model = copy.deepcopy(model)
+    for node in model.graph.node:
+        if node.domain == HARDWARE and node.op_type != "StreamingDataflowPartition" and not asked_for(node, {}):
+            _ask(node, style)
+    return model
+
+
+def settle(model: ModelWrapper, part: str, hls: Collection[str] = ()) -> Settled:
+    """Give layers that FINN left in HLS our RTL where there is one, and say why the rest is HLS.
+
+    Belongs after FINN's `specialize_layers`.
+
+    Args:
+        model: with specialised layers; not changed.
+        part: the FPGA part.
+        hls: the layers that shall stay HLS (`wanted_in_hls`).
+    """
+    from finnyaml.finn.kernels import use_kernels
+
+    original = {node.output[0]: node for node in model.graph.node if node.output[0] in hls and _style(node) == "hls"}
+    model, refused = use_kernels(copy.deepcopy(model))
+    outputs = {node.name: node.output[0] for node in model.graph.node}
+    uncovered = {outputs[name]: why for name, why in refused}
+    model = _restored(model, original)
+    styles = []
+    for node in model.graph.node:
+        style, why = _style(node), ""
+        if style == "hls" and node.output[0] in hls:
+            why = "the recipe asks for HLS"
+        elif style == "hls":
+            why = uncovered.get(node.output[0]) or "; ".join(why_hls(model, node, part))
+        if style is not None:
+            styles.append({"node": node.name, "op_type": node.op_type, "style": style, "why": why})
+    return Settled(model, styles)
+
+
+def asked_for(node: NodeProto, entries: Mapping[str, Any]) -> str:
+    """The style that is asked for a layer: "rtl", "hls" or "".
+
+    Args:
+        node: a hardware layer before specialisation.
+        entries: what the user's file says, in FINN's format; it wins over the layer's own attribute.
+    """
+    from onnx import helper
+
+    asked = next((helper.get_attribute_value(a).decode() for a in node.attribute if a.name == ASKED), "")
+    pairs = (entries.get("Defaults") or {}).get(ASKED, ())
+    for value, kinds in zip(pairs[::2], pairs[1::2], strict=False):
+        if kinds == "all" or "all" in kinds or node.op_type in kinds:
+            asked = value
+    return str((entries.get(node.name) or {}).get(ASKED, asked))
+
+
+def wanted_in_hls(model: ModelWrapper, file: str | Path | None) -> frozenset[str]:
+    """The layers that are asked for in HLS, by their first outputs: specialisation renames layers, but no tensors.
+
+    Args:
+        model: before `specialize_layers`, after `prefer`.
+        file: the user's file in FINN's format, if there is one.
+    """
+    from qonnx.transformation.general import GiveUniqueNodeNames
+
+    entries = {} if file is None else json.loads(Path(file).read_text())
+    named = model if file is None else copy.deepcopy(model).transform(GiveUniqueNodeNames())  # as FINN does for a file
+    layers = [node for node in named.graph.node if node.domain == HARDWARE]
+    return frozenset(node.output[0] for node in layers if asked_for(node, entries) == "hls")
+
+
+def decision(model: ModelWrapper, node: NodeProto, part: str) -> str:
+    """What FINN makes of a layer that is asked for in RTL: "rtl" or "hls". `node` may be specialised already."""
+    from finn.transformation.fpgadataflow import specialize_layers
+
+    node = _generic(node)
+    _ask(node, "rtl")
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)  # what FINN would warn of is what the reasons say
+    try:
+        return str(specialize_layers._determine_impl_style(node, part, model))
+    except Exception:  # FINN's plain way to say that there is no variant at all
+        return "hls"
+    finally:
+        logging.disable(level)
+
+
+def why_hls(model: ModelWrapper, node: NodeProto, part: str) -> list[str]:
+    """Why a layer is, or would be, HLS; at least one reason. `node` may be specialised already."""
+    from finn.transformation.fpgadataflow import specialize_layers
+
+    if decision(model, node, part) == "rtl":
+        return ["FINN chose HLS, and RTL is possible (specialize: {prefer: rtl})"]
+    broken = _broken(model, _generic(node), part)
+    kind = _kind(node)
+    case = " for this case" if f"{kind}_rtl" in specialize_layers.rtl_variants else ""
+    return broken or [f"{' '.join(distribution_of_finn())} has no RTL variant of {kind}{case}"]
+
+
+def _broken(model: ModelWrapper, node: NodeProto, part: str) -> list[str]:
+    """Which of FINN's conditions for RTL a matrix layer breaks. FINN itself only says yes or no."""
+    from finn.util import basic
+    from qonnx.custom_op.registry import getCustomOp
+
+    if node.op_type not in ("MVAU", "VVAU"):
+        return []
+    layer: Any = getCustomOp(node)
+    if node.op_type == "MVAU" and layer.get_nodeattr("binaryXnorMode"):
+        return [
+            "it computes with XNOR on bits, since its activations are bipolar (2-bit activations would not; the step "
+            "represent_bipolar makes them 2 bits wide)"
+        ]
+    data, weights, result = layer.get_input_datatype(0), layer.get_input_datatype(1), layer.get_output_datatype()
+    found = []
+    if not layer.get_nodeattr("noActivation"):
+        found.append("its thresholds are merged into it (set finn: {standalone_thresholds: true})")
+    if node.op_type == "VVAU" and not basic.is_versal(part):
+        found.append("RTL vector products exist for Versal parts only")
+    if not weights.signed():
+        found.append(f"its weights are {weights.name}, not signed")
+    if node.op_type == "VVAU":
+        if data.bitwidth() > 8 + data.signed():
+            found.append(f"its activations are {data.name}, RTL vector products take 8 bits, or 9 with a sign")
+        if weights.bitwidth() > 8:
+            found.append(f"its weights have {weights.bitwidth()} bits, RTL vector products take 8")
+        return found
+    if weights.bitwidth() < 2:
+        found.append(f"its weights have {weights.bitwidth()} bit, RTL takes 2 or more")
+    if data.bitwidth() < 2:
+        found.append(f"its activations have {data.bitwidth()} bit, RTL takes 2 or more")
+    block = basic.get_dsp_block(part)
+    names = ("activations", "weights", "accumulator")
+    given = (data.bitwidth() + (not data.signed()), weights.bitwidth(), result.bitwidth())
+    for name, bits, limit in zip(names, given, basic.get_dsp_datapath_limits(block), strict=True):
+        if bits > limit:
+            found.append(f"its {name} need {bits} bits, a {block} has {limit}")
+    values = model.get_initializer(node.input[1])
+    if block == "DSP48E1" and (values is None or values.min() == weights.min()):
+        found.append("its weights use the lowest value of their type, which a DSP48E1 cannot multiply")
+    return found
+
+
+def _restored(model: ModelWrapper, original: Mapping[str, NodeProto]) -> ModelWrapper:
+    """The model with these layers, given by their first outputs, as they were before."""
+    from qonnx.transformation.general import GiveUniqueNodeNames
+
+    for index, node in enumerate(list(model.graph.node)):
+        if node.output[0] in original:
+            model.graph.node.remove(node)
+            model.graph.node.insert(index, original[node.output[0]])
+    return model.transform(GiveUniqueNodeNames()) if original else model
+
+
+def _style(node: NodeProto) -> str | None:
+    domain, _, style = node.domain.rpartition(".")
+    return style if domain == HARDWARE and style in STYLES else None
+
+
+def _kind(node: NodeProto) -> str:
+    style = _style(node)
+    return str(node.op_type.removesuffix(f"_{style}") if style else node.op_type)
+
+
+def _generic(node: NodeProto) -> NodeProto:
+    """A copy of the layer as it was before specialisation."""
+    made = copy.deepcopy(node)
+    made.op_type, made.domain = _kind(node), HARDWARE
+    return made
+
+
+def _ask(node: NodeProto, style: str) -> None:
+    from onnx import helper
+
+    kept = [attribute for attribute in node.attribute if attribute.name != ASKED]
+    del node.attribute[:]
+    node.attribute.extend([*kept, helper.make_attribute(ASKED, style)])
