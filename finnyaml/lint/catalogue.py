@@ -60,6 +60,11 @@ RULES: dict[str, Rule] = {
         Rule("runtime-weights-ignored", "warning", "runtime_writeable_weights has no effect with this mem_mode"),
         Rule("rtl-not-possible", "warning", "RTL is asked for, but FINN will make the layer in HLS"),
         Rule(
+            "output-queue-too-short",
+            "warning",
+            "A matrix layer in RTL loses results when the next layer makes it wait",
+        ),
+        Rule(
             "accumulator-too-narrow",
             "error",
             "The data type of a matrix layer cannot hold the sums that it can reach",

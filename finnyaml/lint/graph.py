@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from finnyaml.lint import accumulators, conversion, folding, inputs, padding, style, thresholds, weights
+from finnyaml.lint import accumulators, conversion, folding, inputs, padding, queues, style, thresholds, weights
 from finnyaml.lint.finding import Finding
 from finnyaml.lint.rules import CHECKS
 from finnyaml.lint.stage import Stage
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Finding", "Stage", "check"]
 
 # Importing these is what registers their rules.
-_MODULES = (accumulators, conversion, folding, inputs, padding, style, thresholds, weights)
+_MODULES = (accumulators, conversion, folding, inputs, padding, queues, style, thresholds, weights)
 
 
 def check(model: ModelWrapper, stage: Stage) -> list[Finding]:
