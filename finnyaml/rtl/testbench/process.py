@@ -72,8 +72,8 @@ def execute(program: Path, folder: Path, calls: Sequence[Call]) -> None:
                     f"a check in the design's own sources failed in the simulation: {cause.group(1)}",
                     hint="the instance's path contains the node; docs/rtl.md has a table of what such checks mean",
                 )
-            said = (text.strip().splitlines() or ["without a word"])[-1]
-            raise StepFailed(f"the simulation of the stitched design ended early (exit code {code}): {said}")
+            last = (text.strip().splitlines() or ["without a word"])[-1]
+            raise StepFailed(f"the simulation of the stitched design ended early (exit code {code}): {last}")
 
 
 def read(room: Path, design: Design, *, edges: bool) -> Part:

@@ -1,0 +1,76 @@
+"""FIFO depths in a model: put in, and as the file that lets another build have them without looking for them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from qonnx.core.modelwrapper import ModelWrapper
+
+FIFO = "StreamingFIFO_rtl"
+_GENERATED = ("code_gen_dir_ipgen", "ipgen_path", "ip_path")
+
+
+def with_depths(model: ModelWrapper, depths: Mapping[str, int], part: str, clock_ns: float) -> ModelWrapper:
+    """A copy of the model whose FIFOs have these depths, with new HDL for those that change.
+
+    depths: in beats, at least 2, by FIFO node; others stay. part, clock_ns (the period): for FINN's PrepareIP.
+
+    The layers around are told, so that FINN's InsertFIFO would make FIFOs of these depths again: it takes the larger
+    one of the producer's outFIFODepths and the consumer's inFIFODepths.
+
+    Raises:
+        ValueError: a name that is no FIFO of the model.
+    """
+    from finn.transformation.fpgadataflow.prepare_ip import PrepareIP
+
+    model = copy.deepcopy(model)
+    fifos = {node.name: node for node in model.graph.node if node.op_type == FIFO}
+    unknown = depths.keys() - fifos.keys()
+    if unknown:
+        raise ValueError(f"no FIFOs of the model: {', '.join(sorted(unknown))}")
+    for name, depth in depths.items():
+        fifo = _operator(fifos[name])
+        if fifo.get_nodeattr("depth") != depth:
+            fifo.set_nodeattr("depth", depth)
+            for attribute in _GENERATED:
+                fifo.set_nodeattr(attribute, "")
+        _tell_neighbours(model, fifos[name], depth)
+    return model.transform(PrepareIP(part, clock_ns), make_deepcopy=False)  # generates only what has no code
+
+
+def fifo_config(model: ModelWrapper) -> dict[str, Any]:
+    """What FINN reads from `fifo_config_file` with `auto_fifo_depths: false`, for the depths that the model has.
+
+    Its FIFOs go by their names, which are equal in a build with the same layers: FINN numbers them in their order.
+    """
+    fifos = {node.name: _operator(node) for node in model.graph.node if node.op_type == FIFO}
+    attributes = {"fifo_depths": "depth", "impl_style": "impl_style", "ram_style": "ram_style"}
+    return {
+        section: {name: fifo.get_nodeattr(attribute) for name, fifo in fifos.items()}
+        for section, attribute in attributes.items()
+    }
+
+
+def _tell_neighbours(model: ModelWrapper, fifo: Any, depth: int) -> None:
+    producer, consumer = model.find_producer(fifo.input[0]), model.find_consumer(fifo.output[0])
+    if producer is not None:
+        _set_one(producer, "outFIFODepths", list(producer.output).index(fifo.input[0]), depth)
+    if consumer is not None:
+        _set_one(consumer, "inFIFODepths", list(consumer.input).index(fifo.output[0]), depth)
+
+
+def _set_one(node: Any, attribute: str, index: int, depth: int) -> None:
+    operator = _operator(node)
+    depths = [int(each) for each in operator.get_nodeattr(attribute)]
+    depths += [0] * (index + 1 - len(depths))
+    depths[index] = depth
+    operator.set_nodeattr(attribute, depths)
+
+
+def _operator(node: Any) -> Any:
+    from qonnx.custom_op.registry import getCustomOp
+
+    return getCustomOp(node)
