@@ -144,6 +144,8 @@ def exit_code(outcome: Outcome) -> ExitCode:
     if stopped or outcome.unverified or outcome.deferred:
         return ExitCode.GATE_STOPPED
     if outcome.failed:
+        if all(failure.type == "ToolMissing" for failure in outcome.failed.values()):
+            return ExitCode.TOOL_MISSING
         bad_input = all(failure.misfits for failure in outcome.failed.values())
         return ExitCode.BAD_INPUT if bad_input else ExitCode.STEP_FAILED
     return ExitCode.TOOL_MISSING if outcome.blocked else ExitCode.OK

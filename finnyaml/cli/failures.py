@@ -65,6 +65,7 @@ def _last_line(path: Path) -> str:
 def _headline(failure: Failure) -> str:
     if failure.type in (
         "StepFailed",
+        "ToolMissing",
         "WorkerDied",
         "UnreadSetting",
         "NotSelected",

@@ -67,6 +67,7 @@ def remember(session: Session, arguments: list[str], outcome: Outcome, answer: l
         return
     from finnyaml.engine.record import write_json
     from finnyaml.engine.workspace import MANIFEST, private
+    from finnyaml.tools import discover
 
     files, folders, env, tools = _inputs(session, outcome)
     if any(_touched(path) > session.opened - CLOCK for path in {*files, *folders}):
@@ -77,6 +78,7 @@ def remember(session: Session, arguments: list[str], outcome: Outcome, answer: l
         "packages": {path: _fingerprint(path) for path in _packages(session)},
         "env": {name: os.environ.get(name) for name in sorted({*env, *ALWAYS, *session.recipe.env})},
         "tools": {path: _stat(path) for path in sorted(tools)},
+        "absent": ["vivado"] if session.recipe.toolchain == "auto" and discover.path("vivado") is None else [],
         "workspace": str(session.recipe.workspace),
         "manifest": str(private(session.recipe.workspace) / MANIFEST),
         "answer": answer,
@@ -93,6 +95,8 @@ def _holds(stamp: Mapping[str, Any]) -> bool:
     if any(os.environ.get(name) != value for name, value in stamp["env"].items()):
         return False
     if any(_stat(path) != state for path, state in stamp["tools"].items()):
+        return False
+    if any(_on_path(command) for command in stamp["absent"]):
         return False
     if any(_changed(path, state) for path, state in stamp["files"].items()):
         return False
@@ -206,6 +210,10 @@ def _digest(path: str) -> str | None:
             return hashlib.sha256(file.read()).hexdigest()
     except OSError:
         return None
+
+
+def _on_path(command: str) -> bool:
+    return any(os.path.exists(os.path.join(folder, command)) for folder in os.environ.get("PATH", "").split(os.pathsep))
 
 
 def _stat(path: str) -> list[int] | None:

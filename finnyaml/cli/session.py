@@ -127,7 +127,7 @@ def open_session(
     try:
         catalog = installed_catalog(store, installation, pool, notice)
         code = implementation(installation, store.memo, store.put_memo)
-        plan, more = build(recipe, catalog, code)
+        plan, more = build(recipe, catalog, code, vivado=discover.path("vivado") is not None)
     except BaseException:
         pool.close()
         raise

@@ -18,6 +18,9 @@ REPORTS: Mapping[str, tuple[str | None, Mapping[str, str]]] = {
         {"LUT": "LUT", "BRAM_18K": "BRAM_18K", "URAM": "URAM", "DSP": "DSP"},
     ),
     "ooc_synth_and_timing.json": (None, {"LUT": "LUT", "FF": "FF", "DSP": "DSP", "WNS": "WNS", "fmax_mhz": "fmax_mhz"}),
+    "rtl_fifo_sizing.json": (None, {"interval": "interval", "bits": "FIFO bits"}),
+    "rtl_simulation.json": (None, {"interval": "interval", "latency": "latency", "fps": "fps"}),
+    "rtl_synthesis.json": ("total", {"LUT": "LUT", "FF": "FF", "BRAM18": "BRAM18", "URAM": "URAM", "DSP": "DSP"}),
     "rtlsim_performance.json": (None, {"cycles": "cycles", "throughput[images/s]": "fps"}),
 }
 """Report file to the object inside it (None: the file itself) and its figures under the names shown."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from finnyaml.errors import Problem, RecipeError
@@ -12,15 +12,20 @@ from finnyaml.finn import settings
 from finnyaml.finn.catalog import Catalog
 from finnyaml.plan.bundles import with_bundles
 from finnyaml.plan.implementation import of_kind
-from finnyaml.plan.points import code_params, points_of, with_points
+from finnyaml.plan.points import SIMULATIONS, code_params, data_params, points_of, with_points
 from finnyaml.plan.steps import Expansion, Placed, near
 from finnyaml.plan.task import Task
 from finnyaml.recipe.model import Processing, Recipe
+from finnyaml.steps import open_rtl
 from finnyaml.tools.needs import needs as tools_of
 from finnyaml.worker.names import Names
 
 if TYPE_CHECKING:
     import networkx
+
+
+MINIMAL = "force_minimal_fifos"
+"""FINN's FIFO strategy that sizes nothing: FIFOs of the least depth."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +71,18 @@ class Plan:
         return found
 
 
-def build(recipe: Recipe, catalog: Catalog, implementation: Mapping[str, str]) -> tuple[Plan, tuple[Problem, ...]]:
+def build(
+    recipe: Recipe, catalog: Catalog, implementation: Mapping[str, str], *, vivado: bool = True
+) -> tuple[Plan, tuple[Problem, ...]]:
     """The plan of a recipe for one FINN, and the warnings. `implementation` names the code that runs the tasks.
+
+    `vivado`: whether it is installed here, which decides where the recipe says `toolchain: auto`.
 
     Raises:
         RecipeError: with every problem found.
     """
-    expansion = Expansion(recipe, catalog)
+    toolchain = recipe.toolchain if recipe.toolchain != "auto" else "vivado" if vivado else "open"
+    expansion = Expansion(recipe, catalog, toolchain)
     placed = expansion.placed()
     problems = expansion.problems
     sources = _source_tasks(recipe, of_kind(implementation, "source"))
@@ -83,13 +93,17 @@ def build(recipe: Recipe, catalog: Catalog, implementation: Mapping[str, str]) -
     tasks = {task.id: task for task in sources}
     for item in placed:
         config = base
-        if item.kind != "code" and item.entry.with_:
+        if item.kind != "code" and item.uses not in open_rtl.STEPS and item.entry.with_:
             config, overlay_problems = settings.resolve(
                 recipe, catalog, item.entry.with_, (*item.entry.pointer, "with")
             )
             problems += [problem for problem in overlay_problems if problem not in setting_problems]
         at = (*item.entry.pointer, "with")
         own = frozenset(name for name, pointer in config.pointers.items() if pointer[: len(at)] == at)
+        values = {**config.values}
+        if item.open and values.get("auto_fifo_depths", defaults.get("auto_fifo_depths")):
+            problems += _unusable_strategy(recipe, catalog, config.values)
+            values["auto_fifo_strategy"] = MINIMAL
         tasks[item.id] = Task(
             id=item.id,
             kind=item.kind,
@@ -97,19 +111,12 @@ def build(recipe: Recipe, catalog: Catalog, implementation: Mapping[str, str]) -
             needs=needs.get(item.id, ()),
             pointer=item.entry.pointer,
             params=_params(item, recipe),
-            config=config.values,
+            config=values,
             defaults=defaults,
             staged=config.staged,
             own_settings=own,
             setting_pointers=config.pointers,
-            tools=tuple(
-                sorted(
-                    {
-                        *item.entry.tools,
-                        *tools_of(item.uses, {**defaults, **config.values}, distribution=catalog.distribution),
-                    }
-                )
-            ),
+            tools=tuple(sorted({*item.entry.tools, *_tools(item, {**defaults, **values}, catalog)})),
             timeout=item.entry.timeout,
             implementation=of_kind(implementation, item.kind),
         )
@@ -165,7 +172,49 @@ def _params(item: Placed, recipe: Recipe) -> dict[str, Any]:
         return {"code": code_params(item.entry.code, Names(None, recipe.directory)), "with": dict(item.entry.with_)}
     if item.kind == "segment":
         return {"phase": item.phase, "index": item.index}
+    if item.kind == "rtl":
+        return {**open_rtl.STEPS[item.uses].defaults, **item.entry.with_}
+    if item.kind == "rtl_simulation":
+        return _simulation(item, recipe)
+    if item.open:
+        return {"toolchain": "open"}
+    if item.uses == "step_specialize_layers":
+        overlay = item.entry.with_.get("specialize", {})
+        style = overlay.get("prefer", recipe.settings.specialize.get("prefer"))
+        return {"prefer": style} if style else {}
     return {}
+
+
+def _simulation(item: Placed, recipe: Recipe) -> dict[str, Any]:
+    """The settings of a step that computes with the hardware, and the data set that it takes its frames from."""
+    params = {**open_rtl.STEPS[item.uses].defaults, **item.entry.with_}
+    data = None
+    if recipe.verify is not None:
+        spec = recipe.verify.data
+        limit = min(params["frames"], spec.limit or params["frames"])
+        data = data_params(replace(spec, limit=limit), Names(None, recipe.directory))
+    return {**params, "data": data, "layout": recipe.model.input.layout, "file": f"{SIMULATIONS}/{item.id}.npz"}
+
+
+def _tools(item: Placed, config: Mapping[str, Any], catalog: Catalog) -> tuple[str, ...]:
+    if item.uses in open_rtl.STEPS:
+        return ("g++",) if open_rtl.STEPS[item.uses].simulates else ()
+    if item.open:
+        return ("g++",) if "node_by_node_rtlsim" in (config.get("verify_steps") or ()) else ()
+    return tools_of(item.uses, config, distribution=catalog.distribution)
+
+
+def _unusable_strategy(recipe: Recipe, catalog: Catalog, values: Mapping[str, Any]) -> list[Problem]:
+    """With the open toolchain, FINN only inserts FIFOs: sizing them its own way needs Vivado."""
+    at = ("fifo", "strategy")
+    asked, known = values.get("auto_fifo_strategy", MINIMAL), catalog.fields["auto_fifo_strategy"].choices
+    if asked != MINIMAL:
+        hint = "leave `fifo: {strategy: ...}` out: rtl.size_fifos finds the depths; or set `toolchain: vivado`"
+        return [Problem(f"the FIFO strategy {asked} needs Vivado, and the toolchain is open", recipe.at(at), hint)]
+    if MINIMAL not in known:
+        hint = "give the depths (`fifo: {file: ...}`), or set `toolchain: vivado`"
+        return [Problem(f"{catalog} cannot insert FIFOs without sizing them by Vivado", recipe.at(at), hint)]
+    return []
 
 
 def _needs(

@@ -17,6 +17,7 @@ from finnyaml.plan.implementation import of_kind
 from finnyaml.plan.steps import near
 from finnyaml.plan.task import Task
 from finnyaml.recipe.model import CodeRef, DataSpec, Limits, PointEntry, Pointer, Recipe, Verify
+from finnyaml.steps import open_rtl
 from finnyaml.verify.gates import Gate
 from finnyaml.worker.names import Names
 
@@ -26,6 +27,9 @@ PREFIX = "verify."
 SOURCE = f"{PREFIX}source"
 FOLDER = "out/verification"
 """Where predictions lie in the tree of files."""
+
+SIMULATIONS = "out/rtl/simulation"
+"""Where the answers of simulated hardware lie in the tree of files."""
 
 GOLDEN = {"verify_input_npy": "golden_input.npy", "verify_expected_output_npy": "golden_output.npy"}
 """FINN's configuration fields for its own verification, and the files made for them."""
@@ -114,6 +118,11 @@ class _Builder:
         simulated: dict[str, PointEntry] = {}
         for entry in self._verify.points or ():
             step = self._catalog.points.get(entry.after)
+            ours = open_rtl.SIMULATED_IN.get(entry.after)
+            answered = [task.id for task in self._tasks.values() if ours and task.uses == ours]
+            if answered:
+                by_step.update(dict.fromkeys(answered, entry))
+                continue
             if step is not None and not entry.after.endswith("_python"):
                 simulated[entry.after] = entry
                 if entry.limits != Limits() or entry.on_fail not in (None, "stop"):
@@ -143,7 +152,11 @@ class _Builder:
         """Steps to measure: those that are asked for, or else every step from where the graph is complete."""
         if self._verify.points is not None:
             return dict(asked)
-        return dict.fromkeys(name for name in self._tasks if name not in self._sources[:-1])
+        return dict.fromkeys(
+            name
+            for name, task in self._tasks.items()
+            if name not in self._sources[:-1] and task.uses not in open_rtl.MODEL_KEPT
+        )
 
     def _point(self, step: str, entry: PointEntry | None, settled: set[str]) -> Task:
         verify = self._verify
@@ -156,6 +169,10 @@ class _Builder:
             "layout": self._recipe.model.input.layout,
             "file": f"{FOLDER}/{step}.npz",
         }
+        simulated = self._tasks[step].params if self._tasks[step].uses == "rtl.simulate" else None
+        if simulated is not None:
+            params["simulated"] = simulated["file"]
+            params["data"] = {**params["data"], "limit": min(simulated["frames"], params["data"]["limit"] or 1 << 62)}
         if limits.atol is not None or limits.rtol is not None:
             params["tolerance"] = {"atol": limits.atol or 0.0, "rtol": limits.rtol or 0.0}
         return Task(
@@ -237,7 +254,8 @@ class _Builder:
                     config |= {field: f"@tree/{FOLDER}/{file}" for field, file in GOLDEN.items()}
                     needs = (*needs, *(() if SOURCE in needs else (SOURCE,)))
                 verifies = (*self._tasks[task.id].verifies, point)
-                self._tasks[task.id] = replace(task, config=config, needs=needs, verifies=verifies)
+                tools = ("g++",) if task.params.get("toolchain") == "open" else task.tools
+                self._tasks[task.id] = replace(task, config=config, needs=needs, verifies=verifies, tools=tools)
         return golden
 
     def _gated(self, tasks: dict[str, Task]) -> dict[str, Task]:
@@ -246,7 +264,7 @@ class _Builder:
         above: dict[str, set[str]] = {}
         for name, task in self._tasks.items():
             above[name] = set(task.needs).union(*(above.get(need, ()) for need in task.needs))
-            if task.tools:
+            if task.tools or task.uses in open_rtl.STEPS:
                 gates = tuple(points[step] for step in self._tasks if step in above[name] and step in points)
                 tasks[name] = replace(tasks[name], after=gates)
         return tasks

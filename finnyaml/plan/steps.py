@@ -9,15 +9,20 @@ from dataclasses import dataclass, replace
 from finnyaml.errors import Problem
 from finnyaml.finn import aliases
 from finnyaml.finn.catalog import Catalog, Phase
+from finnyaml.recipe.build import default_id
 from finnyaml.recipe.model import FlowEdit, Pointer, Recipe, StepEntry
-from finnyaml.steps import own
+from finnyaml.steps import open_rtl, own
+
+FREE_DEPTHS = frozenset(("auto", "file", "depths", "strategy"))
+"""Words of `fifo:` with which the recipe itself says what depths the FIFOs get."""
 
 
 @dataclass(frozen=True)
 class Placed:
-    """An entry with everything resolved but its needs: `kind` is `finn`, `segment`, `code` or `repair`.
+    """An entry with everything resolved but its needs: `kind` is that of its task.
 
-    `phase` is the phase that brought it, `index` which part of that phase a segment is.
+    `phase` is the phase that brought it, `index` which part of that phase a segment is. `open`: it is FINN's step, run
+    without Xilinx' tools.
     """
 
     id: str
@@ -26,15 +31,19 @@ class Placed:
     entry: StepEntry
     phase: str | None = None
     index: str | None = None
+    open: bool = False
 
 
 class Expansion:
-    """Collects the placed entries and the problems of one recipe."""
+    """Collects the placed entries and the problems of one recipe. `toolchain` is `open` or `vivado`."""
 
-    def __init__(self, recipe: Recipe, catalog: Catalog) -> None:
+    def __init__(self, recipe: Recipe, catalog: Catalog, toolchain: str = "vivado") -> None:
         self.recipe = recipe
         self.catalog = catalog
         self.problems: list[Problem] = []
+        self._open = toolchain == "open"
+        sized = any(entry.uses == "rtl.size_fifos" for entry in recipe.steps.written)
+        self._depths_given = sized or not FREE_DEPTHS.isdisjoint(recipe.settings.fifo)
 
     def placed(self) -> list[Placed]:
         """All entries in the order of the recipe."""
@@ -81,6 +90,9 @@ class Expansion:
         if entry.code is not None:
             yield Placed(entry.id or entry.code.function.removeprefix("step_"), "code", entry.uses, entry)
             return
+        if entry.uses in open_rtl.STEPS:
+            yield Placed(entry.id or default_id(entry.uses), open_rtl.STEPS[entry.uses].kind, entry.uses, entry)
+            return
         if entry.uses in own.STEPS:
             if entry.with_:
                 message = f"{entry.uses} takes no settings"
@@ -93,7 +105,7 @@ class Expansion:
             return
         name = aliases.resolve(entry.uses, self.catalog.steps)
         if name is None:
-            known = [*map(aliases.short, self.catalog.steps), *self.catalog.phases, *own.STEPS]
+            known = [*map(aliases.short, self.catalog.steps), *self.catalog.phases, *own.STEPS, *open_rtl.STEPS]
             hint = near(aliases.short(entry.uses), known)
             self._problem(f"{self.catalog} has no step {entry.uses!r}", entry.pointer, hint)
             return
@@ -101,7 +113,30 @@ class Expansion:
         if aliases.short(name) != written:
             notice = f"{entry.uses} is called {aliases.short(name)} in {self.catalog}"
             self._problem(notice, entry.pointer, None, "warning")
-        yield Placed(entry.id or written, "finn", name, entry)
+        yield from self._steps_for(name, entry.id or written, entry)
+
+    def _steps_for(self, name: str, task: str, entry: StepEntry, phase: str | None = None) -> Iterator[Placed]:
+        """A step of FINN, or with the open toolchain what stands for it; the last has the id of the entry."""
+        if not self._open:
+            yield Placed(task, "finn", name, entry, phase)
+            return
+        outputs = entry.with_.get("outputs", self.recipe.settings.outputs)
+        makes = open_rtl.OUTPUTS.get(name)
+        idle = outputs is not None and makes is not None and makes not in outputs
+        first, *further = (name,) if idle else open_rtl.SUBSTITUTES.get(name, (name,))
+        if self._depths_given:
+            further = []
+        if first in open_rtl.STEPS:
+            if entry.with_:
+                stands = f"{first} stands for {aliases.short(name)}"
+                message = f"with the open toolchain, {stands}: it reads no such settings"
+                self._problem(message, (*entry.pointer, "with"), f"list {first} itself, or set `toolchain: vivado`")
+            yield Placed(task, open_rtl.STEPS[first].kind, first, replace(entry, with_={}), phase)
+            return
+        name = f"{task}.insert" if further else task
+        yield Placed(name, "finn", first, entry, phase, open=first in open_rtl.RUN_OPEN)
+        for step in further:
+            yield Placed(task, open_rtl.STEPS[step].kind, step, replace(entry, needs=None, with_={}), phase)
 
     def _phase(self, uses: str) -> Phase | None:
         return self.catalog.phases.get(uses) or self.catalog.phases.get(f"phase_{uses}")
@@ -120,7 +155,7 @@ class Expansion:
             if entry.id:
                 name = entry.id if number == len(phase.parts) - 1 else f"{entry.id}.{value.removeprefix('step_')}"
             if kind == "step":
-                yield Placed(name, "finn", value, part, phase.name)
+                yield from self._steps_for(value, name, part, phase.name)
             else:
                 yield Placed(name, "segment", segment, part, phase.name, value)
 

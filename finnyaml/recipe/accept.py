@@ -109,5 +109,6 @@ _KEYWORDS: dict[str, _Check] = {
     "maxLength": _when("string", lambda value, wanted: len(value) <= wanted),
     "pattern": _when("string", lambda value, wanted: re.search(wanted, value) is not None),
     "minimum": _when("number", lambda value, wanted: value >= wanted),
+    "maximum": _when("number", lambda value, wanted: value <= wanted),
     "exclusiveMinimum": _when("number", lambda value, wanted: value > wanted),
 }

@@ -68,6 +68,7 @@ class _Builder:
             files=self._composed.files,
             env=dict(self._composed.env),
             resolved=data,
+            toolchain=data.get("toolchain", "auto"),
             verify=self._verify(data.get("verify", {})),
             lint=_lint(data.get("lint", {})),
             bundle=self._bundle(data["bundle"]) if "bundle" in data else None,
@@ -147,12 +148,13 @@ class _Builder:
         code = code_ref(data["uses"], self._folder(written)) if is_code(data["uses"]) else None
         needs = data.get("needs")
         extra = data.get("with", {})
+        own = data["uses"].startswith("rtl.")
         return StepEntry(
             uses=data["uses"],
             pointer=pointer,
             id=data.get("id"),
             needs=None if needs is None else (needs,) if isinstance(needs, str) else tuple(needs),
-            with_=extra if code else {key: self._section(key, extra, (*pointer, "with")) for key in extra},
+            with_=extra if code or own else {key: self._section(key, extra, (*pointer, "with")) for key in extra},
             code=code,
             timeout=data.get("timeout"),
             tools=tuple(data.get("tools", ())),

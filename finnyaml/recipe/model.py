@@ -75,8 +75,8 @@ class StepEntry:
 
     `uses` is a step name as written (a registered or FINN step, a phase, or code in `code`). `needs` is None
     where the recipe is silent (then: the previous entry). `with_` holds keyword arguments for custom code, or a
-    settings overlay (`folding`, `fifo`, `specialize`, `target`, `outputs`, `finn`) for a FINN step. `timeout` is in
-    seconds. `tools` are extra tools that custom code needs.
+    settings overlay (`folding`, `fifo`, `specialize`, `target`, `outputs`, `finn`) for a FINN step, or the settings of
+    an `rtl.` step. `timeout` is in seconds. `tools` are extra tools that custom code needs.
     """
 
     uses: str
@@ -106,6 +106,11 @@ class Steps:
     flow: str | None = None
     edits: tuple[FlowEdit, ...] = ()
     entries: tuple[StepEntry, ...] = ()
+
+    @property
+    def written(self) -> tuple[StepEntry, ...]:
+        """Every entry that the recipe itself writes, also those in edits of a flow."""
+        return (*self.entries, *(entry for edit in self.edits for entry in edit.entries))
 
 
 @dataclass(frozen=True)
@@ -252,6 +257,8 @@ class Recipe:
     """The declared environment variables that were used, with the values they had."""
     resolved: Mapping[str, Any]
     """The whole document after extends, vars and --set, as plain data (for the lock file and `--json`)."""
+    toolchain: str = "auto"
+    """Who makes and simulates hardware: `open` (our RTL steps), `vivado` (FINN's own), `auto`."""
     verify: Verify | None = None
     lint: LintSettings = LintSettings()
     bundle: BundleSpec | None = None

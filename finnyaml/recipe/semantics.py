@@ -10,12 +10,13 @@ from typing import Any
 from finnyaml.errors import Problem
 from finnyaml.lint.catalogue import RULES
 from finnyaml.recipe.bundle import check_bundle
-from finnyaml.recipe.model import Pointer, Recipe, StepEntry
+from finnyaml.recipe.model import Pointer, Recipe
 from finnyaml.recipe.named import check_file, check_named_code
 from finnyaml.recipe.settings_files import check_defaults, check_settings_file
 from finnyaml.recipe.step_graph import check_steps
 from finnyaml.recipe.verify import check_verify
 from finnyaml.recipe.words import did_you_mean, dotted, quoted
+from finnyaml.steps import open_rtl
 
 
 def check(recipe: Recipe) -> Iterator[Problem]:
@@ -29,14 +30,14 @@ def check(recipe: Recipe) -> Iterator[Problem]:
             if stage.kind == "normalize":
                 yield from _normalise(recipe, (*pointer, "normalize"), stage.options)
     yield from check_steps(recipe)
-    for entry in entries(recipe):
+    for entry in recipe.steps.written:
         uses = (
             entry.pointer
             if recipe.at((*entry.pointer, "uses")) == recipe.at(entry.pointer)
             else (*entry.pointer, "uses")
         )
         yield from check_named_code(recipe, uses, entry.code, ("model", "cfg"), entry.with_)
-        if not entry.code:
+        if not entry.code and entry.uses not in open_rtl.STEPS:
             yield from _sections(recipe, (*entry.pointer, "with"), entry.with_)
     settings = recipe.settings
     yield from _sections(
@@ -46,13 +47,6 @@ def check(recipe: Recipe) -> Iterator[Problem]:
     yield from _lint(recipe)
     yield from check_bundle(recipe)
     yield from _output(recipe)
-
-
-def entries(recipe: Recipe) -> Iterator[StepEntry]:
-    """Every step entry that the recipe writes, also those in edits of a flow."""
-    yield from recipe.steps.entries
-    for edit in recipe.steps.edits:
-        yield from edit.entries
 
 
 def _model(recipe: Recipe) -> Iterator[Problem]:

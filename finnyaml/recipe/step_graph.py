@@ -20,7 +20,7 @@ SECTIONS = frozenset(("model", "preprocess", "postprocess"))
 def check_steps(recipe: Recipe) -> Iterator[Problem]:
     """Duplicate ids, unknown needs and targets, circles."""
     steps = recipe.steps
-    written = [*steps.entries, *(entry for edit in steps.edits for entry in edit.entries)]
+    written = steps.written
     by_id: dict[str, StepEntry] = {}
     for entry in written:
         name = step_id(entry)

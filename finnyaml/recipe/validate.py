@@ -221,6 +221,8 @@ def _verdict(error: _Error, pointer: Pointer) -> str:
         return f"{name}: {quoted(error.instance)} cannot be the {what}" if what else f"{name} cannot be {value}"
     if error.validator == "minimum":
         return f"{name} must be at least {limit}, not {error.instance}"
+    if error.validator == "maximum":
+        return f"{name} must be at most {limit}, not {error.instance}"
     if error.validator == "exclusiveMinimum":
         return f"{name} must be greater than {limit}, not {error.instance}"
     if error.validator in ("minLength", "minItems") and not error.instance:

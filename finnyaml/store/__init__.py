@@ -1,7 +1,7 @@
 """The home of artifacts and traces: content-addressed, shared by all recipes of a user, safe against `kill -9`."""
 
-from finnyaml.store.model import Artifact, Entry, Trace
+from finnyaml.store.model import CACHE, Artifact, Entry, Trace
 from finnyaml.store.objects import ObjectDamaged
 from finnyaml.store.store import Store
 
-__all__ = ["Artifact", "Entry", "ObjectDamaged", "Store", "Trace"]
+__all__ = ["CACHE", "Artifact", "Entry", "ObjectDamaged", "Store", "Trace"]

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+CACHE = "cache"
+"""The folder of a store for what can be made again at any time, and is no artifact: compiled simulators."""
+
 
 @dataclass(frozen=True)
 class Entry:

@@ -9,12 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from finnyaml.store.disk import explained
-from finnyaml.store.model import Trace
+from finnyaml.store.model import CACHE, Trace
 from finnyaml.store.objects import ObjectDamaged
 from finnyaml.store.store import Store
 
 GRACE = 600.0  # seconds: what is younger may belong to a process that writes without a session
-MEMO_DAYS = 30.0  # a memo is cheap to make again, and is never needed once what it describes has changed
+MEMO_DAYS = 30.0  # a memo or a compiled simulator can be made again, and is not needed once its sources have changed
 _DAY = 86400.0
 
 
@@ -116,7 +116,8 @@ def collect(
         store.sweep_scratch()
         store.sweep_locks()
         _sweep_files(store, "tmp", horizon)
-        _sweep_files(store, "memos", time.time() - MEMO_DAYS * _DAY)
+        for folder in ("memos", *(f"{CACHE}/{path.name}" for path in (store.root / CACHE).glob("*"))):
+            _sweep_files(store, folder, time.time() - MEMO_DAYS * _DAY)
     return Collected(dropped, objects, size)
 
 

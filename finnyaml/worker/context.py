@@ -19,8 +19,9 @@ class Context:
     """What a runner is given.
 
     `config` makes the recording build configuration; `file` turns an `@recipe/...` name into a path, and notes it as
-    read. `root` is the sandbox, with the files of earlier tasks below `out/` and `build/`; `digests` are those of the
-    models that it needs, by task. What a runner puts into `figures` is kept beside its result, and is no part of it.
+    read. `root` is the sandbox, with the files of earlier tasks below `out/` and `build/`; `cache`, shared by all
+    workers, is for what can be made again at any time, such as compiled simulators. `digests` are those of the models
+    that it needs, by task. What a runner puts into `figures` is kept beside its result, and is no part of it.
     """
 
     uses: str
@@ -30,6 +31,7 @@ class Context:
     file: Callable[[str], Path]
     recipe_dir: Path
     root: Path
+    cache: Path
     figures: dict[str, Any]
     digests: Mapping[str, str]
 

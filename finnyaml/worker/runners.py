@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from finnyaml.errors import StepFailed
-from finnyaml.worker import delivery, verification
+from finnyaml.worker import delivery, open_rtl, verification
 from finnyaml.worker.context import Context, code_ref, input_spec, needed_model, processing_stage
 
 if TYPE_CHECKING:
@@ -48,7 +49,35 @@ def finn_step(context: Context) -> ModelWrapper:
     """Call a step function of the installed FINN."""
     from finnyaml.finn.door import open_door
 
-    return _checked(open_door().steps[context.uses](needed_model(context), context.config()), context)
+    step, model = open_door().steps[context.uses], needed_model(context)
+    if context.params.get("toolchain") == "open":
+        from finnyaml.finn import xsi
+
+        open_rtl.refuse_hls(model, context.uses)
+        with xsi.installed(context.cache):
+            return _checked(step(model, context.config()), context)
+    if context.params.get("prefer"):
+        return _specialized(context, step, model)
+    return _checked(step(model, context.config()), context)
+
+
+def _specialized(context: Context, step: Callable[..., Any], model: ModelWrapper) -> ModelWrapper:
+    """Layers in the style that the recipe prefers; the report and the log say why the others are not."""
+    from finnyaml.finn import specialize, target
+
+    style, config = context.params["prefer"], context.config()
+    asked = specialize.prefer(model, style)
+    in_hls = specialize.wanted_in_hls(asked, config.specialize_layers_config_file)
+    specialized = _checked(step(asked, config), context)
+    settled = specialize.settle(specialized, target.of(config)["part"], in_hls)
+    path = context.root / "out" / "report" / "layer_styles.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(settled.styles, indent=1) + "\n")
+    others = [item for item in settled.styles if item["style"] != style]
+    for item in others:
+        print(f"{item['node']} ({item['op_type']}) is made in {item['style'].upper()}: {item['why']}")
+    context.figures["styles"] = {"preferred": style, "layers": len(settled.styles), "others": len(others)}
+    return settled.model
 
 
 def finn_segment(context: Context) -> ModelWrapper:
@@ -64,7 +93,7 @@ def repair(context: Context) -> ModelWrapper:
     from finnyaml.steps import repairs
 
     repaired = getattr(repairs, context.uses)(needed_model(context))
-    for sentence in repaired.changes:
+    for sentence in (*repaired.changes, *repaired.notes):
         print(sentence)
     context.figures["changes"] = len(repaired.changes)
     return repaired.model
@@ -100,6 +129,8 @@ RUNNERS: Mapping[str, Callable[[Context], Any]] = {
     "segment": finn_segment,
     "code": custom,
     "repair": repair,
+    "rtl": open_rtl.rtl,
+    "rtl_simulation": open_rtl.rtl,
     "lint": lint,
     "reference": verification.reference,
     "torch_reference": verification.reference,
@@ -135,6 +166,8 @@ WARM_UP: Mapping[str, Callable[[], None]] = {
     "bundle": _import_config,
     "code": _import_config,
     "finn": _import_finn,
+    "rtl": _import_finn,
+    "rtl_simulation": _import_finn,
     "segment": _import_finn,
     "torch_reference": _import_brevitas,
 }

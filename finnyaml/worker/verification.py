@@ -50,9 +50,11 @@ def verify(context: Context) -> None:
     """Measure the model on the data set; the figures hold the measurement."""
     from finnyaml.verify.measure import measure
     from finnyaml.verify.metrics import make_metric
+    from finnyaml.verify.recorded import Recorded
 
     params = context.params
     metric = params["metric"]
+    simulated = params.get("simulated")
     measured = measure(
         whole_graph(context, needed_model(context)),
         data_set(context, params["data"]),
@@ -62,6 +64,7 @@ def verify(context: Context) -> None:
         indices=metric["indices"],
         layout=params["layout"],
         tolerance=params.get("tolerance"),
+        recorded=Recorded.read(context.root / simulated) if simulated else None,
     )
     context.figures["measurement"] = measured
     kept = {name: value for name, value in measured.items() if name != "cpu_seconds"}  # equal measurements, equal files

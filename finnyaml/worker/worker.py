@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml.errors import FinnyamlError
-from finnyaml.finn import identity
+from finnyaml.finn import identity, kernels
 from finnyaml.recipe.schema import schema_path
-from finnyaml.store import ObjectDamaged, Store
+from finnyaml.store import CACHE, ObjectDamaged, Store
 from finnyaml.store.digests import digest_of, file_digest, folder_digest, listing_digest
 from finnyaml.worker import runners
 from finnyaml.worker.content import Places
@@ -28,6 +28,8 @@ from finnyaml.worker.job import Done, Failure, Job
 from finnyaml.worker.names import Names
 from finnyaml.worker.recorder import Reads, Recorder
 from finnyaml.worker.sandbox import MODEL, Sandbox
+
+KERNELS = frozenset(kernels.KERNELS.values())
 
 
 class Worker:
@@ -39,7 +41,8 @@ class Worker:
         self._sandbox = Sandbox(sandbox, self._store, Places.of(sandbox, folders))
         own = Path(__file__).resolve().parents[1]
         steps = [folders[name] for name in identity.SOURCE_PACKAGES if name in folders]
-        self._recorder = Recorder(steps, [own, schema_path().parent, self._store.root / "objects"])
+        kept = [self._store.root / name for name in ("objects", CACHE)]
+        self._recorder = Recorder(steps, [own, schema_path().parent, *kept])
         self._warm: dict[str, Reads] = {}
         self._warming = 0.0
 
@@ -84,6 +87,7 @@ class Worker:
             file=context_file,
             recipe_dir=Path(job.recipe_dir),
             root=self._sandbox.root,
+            cache=self._store.root / CACHE,
             figures={},
             digests=job.digests,
         )
@@ -133,7 +137,10 @@ class Worker:
             return None
         from qonnx.core.modelwrapper import ModelWrapper
 
-        return ModelWrapper(str(self._sandbox.root / MODEL))
+        model = ModelWrapper(str(self._sandbox.root / MODEL))
+        if KERNELS.intersection(node.op_type for node in model.graph.node):
+            kernels.register()
+        return model
 
     def _save(self, model: Any) -> None:
         path = self._sandbox.root / MODEL

@@ -46,7 +46,8 @@ def test_missing_tools_are_warnings_with_exit_code_4(
     for name in ("XILINX_VIVADO", "XILINX_VITIS", "XILINX_HLS"):
         monkeypatch.delenv(name, raising=False)
     steps = "steps: [qonnx_to_finn, hw_ipgen, {uses: hw_ipgen, id: again}]"
-    recipe = project.write("tools.yaml", f"model: {{onnx: tiny.onnx}}\n{steps}\ntarget: {{board: Pynq-Z1}}\n")
+    target = "toolchain: vivado\ntarget: {board: Pynq-Z1}\n"
+    recipe = project.write("tools.yaml", f"model: {{onnx: tiny.onnx}}\n{steps}\n{target}")
     answer = finnyaml("lint", recipe)
     assert answer.code == 4
     assert answer.err.count("cannot run here") == 2  # each at its own place
