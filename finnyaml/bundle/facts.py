@@ -13,7 +13,7 @@ from typing import Any
 
 from finnyaml.errors import StepFailed
 
-RESOURCES = ("LUT", "LUTRAM", "SRL", "FF", "BRAM_36K", "BRAM_18K", "URAM", "DSP")
+RESOURCES = ("LUT", "LUTRAM", "SRL", "FF", "BRAM_36K", "BRAM_18K", "BRAM18", "URAM", "DSP")
 ATTACH = "finnyaml bundle attach DIR"
 
 
@@ -26,22 +26,28 @@ def resources(report: Path) -> dict[str, Any]:
         synthesised = synthesised or _resources(read_json(report / name), "(top)", name)
     name = "ooc_synth_and_timing.json"  # the accelerator alone, without DMA engines and the rest of the shell
     synthesised = synthesised or _resources({"": read_json(report / name)}, "", name)
-    return {"estimated": estimated, "synthesised": synthesised}
+    name = "rtl_synthesis.json"
+    by_yosys = _resources((read_json(report / name) or {}).get("total"), "yosys", name)
+    return {"estimated": estimated, "synthesised": synthesised, **({"by_yosys": by_yosys} if by_yosys else {})}
 
 
 def performance(report: Path, clock_mhz: float | None) -> dict[str, Any]:
-    """FINN's estimate of throughput and latency, at the clock that the recipe asks for; None where it made none."""
-    found = read_json(report / "estimate_network_performance.json")
-    if found is None:
-        return {"estimated": None}
-    return {
-        "estimated": {
-            "fps": found["estimated_throughput_fps"],
-            "latency_ms": found["estimated_latency_ns"] / 1e6,
-            "cycles_per_frame": found["max_cycles"],
-            "clock_mhz": clock_mhz,
-        }
+    """Throughput and latency at the clock that the recipe asks for: FINN's estimate (None where it made none), and what
+    the simulated RTL showed, where it was simulated."""
+    found, seen = read_json(report / "estimate_network_performance.json"), read_json(report / "rtl_simulation.json")
+    estimated = found and {
+        "fps": found["estimated_throughput_fps"],
+        "latency_ms": found["estimated_latency_ns"] / 1e6,
+        "cycles_per_frame": found["max_cycles"],
+        "clock_mhz": clock_mhz,
     }
+    simulated = seen and {
+        "fps": seen["fps"],
+        "latency_ms": seen["latency"] * seen["clock_ns"] / 1e6,
+        "cycles_per_frame": seen["interval"],
+        "clock_mhz": 1e3 / seen["clock_ns"],
+    }
+    return {"estimated": estimated, **({"simulated": simulated} if simulated and seen["interval"] else {})}
 
 
 def accuracy(points: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
@@ -58,6 +64,8 @@ def accuracy(points: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     measured = [point for point in shown if isinstance(point["value"], (int, float))]
     if not measured:
         return None
+    most = max(point["samples"] for point in measured)  # hardware is simulated on fewer samples than graphs
+    final = [point for point in measured if point["samples"] == most][-1]
     metric = next(point["metric"] for point in points if point["state"] == "measured")
     k = re.fullmatch(r"top([0-9]+)", metric) if measured[-1]["interval"] else None
     known = ("agreement", "mse", "psnr", "max_abs")
@@ -66,7 +74,7 @@ def accuracy(points: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         "k": int(k[1]) if k else None,
         "kind": "top_k" if k else metric if metric in known else "python",
         "points": shown,
-        "final": {key: measured[-1][key] for key in ("step", "value", "samples", "interval")},
+        "final": {key: final[key] for key in ("step", "value", "samples", "interval")},
     }
 
 
@@ -173,8 +181,8 @@ def _missing(data: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     elif target["clock"]["achieved_mhz"] is None:
         yield "achieved clock", f"{now['hwh'] or now['bitfile']} does not say it", "ask who built the bitfile"
     if data["resources"]["synthesised"] is None:
-        why = "this build has no report of a synthesis"
-        yield "synthesised resources", why, "build the recipe where Vivado is; until then there is FINN's estimate"
+        why = "this build has no report of a synthesis by Vivado"
+        yield "synthesised resources", why, "build the recipe where Vivado is; until then there are estimates"
     slack_ns = target["clock"]["slack_ns"]
     if slack_ns is not None and slack_ns < 0:
         late = f"the slowest path is {-slack_ns:g} ns too slow for the clock (report/post_route_timing.rpt)"

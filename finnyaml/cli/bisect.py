@@ -14,6 +14,7 @@ from finnyaml.engine.run import Engine, Outcome
 from finnyaml.errors import ExitCode, Problem, RecipeError
 from finnyaml.plan.points import id_of
 from finnyaml.plan.select import Selection, select
+from finnyaml.steps import open_rtl
 
 
 def bisect(session: Session, step: str | None, console: Console) -> tuple[ExitCode, dict[str, Any]]:
@@ -53,7 +54,7 @@ def _selection(session: Session, step: str | None) -> Selection:
     if step is None:
         return select(plan)
     task = plan.tasks[_task(session, step)]
-    if not task.needs or not task.is_step:
+    if not task.needs or not task.is_step or task.uses in open_rtl.SAME_GRAPH:
         raise RecipeError([Problem(f"{step} is no step that changes a model, so nothing can be lost in it")])
     tasks = plan.ancestors([*task.needs, *plan.tasks[_point_of(session, task.id)].needs[1:]])
     return Selection(tasks, frozenset(tasks), frozenset(), frozenset(), (task.id,), True)

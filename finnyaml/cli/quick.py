@@ -117,6 +117,7 @@ def _inputs(session: Session, outcome: Outcome) -> tuple[set[str], set[str], set
     import importlib.metadata
 
     from finnyaml.finn.identity import LIBRARIES
+    from finnyaml.plan.implementation import RTL_PACKAGES
     from finnyaml.tools import discover
     from finnyaml.worker.names import Names
 
@@ -143,7 +144,7 @@ def _inputs(session: Session, outcome: Outcome) -> tuple[set[str], set[str], set
         ):
             if section.get("file"):
                 files.add(str(section["file"]))
-    for library in (session.installation.distribution, *LIBRARIES):
+    for library in (session.installation.distribution, *LIBRARIES, *RTL_PACKAGES):
         try:
             package = importlib.metadata.distribution(library)
             folder = f"{library.replace('-', '_')}-{package.version}.dist-info"

@@ -8,22 +8,25 @@ from typing import Any
 
 from finnyaml.store import Artifact, Store
 
-REPORTS: Mapping[str, tuple[str | None, Mapping[str, str]]] = {
+REPORTS: Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
     "estimate_network_performance.json": (
-        None,
+        (),
         {"max_cycles": "max_cycles", "estimated_throughput_fps": "fps", "estimated_latency_ns": "latency_ns"},
     ),
     "estimate_layer_resources.json": (
-        "total",
+        ("total",),
         {"LUT": "LUT", "BRAM_18K": "BRAM_18K", "URAM": "URAM", "DSP": "DSP"},
     ),
-    "ooc_synth_and_timing.json": (None, {"LUT": "LUT", "FF": "FF", "DSP": "DSP", "WNS": "WNS", "fmax_mhz": "fmax_mhz"}),
-    "rtl_fifo_sizing.json": (None, {"interval": "interval", "bits": "FIFO bits"}),
-    "rtl_simulation.json": (None, {"interval": "interval", "latency": "latency", "fps": "fps"}),
-    "rtl_synthesis.json": ("total", {"LUT": "LUT", "FF": "FF", "BRAM18": "BRAM18", "URAM": "URAM", "DSP": "DSP"}),
-    "rtlsim_performance.json": (None, {"cycles": "cycles", "throughput[images/s]": "fps"}),
+    "ooc_synth_and_timing.json": ((), {"LUT": "LUT", "FF": "FF", "DSP": "DSP", "WNS": "WNS", "fmax_mhz": "fmax_mhz"}),
+    "rtl_fifo_sizing.json": ((), {"interval": "interval", "bits": "FIFO bits"}),
+    "rtl_simulation.json": ((), {"interval": "interval", "latency": "latency", "fps": "fps"}),
+    "rtl_synthesis.json": (
+        ("total", "yosys"),
+        {"LUT": "LUT", "FF": "FF", "BRAM18": "BRAM18", "URAM": "URAM", "DSP": "DSP"},
+    ),
+    "rtlsim_performance.json": ((), {"cycles": "cycles", "throughput[images/s]": "fps"}),
 }
-"""Report file to the object inside it (None: the file itself) and its figures under the names shown."""
+"""Report file to the object inside it (by its keys) and its figures under the names shown."""
 
 
 def of_artifact(artifact: Artifact, store: Store) -> dict[str, Any]:
@@ -35,7 +38,8 @@ def of_artifact(artifact: Artifact, store: Store) -> dict[str, Any]:
             continue
         try:
             data = json.loads(store.read(entry.blob))
-            data = data[inside] if inside else data
+            for key in inside:
+                data = data[key]
         except (ValueError, KeyError):
             continue
         found.update({label: data[key] for key, label in wanted.items() if key in data})

@@ -12,6 +12,7 @@ from finnyaml.engine.run import Engine, Outcome
 from finnyaml.plan.graph import Plan
 from finnyaml.plan.points import bisection, id_of, moved
 from finnyaml.plan.status import Built
+from finnyaml.steps import open_rtl
 from finnyaml.verify import gates
 from finnyaml.worker.job import Failure
 
@@ -77,6 +78,8 @@ def _culprit(engine: Engine, plan: Plan, outcome: Outcome, point: str) -> str:
     assert failed.checks is not None
     assert failed.gate is not None
     found = failed.checks
+    while plan.tasks[found].uses in open_rtl.SAME_GRAPH:  # bit-exact, or the build would have stopped there
+        found = plan.tasks[found].needs[0]
     while plan.tasks[found].kind not in SOURCES and (above := next(iter(plan.tasks[found].needs), None)):
         measured = outcome.measured.get(id_of(above)) or engine.look(moved(failed, above), outcome)
         values = refusals.measurement(measured) if isinstance(measured, Built) else None

@@ -52,9 +52,10 @@ def _slice(
     cut = [slice(None)] * x.ndim
     for start, end, axis, step in zip(starts, ends, axes, steps):
         size = x.shape[int(axis)]
-        # counting down to before the first element has no non-negative end in Python
-        stop = None if step < 0 and end < -size else int(end)
-        cut[int(axis)] = slice(int(start), stop, int(step))
+        first, stop = int(start), int(end)
+        if step < 0:  # ONNX begins at the first element at least, and Python has no word for an end before it
+            first, stop = max(first, -size), None if end < -size else stop
+        cut[int(axis)] = slice(first, stop, int(step))
     return x[tuple(cut)]
 
 

@@ -14,7 +14,7 @@ from qonnx.core.datatype import DataType
 
 from finnyaml.errors import StepFailed
 
-SOURCES = Path(__file__).parents[2] / "rtl" / "kernels"
+SOURCES = Path(__file__).parent / "hdl"
 SKID = "finnyaml_skid"
 
 
@@ -29,7 +29,7 @@ class Port:
 
 @dataclass(frozen=True)
 class Module:
-    """The SystemVerilog module (`finnyaml/rtl/kernels/<name>.sv`) that implements a layer, and its parameters."""
+    """The SystemVerilog module (`hdl/<name>.sv`) that implements a layer, and its parameters."""
 
     name: str
     parameters: Mapping[str, int | str]
