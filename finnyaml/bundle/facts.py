@@ -64,7 +64,7 @@ def accuracy(points: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     measured = [point for point in shown if isinstance(point["value"], (int, float))]
     if not measured:
         return None
-    most = max(point["samples"] for point in measured)  # hardware is simulated on fewer samples than graphs
+    most = max(int(point["samples"] or 0) for point in measured)  # hardware is simulated on fewer samples than graphs
     final = [point for point in measured if point["samples"] == most][-1]
     metric = next(point["metric"] for point in points if point["state"] == "measured")
     k = re.fullmatch(r"top([0-9]+)", metric) if measured[-1]["interval"] else None

@@ -16,6 +16,7 @@ from finnyaml.engine.events import EventLog
 from finnyaml.engine.localise import Localised, localise_all
 from finnyaml.engine.run import MAX_REPAIRS, Engine, Outcome
 from finnyaml.errors import ExitCode, FinnyamlError, Problem, RecipeError, ToolMissing
+from finnyaml.plan import without_vivado
 from finnyaml.plan.graph import Plan
 from finnyaml.plan.select import Selection
 from finnyaml.plan.status import Judge, Status
@@ -70,7 +71,9 @@ def build(
             found = _lint(session, engine, outcome)
             if not selection.partial and len(outcome.built) == len(plan.tasks):
                 wanted = recipe.settings.finn.get("verify_steps") or ()
-                outcome.unverified = refusals.points_that_never_ran(wanted, outcome.built)
+                steps = {task.uses for task in plan.tasks.values()}
+                by_finn = without_vivado.by_finn(wanted, steps, plan.catalog, plan.toolchain)
+                outcome.unverified = refusals.points_that_never_ran(by_finn, outcome.built)
             if locked is not None:
                 lockfile.check_after(locked, outcome.records, session)
             with session.store.lock(f"workspace-{digest_of(str(recipe.workspace))}"):

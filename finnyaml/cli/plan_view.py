@@ -8,11 +8,18 @@ from typing import Any
 from finnyaml.cli.render import Console
 from finnyaml.cli.session import Session
 from finnyaml.errors import ExitCode
+from finnyaml.finn import aliases
 from finnyaml.plan.select import Selection
 from finnyaml.plan.status import Status, verdict
+from finnyaml.plan.task import Task
+from finnyaml.recipe.build import default_id
+from finnyaml.steps import open_rtl
 from finnyaml.tools import registry
 
 MARKS = {"cached": "=", "stale": ">", "waiting": "~", "blocked": "x"}
+
+STEPS = frozenset(("finn", "rtl", "rtl_simulation", "repair"))
+"""Kinds of tasks whose `uses` is a step that a recipe can list."""
 
 
 def show(session: Session, selection: Selection, console: Console, as_json: bool) -> ExitCode:
@@ -22,17 +29,37 @@ def show(session: Session, selection: Selection, console: Console, as_json: bool
     if as_json:
         print(json.dumps(_plain(session, statuses), indent=1))
         return verdict(statuses)
-    width = max(map(len, statuses))
+    if note := taken(session):
+        console.note(note)
+    shown = {name: _shown(session.plan.tasks[name]) for name in statuses}
+    width = max(map(len, shown.values()))
     for name, status in statuses.items():
         state = "run" if status.state == "stale" else status.state
         first, *rest = _reasons(status) or [""]
-        console.out(f"{MARKS[status.state]} {name.ljust(width)}  {state.ljust(7)}  {first}".rstrip())
+        console.out(f"{MARKS[status.state]} {shown[name].ljust(width)}  {state.ljust(7)}  {first}".rstrip())
         for reason in rest:
             console.out(f"  {' ' * width}           {reason}")
     counts = {state: sum(status.state == state for status in statuses.values()) for state in MARKS}
     told = f"{counts['cached']} up to date, {counts['stale']} to run, {counts['waiting']} after that"
     console.out(f"{told}, {counts['blocked']} blocked" if counts["blocked"] else told)
     return verdict(statuses)
+
+
+def taken(session: Session) -> str | None:
+    """The toolchain, where the recipe leaves it to what is installed and it stands for steps of FINN."""
+    plan = session.plan
+    if plan.recipe.toolchain != "auto" or plan.toolchain != "open":
+        return None
+    written = {entry.pointer for entry in plan.recipe.steps.written if entry.uses in open_rtl.STEPS}
+    stands = any(task.uses in open_rtl.STEPS and task.pointer not in written for task in plan.tasks.values())
+    return "toolchain: open (no Vivado here)" if stands else None
+
+
+def _shown(task: Task) -> str:
+    """The id, with the step where the id says another one."""
+    step = aliases.short(task.uses)
+    says = task.kind not in STEPS or task.id == default_id(task.uses) or task.id.endswith(f".{step}")
+    return task.id if says else f"{task.id} ({step})"
 
 
 def _reasons(status: Status) -> list[str]:
@@ -46,6 +73,7 @@ def _plain(session: Session, statuses: dict[str, Status]) -> dict[str, Any]:
     return {
         "recipe": str(session.recipe.path),
         "finn": str(session.catalog),
+        "toolchain": session.plan.toolchain,
         "targets": dict(session.plan.targets),
         "tasks": {
             name: {

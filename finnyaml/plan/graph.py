@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from finnyaml.errors import Problem, RecipeError
 from finnyaml.finn import settings
 from finnyaml.finn.catalog import Catalog
+from finnyaml.plan import without_vivado
 from finnyaml.plan.bundles import with_bundles
 from finnyaml.plan.implementation import of_kind
 from finnyaml.plan.points import SIMULATIONS, code_params, data_params, points_of, with_points
@@ -24,18 +25,18 @@ if TYPE_CHECKING:
     import networkx
 
 
-MINIMAL = "force_minimal_fifos"
-"""FINN's FIFO strategy that sizes nothing: FIFOs of the least depth."""
-
-
 @dataclass(frozen=True)
 class Plan:
-    """The tasks of a recipe in an order in which they can run, and its targets (name to task id)."""
+    """The tasks of a recipe in an order in which they can run, and its targets (name to task id).
+
+    `toolchain` is `open` or `vivado`: what was taken, also where the recipe leaves it to what is installed.
+    """
 
     recipe: Recipe
     catalog: Catalog
     tasks: Mapping[str, Task]
     targets: Mapping[str, str]
+    toolchain: str = "vivado"
 
     @functools.cached_property
     def graph(self) -> networkx.DiGraph[str]:
@@ -89,11 +90,15 @@ def build(
     needs = _needs(placed, [task.id for task in sources], recipe, problems)
     base, setting_problems = settings.resolve(recipe, catalog)
     problems += setting_problems
+    problems += without_vivado.unstitched(recipe, placed, needs)
+    if toolchain == "open":
+        problems += without_vivado.problems(recipe, placed, base)
+    steps = {item.uses for item in placed}
     defaults = {name: item.default for name, item in catalog.fields.items()}
     tasks = {task.id: task for task in sources}
     for item in placed:
         config = base
-        if item.kind != "code" and item.uses not in open_rtl.STEPS and item.entry.with_:
+        if item.kind != "code" and item.entry.uses not in open_rtl.STEPS and item.entry.with_:
             config, overlay_problems = settings.resolve(
                 recipe, catalog, item.entry.with_, (*item.entry.pointer, "with")
             )
@@ -102,8 +107,12 @@ def build(
         own = frozenset(name for name, pointer in config.pointers.items() if pointer[: len(at)] == at)
         values = {**config.values}
         if item.open and values.get("auto_fifo_depths", defaults.get("auto_fifo_depths")):
-            problems += _unusable_strategy(recipe, catalog, config.values)
-            values["auto_fifo_strategy"] = MINIMAL
+            problems += without_vivado.unusable_strategy(recipe, catalog, config.values)
+            values["auto_fifo_strategy"] = without_vivado.MINIMAL
+        if "verify_steps" in values:
+            asked = values.pop("verify_steps")
+            kept = without_vivado.by_finn(asked or (), steps, catalog, toolchain)
+            values |= {"verify_steps": kept} if kept or not asked else {}
         tasks[item.id] = Task(
             id=item.id,
             kind=item.kind,
@@ -118,19 +127,19 @@ def build(
             setting_pointers=config.pointers,
             tools=tuple(sorted({*item.entry.tools, *_tools(item, {**defaults, **values}, catalog)})),
             timeout=item.entry.timeout,
-            implementation=of_kind(implementation, item.kind),
+            implementation=of_kind(implementation, _code_of(item)),
         )
     if any(problem.severity == "error" for problem in problems):
         raise RecipeError(_in_order(problems))
-    verified = with_points(recipe, catalog, _ordered(tasks, recipe), implementation)
+    verified = with_points(recipe, catalog, _ordered(tasks, recipe), implementation, toolchain)
     problems += verified.problems
     if verified.problems:
         raise RecipeError(_in_order(problems))
     ordered = _ordered(verified.tasks, recipe)
-    plan = Plan(recipe, catalog, ordered, {})
+    plan = Plan(recipe, catalog, ordered, {}, toolchain)
     targets = _targets(plan)
     bundled = with_bundles(recipe, catalog, ordered, targets, implementation)
-    plan = Plan(recipe, catalog, _ordered(bundled, recipe), targets)
+    plan = Plan(recipe, catalog, _ordered(bundled, recipe), targets, toolchain)
     return plan, tuple(_in_order(problems))
 
 
@@ -172,10 +181,8 @@ def _params(item: Placed, recipe: Recipe) -> dict[str, Any]:
         return {"code": code_params(item.entry.code, Names(None, recipe.directory)), "with": dict(item.entry.with_)}
     if item.kind == "segment":
         return {"phase": item.phase, "index": item.index}
-    if item.kind == "rtl":
-        return {**open_rtl.STEPS[item.uses].defaults, **item.entry.with_}
-    if item.kind == "rtl_simulation":
-        return _simulation(item, recipe)
+    if item.uses in open_rtl.STEPS:
+        return _rtl_params(item, recipe)
     if item.open:
         return {"toolchain": "open"}
     if item.uses == "step_specialize_layers":
@@ -185,9 +192,12 @@ def _params(item: Placed, recipe: Recipe) -> dict[str, Any]:
     return {}
 
 
-def _simulation(item: Placed, recipe: Recipe) -> dict[str, Any]:
-    """The settings of a step that computes with the hardware, and the data set that it takes its frames from."""
-    params = {**open_rtl.STEPS[item.uses].defaults, **item.entry.with_}
+def _rtl_params(item: Placed, recipe: Recipe) -> dict[str, Any]:
+    """The settings of an RTL step; of one that computes with the hardware also the data set that has its frames."""
+    own = item.entry.with_ if item.entry.uses == item.uses else {}  # else it stands for a step of FINN
+    params = {**open_rtl.STEPS[item.uses].defaults, **own}
+    if item.kind == "rtl":
+        return params
     data = None
     if recipe.verify is not None:
         spec = recipe.verify.data
@@ -196,25 +206,19 @@ def _simulation(item: Placed, recipe: Recipe) -> dict[str, Any]:
     return {**params, "data": data, "layout": recipe.model.input.layout, "file": f"{SIMULATIONS}/{item.id}.npz"}
 
 
+def _code_of(item: Placed) -> str:
+    """The kind of task that runs the same code: FINN's steps simulate with ours, and sizing FIFOs computes frames."""
+    if item.open:
+        return "rtl"
+    return "rtl_simulation" if item.uses == "rtl.size_fifos" else item.kind
+
+
 def _tools(item: Placed, config: Mapping[str, Any], catalog: Catalog) -> tuple[str, ...]:
     if item.uses in open_rtl.STEPS:
         return ("g++",) if open_rtl.STEPS[item.uses].simulates else ()
     if item.open:
         return ("g++",) if "node_by_node_rtlsim" in (config.get("verify_steps") or ()) else ()
     return tools_of(item.uses, config, distribution=catalog.distribution)
-
-
-def _unusable_strategy(recipe: Recipe, catalog: Catalog, values: Mapping[str, Any]) -> list[Problem]:
-    """With the open toolchain, FINN only inserts FIFOs: sizing them its own way needs Vivado."""
-    at = ("fifo", "strategy")
-    asked, known = values.get("auto_fifo_strategy", MINIMAL), catalog.fields["auto_fifo_strategy"].choices
-    if asked != MINIMAL:
-        hint = "leave `fifo: {strategy: ...}` out: rtl.size_fifos finds the depths; or set `toolchain: vivado`"
-        return [Problem(f"the FIFO strategy {asked} needs Vivado, and the toolchain is open", recipe.at(at), hint)]
-    if MINIMAL not in known:
-        hint = "give the depths (`fifo: {file: ...}`), or set `toolchain: vivado`"
-        return [Problem(f"{catalog} cannot insert FIFOs without sizing them by Vivado", recipe.at(at), hint)]
-    return []
 
 
 def _needs(

@@ -13,6 +13,7 @@ from typing import Any
 from finnyaml.errors import Problem
 from finnyaml.finn import aliases
 from finnyaml.finn.catalog import Catalog
+from finnyaml.plan import without_vivado
 from finnyaml.plan.implementation import of_kind
 from finnyaml.plan.steps import near
 from finnyaml.plan.task import Task
@@ -58,12 +59,12 @@ class Points:
 
 
 def with_points(
-    recipe: Recipe, catalog: Catalog, tasks: Mapping[str, Task], implementation: Mapping[str, str]
+    recipe: Recipe, catalog: Catalog, tasks: Mapping[str, Task], implementation: Mapping[str, str], toolchain: str
 ) -> Points:
     """The tasks of a plan, with those that verify it; `tasks` are in topological order."""
     if recipe.verify is None:
         return Points(tasks, ())
-    return _Builder(recipe, recipe.verify, catalog, tasks, implementation).points()
+    return _Builder(recipe, recipe.verify, catalog, tasks, implementation, toolchain).points()
 
 
 class _Builder:
@@ -74,12 +75,14 @@ class _Builder:
         catalog: Catalog,
         tasks: Mapping[str, Task],
         implementation: Mapping[str, str],
+        toolchain: str,
     ) -> None:
         self._recipe = recipe
         self._verify = verify
         self._catalog = catalog
         self._tasks = dict(tasks)
         self._implementation = of_kind(implementation, "verify")
+        self._toolchain = toolchain
         self._names = Names(None, recipe.directory)
         self._problems: list[Problem] = []
         self._sources = [name for name in ("model", "preprocess", "postprocess") if name in tasks]
@@ -92,6 +95,7 @@ class _Builder:
         asked, simulated = self._asked()
         samples = max((entry.limit or GOLDEN_SAMPLES for entry in simulated.values()), default=GOLDEN_SAMPLES)
         golden = self._simulate(simulated)
+        self._send_enough(asked)
         added: dict[str, Task] = {}
         reference = self._verify.reference
         points = self._measured(asked)
@@ -122,6 +126,10 @@ class _Builder:
             answered = [task.id for task in self._tasks.values() if ours and task.uses == ours]
             if answered:
                 by_step.update(dict.fromkeys(answered, entry))
+                continue
+            if ours and self._toolchain == "open":
+                message, hint = without_vivado.unanswered(entry.after)
+                self._problem(message, entry.pointer, hint)
                 continue
             if step is not None and not entry.after.endswith("_python"):
                 simulated[entry.after] = entry
@@ -157,6 +165,21 @@ class _Builder:
             for name, task in self._tasks.items()
             if name not in self._sources[:-1] and task.uses not in open_rtl.MODEL_KEPT
         )
+
+    def _send_enough(self, asked: Mapping[str, PointEntry]) -> None:
+        """Simulated hardware gets as many frames as its point has samples, unless the recipe says how many it gets."""
+        for step, entry in asked.items():
+            task = self._tasks[step]
+            if task.uses != "rtl.simulate" or entry.limit is None:
+                continue
+            data, frames = self._data(entry.limit), task.params["frames"]
+            if data["limit"] <= frames:
+                continue
+            if any(item.pointer == task.pointer and "frames" in item.with_ for item in self._recipe.steps.written):
+                message = f"this point wants {data['limit']} samples, and rtl.simulate sends {frames} frames"
+                self._problem(message, (*entry.pointer, "limit"), f"give {step} `frames: {data['limit']}`")
+            else:
+                self._tasks[step] = replace(task, params={**task.params, "frames": data["limit"], "data": data})
 
     def _point(self, step: str, entry: PointEntry | None, settled: set[str]) -> Task:
         verify = self._verify
@@ -237,7 +260,9 @@ class _Builder:
 
     def _simulate(self, asked: Mapping[str, PointEntry]) -> bool:
         """Hand golden samples to the steps whose own verification is wanted; whether there are any."""
-        wanted = dict.fromkeys([*(self._config("verify_steps") or ()), *asked])
+        steps = {task.uses for task in self._tasks.values()}
+        listed = without_vivado.by_finn(self._config("verify_steps") or (), steps, self._catalog, self._toolchain)
+        wanted = dict.fromkeys([*listed, *asked])
         own = any(self._recipe.at(("finn", field)) and ("finn", field) in self._recipe.positions for field in GOLDEN)
         golden = False
         for point in wanted:
@@ -297,7 +322,8 @@ def _merged(own: Limits, usual: Limits) -> Limits:
 
 def moved(point: Task, step: str) -> Task:
     """The same measurement after another step."""
-    params = {**point.params, "file": f"{FOLDER}/{step}.npz"}
+    params = {name: value for name, value in point.params.items() if name != "simulated"}
+    params["file"] = f"{FOLDER}/{step}.npz"
     return replace(point, id=id_of(step), needs=(step, *point.needs[1:]), params=params, checks=step)
 
 

@@ -22,7 +22,8 @@ class Placed:
     """An entry with everything resolved but its needs: `kind` is that of its task.
 
     `phase` is the phase that brought it, `index` which part of that phase a segment is. `open`: it is FINN's step, run
-    without Xilinx' tools.
+    without Xilinx' tools. `step` is the step of FINN that it is or stands for; `names` are ids that mean it together
+    with all else that this step, or the entry, became.
     """
 
     id: str
@@ -32,6 +33,8 @@ class Placed:
     phase: str | None = None
     index: str | None = None
     open: bool = False
+    step: str | None = None
+    names: tuple[str, ...] = ()
 
 
 class Expansion:
@@ -77,13 +80,13 @@ class Expansion:
         return listed[:first] + new + kept
 
     def _named(self, anchor: str, listed: Sequence[Placed]) -> list[int]:
-        """Where the entry of that id stands; else those that run the step, or come from the phase, of that name."""
+        """Where all that the entry of that id became stands; else what runs the step, or comes from the phase."""
         step, phase = aliases.resolve(anchor, self.catalog.steps), self._phase(anchor)
-        by_id = [index for index, item in enumerate(listed) if item.id == anchor]
+        by_id = [index for index, item in enumerate(listed) if anchor in (item.id, *item.names)]
         return by_id or [
             index
             for index, item in enumerate(listed)
-            if (step and item.uses == step) or (phase and item.phase == phase.name)
+            if (step and item.step == step) or (phase and item.phase == phase.name)
         ]
 
     def _place(self, entry: StepEntry) -> Iterator[Placed]:
@@ -118,7 +121,7 @@ class Expansion:
     def _steps_for(self, name: str, task: str, entry: StepEntry, phase: str | None = None) -> Iterator[Placed]:
         """A step of FINN, or with the open toolchain what stands for it; the last has the id of the entry."""
         if not self._open:
-            yield Placed(task, "finn", name, entry, phase)
+            yield Placed(task, "finn", name, entry, phase, step=name)
             return
         outputs = entry.with_.get("outputs", self.recipe.settings.outputs)
         makes = open_rtl.OUTPUTS.get(name)
@@ -127,16 +130,20 @@ class Expansion:
         if self._depths_given:
             further = []
         if first in open_rtl.STEPS:
-            if entry.with_:
+            target = {key: value for key, value in entry.with_.items() if key == "target"}
+            for key in entry.with_.keys() - {"outputs", "target"}:
                 stands = f"{first} stands for {aliases.short(name)}"
-                message = f"with the open toolchain, {stands}: it reads no such settings"
-                self._problem(message, (*entry.pointer, "with"), f"list {first} itself, or set `toolchain: vivado`")
-            yield Placed(task, open_rtl.STEPS[first].kind, first, replace(entry, with_={}), phase)
+                message = f"with the open toolchain, {stands}: it reads nothing of `{key}`"
+                hint = f"list {first} itself, or set `toolchain: vivado`"
+                self._problem(message, (*entry.pointer, "with", key), hint)
+            kind = open_rtl.STEPS[first].kind
+            yield Placed(task, kind, first, replace(entry, with_=target), phase, step=name)
             return
-        name = f"{task}.insert" if further else task
-        yield Placed(name, "finn", first, entry, phase, open=first in open_rtl.RUN_OPEN)
+        inserts, open_ = f"{task}.insert" if further else task, first in open_rtl.RUN_OPEN
+        yield Placed(inserts, "finn", first, entry, phase, open=open_, step=name, names=(task,))
         for step in further:
-            yield Placed(task, open_rtl.STEPS[step].kind, step, replace(entry, needs=None, with_={}), phase)
+            kind, silent = open_rtl.STEPS[step].kind, replace(entry, needs=None, with_={})
+            yield Placed(task, kind, step, silent, phase, step=name, names=(task,))
 
     def _phase(self, uses: str) -> Phase | None:
         return self.catalog.phases.get(uses) or self.catalog.phases.get(f"phase_{uses}")
@@ -154,10 +161,12 @@ class Expansion:
             name = aliases.short(value) if kind == "step" else segment
             if entry.id:
                 name = entry.id if number == len(phase.parts) - 1 else f"{entry.id}.{value.removeprefix('step_')}"
+            whole = (entry.id,) if entry.id else ()
             if kind == "step":
-                yield from self._steps_for(value, name, part, phase.name)
+                for item in self._steps_for(value, name, part, phase.name):
+                    yield replace(item, names=(*item.names, *whole))
             else:
-                yield Placed(name, "segment", segment, part, phase.name, value)
+                yield Placed(name, "segment", segment, part, phase.name, value, names=whole)
 
     def _problem(self, message: str, pointer: Pointer, hint: str | None, severity: str = "error") -> None:
         self.problems.append(Problem(message, self.recipe.at(pointer), hint, severity))

@@ -69,7 +69,7 @@ def _specialized(context: Context, step: Callable[..., Any], model: ModelWrapper
     asked = specialize.prefer(model, style)
     in_hls = specialize.wanted_in_hls(asked, config.specialize_layers_config_file)
     specialized = _checked(step(asked, config), context)
-    settled = specialize.settle(specialized, target.of(config)["part"], in_hls)
+    settled = specialize.settle(specialized, target.part_and_clock(config)[0], in_hls)
     path = context.root / "out" / "report" / "layer_styles.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(settled.styles, indent=1) + "\n")

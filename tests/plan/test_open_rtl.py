@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,20 +10,25 @@ import numpy as np
 import pytest
 
 from finnyaml.errors import Problem, RecipeError
-from finnyaml.finn.catalog import FinnStep
-from finnyaml.plan import graph
+from finnyaml.finn.catalog import Field, FinnStep
+from finnyaml.plan import graph, without_vivado
 from finnyaml.plan.graph import Plan
+from finnyaml.plan.task import Task
 from tests.plan.catalog import CATALOG, CODE, Maker
 
 HARDWARE = ("hw_codegen", "hw_ipgen", "set_fifo_depths", "create_stitched_ip", "measure_rtlsim_performance")
+OUTPUTS = ("stitched_ip", "estimate_reports", "rtlsim_performance")
 MADE_UP = replace(
     CATALOG,
     distribution="finn-plus",
     steps={**CATALOG.steps, **{f"step_{name}": FinnStep(f"step_{name}", "", "made.up") for name in HARDWARE}},
+    flows={**CATALOG.flows, "hardware": tuple(f"step_{name}" for name in HARDWARE)},
     points={**CATALOG.points, "stitched_ip_rtlsim": "step_create_stitched_ip"},
     fields={
         **CATALOG.fields,
-        "generate_outputs": replace(CATALOG.fields["generate_outputs"], choices=("stitched_ip", "estimate_reports")),
+        "generate_outputs": replace(CATALOG.fields["generate_outputs"], choices=OUTPUTS),
+        "enable_instrumentation": Field("enable_instrumentation", "bool", False, False),
+        "stitched_ip_gen_dcp": Field("stitched_ip_gen_dcp", "bool", False, False),
         "auto_fifo_strategy": replace(
             CATALOG.fields["auto_fifo_strategy"],
             default="distributed_sim",
@@ -118,8 +124,14 @@ def test_a_strategy_that_needs_vivado_is_refused_where_the_toolchain_is_open(mak
 
 
 def test_settings_for_a_step_that_is_not_run_are_refused(maker: Maker) -> None:
-    (problem,) = refused(maker, "steps: [{uses: create_stitched_ip, with: {target: {clock_ns: 5.0}}}]")
-    assert "rtl.stitch stands for create_stitched_ip" in problem.message
+    (problem,) = refused(maker, "steps: [{uses: create_stitched_ip, with: {folding: {target_fps: 5}}}]")
+    assert "rtl.stitch stands for create_stitched_ip: it reads nothing of `folding`" in problem.message
+
+
+def test_what_our_step_reads_too_may_be_set_for_it(maker: Maker) -> None:
+    overlay = "{target: {clock_ns: 5.0}, outputs: [stitched_ip]}"
+    task = plan(maker, f"steps: [{{uses: create_stitched_ip, with: {overlay}}}]").tasks["create_stitched_ip"]
+    assert (task.uses, task.setting("synth_clk_period_ns"), task.params) == ("rtl.stitch", 5.0, {})
 
 
 def test_simulated_hardware_takes_its_frames_from_the_data_and_is_measured_on_its_own_answers(maker: Maker) -> None:
@@ -135,7 +147,7 @@ def test_simulated_hardware_takes_its_frames_from_the_data_and_is_measured_on_it
 
 
 def test_without_data_random_frames_are_simulated(maker: Maker) -> None:
-    assert plan(maker, "steps: [rtl.simulate]").tasks["simulate"].params["data"] is None
+    assert plan(maker, "steps: [rtl.stitch, rtl.simulate]").tasks["simulate"].params["data"] is None
 
 
 def test_finns_name_of_the_point_is_ours_where_we_simulate(maker: Maker) -> None:
@@ -159,12 +171,145 @@ def test_the_style_that_is_preferred_goes_to_the_step_that_decides(maker: Maker)
     assert tasks["other"].params == {"prefer": "hls"}
 
 
-def test_a_new_simulator_is_another_key_for_rtl_steps_alone(maker: Maker) -> None:
-    recipe = maker.recipe("steps: [tidy_up, rtl.stitch]")
-    before, after = (
-        graph.build(recipe, MADE_UP, {**CODE, "finnyaml/rtl": "1", "verilator": version})[0].tasks
-        for version in ("5.48.0", "5.50.0")
+def test_a_new_simulator_is_another_key_for_what_simulates(maker: Maker) -> None:
+    recipe = maker.recipe("steps: [tidy_up, hw_ipgen, rtl.size_fifos, rtl.stitch]")
+    code = {**CODE, "finnyaml/rtl": "1", "finnyaml/bundle": "2"}
+    before, verilator, bundle = (
+        graph.build(recipe, MADE_UP, {**code, **changed}, vivado=False)[0].tasks
+        for changed in (
+            {"verilator": "5.48.0"},
+            {"verilator": "5.50.0"},
+            {"verilator": "5.48.0", "finnyaml/bundle": "3"},
+        )
     )
-    inputs = {"model": "a", "tidy_up": "b"}
-    assert before["tidy_up"].key(inputs) == after["tidy_up"].key(inputs)
-    assert before["stitch"].key(inputs) != after["stitch"].key(inputs)
+
+    def changed(other: Mapping[str, Task]) -> list[str]:
+        inputs = dict.fromkeys(before, "digest")
+        return [name for name, task in before.items() if task.key(inputs) != other[name].key(inputs)]
+
+    assert changed(verilator) == ["hw_ipgen", "size_fifos", "stitch"]
+    assert changed(bundle) == ["size_fifos"]
+
+
+@pytest.mark.parametrize(
+    ("edit", "open_steps", "finns_steps"),
+    [
+        ("remove: [set_fifo_depths]", "create_stitched_ip measure_rtlsim_performance", None),
+        ("remove: [step_set_fifo_depths]", "create_stitched_ip measure_rtlsim_performance", None),
+        (
+            "replace: [{step: set_fifo_depths, by: 'own.py:lean'}]",
+            "lean create_stitched_ip measure_rtlsim_performance",
+            None,
+        ),
+        (
+            "insert: [{before: set_fifo_depths, steps: 'own.py:lean'}]",
+            "lean set_fifo_depths.insert set_fifo_depths create_stitched_ip measure_rtlsim_performance",
+            "lean set_fifo_depths create_stitched_ip measure_rtlsim_performance",
+        ),
+        (
+            "insert: [{after: set_fifo_depths, steps: 'own.py:lean'}]",
+            "set_fifo_depths.insert set_fifo_depths lean create_stitched_ip measure_rtlsim_performance",
+            "set_fifo_depths lean create_stitched_ip measure_rtlsim_performance",
+        ),
+        (
+            "insert: [{after: step_create_stitched_ip, steps: 'own.py:lean'}]",
+            "set_fifo_depths.insert set_fifo_depths create_stitched_ip lean measure_rtlsim_performance",
+            "set_fifo_depths create_stitched_ip lean measure_rtlsim_performance",
+        ),
+    ],
+)
+def test_an_edit_of_a_flow_takes_all_that_a_step_became(
+    maker: Maker, edit: str, open_steps: str, finns_steps: str | None
+) -> None:
+    maker.write("own.py", "def lean(model, cfg): return model\n")
+    for toolchain, steps in (("open", open_steps), ("vivado", finns_steps or open_steps)):
+        tasks = plan(maker, f"toolchain: {toolchain}\nsteps:\n  flow: hardware\n  {edit}\n").tasks
+        assert list(tasks) == ["model", "hw_codegen", "hw_ipgen", *steps.split()]
+        listed = list(tasks.values())
+        assert [task.needs for task in listed[1:]] == [(task.id,) for task in listed[:-1]]
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        (f"{FLOW}outputs: [rtlsim_performance]\n", "add stitched_ip to `outputs`"),
+        ("steps: [hw_ipgen, measure_rtlsim_performance]\n", "list create_stitched_ip or rtl.stitch before it"),
+        ("steps: [tidy_up, rtl.stitch, {uses: rtl.synthesize, needs: tidy_up}]\n", "list rtl.stitch before it"),
+        ("steps: [rtl.export]\n", "list rtl.stitch before it"),
+    ],
+)
+def test_what_works_with_the_stitched_design_needs_it_above(maker: Maker, text: str, hint: str) -> None:
+    (problem,) = refused(maker, text)
+    assert "needs the design that rtl.stitch makes" in problem.message
+    assert problem.hint == hint
+    assert problem.where is not None
+
+
+STITCHED_POINT = "finn: {verify_steps: [node_by_node_rtlsim, stitched_ip_rtlsim]}\n"
+
+
+@pytest.mark.parametrize("text", [f"{DATA}  points: [stitched_ip_rtlsim]\n", STITCHED_POINT, f"{STITCHED_POINT}{DATA}"])
+def test_a_point_of_finn_that_only_our_simulation_answers_needs_it(maker: Maker, text: str) -> None:
+    (problem,) = refused(maker, f"{FLOW}outputs: [stitched_ip]\n{text}")
+    assert problem.message.startswith("with the open toolchain, rtl.simulate answers stitched_ip_rtlsim")
+    assert problem.hint is not None
+    assert "add rtlsim_performance to `outputs`" in problem.hint
+    assert problem.where is not None
+
+
+@pytest.mark.parametrize("verify", ["", DATA])
+def test_finn_is_not_asked_for_what_our_simulation_answers(maker: Maker, verify: str) -> None:
+    found = plan(maker, f"{FLOW}{STITCHED_POINT}{verify}")
+    assert {tuple(task.config.get("verify_steps", ())) for task in found.tasks.values() if task.kind == "finn"} == {
+        ("node_by_node_rtlsim",)
+    }
+    steps = {task.uses for task in found.tasks.values()}
+    points = ["node_by_node_rtlsim", "stitched_ip_rtlsim"]
+    assert without_vivado.by_finn(points, steps, MADE_UP, found.toolchain) == ["node_by_node_rtlsim"]
+    only = plan(maker, f"{FLOW}finn: {{verify_steps: [stitched_ip_rtlsim]}}\n{verify}")
+    assert not any("verify_steps" in task.config for task in only.tasks.values())
+    finns = plan(maker, f"{FLOW}{STITCHED_POINT}", vivado=True)
+    assert finns.tasks["create_stitched_ip"].config["verify_steps"] == points
+
+
+def test_a_point_with_more_samples_than_frames_makes_the_simulation_send_them(maker: Maker) -> None:
+    for steps, point in ((FLOW, "stitched_ip_rtlsim"), ("steps: [rtl.stitch, rtl.simulate]\n", "simulate")):
+        tasks = plan(maker, f"{steps}{DATA}  points: [{{after: {point}, limit: 40}}]\n").tasks
+        (simulation,) = (task for task in tasks.values() if task.uses == "rtl.simulate")
+        assert simulation.params["frames"] == simulation.params["data"]["limit"] == 40
+        assert tasks[f"verify.{simulation.id}"].params["data"]["limit"] == 40
+
+
+def test_frames_that_the_recipe_sets_are_not_changed_by_a_point(maker: Maker) -> None:
+    text = "steps: [rtl.stitch, {uses: rtl.simulate, with: {frames: 20}}]\n"
+    (problem,) = refused(maker, f"{text}{DATA}  points: [{{after: simulate, limit: 40}}]\n")
+    assert problem.message == "this point wants 40 samples, and rtl.simulate sends 20 frames"
+    assert problem.hint == "give simulate `frames: 40`"
+    assert problem.where is not None
+    assert problem.where.line == 5
+    enough = plan(maker, f"{text}{DATA}  points: [{{after: simulate, limit: 10}}]\n").tasks
+    assert (enough["simulate"].params["frames"], enough["verify.simulate"].params["data"]["limit"]) == (20, 10)
+
+
+@pytest.mark.parametrize("field", ["enable_instrumentation: true", "stitched_ip_gen_dcp: true", "signature: [1, 2]"])
+def test_what_our_stitching_does_not_have_is_refused(maker: Maker, field: str) -> None:
+    text = f"{FLOW}finn: {{{field}}}\n"
+    (problem,) = refused(maker, text)
+    assert f"it has no `{field.partition(':')[0]}`" in problem.message
+    assert (problem.where and problem.where.line) == 3
+    plan(maker, text, vivado=True)
+    plan(maker, f"{text}outputs: [estimate_reports]\n")
+
+
+@pytest.mark.parametrize(
+    ("more", "warned"),
+    [("", True), ("specialize: {prefer: rtl}\n", False), ("toolchain: vivado\n", False)],
+)
+def test_that_finn_makes_layers_in_hls_is_told_where_the_recipe_says_nothing(
+    maker: Maker, more: str, warned: bool
+) -> None:
+    recipe = maker.recipe(f"steps: [specialize_layers, {', '.join(HARDWARE)}]\n{more}")
+    _, told = graph.build(recipe, MADE_UP, CODE, vivado=False)
+    assert [(item.severity, "hw_ipgen needs Vitis HLS" in item.message) for item in told] == [
+        ("warning", True)
+    ] * warned

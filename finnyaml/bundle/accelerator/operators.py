@@ -52,10 +52,9 @@ def _slice(
     cut = [slice(None)] * x.ndim
     for start, end, axis, step in zip(starts, ends, axes, steps):
         size = x.shape[int(axis)]
-        first, stop = int(start), int(end)
-        if step < 0:  # ONNX begins at the first element at least, and Python has no word for an end before it
-            first, stop = max(first, -size), None if end < -size else stop
-        cut[int(axis)] = slice(first, stop, int(step))
+        down = step < 0  # ONNX begins at the first element at least, and Python has no word for an end before it
+        first = max(int(start), -size) if down else int(start)
+        cut[int(axis)] = slice(first, None if down and end < -size else int(end), int(step))
     return x[tuple(cut)]
 
 
