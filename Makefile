@@ -1,4 +1,4 @@
-# make demo    set everything up, then build a real FINN accelerator
+# make demo    set everything up, build a real FINN accelerator, and simulate the hardware of another (RECIPE=... builds one)
 # make test    set everything up, then check style and types and run the tests
 #
 # Wheels at hand: PIP_FIND_LINKS or UV_FIND_LINKS name folders of wheels; a CPU build of torch offered there is taken.
@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE # torch and FINN take twice as long to import w
 PYTHON := 3.11
 VENV := .venv
 BIN := $(VENV)/bin
-RECIPE ?= recipes/digits-cnv-fixed/recipe.yaml
+RECIPE ?=
 PYTEST_ARGS ?=
 
 # What pip and uv call the same thing: pip separates by blanks and skips what is not there, uv by commas and fails on it.
@@ -83,7 +83,12 @@ $(READY):
 	touch $@
 
 demo: setup
+ifeq ($(RECIPE),)
+	@$(BIN)/finnyaml build recipes/digits-cnv-fixed/recipe.yaml
+	@$(BIN)/finnyaml build recipes/digits-rtl/recipe.yaml --to simulate
+else
 	@$(BIN)/finnyaml build $(RECIPE)
+endif
 
 lint: setup
 	@$(BIN)/ruff check --quiet .
@@ -91,7 +96,7 @@ lint: setup
 	@$(BIN)/mypy --no-error-summary
 
 test: lint setup-board
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 format: setup
 	@$(BIN)/ruff check --fix .

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from collections.abc import Mapping
+from math import ceil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,8 +21,9 @@ def with_depths(model: ModelWrapper, depths: Mapping[str, int], part: str, clock
 
     depths: in beats, at least 2, by FIFO node; others stay. part, clock_ns (the period): for FINN's PrepareIP.
 
-    The layers around are told, so that FINN's InsertFIFO would make FIFOs of these depths again: it takes the larger
-    one of the producer's outFIFODepths and the consumer's inFIFODepths.
+    The code of those that change is deleted where it is in FINN's build folder: the model that was handed in has no
+    code for them any more. The layers around are told, so that FINN's InsertFIFO would make FIFOs of these depths
+    again: it takes the larger one of the producer's outFIFODepths and the consumer's inFIFODepths.
 
     Raises:
         ValueError: a name that is no FIFO of the model.
@@ -35,6 +39,7 @@ def with_depths(model: ModelWrapper, depths: Mapping[str, int], part: str, clock
         fifo = _operator(fifos[name])
         if fifo.get_nodeattr("depth") != depth:
             fifo.set_nodeattr("depth", depth)
+            _delete(fifo.get_nodeattr("code_gen_dir_ipgen"))
             for attribute in _GENERATED:
                 fifo.set_nodeattr(attribute, "")
         _tell_neighbours(model, fifos[name], depth)
@@ -52,6 +57,33 @@ def fifo_config(model: ModelWrapper) -> dict[str, Any]:
         section: {name: fifo.get_nodeattr(attribute) for name, fifo in fifos.items()}
         for section, attribute in attributes.items()
     }
+
+
+def fifo_report(model: ModelWrapper) -> dict[str, Any]:
+    """What FINN's step_set_fifo_depths reports as fifo_sizing.json: depths, and sizes in bits."""
+    fifos = {node.name: _operator(node) for node in model.graph.node if node.op_type == FIFO}
+    config = fifo_config(model)
+    depths = config["fifo_depths"]
+    sizes = {name: fifo.get_instream_width() * depths[name] for name, fifo in fifos.items()}
+    effective = {name: fifo.get_instream_width() * ceil(depths[name] / 32) * 32 for name, fifo in fifos.items()}
+    return {
+        "fifo_depths": depths,
+        "fifo_sizes": sizes,
+        "fifo_sizes_effective": effective,
+        "impl_style": config["impl_style"],
+        "ram_style": config["ram_style"],
+        "total_fifo_size_kiB": sum(sizes.values()) / 8.0 / 1024.0,
+        "total_fifo_size_effective_kiB": sum(effective.values()) / 8.0 / 1024.0,
+    }
+
+
+def _delete(code: str) -> None:
+    """Delete generated code, unless it is somewhere else than FINN puts it."""
+    from finn.util.settings import get_settings
+
+    built = Path(get_settings().finn_build_dir).resolve()
+    if code and built in Path(code).resolve().parents:
+        shutil.rmtree(code, ignore_errors=True)
 
 
 def _tell_neighbours(model: ModelWrapper, fifo: Any, depth: int) -> None:

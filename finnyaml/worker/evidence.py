@@ -6,6 +6,7 @@ Used by the worker where a step raised, and by the engine where the worker itsel
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,8 @@ def gather(failure: Failure, job: Job, sandbox: Path) -> Failure:
     log = Path(job.log)
     of_tools = tool_logs(sandbox, since=_began(sandbox))
     found = first_error_of([*([log] if log.is_file() else []), *of_tools])
-    failure = replace(failure, message=_without(sandbox, failure.message))
+    hint = failure.hint and _lasting(failure.hint, of_tools, job, sandbox)
+    failure = replace(failure, message=_without(sandbox, failure.message), hint=hint)
     if found is not None:
         path, line = found
         cause = f"{_without(sandbox, ' '.join(line.text.split()))} (line {line.line})"
@@ -36,6 +38,14 @@ def _began(sandbox: Path) -> float:
         return (sandbox / "inputs").stat().st_mtime + 0.001  # more than the file system's clock lags behind itself
     except OSError:
         return 0.0  # the step removed even that; better a log too many than none
+
+
+def _lasting(hint: str, logs: Sequence[Path], job: Job, sandbox: Path) -> str:
+    """The hint with the copies of the logs that it names."""
+    for path in logs:
+        if str(path) in hint and (kept := _kept(path, job)) is not None:
+            hint = hint.replace(str(path), kept)
+    return _without(sandbox, hint)
 
 
 def _without(sandbox: Path, text: str) -> str:

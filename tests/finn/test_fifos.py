@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from finnyaml.finn.fifos import fifo_config, with_depths
+from finnyaml.finn.fifos import fifo_config, fifo_report, with_depths
 from finnyaml.finn.stitched import stitch
 from finnyaml.rtl import verilator
 from finnyaml.rtl.simulation import Build, Simulator
@@ -113,6 +114,17 @@ def test_the_model_has_the_depths_and_new_code_for_those_that_changed(sized: Siz
     for name in changed:
         code = (Path(after[name].get_nodeattr("code_gen_dir_ipgen")) / f"{name}.v").read_text()
         assert f".DEPTH({after[name].get_nodeattr('depth')})" in code
+        assert not Path(before[name].get_nodeattr("code_gen_dir_ipgen")).exists()
+
+
+def test_code_outside_of_finns_build_folder_stays(sized: Sized, tmp_path: Path) -> None:
+    kept = tmp_path / "mine.v"
+    kept.touch()
+    model = copy.deepcopy(sized.model)
+    name = next(name for name in depths(model))
+    operators(model)[name].set_nodeattr("code_gen_dir_ipgen", str(tmp_path))
+    with_depths(model, {name: depths(model)[name] + 1}, PART, CLOCK)
+    assert kept.exists()
 
 
 def test_finn_would_insert_fifos_of_these_depths_again(sized: Sized) -> None:
@@ -151,5 +163,6 @@ def test_finns_own_step_reads_the_file(sized: Sized, folder: Path) -> None:
     model = open_door().steps["step_set_fifo_depths"](small_network.layers(), config)
     assert depths(model) == sized.sizes.chosen.depths
     assert fifo_config(model) == json.loads(file.read_text())
+    assert fifo_report(model) == json.loads((folder / "out/report/fifo_sizing.json").read_text())
     layers, expected = operators(model), operators(sized.model)
     assert layers.keys() == expected.keys()

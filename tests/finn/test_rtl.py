@@ -6,6 +6,7 @@ Nothing stands in for anything here; no Vivado is involved, and none was ever co
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from onnx import TensorProto, helper
 
+from finnyaml.errors import ExitCode, ToolMissing
+from finnyaml.worker.open_rtl import refuse_hls
 from tests.finn.conftest import copy_recipes
 from tests.project import Project
 
 RECIPE = "digits-rtl"
-SMALL = """
+STEPS = """
 extends: recipe.yaml
 name: small
 output: build-small
@@ -36,16 +40,69 @@ steps:
   - minimize_bit_width
   - hw_codegen
   - hw_ipgen
+"""
+"""digits-rtl up to its code."""
+
+HARDWARE = """
   - set_fifo_depths
   - rtl.size_fifos
   - rtl.stitch
-  - {uses: rtl.simulate, with: {frames: 200}}
-  - {uses: rtl.simulate, id: stalled, with: {frames: 20, stalls: {input: 40, output: 40}}}
+  - {uses: rtl.simulate, with: {frames: 24}}
+"""
+
+SMALL = (
+    STEPS
+    + HARDWARE.replace("24", "200")
+    + """
+  - {uses: rtl.simulate, id: short, with: {frames: 2}}
   - {uses: rtl.export, with: {frames: 2}}
 verify:
   points: [tidy_up, {after: simulate, max_drop: 0.02}]
 """
-"""digits-rtl without its synthesis, which tests/rtl has on smaller layers, and with fewer points."""
+)
+"""Without the synthesis, which tests/rtl has on smaller layers, and with fewer points."""
+
+FAULTS = """
+from pathlib import Path
+
+from finnyaml.finn.fifos import with_depths
+
+
+def lines(cfg, name, change):
+    file = Path(cfg.output_dir) / "rtl/design/data" / name
+    found = file.read_text().split()
+    change(found)
+    file.write_text("\\n".join(found) + "\\n")
+
+
+def flip_a_bit(model, cfg):
+    def change(words):  # six words of 12 weights for each channel
+        word = words[6 * 5 + 2]
+        words[6 * 5 + 2] = f"{int(word, 16) ^ 1:0{len(word)}x}"
+
+    lines(cfg, "MVAU_rtl_1__memblock.dat", change)
+    return model
+
+
+def exchange_channels(model, cfg):
+    def change(words):  # three words for each channel
+        words[6:9], words[15:18] = words[15:18], words[6:9]
+
+    lines(cfg, "MVAU_rtl_0__memblock.dat", change)
+    return model
+
+
+def one_beat_less(model, cfg):
+    from qonnx.custom_op.registry import getCustomOp
+
+    depths = {
+        node.name: getCustomOp(node).get_nodeattr("depth")
+        for node in model.graph.node
+        if node.op_type == "StreamingFIFO_rtl"
+    }
+    deepest = max(depths, key=depths.get)
+    return with_depths(model, {deepest: depths[deepest] - 1}, cfg._resolve_fpga_part(), cfg.synth_clk_period_ns)
+"""
 
 
 def report(project: Project, name: str) -> Any:
@@ -99,6 +156,27 @@ def test_the_export_is_there(built: Project) -> None:
     assert (exported / "files.f").is_file()
 
 
+def test_finns_own_report_has_the_depths(built: Project) -> None:
+    depths, finns = report(built, "fifo_config.json")["fifo_depths"], report(built, "fifo_sizing.json")
+    assert finns["fifo_depths"] == depths and max(depths.values()) > 2
+    assert finns["total_fifo_size_kiB"] == sum(finns["fifo_sizes"].values()) / 8 / 1024
+
+
+def test_two_frames_show_an_interval_in_a_report_of_their_own(built: Project) -> None:
+    short = report(built, "rtl_simulation_short.json")
+    assert short["frames"] == 2 and short["interval"] > 0  # the FIFOs are still being filled, so it is no other's
+    assert report(built, "rtl_simulation.json")["frames"] == 200
+
+
+def test_two_frames_cannot_show_that_a_limit_is_kept(built: Project) -> None:
+    limit = report(built, "rtl_fifo_sizing.json")["target"]
+    hardware = HARDWARE.replace("24", f"2, max_interval: {limit}")
+    built.write("two.yaml", f"{STEPS}{hardware}verify: {{points: []}}\n")
+    done = built.run("build", "two.yaml", "--to", "simulate")
+    assert done.returncode == ExitCode.STEP_FAILED, done.stderr
+    assert "give rtl.simulate `frames: " in done.stderr
+
+
 def test_nothing_is_simulated_twice(built: Project) -> None:
     again = built.run("build", "small.yaml")
     assert again.returncode == 0
@@ -117,6 +195,63 @@ def test_new_weights_need_no_new_program(built: Project) -> None:
     try:
         done = built.run("build", "small.yaml", "--to", "simulate", "--set", "verify.on_fail=warn")
         assert done.returncode == 0, done.stderr
+        assert re.search(r"\+ simulate +\d", done.stderr), done.stderr
         assert sorted((built.store / "cache/programs").iterdir()) == programs
     finally:
         weights.write_bytes(kept)
+
+
+@pytest.mark.parametrize(
+    ("fault", "after", "message"),
+    [
+        (
+            "flip_a_bit",
+            "rtl.stitch",
+            r"MVAU_rtl_1 \(MVAU_rtl\) is the first layer .* One wrong weight .* for output channel 5 ",
+        ),
+        (
+            "exchange_channels",
+            "rtl.stitch",
+            r"MVAU_rtl_0 \(MVAU_rtl\) is the first layer .* Its output channels 2 and 5 are exchanged",
+        ),
+        (
+            "one_beat_less",
+            "rtl.size_fifos",
+            r"a frame comes out every .* StreamingFIFO_rtl_\d+ has depth \d+, not \d+ \(between ",
+        ),
+    ],
+)
+def test_a_fault_stops_the_build_and_is_named(built: Project, fault: str, after: str, message: str) -> None:
+    built.write("faults.py", FAULTS)
+    hardware = HARDWARE.replace(f"- {after}\n", f'- {after}\n  - {{uses: "faults.py:{fault}"}}\n')
+    built.write(f"{fault}.yaml", f"{STEPS}{hardware}verify: {{points: []}}\n")
+    done = built.run("build", f"{fault}.yaml", "--to", "simulate")
+    assert done.returncode == 3, done.stderr
+    assert re.search(message, " ".join(done.stderr.split())), done.stderr
+
+
+def test_finn_simulates_layer_by_layer_without_vivado(built: Project) -> None:
+    built.write("layers.yaml", f"{STEPS}verify: {{points: [{{after: node_by_node_rtlsim, limit: 1}}]}}\n")
+    done = built.run("build", "layers.yaml")
+    assert done.returncode == 0, done.stderr
+    assert "node_by_node_rtlsim" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("op_type", ["FINNLoop", "NodeContainer"])
+def test_a_design_within_the_design_is_refused(op_type: str) -> None:
+    """FINN would start Vivado for it, in step_generate_hardware."""
+    from qonnx.core.modelwrapper import ModelWrapper
+
+    node = helper.make_node(op_type, ["x"], ["y"], f"{op_type}_0", domain="finn.custom_op.fpgadataflow.rtl")
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in "xy")
+    model = ModelWrapper(helper.make_model(helper.make_graph([node], "loop", [x], [y])))
+    with pytest.raises(ToolMissing, match=f"needs Vivado, .*{op_type}_0") as caught:
+        refuse_hls(model, "step_generate_hardware")
+    assert caught.value.exit_code == 4
+
+
+def test_a_layer_in_hls_is_named(built: Project) -> None:
+    built.write("hls.yaml", f"{STEPS}specialize: {{prefer: hls}}\nverify: {{points: []}}\n")
+    done = built.run("build", "hls.yaml")
+    assert done.returncode == 4, done.stderr
+    assert re.search(r"hw_ipgen needs Vitis HLS, .*: \w+_hls_0", done.stderr), done.stderr

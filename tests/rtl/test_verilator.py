@@ -43,9 +43,12 @@ def test_a_design_is_compiled_once_whatever_its_data(tmp_path: Path, sound: Simu
 
 @pytest.mark.usefixtures("sound", "no_tools")
 @pytest.mark.parametrize("build", [Build(edges=True), Build(dynamic_fifos=True), Build(waveform=True)], ids=str)
-def test_another_kind_of_build_is_another_program(build: Build, sound: Simulator, program_cache: Path) -> None:
+def test_another_kind_of_build_is_another_program(tmp_path: Path, build: Build, sound: Simulator) -> None:
+    (tmp_path / "cache/programs").mkdir(parents=True)
+    shutil.copy(sound.program, tmp_path / "cache/programs")
+    assert verilator.compile(sound.folder, sound.work, tmp_path / "cache").program.is_file()
     with pytest.raises(AssertionError, match="started"):
-        verilator.compile(sound.folder, sound.work, program_cache, build)
+        verilator.compile(sound.folder, sound.work, tmp_path / "cache", build)
 
 
 def test_a_program_knows_no_folder_of_its_making(sound: Simulator) -> None:
