@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import cold, executor, growth, incremental, noop, packing
+from benchmarks import cold, executor, growth, incremental, noop, packing, rtl
 from benchmarks.bench import machine
 
 BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
@@ -17,6 +17,7 @@ BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
     "growth": growth.run,
     "executor": executor.run,
     "packing": packing.run,
+    "rtl": rtl.run,
 }
 
 

@@ -1,0 +1,223 @@
+"""Networks taken to hardware that is all RTL, with FIFOs of least depth: where the open RTL path starts."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.networks import ROOT, Network, bnn_pynq, stages
+
+CLOCK_NS = 10.0
+
+
+@dataclass(frozen=True)
+class Case:
+    """bipolar: -1 and +1 get two bits. residual: branches, which FINN's step streamline does not treat. widest: the
+    widest weight stream in bits, FINN's mvau_wwidth_max. frames: how many are simulated."""
+
+    network: Network
+    bipolar: bool = False
+    residual: bool = False
+    widest: int = 36
+    frames: int = 200
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """model: after FINN's set_fifo_depths. styles: what became of each layer (`finnyaml.finn.specialize.settle`)."""
+
+    model: Any
+    part: str
+    styles: list[dict[str, str]]
+
+
+def hardware(case: Case, output: Path) -> Hardware:
+    """FINN's steps from Brevitas to set_fifo_depths; FINN writes into `output`.
+
+    Raises:
+        SystemExit: a layer is not RTL, or folded so that FINN's RTL loses results when it has to wait.
+    """
+    from finnyaml.finn.door import open_door
+    from finnyaml.finn.specialize import prefer, settle
+    from finnyaml.steps import repairs
+
+    start = "step_qonnx_to_finn"
+    model = stages(case.network, output, last=start)[start]
+    finn = open_door()
+    build = finn.config_module
+    config = build.DataflowBuildConfig(
+        output_dir=str(output),
+        synth_clk_period_ns=CLOCK_NS,
+        board=case.network.board,
+        shell_flow_type=build.ShellFlowType.VIVADO_ZYNQ,
+        target_fps=case.network.rate,
+        mvau_wwidth_max=case.widest,
+        standalone_thresholds=True,
+        generate_outputs=[],
+        auto_fifo_strategy=build.AutoFIFOSizingMethod.FORCE_MINIMAL_FIFOS,
+    )
+
+    def run(*steps: str) -> None:
+        nonlocal model
+        for step in steps:
+            model = finn.steps[f"step_{step}"](model, config)
+
+    run("tidy_up")
+    if case.bipolar:
+        model = repairs.represent_bipolar(model).model
+    if case.residual:
+        model = _streamlined(model)
+    else:
+        run("streamline")
+    run("convert_to_hw")
+    model = repairs.leave_to_host(model).model
+    run("minimize_bit_width_initial", "create_dataflow_partition")
+    model = prefer(model, "rtl")
+    run("specialize_layers")
+    part = config._resolve_fpga_part()
+    settled = settle(model, part)
+    if left := [f"{entry['node']}: {entry['why']}" for entry in settled.styles if entry["style"] != "rtl"]:
+        raise SystemExit("; ".join(left))
+    model = settled.model
+    run("target_fps_parallelization", "apply_folding_config", "minimize_bit_width")
+    _refuse_whole_rows(model)
+    run("hw_codegen", "hw_ipgen", "set_fifo_depths")
+    return Hardware(model, part, settled.styles)
+
+
+def _refuse_whole_rows(model: Any) -> None:
+    """With SIMD = MW, FINN's MVAU_rtl loses results under back-pressure: docs/lints/output-queue-too-short.md."""
+    from qonnx.custom_op.registry import getCustomOp
+
+    for node in model.graph.node:
+        if node.op_type == "MVAU_rtl":
+            layer = getCustomOp(node)
+            if layer.get_nodeattr("SIMD") == layer.get_nodeattr("MW"):
+                raise SystemExit(f"{node.name} takes a whole row at once: ask for fewer images per second")
+
+
+def _streamlined(model: Any) -> Any:
+    """What a residual network needs in place of FINN's step streamline; torch's mean as the average that FINN knows."""
+    from onnx import helper
+
+    from tests.finn.kernel_bench.residual import streamlined
+
+    model = copy.deepcopy(model)
+    for index, node in enumerate(list(model.graph.node)):
+        if node.op_type == "ReduceMean" and len(model.get_tensor_shape(node.output[0])) == 4:
+            model.graph.node.remove(node)
+            model.graph.node.insert(index, helper.make_node("GlobalAveragePool", [node.input[0]], list(node.output)))
+    return streamlined(model)
+
+
+def _digits() -> Any:
+    """The network of recipes/digits-rtl."""
+    place = ROOT / "recipes" / "digits-rtl" / "model.py"
+    spec = importlib.util.spec_from_file_location("digits_rtl_model", place)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.digits_rtl()
+
+
+def _four_bits() -> tuple[dict[str, Any], dict[str, Any]]:
+    """How Brevitas' layers have four bits: settings for weights, and for activations."""
+    from brevitas.quant import Int8WeightPerTensorFloat, Uint8ActPerTensorFloat
+
+    return (
+        {"weight_bit_width": 4, "weight_quant": Int8WeightPerTensorFloat},
+        {"bit_width": 4, "act_quant": Uint8ActPerTensorFloat},
+    )
+
+
+def _seen(network: Any, *shape: int) -> Any:
+    """The network with scales and batch-norm statistics from random images; nothing is trained."""
+    import torch
+
+    network.train()
+    with torch.no_grad():
+        for _ in range(30):
+            network(torch.rand(16, *shape))
+    return network.eval()
+
+
+def _depthwise() -> Any:
+    """A convolution, a depthwise one with stride 2, another convolution with stride 2, a dense layer; 14x14 pixels."""
+    import torch
+    from brevitas.nn import QuantConv2d, QuantLinear, QuantReLU
+    from torch import nn
+
+    torch.manual_seed(0)
+    weights, activations = _four_bits()
+    layers: list[Any] = []
+    channels = 1
+    for out, stride, groups in ((8, 1, 1), (8, 2, 8), (16, 2, 1)):
+        layers.append(
+            QuantConv2d(channels, out, 3, stride=stride, padding=1, groups=groups, bias=False, **weights),
+        )
+        layers += [nn.BatchNorm2d(out), QuantReLU(**activations)]
+        channels = out
+    layers += [nn.Flatten(), QuantLinear(channels * 4 * 4, 10, bias=False, **weights)]
+    return _seen(nn.Sequential(*layers), 1, 14, 14)
+
+
+def _residual() -> Any:
+    """A convolution, two residual blocks (the second with stride 2), a global average, a dense layer; 16x16 pixels."""
+    import torch
+    from brevitas.nn import QuantConv2d, QuantIdentity, QuantLinear, QuantReLU
+    from brevitas.quant import Int8ActPerTensorFloat
+    from torch import nn
+
+    torch.manual_seed(0)
+    weights, activations = _four_bits()
+
+    def convolution(taken: int, given: int, size: int, stride: int = 1) -> Any:
+        layer = QuantConv2d(taken, given, size, stride=stride, padding=size // 2, bias=False, **weights)
+        return nn.Sequential(layer, nn.BatchNorm2d(given))
+
+    class Block(nn.Module):
+        """Both branches have one quantiser, so that FINN finds one scale."""
+
+        def __init__(self, taken: int, given: int, stride: int) -> None:
+            super().__init__()
+            first = convolution(taken, given, 3, stride)
+            self.branch = nn.Sequential(first, QuantReLU(**activations), convolution(given, given, 3))
+            self.skip = convolution(taken, given, 1, stride) if stride > 1 else nn.Identity()
+            self.shared = QuantIdentity(bit_width=4, act_quant=Int8ActPerTensorFloat)
+            self.out = QuantReLU(**activations)
+
+        def forward(self, x: Any) -> Any:
+            return self.out(self.shared(self.branch(x)) + self.shared(self.skip(x)))
+
+    class Residual(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem = nn.Sequential(convolution(1, 8, 3), QuantReLU(**activations))
+            self.blocks = nn.Sequential(Block(8, 8, 1), Block(8, 16, 2))
+            self.average = nn.AdaptiveAvgPool2d(1)
+            self.dense = QuantLinear(16, 10, bias=False, **weights)
+
+        def forward(self, x: Any) -> Any:
+            return self.dense(self.average(self.blocks(self.stem(x))).flatten(1))
+
+    return _seen(Residual(), 1, 16, 16)
+
+
+def _bnn(name: str) -> Callable[[], Any]:
+    return lambda: bnn_pynq(name)
+
+
+_WEIGHTS = ROOT / "recipes/digits-rtl/weights.pth"
+CASES: Mapping[str, Case] = {
+    "digits-rtl": Case(Network(_digits, (1, 1, 14, 14), "ZCU102", 20_000, _WEIGHTS)),
+    "TFC_2W2A": Case(Network(_bnn("TFC_2W2A"), (1, 1, 28, 28), "ZCU102", 250_000), widest=400),
+    "TFC_1W1A": Case(Network(_bnn("TFC_1W1A"), (1, 1, 28, 28), "ZCU102", 250_000), bipolar=True, widest=400),
+    "depthwise CNN": Case(Network(_depthwise, (1, 1, 14, 14), "VCK190", 20_000)),
+    "small ResNet": Case(Network(_residual, (1, 1, 16, 16), "ZCU102", 16_000), residual=True),
+    "CNV_2W2A": Case(Network(_bnn("CNV_2W2A"), (1, 3, 32, 32), "ZCU102", 500), frames=8),
+}
