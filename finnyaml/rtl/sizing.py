@@ -150,7 +150,7 @@ class _Length:
     window: int
 
 
-_SHORT = _Length(fills=1, settling=1, window=2)
+_SHORT = _Length(fills=2, settling=1, window=2)  # residual networks need two fills until they are steady
 _LONG = _Length(fills=2, settling=2, window=2)
 
 

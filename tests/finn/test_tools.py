@@ -87,8 +87,8 @@ class Site:
         path = self.project.folder / "recipe.yaml"
         entries = listed.strip().replace("\n", "\n      ")
         steps = f"steps:\n  flow: hw_codegen\n  insert:\n  - after: hw_codegen\n    steps:\n      {entries}\n"
-        text = re.sub(r"(?m)^steps:(.*\n)+?(?=\n)", steps, path.read_text())
-        path.write_text(f"toolchain: vivado\n{text}")
+        text = path.read_text().removeprefix("toolchain: vivado\n")
+        path.write_text("toolchain: vivado\n" + re.sub(r"(?m)^steps:(.*\n)+?(?=\n)", steps, text))
 
     def build(self, *arguments: str, code: int = 0) -> None:
         """Build, and keep the record of the run and what was printed about it."""
