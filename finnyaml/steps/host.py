@@ -27,6 +27,7 @@ def leave_to_host(model: ModelWrapper) -> Repaired:
     Raises:
         StepFailed: there are no hardware layers yet, or their variants are chosen already.
     """
+    import finn.custom_op.fpgadataflow.reshape  # noqa: F401 - FINN registers it only along with the RTL layers
     from qonnx.transformation.infer_datatypes import InferDataTypes
 
     from finnyaml.lint.view import View, is_hardware, is_specialised, name
