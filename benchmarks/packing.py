@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.bench import in_turn, table
-from finnyaml.bundle.accelerator.datatypes import parse
-from finnyaml.bundle.accelerator.packing import pack, unpack
+from finnyaml.accelerator.numbers.datatypes import parse
+from finnyaml.accelerator.numbers.packing import pack, unpack
 
 IMAGES = 1_000
 ROUNDS = 7

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.bench import in_turn, table
+from finnyaml.accelerator.numbers.datatypes import parse
+from finnyaml.accelerator.numbers.packing import pack, unpack
 from finnyaml.bundle import golden
-from finnyaml.bundle.accelerator.datatypes import parse
-from finnyaml.bundle.accelerator.packing import pack, unpack
 from finnyaml.rtl import overlay, testbench, verilator
 from finnyaml.rtl.design import Design
 from finnyaml.rtl.synthesis import patches, yosys

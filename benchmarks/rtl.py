@@ -79,7 +79,7 @@ def run(folder: Path) -> None:
 
 def measure(name: str, folder: Path) -> Measured:
     """Make, size and simulate a network."""
-    from finnyaml.bundle import boundary
+    from finnyaml.bundle import stream_values
     from finnyaml.finn import fifos
     from finnyaml.rtl import performance, sizing, verilator
 
@@ -90,7 +90,7 @@ def measure(name: str, folder: Path) -> Measured:
         made = hardware(case, folder / "finn")
     seconds = time.perf_counter() - started
     model = made.model
-    frames = boundary.at_random(model, case.frames)
+    frames = stream_values.at_random(model, case.frames)
     _refuse_dull(name, frames.outputs)
     _stitch(model, made.part, folder / "least")
     cache = folder / "cache"
@@ -108,7 +108,7 @@ def measure(name: str, folder: Path) -> Measured:
     answers.append(_answer(sized, frames.inputs, frames.outputs))
     answers += [_answer(sized, frames.inputs, frames.outputs, stalls) for stalls in STALLS]
     inputs = _extremes(sized)
-    expected = boundary.inside(made.model, inputs, [])[model.graph.output[0].name]
+    expected = stream_values.inside(made.model, inputs, [])[model.graph.output[0].name]
     both = [_answer(sized, inputs, expected, stalls) for stalls in ((0, 0), STALLS[0])]
     answers.append(both[0] if both[0] == both[1] else f"{both[0]}; with stalls {both[1]}")
 
@@ -139,7 +139,7 @@ def _stitch(model: Any, part: str, folder: Path) -> None:
 
 def _answer(simulator: Simulator, inputs: np.ndarray, expected: np.ndarray, stalls: tuple[int, int] = (0, 0)) -> str:
     """What came of a simulation, in one or a few words."""
-    from finnyaml.bundle.boundary import mismatches
+    from finnyaml.bundle.stream_values import mismatches
     from finnyaml.errors import StepFailed
     from finnyaml.rtl.simulation import Stalls
 
@@ -162,7 +162,7 @@ def _refuse_dull(name: str, outputs: np.ndarray) -> None:
 
 def _extremes(simulator: Simulator) -> np.ndarray:
     """Frames of the least value, of the greatest, and two checkerboards of both, in turn."""
-    from finnyaml.bundle.accelerator.datatypes import parse
+    from finnyaml.accelerator.numbers.datatypes import parse
 
     stream = simulator.design.input
     low, high = parse(stream.datatype).integers[1:]

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from finnyaml.bundle import accelerator, bitfiles, facts
-from finnyaml.bundle.accelerator.contract import FORMAT
-from finnyaml.bundle.accelerator.errors import AcceleratorError
-from finnyaml.bundle.finish import finish
+from finnyaml import accelerator
+from finnyaml.accelerator.contract import FORMAT
+from finnyaml.accelerator.errors import AcceleratorError
+from finnyaml.bundle import bitfiles, build_results
 from finnyaml.bundle.render import Templates, read_templates
+from finnyaml.bundle.write import finish
 from finnyaml.errors import StepFailed
 
 LEFT_OUT = ("__pycache__", ".git")
@@ -42,7 +43,7 @@ def assemble(
         recipe: `digest` and `resolved`.
         built_with: `finnyaml`, `finn`, `python`, `packages`, `tools`.
         target_info: `platform`, `shell`, `board`, `part`, `clock_mhz` (the requested one), `instrumentation`.
-        points: the measurements in the order of the build (see `finnyaml.bundle.facts.accuracy`).
+        points: the measurements in the order of the build (see `finnyaml.bundle.build_results.accuracy`).
         artifacts: digests by name.
         templates: the folder of the recipe's own templates.
         files: what to make from them, each `template` and `to`, its path in the bundle; the recipe was checked for
@@ -52,7 +53,7 @@ def assemble(
     Raises:
         StepFailed: a template that cannot be filled in, a bitfile or driver that is not of this accelerator.
     """
-    found = facts.read_json(parts / "contract.json")
+    found = build_results.read_json(parts / "contract.json")
     out, report = root / "out", root / "out" / "report"
     if target.exists():
         shutil.rmtree(target)
@@ -63,7 +64,7 @@ def assemble(
     copy_package(target / "accelerator")
 
     clock = {"requested_mhz": target_info["clock_mhz"], "achieved_mhz": None, "source": None}
-    clock["slack_ns"] = facts.slack(report)
+    clock["slack_ns"] = build_results.slack(report)
     instrumented = target_info["instrumentation"]
     where = {**{key: target_info[key] for key in ("platform", "shell", "board", "part")}, "clock": clock}
     data: dict[str, Any] = {
@@ -72,11 +73,13 @@ def assemble(
         "recipe": dict(recipe),
         "built_with": dict(built_with),
         "target": where,
-        "resources": facts.resources(report),
-        "performance": facts.performance(report, target_info["clock_mhz"]),
-        "accuracy": facts.accuracy(points),
+        "resources": build_results.resources(report),
+        "performance": build_results.performance(report, target_info["clock_mhz"]),
+        "accuracy": build_results.accuracy(points),
         "contract": found["contract"],
-        "driver": facts.driver(target, found["contract"], found["driver"], {**where, "instrumentation": instrumented}),
+        "driver": build_results.driver(
+            target, found["contract"], found["driver"], {**where, "instrumentation": instrumented}
+        ),
         "golden": found["golden"],
         "missing": [],
         "attached": None,
@@ -90,16 +93,18 @@ def assemble(
             bitfiles.check(target, data)
         except AcceleratorError as error:
             raise StepFailed(f"FINN's bitfile: {error.name}: {error.message}", hint=error.hint) from error
-    data["missing"] = facts.missing(data)
+    data["missing"] = build_results.missing(data)
     own = read_templates(templates) if templates is not None else {}
     finish(target, data, Templates(own, templates.name if templates is not None else "templates"))
 
 
 def copy_package(folder: Path) -> None:
     """The host package, as it is."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in sorted(Path(accelerator.__file__).parent.glob("*.py")):
-        shutil.copyfile(path, folder / path.name)
+    package = Path(accelerator.__file__).parent
+    for path in sorted(package.rglob("*.py")):
+        copy = folder / path.relative_to(package)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
 
 
 def copy_tree(source: Path, target: Path) -> None:

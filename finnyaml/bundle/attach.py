@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml import __version__
-from finnyaml.bundle import bitfiles, facts, schema
-from finnyaml.bundle.accelerator.contract import FORMAT, Bundle
-from finnyaml.bundle.accelerator.digests import changed_files, sha256_of
-from finnyaml.bundle.accelerator.errors import AcceleratorError
-from finnyaml.bundle.finish import files_of, finish
+from finnyaml.accelerator.checks.digests import changed_files, sha256_of
+from finnyaml.accelerator.contract import FORMAT, Bundle
+from finnyaml.accelerator.errors import AcceleratorError
+from finnyaml.bundle import bitfiles, build_results, schema
 from finnyaml.bundle.names import FACTS, KEPT
 from finnyaml.bundle.render import Templates, read_templates
+from finnyaml.bundle.write import files_of, finish
 from finnyaml.errors import Problem, RecipeError, StepFailed
 
 
@@ -60,7 +60,7 @@ def _made(bundle: Bundle, target: Path, bitfile: Path, hwh: Path | None) -> dict
     strangers = files_of(target) - set(data["files"])
     bitfiles.place(target, data, bitfile, hwh or bitfile.with_suffix(".hwh"))
     bitfiles.check(target, data)
-    data["missing"] = facts.missing(data)
+    data["missing"] = build_results.missing(data)
     kept = target / KEPT
     finish(target, data, Templates(read_templates(kept) if kept.is_dir() else {}, KEPT), strangers)
     return data

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from finnyaml.bundle.accelerator.bitfile import Xclbin, read_bitfile
-from finnyaml.bundle.accelerator.board import check_bitfile
-from finnyaml.bundle.accelerator.contract import Bundle
-from finnyaml.bundle.accelerator.errors import AcceleratorError
-from finnyaml.bundle.accelerator.hwh import read_hwh
-from finnyaml.bundle.finish import write_json
+from finnyaml.accelerator.contract import Bundle
+from finnyaml.accelerator.devices.bitfile import Xclbin, read_bitfile
+from finnyaml.accelerator.devices.board import check_bitfile
+from finnyaml.accelerator.devices.hwh import read_hwh
+from finnyaml.accelerator.errors import AcceleratorError
+from finnyaml.bundle.write import write_json
 from finnyaml.errors import StepFailed
 
 FOLDER = "bitfile"

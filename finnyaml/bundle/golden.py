@@ -11,8 +11,8 @@ from finnyaml.errors import StepFailed
 from finnyaml.verify.answers import BATCH
 
 if TYPE_CHECKING:
-    from finnyaml.bundle.accelerator.datatypes import Datatype
-    from finnyaml.verify.data import DataSet
+    from finnyaml.accelerator.numbers.datatypes import Datatype
+    from finnyaml.verify.data.dataset import DataSet
 
 FROM_DATA = "the data set of the recipe"
 RANDOM = "random values"

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from onnx import helper
 
-from finnyaml.bundle.accelerator.errors import AcceleratorError
-from finnyaml.bundle.accelerator.program import Program
+from finnyaml.accelerator.errors import AcceleratorError
+from finnyaml.accelerator.program import Program
 from finnyaml.bundle.npz import write_npz
 from finnyaml.errors import StepFailed
 from finnyaml.verify.executor import Exported, NotExecutable, export
@@ -70,7 +70,7 @@ def write_hardware(model: ModelWrapper, folder: Path, weights: Mapping[str, dict
 
 
 def _program(exported: Exported, name: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """As a program for numpy (`finnyaml.bundle.accelerator.program`), and its constants."""
+    """As a program for numpy (`finnyaml.accelerator.program`), and its constants."""
     constants = {t: value for part in exported.parts for t, value in part.constants.items()}
     program = {
         "input": exported.input,

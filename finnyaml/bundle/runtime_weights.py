@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from finnyaml.bundle.accelerator.datatypes import Datatype, parse
-from finnyaml.bundle.accelerator.graphs import values_at
+from finnyaml.accelerator.graphs import values_at
+from finnyaml.accelerator.numbers.datatypes import Datatype, parse
 from finnyaml.bundle.npz import write_npz
-from finnyaml.bundle.partitions import Loaded, loaded
-from finnyaml.bundle.probing import probed, quickly, stored, words
+from finnyaml.bundle.weight_positions import probed, quickly, stored, words
 from finnyaml.errors import StepFailed
+from finnyaml.finn.partitions import Loaded, loaded
 from finnyaml.verify.executor.external import memory_of
 
 if TYPE_CHECKING:

@@ -107,7 +107,7 @@ def build_command(
     """Build the targets of a recipe; what is up to date is taken from the store."""
     from finnyaml.cli import build, plan_view, quick
     from finnyaml.cli.render import Console, up_to_date_lines
-    from finnyaml.cli.session import open_session
+    from finnyaml.engine.session import open_session
     from finnyaml.plan.select import select
 
     console = Console(quiet=as_json)
@@ -146,7 +146,7 @@ def plan_command(
     """Say what a build would run, and why: which value, file or code changed."""
     from finnyaml.cli import plan_view
     from finnyaml.cli.render import Console
-    from finnyaml.cli.session import open_session
+    from finnyaml.engine.session import open_session
     from finnyaml.plan.select import select
 
     console = Console(quiet=as_json)

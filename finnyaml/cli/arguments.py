@@ -29,7 +29,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on 
 
 def opened_store(option: Path | None) -> Store:
     """The store that a command line is about."""
-    from finnyaml.cli.session import store_root
+    from finnyaml.engine.session import store_root
     from finnyaml.store import Store
 
     return Store.open(store_root(option))

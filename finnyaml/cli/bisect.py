@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from finnyaml.cli import failures, story
+from finnyaml.cli import failures, loss
 from finnyaml.cli.build import Options, open_engine
 from finnyaml.cli.render import Console, relative
-from finnyaml.cli.session import Session
-from finnyaml.engine.localise import Localised, localise, localise_all
+from finnyaml.engine.bisect import Localised, localise, localise_all
 from finnyaml.engine.run import Engine, Outcome
+from finnyaml.engine.session import Session
 from finnyaml.errors import ExitCode, Problem, RecipeError
 from finnyaml.plan.points import id_of
 from finnyaml.plan.select import Selection, select
@@ -40,7 +40,7 @@ def bisect(session: Session, step: str | None, console: Console) -> tuple[ExitCo
     for name, failure in broken.items():
         console.always(failures.explain(plan.tasks[name], failure, session, engine.folder))
     for place in found:
-        for line in story.lines(place, session, outcome):
+        for line in loss.lines(place, session, outcome):
             console.out(line)
     if not found and not broken:
         console.out(f"nothing is lost: {len(outcome.verdicts)} points measured, every gate passed")

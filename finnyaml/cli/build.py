@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from finnyaml.cli import failures, lint, lockfile, story
+from finnyaml.cli import failures, lint, loss
 from finnyaml.cli.render import Console, Progress, summary_lines
-from finnyaml.cli.session import Session
-from finnyaml.engine import figures, lints, record, refusals, workspace
+from finnyaml.engine import figures, lints, lockfile, record, refusals, workspace
+from finnyaml.engine.bisect import Localised, localise_all
 from finnyaml.engine.events import EventLog
-from finnyaml.engine.localise import Localised, localise_all
 from finnyaml.engine.run import MAX_REPAIRS, Engine, Outcome
+from finnyaml.engine.session import Session
 from finnyaml.errors import ExitCode, FinnyamlError, Problem, RecipeError, ToolMissing
 from finnyaml.plan import without_vivado
 from finnyaml.plan.graph import Plan
@@ -103,7 +103,7 @@ def build(
             if name not in outcome.verdicts
         )
         console.always("\n\n".join(told))
-    for lines in (*story.unexplained(outcome), *(story.lines(place, session, outcome) for place in localised)):
+    for lines in (*loss.unexplained(outcome), *(loss.lines(place, session, outcome) for place in localised)):
         console.always("\n".join([*lines, ""]))
     console.problems(
         Problem(f"the verification {point} never ran: no step of this flow has it", recipe.at(("finn", "verify_steps")))

@@ -63,7 +63,7 @@ def graph(
     """
     from finnyaml.cli.graph import form_of, picture, put
     from finnyaml.cli.render import Console
-    from finnyaml.cli.session import open_session
+    from finnyaml.engine.session import open_session
 
     console = Console()
     form = form_of(form, output)
@@ -132,7 +132,7 @@ def bisect(
     """
     from finnyaml.cli import bisect as bisection
     from finnyaml.cli.render import Console
-    from finnyaml.cli.session import open_session
+    from finnyaml.engine.session import open_session
 
     console = Console(quiet=as_json)
     session = open_session(recipe, sets, store, 2, console.note)
@@ -245,13 +245,13 @@ def doctor(as_json: Json = False, store: StoreOption = None) -> None:
     Says what each enables, and what to do where one is missing.
     Exit code 4 where nothing can be built: no FINN, or a store that cannot be written.
     """
-    from finnyaml.cli import health
-    from finnyaml.cli.session import store_root
+    from finnyaml.cli import doctor
+    from finnyaml.engine.session import store_root
     from finnyaml.tools.doctor import examine
 
     report = examine(store_root(store), os.environ)
-    show(report.to_json() if as_json else None, health.lines(report))
-    raise typer.Exit(health.verdict(report))
+    show(report.to_json() if as_json else None, doctor.lines(report))
+    raise typer.Exit(doctor.verdict(report))
 
 
 def clean(recipe: Recipe) -> None:

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 from finnyaml.cli.render import relative
-from finnyaml.cli.session import Session, store_root
+from finnyaml.engine.session import Session, store_root
 from finnyaml.plan.task import Task
-from finnyaml.worker.evidence import SANDBOX
+from finnyaml.worker.error_logs import SANDBOX
 from finnyaml.worker.job import Failure
 
 

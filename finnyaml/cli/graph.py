@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from finnyaml.cli.session import Session
+from finnyaml.engine.session import Session
 from finnyaml.errors import FinnyamlError, Problem, RecipeError
 from finnyaml.plan import draw
 from finnyaml.plan.draw import Box

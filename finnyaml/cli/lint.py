@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml.cli.render import Console, relative
-from finnyaml.cli.session import Session, open_session
 from finnyaml.engine import lints
+from finnyaml.engine.session import Session, open_session
 from finnyaml.errors import ExitCode, Problem, RecipeError
 from finnyaml.finn import identity
 from finnyaml.lint import catalogue, fix

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from finnyaml.cli.render import Console
-from finnyaml.cli.session import Session
+from finnyaml.engine.session import Session
 from finnyaml.errors import ExitCode
 from finnyaml.finn import aliases
 from finnyaml.plan.select import Selection

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from finnyaml.cli.session import Session
     from finnyaml.engine.run import Outcome
+    from finnyaml.engine.session import Session
 
 UNDERSTOOD = frozenset(("--set", "--store", "--jobs", "--target", "-t"))
 """Options that do not keep a build from having nothing to do; with any other, it goes the ordinary way."""
@@ -118,8 +118,8 @@ def _inputs(session: Session, outcome: Outcome) -> tuple[set[str], set[str], set
 
     from finnyaml.finn.identity import LIBRARIES
     from finnyaml.plan.implementation import RTL_PACKAGES
+    from finnyaml.store.names import Names
     from finnyaml.tools import discover
-    from finnyaml.worker.names import Names
 
     names = Names(None, session.recipe.directory)
     files = {str(path) for path in session.recipe.files}

@@ -23,10 +23,10 @@ def steps(context: typer.Context, as_json: Json = False, store: StoreOption = No
 @steps_app.command("list")
 def steps_list(as_json: Json = False, store: StoreOption = None) -> None:
     """List the steps with what they do and the tools they need, the named flows, and names of other FINN versions."""
-    from finnyaml.cli import reference
+    from finnyaml.cli import steps
 
-    catalog = reference.open_catalog(store, note)
-    show(reference.steps(catalog) if as_json else None, reference.steps_lines(catalog))
+    catalog = steps.open_catalog(store, note)
+    show(steps.steps(catalog) if as_json else None, steps.steps_lines(catalog))
 
 
 @steps_app.command("describe")
@@ -45,10 +45,10 @@ def steps_describe(
     store: StoreOption = None,
 ) -> None:
     """Tell all about one step: what it does, its tools and flows; with --recipe, the options that it really read."""
-    from finnyaml.cli import reference
+    from finnyaml.cli import steps
 
-    found = reference.describe(reference.open_catalog(store, note), name, recipe)
-    show(found if as_json else None, reference.describe_lines(found))
+    found = steps.describe(steps.open_catalog(store, note), name, recipe)
+    show(found if as_json else None, steps.describe_lines(found))
 
 
 @steps_app.command("options")
@@ -61,23 +61,23 @@ def steps_options(
     store: StoreOption = None,
 ) -> None:
     """List FINN's build options with type, default and what sets them in a recipe; or tell all about one."""
-    from finnyaml.cli import reference
+    from finnyaml.cli import steps
 
-    catalog = reference.open_catalog(store, note)
+    catalog = steps.open_catalog(store, note)
     if name is None:
-        show(reference.options(catalog) if as_json else None, reference.options_lines(catalog))
+        show(steps.options(catalog) if as_json else None, steps.options_lines(catalog))
     else:
-        found = reference.option(catalog, name)
-        show(found if as_json else None, reference.option_lines(found))
+        found = steps.option(catalog, name)
+        show(found if as_json else None, steps.option_lines(found))
 
 
 @steps_app.command("boards")
 def steps_boards(as_json: Json = False, store: StoreOption = None) -> None:
     """List the boards that FINN knows, with their FPGA parts."""
-    from finnyaml.cli import reference
+    from finnyaml.cli import steps
 
-    catalog = reference.open_catalog(store, note)
-    show(reference.boards(catalog) if as_json else None, reference.boards_lines(catalog))
+    catalog = steps.open_catalog(store, note)
+    show(steps.boards(catalog) if as_json else None, steps.boards_lines(catalog))
 
 
 @cache_app.command("ls")

@@ -20,7 +20,7 @@ from typing import Any
 
 from finnyaml.store import Store
 from finnyaml.tools.environment import of_worker
-from finnyaml.worker.evidence import gather
+from finnyaml.worker.error_logs import gather
 from finnyaml.worker.job import Done, Failure, Job
 
 FINN = "finn"

@@ -11,11 +11,11 @@ import numpy as np
 from onnx import NodeProto
 from qonnx.core.datatype import DataType
 
+from finnyaml.graph.view import View, attributes, kind
 from finnyaml.lint.finding import Finding
 from finnyaml.lint.folding import MATRIX
 from finnyaml.lint.rules import checks, finding
 from finnyaml.lint.stage import Stage
-from finnyaml.lint.view import View, attributes, kind
 
 SETTLED = ("step_minimize_bit_width", "step_generate_estimate_reports", "step_hw_codegen", "step_generate_hardware")
 """Once one of these has run, FINN sets no accumulator type any more; before, its last minimisation will."""

@@ -7,10 +7,10 @@ from typing import Any
 
 from onnx import NodeProto
 
+from finnyaml.graph.view import View, attributes, is_hardware, kind
 from finnyaml.lint.finding import Finding
 from finnyaml.lint.rules import checks, finding
 from finnyaml.lint.stage import Stage
-from finnyaml.lint.view import View, attributes, is_hardware, kind
 
 LINEAR = frozenset(("Add", "BatchNormalization", "Div", "Mul", "Sub"))
 """Float operators that streamlining is there to take away, and that FINN maps into hardware where it does not."""

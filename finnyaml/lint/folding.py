@@ -9,10 +9,10 @@ from typing import Any
 
 from onnx import NodeProto, helper
 
+from finnyaml.graph.view import View, attributes, is_hardware, is_specialised, kind
 from finnyaml.lint.finding import Finding
 from finnyaml.lint.rules import checks, finding
 from finnyaml.lint.stage import Stage
-from finnyaml.lint.view import View, attributes, is_hardware, is_specialised, kind
 
 APPLIED = "step_apply_folding_config"
 DECIDED = (APPLIED, "step_minimize_bit_width", "step_generate_estimate_reports", "step_hw_codegen")
@@ -64,7 +64,7 @@ def _divides(view: View, stage: Stage) -> Iterator[Finding]:
 
 
 def _indivisible(view: View, node: NodeProto) -> tuple[str, str | None] | None:
-    from finnyaml.finn.misfits import DIMENSIONS
+    from finnyaml.finn.invalid_settings import DIMENSIONS
 
     layer = view.layer(node)
     refusal = ""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from finnyaml.graph.view import View
 from finnyaml.lint import accumulators, conversion, folding, inputs, padding, queues, style, thresholds, weights
 from finnyaml.lint.finding import Finding
 from finnyaml.lint.rules import CHECKS
 from finnyaml.lint.stage import Stage
-from finnyaml.lint.view import View
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from onnx import NodeProto
 
+from finnyaml.graph.view import View, attributes, kind, name
 from finnyaml.lint.finding import Finding
 from finnyaml.lint.rules import checks, finding
 from finnyaml.lint.stage import Stage
-from finnyaml.lint.view import View, attributes, kind, name
 
 PASSING = frozenset(
     (

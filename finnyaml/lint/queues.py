@@ -6,11 +6,11 @@ import functools
 from collections.abc import Iterator
 from pathlib import Path
 
+from finnyaml.graph.view import View, attributes
 from finnyaml.lint.finding import Finding
 from finnyaml.lint.folding import configured
 from finnyaml.lint.rules import checks, finding
 from finnyaml.lint.stage import Stage
-from finnyaml.lint.view import View, attributes
 
 SHORT = "MAX_IN_FLIGHT = CORE_PIPELINE_DEPTH;"
 """How the source of the layer sizes its output queue: one place too few where a result comes in every cycle."""

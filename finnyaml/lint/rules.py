@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from finnyaml.graph.view import View
 from finnyaml.lint.catalogue import RULES
 from finnyaml.lint.finding import Finding
 from finnyaml.lint.stage import Stage
-from finnyaml.lint.view import View
 
 Check = Callable[[View, Stage], Iterator[Finding]]
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from finnyaml.finn import specialize
 from finnyaml.finn.kernels import KERNELS
+from finnyaml.graph.view import HARDWARE, View
 from finnyaml.lint.finding import Finding
 from finnyaml.lint.rules import checks, finding
 from finnyaml.lint.stage import Stage
-from finnyaml.lint.view import HARDWARE, View
 
 DECIDES = "step_create_dataflow_partition"
 """From here on the layers have the names and widths with which specialize_layers decides."""

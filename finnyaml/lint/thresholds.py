@@ -9,10 +9,10 @@ import numpy as np
 from onnx import NodeProto
 from qonnx.core.datatype import DataType
 
+from finnyaml.graph.view import View, attributes, is_hardware, kind
 from finnyaml.lint.finding import Finding
 from finnyaml.lint.rules import checks, finding
 from finnyaml.lint.stage import Stage
-from finnyaml.lint.view import View, attributes, is_hardware, kind
 
 INVARIANT = frozenset(
     ("Expand", "Flatten", "GlobalAveragePool", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze")

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 from onnx import NodeProto
 
+from finnyaml.graph.view import View, attributes, kind
 from finnyaml.lint.finding import Finding
 from finnyaml.lint.folding import configured
 from finnyaml.lint.rules import checks, finding
 from finnyaml.lint.stage import Stage
-from finnyaml.lint.view import View, attributes, kind
 
 WRITEABLE = frozenset(("internal_decoupled",))
 """The memory modes in which FINN gives a layer the bus port through which its weights are written."""

@@ -15,7 +15,7 @@ from finnyaml.plan.implementation import of_kind
 from finnyaml.plan.points import PREFIX, data_params
 from finnyaml.plan.task import Task
 from finnyaml.recipe.model import BundleSpec, Recipe
-from finnyaml.worker.names import Names
+from finnyaml.store.names import Names
 
 NAME = "bundle"
 """The id of the task, and the word for all of them on the command line."""

@@ -18,8 +18,8 @@ from finnyaml.plan.steps import Expansion, Placed, near
 from finnyaml.plan.task import Task
 from finnyaml.recipe.model import Processing, Recipe
 from finnyaml.steps import open_rtl
+from finnyaml.store.names import Names
 from finnyaml.tools.needs import needs as tools_of
-from finnyaml.worker.names import Names
 
 if TYPE_CHECKING:
     import networkx

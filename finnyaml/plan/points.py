@@ -19,8 +19,8 @@ from finnyaml.plan.steps import near
 from finnyaml.plan.task import Task
 from finnyaml.recipe.model import CodeRef, DataSpec, Limits, PointEntry, Pointer, Recipe, Verify
 from finnyaml.steps import open_rtl
+from finnyaml.store.names import Names
 from finnyaml.verify.gates import Gate
-from finnyaml.worker.names import Names
 
 PREFIX = "verify."
 """Ids of these tasks: `verify.streamline` measures `streamline`, `verify.source` is the reference."""

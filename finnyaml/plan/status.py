@@ -19,8 +19,8 @@ from finnyaml.plan.reasons import Reason, of_parts
 from finnyaml.plan.task import Task
 from finnyaml.store import Artifact, Entry, ObjectDamaged, Store, Trace
 from finnyaml.store.digests import digest_of, file_digest, folder_digest, listing_digest
+from finnyaml.store.names import Names
 from finnyaml.store.tree import merge, overlay
-from finnyaml.worker.names import Names
 
 LOOKED = ("out/verification/", "out/bundle/")
 """Where tasks that look at what steps made leave their own files."""

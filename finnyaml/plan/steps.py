@@ -11,7 +11,7 @@ from finnyaml.finn import aliases
 from finnyaml.finn.catalog import Catalog, Phase
 from finnyaml.recipe.build import default_id
 from finnyaml.recipe.model import FlowEdit, Pointer, Recipe, StepEntry
-from finnyaml.steps import open_rtl, own
+from finnyaml.steps import builtin, open_rtl
 
 FREE_DEPTHS = frozenset(("auto", "file", "depths", "strategy"))
 """Words of `fifo:` with which the recipe itself says what depths the FIFOs get."""
@@ -96,7 +96,7 @@ class Expansion:
         if entry.uses in open_rtl.STEPS:
             yield Placed(entry.id or default_id(entry.uses), open_rtl.STEPS[entry.uses].kind, entry.uses, entry)
             return
-        if entry.uses in own.STEPS:
+        if entry.uses in builtin.STEPS:
             if entry.with_:
                 message = f"{entry.uses} takes no settings"
                 self._problem(message, (*entry.pointer, "with"), "leave `with:` out")
@@ -108,7 +108,7 @@ class Expansion:
             return
         name = aliases.resolve(entry.uses, self.catalog.steps)
         if name is None:
-            known = [*map(aliases.short, self.catalog.steps), *self.catalog.phases, *own.STEPS, *open_rtl.STEPS]
+            known = [*map(aliases.short, self.catalog.steps), *self.catalog.phases, *builtin.STEPS, *open_rtl.STEPS]
             hint = near(aliases.short(entry.uses), known)
             self._problem(f"{self.catalog} has no step {entry.uses!r}", entry.pointer, hint)
             return

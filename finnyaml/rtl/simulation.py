@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from finnyaml.bundle.accelerator.datatypes import parse
-from finnyaml.bundle.accelerator.errors import AcceleratorError
-from finnyaml.bundle.accelerator.packing import pack, unpack
+from finnyaml.accelerator.errors import AcceleratorError
+from finnyaml.accelerator.numbers.datatypes import parse
+from finnyaml.accelerator.numbers.packing import pack, unpack
 from finnyaml.errors import StepFailed
 from finnyaml.rtl.design import Design, Stream
 from finnyaml.rtl.testbench.process import Call, Part, execute, read

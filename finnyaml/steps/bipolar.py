@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from finnyaml.errors import StepFailed
-from finnyaml.steps.surgery import Node, Repaired, free_name, set_attributes, store_constant
+from finnyaml.graph.surgery import Node, Repaired, free_name, set_attributes, store_constant
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
 
-    from finnyaml.lint.view import View
+    from finnyaml.graph.view import View
 
 PRODUCTS = frozenset(("Conv", "ConvTranspose", "Gemm", "MatMul"))
 """Operators whose constant operand is their weights."""
@@ -40,7 +40,7 @@ def represent_bipolar(model: ModelWrapper) -> Repaired:
     from qonnx.core.datatype import DataType
     from qonnx.transformation.infer_datatypes import InferDataTypes
 
-    from finnyaml.lint.view import View, name
+    from finnyaml.graph.view import View, name
 
     model = copy.deepcopy(model)
     view = View(model)
@@ -105,8 +105,8 @@ def refuse_source(step: str, view: View, node: Node, why: str) -> None:
         node: what makes bipolar values.
         why: what is wrong with these values.
     """
+    from finnyaml.graph.view import attributes, name
     from finnyaml.lint.padding import PASSING
-    from finnyaml.lint.view import attributes, name
 
     if node.op_type in ("BipolarQuant", "Quant"):
         raise StepFailed(
@@ -149,7 +149,7 @@ def refuse_source(step: str, view: View, node: Node, why: str) -> None:
 
 
 def _refuse_late(view: View) -> None:
-    from finnyaml.lint.view import is_hardware, name
+    from finnyaml.graph.view import is_hardware, name
 
     for node in view.nodes:
         if node.op_type == "XnorPopcountMatMul" or is_hardware(node):
@@ -208,7 +208,7 @@ def _reach(view: View, tensors: Iterable[str]) -> set[str]:
 
 def _refuse_mixtures(view: View) -> None:
     """QONNX takes the data type of a Concat from its first input: with mixed inputs it is right by chance only."""
-    from finnyaml.lint.view import name
+    from finnyaml.graph.view import name
 
     for node in view.nodes:
         if node.op_type == "Concat" and len({_bipolar(view, tensor) for tensor in node.input}) > 1:

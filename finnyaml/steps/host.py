@@ -6,12 +6,12 @@ import copy
 from typing import TYPE_CHECKING
 
 from finnyaml.errors import StepFailed
-from finnyaml.steps.surgery import Node, Repaired, free_name
+from finnyaml.graph.surgery import Node, Repaired, free_name
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
 
-    from finnyaml.lint.view import View
+    from finnyaml.graph.view import View
 
 ARITHMETIC = {"ElementwiseAdd": "Add", "ElementwiseDiv": "Div", "ElementwiseMul": "Mul", "ElementwiseSub": "Sub"}
 """FINN's layers that scale or shift, and the ONNX operators that they were."""
@@ -30,7 +30,7 @@ def leave_to_host(model: ModelWrapper) -> Repaired:
     import finn.custom_op.fpgadataflow.reshape  # noqa: F401 - FINN registers it only along with the RTL layers
     from qonnx.transformation.infer_datatypes import InferDataTypes
 
-    from finnyaml.lint.view import View, is_hardware, is_specialised, name
+    from finnyaml.graph.view import View, is_hardware, is_specialised, name
 
     model = copy.deepcopy(model)
     view = View(model)
@@ -77,7 +77,7 @@ def _label_choice(model: ModelWrapper, node: Node) -> Node:
     import numpy as np
     from onnx import TensorProto, helper
 
-    from finnyaml.lint.view import attributes
+    from finnyaml.graph.view import attributes
 
     taken = set(model.get_all_tensor_names())
     count, values = (free_name(f"{node.output[0]}_{what}", taken) for what in ("k", "values"))

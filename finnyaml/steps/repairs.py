@@ -10,9 +10,9 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from finnyaml.errors import StepFailed
+from finnyaml.graph.surgery import Node, Repaired, free_name, set_attributes, store_constant
 from finnyaml.steps.bipolar import refuse_source, represent_bipolar, yield_int2
 from finnyaml.steps.host import leave_to_host
-from finnyaml.steps.surgery import Node, Repaired, free_name, set_attributes, store_constant
 from finnyaml.steps.widening import widen_accumulators
 
 __all__ = [
@@ -29,7 +29,7 @@ __all__ = [
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
 
-    from finnyaml.lint.view import View
+    from finnyaml.graph.view import View
 
 
 def represent_padding(model: ModelWrapper) -> Repaired:
@@ -45,8 +45,8 @@ def represent_padding(model: ModelWrapper) -> Repaired:
     """
     from qonnx.transformation.infer_datatypes import InferDataTypes
 
+    from finnyaml.graph.view import View, attributes, name
     from finnyaml.lint.padding import unrepresentable
-    from finnyaml.lint.view import View, attributes, name
 
     model = copy.deepcopy(model)
     view = View(model)
@@ -75,7 +75,7 @@ def represent_padding(model: ModelWrapper) -> Repaired:
 
 
 def _refuse_padding(place: Any) -> None:
-    from finnyaml.lint.view import name
+    from finnyaml.graph.view import name
 
     if not place.sources:
         raise StepFailed(
@@ -99,8 +99,8 @@ def _with_partners(view: View, sources: dict[int, Node]) -> None:
 
     QONNX takes the data type of a Concat from its first input: with mixed inputs it would be right by chance only.
     """
+    from finnyaml.graph.view import attributes
     from finnyaml.lint.padding import PASSING
-    from finnyaml.lint.view import attributes
 
     groups: list[set[int]] = []
     nodes: dict[int, Node] = {}
@@ -138,8 +138,8 @@ def correct_annotations(model: ModelWrapper) -> Repaired:
     from qonnx.core.datatype import DataType
     from qonnx.transformation.infer_datatypes import InferDataTypes
 
+    from finnyaml.graph.view import View, attributes, name
     from finnyaml.lint.thresholds import output_range, true_datatype
-    from finnyaml.lint.view import View, attributes, name
 
     model = copy.deepcopy(model)
     view = View(model)
@@ -168,8 +168,8 @@ def clip_thresholds(model: ModelWrapper) -> Repaired:
     """
     import numpy as np
 
+    from finnyaml.graph.view import View, name
     from finnyaml.lint.thresholds import negative_on_unsigned
-    from finnyaml.lint.view import View, name
 
     model = copy.deepcopy(model)
     view = View(model)
@@ -200,7 +200,7 @@ def keep_bipolar_weights(model: ModelWrapper) -> Repaired:
     """
     from qonnx.core.datatype import DataType
 
-    from finnyaml.lint.view import View, name
+    from finnyaml.graph.view import View, name
     from finnyaml.lint.weights import widened
 
     model = copy.deepcopy(model)

@@ -6,12 +6,12 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from finnyaml.errors import StepFailed
-from finnyaml.steps.surgery import Node, Repaired, free_name, set_attributes, store_constant
+from finnyaml.graph.surgery import Node, Repaired, free_name, set_attributes, store_constant
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
 
-    from finnyaml.lint.view import View
+    from finnyaml.graph.view import View
 
 FOLLOWING = frozenset(("DuplicateStreams", "LabelSelect", "StreamingDataWidthConverter", "StreamingFIFO"))
 """The layers that take any integer and whose own types follow from their input's."""
@@ -30,8 +30,8 @@ def widen_accumulators(model: ModelWrapper) -> Repaired:
         StepFailed: FINN may have clipped a threshold to the type that is too narrow, or a layer that follows is none
             whose types FINN derives from its input's.
     """
+    from finnyaml.graph.view import View, attributes, name
     from finnyaml.lint.accumulators import overflow
-    from finnyaml.lint.view import View, attributes, name
 
     model = copy.deepcopy(model)
     view = View(model)
@@ -59,7 +59,7 @@ def _follow(model: ModelWrapper, view: View, node: Node, taken: set[str]) -> Non
     """Set the types of a layer whose input has another type than before."""
     from qonnx.custom_op.registry import getCustomOp
 
-    from finnyaml.lint.view import kind, name
+    from finnyaml.graph.view import kind, name
 
     if kind(node) == "Thresholding":
         old, new = view.datatype(node.input[0]), model.get_tensor_datatype(node.input[0])
@@ -87,7 +87,7 @@ def _compare(model: ModelWrapper, view: View, node: Node, index: int, old: Any, 
     from qonnx.core.datatype import DataType
     from qonnx.custom_op.registry import getCustomOp
 
-    from finnyaml.lint.view import kind, name
+    from finnyaml.graph.view import kind, name
 
     given = str(node.input[index])
     values = view.constant(given)

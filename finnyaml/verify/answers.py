@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finnyaml.errors import StepFailed
-from finnyaml.verify import arrays
-from finnyaml.verify.layout import delivered
+from finnyaml.verify.data import arrays
+from finnyaml.verify.data.layout import delivered
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from finnyaml.verify.data import DataSet
+    from finnyaml.verify.data.dataset import DataSet
 
 BATCH = 256
 """Samples that are run at once."""

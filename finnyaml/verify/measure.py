@@ -14,9 +14,9 @@ import numpy as np
 from finnyaml.errors import StepFailed
 from finnyaml.verify.answers import BATCH, Answers, Archive
 from finnyaml.verify.classes import predictions
-from finnyaml.verify.data import Batch, DataSet
+from finnyaml.verify.data.dataset import Batch, DataSet
+from finnyaml.verify.data.layout import taken
 from finnyaml.verify.executor import BatchedModel, NotExecutable, checked, input_of
-from finnyaml.verify.layout import taken
 from finnyaml.verify.metrics import Agreement, Metric, wilson
 from finnyaml.verify.recorded import Recorded
 

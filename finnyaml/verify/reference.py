@@ -15,7 +15,7 @@ import numpy as np
 from finnyaml.errors import StepFailed
 from finnyaml.recipe.model import InputSpec, Processing
 from finnyaml.steps.code import explain, load_function
-from finnyaml.verify.layout import fitted
+from finnyaml.verify.data.layout import fitted
 
 Function = Callable[[np.ndarray], np.ndarray]
 """From a batch [n, ...] to a batch [n, ...]."""

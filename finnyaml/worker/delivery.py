@@ -18,13 +18,13 @@ DRIVER = "out/driver"
 
 def contract(context: Context) -> None:
     """Derive the contract of the accelerator; export its graphs and golden samples beside it."""
-    from finnyaml.bundle import interface
+    from finnyaml.bundle import derive
 
     params = context.params
     model = needed_model(context)
     folder = _empty(context.root / params["folder"])
     driver = context.root / DRIVER
-    interface.write(
+    derive.write(
         whole_graph(context, model),
         model,
         parent_of(context),

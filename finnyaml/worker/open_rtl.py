@@ -19,7 +19,7 @@ from finnyaml.worker.verification import data_set, parent_of, whole_graph
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
 
-    from finnyaml.bundle.boundary import Frames
+    from finnyaml.bundle.stream_values import Frames
     from finnyaml.rtl.design import Design
     from finnyaml.rtl.simulation import Run, Stalls
 
@@ -84,8 +84,8 @@ def stitch(context: Context) -> ModelWrapper:
 
 def size_fifos(context: Context) -> ModelWrapper:
     """Find the least depths that keep the throughput, set them, and see that the real FIFOs keep it too."""
-    from finnyaml.bundle import boundary
-    from finnyaml.bundle.boundary import Frames
+    from finnyaml.bundle import stream_values
+    from finnyaml.bundle.stream_values import Frames
     from finnyaml.finn import fifos
     from finnyaml.rtl import performance, sizing, verilator
 
@@ -93,7 +93,7 @@ def size_fifos(context: Context) -> ModelWrapper:
     work = context.root / "tmp" / "sizing"
     design = _stitched_aside(context, model, work / "searched")
     simulator = verilator.compile(design, work / "search", context.cache, verilator.Build(dynamic_fifos=True))
-    frames = boundary.at_random(model, SIZING_FRAMES)
+    frames = stream_values.at_random(model, SIZING_FRAMES)
     sizes = sizing.size(
         simulator, frames.inputs, target=context.params["target_interval"], slack=context.params["slack"]
     )
@@ -120,7 +120,7 @@ def size_fifos(context: Context) -> ModelWrapper:
 
 def simulate(context: Context) -> None:
     """Send samples through the design; what comes out has to be what FINN's Python execution says, bit for bit."""
-    from finnyaml.bundle import boundary
+    from finnyaml.bundle import stream_values
     from finnyaml.rtl import performance, verilator
     from finnyaml.rtl.simulation import Stalls
 
@@ -144,7 +144,7 @@ def simulate(context: Context) -> None:
         _check_speed(context, simulator.design, found, min(run.chunks))
     name = SIMULATION if path.stem in SIMULATIONS and not stalled else f"{SIMULATION}_{path.stem}"
     _write(context, f"{name}.json", {"stalls": dict(params["stalls"]), **_lasting(found)})
-    answers = boundary.answers(parent_of(context), model, run.outputs)
+    answers = stream_values.answers(parent_of(context), model, run.outputs)
     np.savez(path, index=frames.index, outputs=run.outputs, answers=answers)
 
 
@@ -174,13 +174,13 @@ def _design(context: Context) -> Path:
 
 
 def _frames(context: Context, model: ModelWrapper) -> Frames:
-    from finnyaml.bundle import boundary
+    from finnyaml.bundle import stream_values
 
     params = context.params
     if params["data"] is None:
-        return boundary.at_random(model, params["frames"])
+        return stream_values.at_random(model, params["frames"])
     data = data_set(context, params["data"])
-    return boundary.of_data(whole_graph(context, model), model, data, params["layout"])
+    return stream_values.of_data(whole_graph(context, model), model, data, params["layout"])
 
 
 def _processes(design: Design, frames: int) -> int:
@@ -197,13 +197,13 @@ def _explainer(
     context: Context, model: ModelWrapper, folder: Path, frames: Frames, run: Run, stalls: Stalls | None = None
 ) -> Callable[[], Mapping[str, Any]]:
     """What finds out, when it is called, what is wrong with a run of a design folder."""
-    from finnyaml.bundle import boundary
+    from finnyaml.bundle import stream_values
     from finnyaml.rtl import explain
     from finnyaml.rtl.design import Design
 
     def why() -> Mapping[str, Any]:
         design, work = Design.load(folder), context.root / "tmp" / "why"
-        inner = boundary.inside(model, frames.inputs, [edge.tensor for edge in design.edges])
+        inner = stream_values.inside(model, frames.inputs, [edge.tensor for edge in design.edges])
         expected = {**inner, design.output.tensor: frames.outputs}
         return asdict(explain.explain(folder, work, context.cache, frames.inputs, expected, run, stalls=stalls))
 
@@ -212,7 +212,7 @@ def _explainer(
 
 def _check(design: Design, frames: Frames, run: Run, why: Callable[[], Mapping[str, Any]]) -> None:
     """Refuse a simulation that did not end, or did not give what the graph gives."""
-    from finnyaml.bundle.boundary import mismatches
+    from finnyaml.bundle.stream_values import mismatches
 
     if not run.finished:
         said = f"the hardware stopped after {len(run.outputs)} of {len(frames.outputs)} frames"

@@ -142,11 +142,11 @@ RUNNERS: Mapping[str, Callable[[Context], Any]] = {
 
 
 def _import_finn() -> None:
-    from finnyaml.finn import misfits
+    from finnyaml.finn import invalid_settings
     from finnyaml.finn.door import open_door
 
     _ = open_door().steps
-    misfits.install()
+    invalid_settings.install()
 
 
 def _import_brevitas() -> None:

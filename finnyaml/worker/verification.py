@@ -12,7 +12,7 @@ from finnyaml.worker.context import Context, code_ref, input_spec, needed_model,
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
 
-    from finnyaml.verify.data import DataSet
+    from finnyaml.verify.data.dataset import DataSet
 
 PARENT = "out/intermediate_models/dataflow_parent.onnx"
 """Where FINN keeps the graph around the dataflow partition."""
@@ -23,7 +23,7 @@ def reference(context: Context) -> None:
     from finnyaml.steps import code, source
     from finnyaml.verify import answers
     from finnyaml.verify import reference as references
-    from finnyaml.verify.layout import delivered
+    from finnyaml.verify.data.layout import delivered
 
     params = context.params
     data = data_set(context, params["data"])
@@ -82,7 +82,7 @@ def _told(measured: Mapping[str, Any]) -> str:
 
 def bisect(context: Context) -> None:
     """Find where in a step accuracy is lost; the figures hold the localisation."""
-    from finnyaml.verify.bisect import find
+    from finnyaml.verify.bisect.find import find
     from finnyaml.worker import runners
 
     step = context.params["step"]
@@ -131,7 +131,7 @@ def parent_of(context: Context) -> ModelWrapper | None:
 
 def data_set(context: Context, spec: Mapping[str, Any]) -> DataSet:
     """The data that parameters of a task describe."""
-    from finnyaml.verify.data import open_data
+    from finnyaml.verify.data.dataset import open_data
 
     return open_data(spec, context.file, context.recipe_dir)
 

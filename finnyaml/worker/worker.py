@@ -20,12 +20,12 @@ from finnyaml.finn import identity, kernels
 from finnyaml.recipe.schema import schema_path
 from finnyaml.store import CACHE, ObjectDamaged, Store
 from finnyaml.store.digests import digest_of, file_digest, folder_digest, listing_digest
+from finnyaml.store.names import Names
 from finnyaml.worker import runners
 from finnyaml.worker.content import Places
 from finnyaml.worker.context import Context
-from finnyaml.worker.evidence import gather
+from finnyaml.worker.error_logs import gather
 from finnyaml.worker.job import Done, Failure, Job
-from finnyaml.worker.names import Names
 from finnyaml.worker.recorder import Reads, Recorder
 from finnyaml.worker.sandbox import MODEL, Sandbox
 

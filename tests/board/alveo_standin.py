@@ -15,8 +15,8 @@ from typing import Any
 
 from pynq.overlay import DefaultIP
 
-from finnyaml.bundle.accelerator.bitfile import Xclbin, read_bitfile
-from finnyaml.bundle.accelerator.contract import Bundle
+from finnyaml.accelerator.contract import Bundle
+from finnyaml.accelerator.devices.bitfile import Xclbin, read_bitfile
 from tests.board.standin import ADDRESS, ADDRESS_HIGH, CONTROL, COUNT, DONE, START, StandIn
 
 KERNEL = "finn:standin:iodma:1.0"

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from finnyaml.bundle.accelerator import Accelerator, Bundle
+from finnyaml.accelerator import Accelerator, Bundle
 from tests.board import files
 from tests.board.standin import StandIn
 from tests.bundle.sample import read_json, sample_bundle, write_json

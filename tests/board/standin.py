@@ -24,9 +24,9 @@ from pynq.ps import Clocks
 from pynqmetadata.frontends import Metadata
 from pynqmetadata.views.runtime import RuntimeMetadataParser
 
-from finnyaml.bundle.accelerator.contract import Bundle
-from finnyaml.bundle.accelerator.graphs import Sessions, open_graph
-from finnyaml.bundle.accelerator.hwh import read_hwh
+from finnyaml.accelerator.contract import Bundle
+from finnyaml.accelerator.devices.hwh import read_hwh
+from finnyaml.accelerator.graphs import Sessions, open_graph
 from tests.board.files import INSTRUMENTATION_REGISTERS
 
 MEMORY = 0x1_4000_0000  # above 4 GB: the upper half of an address counts

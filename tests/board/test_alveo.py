@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from finnyaml.bundle.accelerator import Accelerator, AcceleratorError, Bundle, transport
-from finnyaml.bundle.accelerator.board import open_board
+from finnyaml.accelerator import Accelerator, AcceleratorError, Bundle
+from finnyaml.accelerator.devices import transport
+from finnyaml.accelerator.devices.board import open_board
 from tests.board import files
 from tests.board.alveo_standin import AlveoStandIn
 from tests.board.conftest import Board

@@ -7,8 +7,8 @@ import warnings
 import pytest
 from pynq.ps import Clocks
 
-from finnyaml.bundle.accelerator import AcceleratorError, Bundle
-from finnyaml.bundle.accelerator.board import open_board
+from finnyaml.accelerator import AcceleratorError, Bundle
+from finnyaml.accelerator.devices.board import open_board
 from tests.board.conftest import ZYNQ7, ZYNQMP, Board
 from tests.bundle.sample import write_json
 

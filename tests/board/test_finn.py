@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from pynq.ps import Clocks
 
-from finnyaml.bundle.accelerator import Accelerator, AcceleratorError, Bundle
-from finnyaml.bundle.accelerator.finn_driver import open_driver
+from finnyaml.accelerator import Accelerator, AcceleratorError, Bundle
+from finnyaml.accelerator.devices.finn_driver import open_driver
 from tests.board.conftest import Board, io_shapes, make_settings
 from tests.bundle.sample import WEIGHT_FILE, write_json
 

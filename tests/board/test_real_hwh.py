@@ -9,8 +9,8 @@ import pytest
 from pynqmetadata.frontends import Metadata
 from pynqmetadata.views.runtime import RuntimeMetadataParser
 
-from finnyaml.bundle.accelerator.bitfile import Xclbin, read_bitfile
-from finnyaml.bundle.accelerator.hwh import read_hwh
+from finnyaml.accelerator.devices.bitfile import Xclbin, read_bitfile
+from finnyaml.accelerator.devices.hwh import read_hwh
 
 FILES = Path(pynqmetadata.__file__).parent / "tests/hwhs"
 

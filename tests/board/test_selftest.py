@@ -8,11 +8,11 @@ import sys
 
 import pytest
 
-from finnyaml.bundle.accelerator import Accelerator, Bundle, text
-from finnyaml.bundle.accelerator.board import open_board
-from finnyaml.bundle.accelerator.report import SelftestReport
-from finnyaml.bundle.accelerator.selftest import selftest_bundle
-from finnyaml.bundle.accelerator.transport import Transport
+from finnyaml.accelerator import Accelerator, Bundle, text
+from finnyaml.accelerator.checks.report import SelftestReport
+from finnyaml.accelerator.checks.selftest import selftest_bundle
+from finnyaml.accelerator.devices.board import open_board
+from finnyaml.accelerator.devices.transport import Transport
 from tests.board.conftest import Board, make_settings
 from tests.board.standin import Counters, StandIn
 from tests.bundle.sample import WEIGHT_FILE, write_json

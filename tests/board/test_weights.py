@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from finnyaml.bundle.accelerator import Accelerator, AcceleratorError, Bundle
-from finnyaml.bundle.accelerator.board import open_board
-from finnyaml.bundle.accelerator.transport import Transport
+from finnyaml.accelerator import Accelerator, AcceleratorError, Bundle
+from finnyaml.accelerator.devices.board import open_board
+from finnyaml.accelerator.devices.transport import Transport
 from tests.board.conftest import Board
 from tests.bundle.sample import CLASSES, LAYER, WEIGHT_FILE, sample_bundle, write_json
 

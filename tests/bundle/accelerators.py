@@ -15,10 +15,10 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 from qonnx.util.basic import qonnx_make_model
 
-from finnyaml.bundle import interface
-from finnyaml.bundle.accelerator.contract import FORMAT, Bundle
+from finnyaml.accelerator.contract import FORMAT, Bundle
+from finnyaml.bundle import derive
 from finnyaml.recipe.model import InputSpec
-from finnyaml.verify.data import DataSet
+from finnyaml.verify.data.dataset import DataSet
 from finnyaml.verify.executor import whole_model
 
 HARDWARE = "finn.custom_op.fpgadataflow"
@@ -66,7 +66,7 @@ def written(
     """Derive the interface; returns it as the host package reads it."""
     whole = whole_model(model, parent) if parent is not None else model
     folder.mkdir(parents=True, exist_ok=True)
-    interface.write(
+    derive.write(
         whole,
         model,
         parent,

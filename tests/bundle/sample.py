@@ -17,9 +17,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-import finnyaml.bundle
+import finnyaml.accelerator
 
-PACKAGE = Path(finnyaml.bundle.__file__).parent / "accelerator"
+PACKAGE = Path(finnyaml.accelerator.__file__).parent
 IMAGE = (2, 4, 6)
 NORMAL_IN = (4, 6, 2)
 CLASSES = 9

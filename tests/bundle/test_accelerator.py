@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finnyaml.bundle.accelerator import Accelerator, AcceleratorError
+from finnyaml.accelerator import Accelerator, AcceleratorError
 from tests.bundle.sample import CLASSES, IMAGE, sample_bundle
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from finnyaml.bundle import facts
-from finnyaml.bundle.accelerator import Accelerator
-from finnyaml.bundle.accelerator.contract import Bundle
-from finnyaml.bundle.accelerator.digests import changed_files
+from finnyaml.accelerator import Accelerator
+from finnyaml.accelerator.checks.digests import changed_files
+from finnyaml.accelerator.contract import Bundle
+from finnyaml.bundle import build_results
 from finnyaml.bundle.attach import attach
 from finnyaml.errors import StepFailed
 from tests.bundle.board_files import attach as board_files
@@ -84,7 +84,7 @@ def test_every_file_is_in_bundle_json_and_the_package_is_verbatim(tmp_path: Path
     on_disk = {path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_file()}
     assert set(data["files"]) == on_disk - {"bundle.json"} and list(data["files"]) == sorted(data["files"])
     assert changed_files(Bundle.load(bundle)) == []
-    for path in PACKAGE.glob("*.py"):
+    for path in PACKAGE.rglob("*.py"):
         assert (bundle / "accelerator" / path.name).read_bytes() == path.read_bytes()
     assert {path.suffix for path in (bundle / "accelerator").iterdir()} == {".py"}
     assert (bundle / "deploy.sh").stat().st_mode & 0o777 == 0o755
@@ -301,15 +301,15 @@ def test_accuracy() -> None:
         return {"step": step, **MEASURED, **changed}
 
     reference = {"step": "reference", "state": "reference", "metric": "agreement", "samples": 64}
-    found = facts.accuracy([reference, point("a"), point("b", value=0.5)])
+    found = build_results.accuracy([reference, point("a"), point("b", value=0.5)])
     assert found is not None
     assert (found["metric"], found["k"], found["kind"]) == ("top1", 1, "top_k")
     assert found["final"] == {"step": "b", "value": 0.5, "samples": 64, "interval": [0.77, 0.94]}
     assert [item["state"] for item in found["points"]] == ["reference", "measured", "measured"]
-    assert facts.accuracy([reference]) is None
-    own = facts.accuracy([point("a", metric="top1", interval=None)])  # the user's function, of this name
+    assert build_results.accuracy([reference]) is None
+    own = build_results.accuracy([point("a", metric="top1", interval=None)])  # the user's function, of this name
     assert own is not None and (own["k"], own["kind"]) == (None, "python")
-    assert facts.accuracy([point("a", metric="psnr", value="inf", interval=None)]) is None
+    assert build_results.accuracy([point("a", metric="psnr", value="inf", interval=None)]) is None
 
 
 def test_damaged_reports_are_told(tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from finnyaml.bundle.accelerator import AcceleratorError, Bundle
-from finnyaml.bundle.accelerator.bitfile import Bitfile, Xclbin, read_bitfile, same_part
-from finnyaml.bundle.accelerator.board import bitfile_path, check_bitfile
+from finnyaml.accelerator import AcceleratorError, Bundle
+from finnyaml.accelerator.devices.bitfile import Bitfile, Xclbin, read_bitfile, same_part
+from finnyaml.accelerator.devices.board import bitfile_path, check_bitfile
 from tests.board import files
 from tests.bundle.sample import read_json, sample_bundle, write_json
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from finnyaml.bundle.accelerator import AcceleratorError, Bundle
-from finnyaml.bundle.accelerator.check import check_images
-from finnyaml.bundle.accelerator.datatypes import parse
+from finnyaml.accelerator import AcceleratorError, Bundle
+from finnyaml.accelerator.checks.check import check_images
+from finnyaml.accelerator.numbers.datatypes import parse
 from tests.bundle.sample import IMAGE, sample_bundle
 
 

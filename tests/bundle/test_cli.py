@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finnyaml.bundle.accelerator import __main__ as cli
-from finnyaml.bundle.accelerator.__main__ import main
+from finnyaml.accelerator import __main__ as cli
+from finnyaml.accelerator.__main__ import main
 from tests.bundle.board_files import attach, write_hwh
 from tests.bundle.digits import digits_bundle, held_out
 from tests.bundle.sample import WEIGHT_FILE, read_json, sample_bundle, write_json

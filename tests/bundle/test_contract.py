@@ -15,9 +15,9 @@ import pytest
 from finn.util.data_packing import finnpy_to_packed_bytearray
 from qonnx.core.datatype import DataType
 
-from finnyaml.bundle.accelerator import AcceleratorError, Bundle
-from finnyaml.bundle.accelerator.datatypes import parse
-from finnyaml.bundle.accelerator.report import exit_code
+from finnyaml.accelerator import AcceleratorError, Bundle
+from finnyaml.accelerator.checks.report import exit_code
+from finnyaml.accelerator.numbers.datatypes import parse
 from tests.bundle.sample import read_json, sample_bundle
 
 

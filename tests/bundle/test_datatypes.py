@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from qonnx.core.datatype import DataType
 
-from finnyaml.bundle.accelerator.datatypes import parse
-from finnyaml.bundle.accelerator.errors import AcceleratorError
+from finnyaml.accelerator.errors import AcceleratorError
+from finnyaml.accelerator.numbers.datatypes import parse
 
 NAMES = [
     *("BIPOLAR", "BINARY", "TERNARY", "FLOAT16", "FLOAT32", "FIXED<8,4>", "FIXED<32,16>", "FIXED<4,-2>", "FIXED<8, 3>"),

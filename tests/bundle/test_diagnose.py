@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finnyaml.bundle.accelerator import Accelerator
-from finnyaml.bundle.accelerator.answers import Share
-from finnyaml.bundle.accelerator.contract import Bundle
-from finnyaml.bundle.accelerator.diagnose import Case, recognise
-from finnyaml.bundle.accelerator.golden import load
-from finnyaml.bundle.accelerator.mistakes import possible
-from finnyaml.bundle.accelerator.report import ValidationReport
-from finnyaml.bundle.accelerator.validate import validate
+from finnyaml.accelerator import Accelerator
+from finnyaml.accelerator.checks.answers import Share
+from finnyaml.accelerator.checks.diagnose import Case, recognise
+from finnyaml.accelerator.checks.golden import load
+from finnyaml.accelerator.checks.mistakes import possible
+from finnyaml.accelerator.checks.report import ValidationReport
+from finnyaml.accelerator.checks.validate import validate
+from finnyaml.accelerator.contract import Bundle
 from tests.bundle.digits import digits_bundle, held_out
 
 SCALING, LAYOUT = "wrong input scaling", "wrong layout"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from finnyaml.bundle.accelerator import AcceleratorError
-from finnyaml.bundle.accelerator.contract import Bundle
-from finnyaml.bundle.accelerator.digests import changed_files, file_problems, handoff_clock_mhz, hardware_problems
+from finnyaml.accelerator import AcceleratorError
+from finnyaml.accelerator.checks.digests import changed_files, file_problems, handoff_clock_mhz, hardware_problems
+from finnyaml.accelerator.contract import Bundle
 from tests.bundle.board_files import attach, write_hwh
 from tests.bundle.sample import WEIGHT_FILE, read_json, sample_bundle, write_json
 

@@ -9,8 +9,8 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from finnyaml.bundle.accelerator import AcceleratorError, Bundle
-from finnyaml.bundle.accelerator.emulator import Emulator
+from finnyaml.accelerator import AcceleratorError, Bundle
+from finnyaml.accelerator.devices.emulator import Emulator
 from tests.bundle.sample import WEIGHT_FILE, sample_bundle
 
 

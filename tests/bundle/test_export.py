@@ -11,10 +11,10 @@ import pytest
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
 
-from finnyaml.bundle.accelerator.contract import Bundle
-from finnyaml.bundle.accelerator.graphs import open_graph
+from finnyaml.accelerator.contract import Bundle
+from finnyaml.accelerator.graphs import open_graph
 from finnyaml.bundle.graphs import write_hardware
-from finnyaml.bundle.outside import head_and_tail, moves
+from finnyaml.bundle.host_part import head_and_tail, moves
 from finnyaml.errors import StepFailed
 from finnyaml.recipe.model import InputSpec
 from finnyaml.verify.executor import prepare, whole_model

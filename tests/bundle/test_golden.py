@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finnyaml.bundle.accelerator.datatypes import parse
+from finnyaml.accelerator.numbers.datatypes import parse
 from finnyaml.bundle.golden import as_dtype, at_random, check_fits, of_data, smallest
 from finnyaml.bundle.npz import write_npz
 from finnyaml.errors import StepFailed
-from finnyaml.verify.data import DataSet
+from finnyaml.verify.data.dataset import DataSet
 from tests.bundle.accelerators import Arrays, data
 
 

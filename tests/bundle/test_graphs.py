@@ -10,10 +10,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from finnyaml.bundle.accelerator import AcceleratorError, Bundle
-from finnyaml.bundle.accelerator.datatypes import parse
-from finnyaml.bundle.accelerator.graphs import Sessions, open_graph, values_at
-from finnyaml.bundle.accelerator.weights import external_weights, runtime_weights
+from finnyaml.accelerator import AcceleratorError, Bundle
+from finnyaml.accelerator.devices.weights import external_weights, runtime_weights
+from finnyaml.accelerator.graphs import Sessions, open_graph, values_at
+from finnyaml.accelerator.numbers.datatypes import parse
 from tests.bundle.sample import LAYER, WEIGHT_FILE, sample_bundle
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from finnyaml.bundle.accelerator import AcceleratorError
-from finnyaml.bundle.accelerator.hwh import read_hwh
+from finnyaml.accelerator import AcceleratorError
+from finnyaml.accelerator.devices.hwh import read_hwh
 from tests.board import files
 
 BLOCKS = [

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from qonnx.core.datatype import DataType
 
-from finnyaml.bundle import proof
-from finnyaml.bundle.accelerator import AcceleratorError
-from finnyaml.bundle.accelerator.check import check_images
-from finnyaml.bundle.words import inside
+from finnyaml.accelerator import AcceleratorError
+from finnyaml.accelerator.checks.check import check_images
+from finnyaml.bundle import host_check
+from finnyaml.bundle.descriptions import inside
 from finnyaml.errors import StepFailed
 from finnyaml.recipe.model import InputSpec
 from finnyaml.verify.executor import prepare
@@ -151,9 +151,9 @@ def test_a_bundle_that_does_not_compute_the_same_is_not_made(built_network: Buil
     bundle = written(tmp_path, stages[LAST], stages["dataflow_parent"], data(bytes_of((1, 14, 14))))
     content = {key: bundle.data[key] for key in ("contract", "driver", "golden")}
     found = golden(bundle)
-    proof.prove(content, tmp_path, None, found)
+    host_check.prove(content, tmp_path, None, found)
     for name, what in {"accelerator_inputs": "head", "accelerator_outputs": "tail", "answers": "tail"}.items():
         wrong = {**found, name: found[name].copy()}
         wrong[name].reshape(len(wrong[name]), -1)[3, 0] ^= 1
         with pytest.raises(StepFailed, match=rf"the bundle's {what} does not compute .* \(sample 3 of 16\)"):
-            proof.prove(content, tmp_path, None, wrong)
+            host_check.prove(content, tmp_path, None, wrong)

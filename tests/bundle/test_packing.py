@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from qonnx.core.datatype import DataType
 
-from finnyaml.bundle.accelerator import packing
-from finnyaml.bundle.accelerator.datatypes import Datatype, parse
-from finnyaml.bundle.accelerator.errors import AcceleratorError
-from finnyaml.bundle.accelerator.packing import pack, unpack
+from finnyaml.accelerator.errors import AcceleratorError
+from finnyaml.accelerator.numbers import packing
+from finnyaml.accelerator.numbers.datatypes import Datatype, parse
+from finnyaml.accelerator.numbers.packing import pack, unpack
 
 INTEGERS = ["BIPOLAR", "BINARY", "TERNARY", *(f"INT{n}" for n in range(2, 33)), *(f"UINT{n}" for n in range(1, 33))]
 FIXED = [f"FIXED<{bits},{whole}>" for bits in range(2, 33) for whole in {1, bits // 2, bits - 1} if 0 < whole < bits]

@@ -10,9 +10,9 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 from qonnx.util.basic import gen_finn_dt_tensor
 
-from finnyaml.bundle import partitions
-from finnyaml.bundle.ports import check_hardware, ports
 from finnyaml.errors import StepFailed
+from finnyaml.finn import partitions
+from finnyaml.finn.ports import check_hardware, ports
 from tests.bundle.accelerators import HARDWARE, LAST, graph, node, scores
 from tests.bundle.conftest import Built
 

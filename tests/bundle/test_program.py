@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from onnx import TensorProto, helper, numpy_helper
 
-from finnyaml.bundle.accelerator import AcceleratorError, Bundle
-from finnyaml.bundle.accelerator.program import Program
+from finnyaml.accelerator import AcceleratorError, Bundle
+from finnyaml.accelerator.program import Program
 from tests.bundle.sample import sample_bundle
 
 SPECIAL = [0.0, -0.0, 0.5, -0.5, 1.5, 2.5, -2.5, 1.0, 3.0, 255.0, 1e-45, 1.0000001, 3.4e38, -3.4e38, 16777217.0]

@@ -122,7 +122,8 @@ def test_it_runs_on_python_3_8(tmp_path: Path) -> None:
     if not PYTHON38.exists():
         pytest.skip("there was no Python 3.8 when .venv-board was made (make setup-board)")
     folder = sample_bundle(tmp_path / "sample", weights=True)
-    modules = [file.stem for file in FILES if file.stem not in ("__init__", "__main__")]
+    names = [".".join(file.relative_to(PACKAGE).with_suffix("").parts) for file in FILES]
+    modules = [name for name in names if not name.endswith(("__init__", "__main__"))]
     script = f"import importlib\nfor name in {modules!r}: importlib.import_module('accelerator.' + name)\n"
     for command in (["-c", script], ["-m", "accelerator", "selftest", "--emulate"]):
         done = subprocess.run([PYTHON38, "-B", *command], cwd=folder, capture_output=True, text=True, check=False)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from finnyaml.bundle.accelerator.answers import percent
+from finnyaml.accelerator.checks.answers import percent
 from finnyaml.verify.metrics import share_shown
 from tests.bundle.built import MEASURED, built
 

@@ -12,12 +12,12 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 from qonnx.util.basic import gen_finn_dt_tensor
 
-from finnyaml.bundle import partitions
-from finnyaml.bundle.accelerator.contract import Bundle
-from finnyaml.bundle.accelerator.datatypes import parse
-from finnyaml.bundle.accelerator.graphs import Sessions, open_graph, values_at
-from finnyaml.bundle.probing import probed, quickly, stored, words
+from finnyaml.accelerator.contract import Bundle
+from finnyaml.accelerator.graphs import Sessions, open_graph, values_at
+from finnyaml.accelerator.numbers.datatypes import parse
+from finnyaml.bundle.weight_positions import probed, quickly, stored, words
 from finnyaml.errors import StepFailed
+from finnyaml.finn import partitions
 from finnyaml.recipe.model import InputSpec
 from finnyaml.verify.executor import BatchedModel
 from tests.bundle.accelerators import HARDWARE, LAST, bytes_of, data, external, golden, node, writeable, written

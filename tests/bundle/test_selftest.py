@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finnyaml.bundle.accelerator import Accelerator
-from finnyaml.bundle.accelerator.contract import Bundle
-from finnyaml.bundle.accelerator.emulator import Emulator
-from finnyaml.bundle.accelerator.errors import AcceleratorError
-from finnyaml.bundle.accelerator.faults import Observed, recognised
-from finnyaml.bundle.accelerator.graphs import Sessions
-from finnyaml.bundle.accelerator.report import SelftestReport
-from finnyaml.bundle.accelerator.selftest import selftest, selftest_bundle
+from finnyaml.accelerator import Accelerator
+from finnyaml.accelerator.checks.faults import Observed, recognised
+from finnyaml.accelerator.checks.report import SelftestReport
+from finnyaml.accelerator.checks.selftest import selftest, selftest_bundle
+from finnyaml.accelerator.contract import Bundle
+from finnyaml.accelerator.devices.emulator import Emulator
+from finnyaml.accelerator.errors import AcceleratorError
+from finnyaml.accelerator.graphs import Sessions
 from tests.bundle.board_files import attach, write_hwh
 from tests.bundle.sample import CLASSES, LAYER, SAMPLES, WEIGHT_FILE, read_json, sample_bundle, write_json
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finnyaml.bundle.accelerator import Accelerator, AcceleratorError
-from finnyaml.bundle.accelerator.answers import Share, right
-from finnyaml.bundle.accelerator.contract import Bundle
-from finnyaml.bundle.accelerator.graphs import Sessions
-from finnyaml.bundle.accelerator.report import ValidationReport
-from finnyaml.bundle.accelerator.validate import validate
+from finnyaml.accelerator import Accelerator, AcceleratorError
+from finnyaml.accelerator.checks.answers import Share, right
+from finnyaml.accelerator.checks.report import ValidationReport
+from finnyaml.accelerator.checks.validate import validate
+from finnyaml.accelerator.contract import Bundle
+from finnyaml.accelerator.graphs import Sessions
 from finnyaml.verify.metrics import wilson
 from tests.bundle.board_files import attach, write_hwh
 from tests.bundle.digits import digits_bundle, held_out

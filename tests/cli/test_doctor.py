@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from finnyaml.cli import health
+from finnyaml.cli.doctor import verdict
 from finnyaml.tools import doctor
 from tests.cli.conftest import Command
 
@@ -35,5 +35,5 @@ def test_a_store_that_cannot_be_written_is_4(finnyaml: Command, tmp_path: Path) 
 def test_no_finn_is_4(tmp_path: Path) -> None:
     report = doctor.examine(tmp_path, {})
     packages = [replace(check, state="missing" if check.name == "FINN" else check.state) for check in report.packages]
-    assert health.verdict(report) == 0
-    assert health.verdict(replace(report, packages=tuple(packages))) == 4
+    assert verdict(report) == 0
+    assert verdict(replace(report, packages=tuple(packages))) == 4

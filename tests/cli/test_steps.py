@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from finnyaml.cli.reference import word_of
+from finnyaml.cli.steps import word_of
 from finnyaml.cli.table import sentence
 from finnyaml.finn import identity
 from tests.cli.conftest import Command

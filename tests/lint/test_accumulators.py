@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from qonnx.core.datatype import DataType
 
+from finnyaml.graph.view import View, attributes
 from finnyaml.lint.accumulators import overflow, sums
 from finnyaml.lint.graph import Stage, check
-from finnyaml.lint.view import View, attributes
 from tests.lint.graphs import HARDWARE, Net, run
 
 RULE = "accumulator-too-narrow"

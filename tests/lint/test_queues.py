@@ -6,9 +6,9 @@ import pytest
 from onnx import TensorProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
 
+from finnyaml.graph.view import View
 from finnyaml.lint import queues  # noqa: F401 - importing it registers its rule
 from finnyaml.lint.rules import CHECKS
-from finnyaml.lint.view import View
 from tests.lint.test_rules import stage
 
 

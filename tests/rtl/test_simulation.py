@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from finnyaml.bundle.accelerator.datatypes import parse
-from finnyaml.bundle.accelerator.packing import unpack
+from finnyaml.accelerator.numbers.datatypes import parse
+from finnyaml.accelerator.numbers.packing import unpack
 from finnyaml.errors import StepFailed
 from finnyaml.rtl import verilator
 from finnyaml.rtl.simulation import Build, Run, Simulator, Stalls

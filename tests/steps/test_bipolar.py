@@ -10,7 +10,7 @@ from qonnx.custom_op.registry import getCustomOp
 from benchmarks import networks
 from finnyaml.errors import StepFailed
 from finnyaml.finn import specialize
-from finnyaml.lint.view import attributes
+from finnyaml.graph.view import attributes
 from finnyaml.recipe.model import InputSpec, Processing
 from finnyaml.steps import processing, source
 from finnyaml.steps.repairs import represent_bipolar

@@ -8,8 +8,8 @@ from qonnx.custom_op.registry import getCustomOp
 from qonnx.transformation.infer_datatypes import InferDataTypes
 
 from finnyaml.errors import StepFailed
+from finnyaml.graph.view import View, attributes
 from finnyaml.lint.padding import unrepresentable
-from finnyaml.lint.view import View, attributes
 from finnyaml.steps.repairs import clip_thresholds, correct_annotations, keep_bipolar_weights, represent_padding
 from tests.lint.graphs import HARDWARE, Net, answers, cnn, images, run
 

@@ -10,8 +10,8 @@ from qonnx.core.datatype import DataType
 from qonnx.custom_op.registry import getCustomOp
 
 from finnyaml.errors import StepFailed
+from finnyaml.graph.view import View, attributes
 from finnyaml.lint.accumulators import overflow
-from finnyaml.lint.view import View, attributes
 from finnyaml.steps.repairs import keep_bipolar_weights, widen_accumulators
 from finnyaml.verify.executor import BatchedModel
 from tests.lint.graphs import HARDWARE, Net, run

@@ -11,8 +11,8 @@ import pytest
 from finnyaml.errors import StepFailed
 from finnyaml.recipe.model import DataSpec
 from finnyaml.verify.answers import Answers, Archive, golden, keep
-from finnyaml.verify.data import DataSet, open_data
-from finnyaml.verify.layout import delivered, fitted
+from finnyaml.verify.data.dataset import DataSet, open_data
+from finnyaml.verify.data.layout import delivered, fitted
 
 
 def data_set(folder: Path, inputs: np.ndarray, limit: int | None = None, shuffle: int | None = None) -> DataSet:

@@ -12,7 +12,7 @@ from PIL import Image
 from finnyaml.errors import StepFailed
 from finnyaml.recipe.load import load_recipe
 from finnyaml.steps.code import forget_user_modules
-from finnyaml.verify.data import DataSet, open_data
+from finnyaml.verify.data.dataset import DataSet, open_data
 
 SILENT = dict.fromkeys(("file", "inputs_key", "labels_key", "labels_file", "code", "limit", "shuffle"))
 X = np.arange(10 * 3 * 2, dtype=np.uint8).reshape(10, 3, 2)
@@ -117,7 +117,7 @@ def test_no_labels(tmp_path):
 def test_a_pipeline_of_the_recipe_leads_here(tmp_path):
     """What the recipe says, as the plan hands it to the worker."""
     from finnyaml.plan.points import data_params
-    from finnyaml.worker.names import Names
+    from finnyaml.store.names import Names
 
     np.savez(tmp_path / "d.npz", x=X, y=Y)
     (tmp_path / "model.onnx").write_text("")
@@ -153,7 +153,7 @@ def test_memory_is_bounded_by_the_batch(tmp_path, kind):
     program = f"""
 from pathlib import Path
 import PIL.Image
-from finnyaml.verify.data import open_data
+from finnyaml.verify.data.dataset import open_data
 def peak():  # in KB; unlike ru_maxrss it does not begin with that of the process which started this one
     return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 before = peak()

@@ -15,7 +15,7 @@ from qonnx.util.basic import qonnx_make_model
 from finnyaml.errors import StepFailed
 from finnyaml.recipe.model import DataSpec, InputSpec, Processing
 from finnyaml.verify.answers import Answers, keep
-from finnyaml.verify.data import DataSet, open_data
+from finnyaml.verify.data.dataset import DataSet, open_data
 from finnyaml.verify.gates import Gate, judge
 from finnyaml.verify.measure import measure
 from finnyaml.verify.metrics import MeanSquaredError, Metric, TopK

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from finnyaml.worker.evidence import gather
+from finnyaml.worker.error_logs import gather
 from finnyaml.worker.job import Failure, Job
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finnyaml.worker.names import Names
+from finnyaml.store.names import Names
 
 PYTHON = sysconfig.get_paths()["purelib"]
 

@@ -15,8 +15,8 @@ import pytest
 
 from finnyaml.store import Entry, Store
 from finnyaml.store.digests import file_digest, folder_digest, listing_digest
+from finnyaml.store.names import Names
 from finnyaml.worker.job import Done, Failure, Job
-from finnyaml.worker.names import Names
 from finnyaml.worker.recorder import Reads
 from finnyaml.worker.worker import Worker, _classify, _deterministic
 from tests.project import tiny_model

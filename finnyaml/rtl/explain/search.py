@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from finnyaml.bundle.accelerator.datatypes import parse
-from finnyaml.bundle.accelerator.packing import unpack
+from finnyaml.accelerator.numbers.datatypes import parse
+from finnyaml.accelerator.numbers.packing import unpack
 from finnyaml.rtl.design import Design, Stream
 from finnyaml.rtl.explain.explanation import Explanation, inputs_of, listed, op_type
 from finnyaml.rtl.explain.flow import stuck, with_depths

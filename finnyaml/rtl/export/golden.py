@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from finnyaml.bundle.accelerator.datatypes import parse
-from finnyaml.bundle.accelerator.errors import AcceleratorError
-from finnyaml.bundle.accelerator.packing import pack
+from finnyaml.accelerator.errors import AcceleratorError
+from finnyaml.accelerator.numbers.datatypes import parse
+from finnyaml.accelerator.numbers.packing import pack
 from finnyaml.errors import StepFailed
 from finnyaml.rtl.design import Stream
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from finnyaml.bundle.accelerator.datatypes import parse
-from finnyaml.bundle.accelerator.packing import pack, unpack
+from finnyaml.accelerator.numbers.datatypes import parse
+from finnyaml.accelerator.numbers.packing import pack, unpack
 from finnyaml.rtl import verilator
 
 HERE = Path(__file__).parent

@@ -2,8 +2,8 @@
 
 import pytest
 
+from finnyaml.graph.layers import Graph
 from finnyaml.verify.executor import BatchedModel
-from finnyaml.verify.locate.graph import Graph
 
 
 def words_of(model, op_types):

@@ -12,11 +12,11 @@ from qonnx.transformation.infer_datatypes import InferDataTypes
 from qonnx.transformation.infer_shapes import InferShapes
 
 from finnyaml.errors import StepFailed
+from finnyaml.verify.bisect.find import Samples, localise, sentences, to_json
+from finnyaml.verify.bisect.match import first_difference
+from finnyaml.verify.bisect.run import Tapped
 from finnyaml.verify.classes import predictions
 from finnyaml.verify.executor import BatchedModel, whole_model
-from finnyaml.verify.locate import Samples, localise, sentences, to_json
-from finnyaml.verify.locate.match import first_difference
-from finnyaml.verify.locate.run import Tapped
 from tests.verify.locate import faults
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from finnyaml.verify.locate.search import Drop, drops
+from finnyaml.verify.bisect.search import Drop, drops
 
 
 def metric_of(values):

@@ -7,8 +7,8 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.base import Transformation
 from qonnx.util.basic import qonnx_make_model
 
-from finnyaml.verify.locate import Samples, localise
-from finnyaml.verify.locate.trace import trace
+from finnyaml.verify.bisect.find import Samples, localise
+from finnyaml.verify.bisect.trace import trace
 from tests.verify.locate.faults import Nested
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from finnyaml.verify.locate.fit import Fit, affine, is_affine
-from finnyaml.verify.locate.where import where
+from finnyaml.verify.bisect.fit import Fit, affine, is_affine
+from finnyaml.verify.bisect.where import where
 
 
 @pytest.fixture

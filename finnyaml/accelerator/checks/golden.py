@@ -1,0 +1,60 @@
+"""The golden samples of a bundle: real inputs with what has to come out at every place on the way."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import AcceleratorError
+
+if TYPE_CHECKING:
+    from ..contract import Bundle
+
+
+@dataclass(frozen=True, eq=False)
+class Golden:
+    """N samples, a row each.
+
+    `index` [N]: which samples of the data set they are. `inputs`: as the user has them. `accelerator_inputs` and
+    `accelerator_outputs`: the values at the accelerator's boundary (normal layout, batch in front). `answers`: what the
+    user gets. `without_weights`: the accelerator's outputs if weights loaded at run time were all zero bits.
+    """
+
+    index: np.ndarray
+    inputs: np.ndarray
+    accelerator_inputs: np.ndarray
+    accelerator_outputs: np.ndarray
+    answers: np.ndarray
+    labels: np.ndarray | None = None
+    without_weights: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+
+def load(bundle: Bundle) -> Golden:
+    """The golden samples of `bundle`.
+
+    Raises:
+        AcceleratorError: "golden samples changed": the file is not there or cannot be read.
+    """
+    name = bundle.data["golden"]["file"]
+    required = ("index", "inputs", "accelerator_inputs", "accelerator_outputs", "answers")
+    try:
+        with bundle.path(name).open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            found = {key: archive[key] for key in (*required, "labels", "without_weights") if key in archive.files}
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise AcceleratorError(f"{name} cannot be read: {error}", name="golden samples changed", hint=_AGAIN) from error
+    lacking = [key for key in required if key not in found]
+    if lacking:
+        raise AcceleratorError(f"{name} lacks {', '.join(lacking)}", name="golden samples changed", hint=_AGAIN)
+    if len({len(array) for array in found.values()}) != 1 or not len(found["index"]):
+        raise AcceleratorError(f"the arrays of {name} differ in length", name="golden samples changed", hint=_AGAIN)
+    return Golden(**found)
+
+
+_AGAIN = "copy the bundle again"

@@ -1,0 +1,155 @@
+"""Whether a bundle, where it is now, is what was built: its files, its outputs, its speed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..devices.clock import promised_mhz
+from ..devices.emulator import Emulator
+from ..devices.transport import Transport
+from ..errors import AcceleratorError
+from . import golden as samples
+from . import speed as speeds
+from .digests import add_new, file_problems, handoff_clock_mhz, hardware_problems, running_problems
+from .faults import Observed, difference, recognised, wrong_rows
+from .report import Problem, Run, SelftestReport
+
+if TYPE_CHECKING:
+    from ..accelerator import Accelerator
+    from ..contract import Bundle
+    from .golden import Golden
+
+SECONDS = 1.0
+"""How long each speed is measured."""
+
+
+def selftest(accelerator: Accelerator, *, seconds: float = SECONDS) -> SelftestReport:
+    """Test an open accelerator: files, golden samples in several batch sizes, throughput and latency.
+
+    All problems are reported, not only the first. `seconds` is how long each speed is measured.
+    """
+    return selftest_bundle(accelerator.bundle, lambda: accelerator, isinstance(accelerator.device, Emulator), seconds)
+
+
+def selftest_bundle(
+    bundle: Bundle, opened: Callable[[], Accelerator], emulate: bool, seconds: float = SECONDS
+) -> SelftestReport:
+    """As `selftest`, for an accelerator that `opened` opens once the files have been checked: damage can prevent that.
+
+    A board is not opened where its bitfile is damaged.
+    """
+    found = [*file_problems(bundle)]
+    for problem in hardware_problems(bundle):
+        add_new(found, problem)
+    problems, notes = _split(found, emulate)
+    if emulate and bundle.data["driver"]["bitfile"] is None:
+        notes.append("bitfile missing: this bundle has none, so only the emulation runs")
+    clock = handoff_clock_mhz(bundle)
+    device, count = "not opened", 0
+    runs: tuple[Run, ...] = ()
+    speed = counted = None
+    try:
+        if not emulate and any(problem.name.startswith("bitfile") for problem in problems):
+            notes.append("the board was not opened: its bitfile is not the one that was built")
+        else:
+            accelerator = opened()
+            device = accelerator.device.name
+            clock = accelerator.device.clock_mhz or clock
+            for problem in running_problems(bundle, accelerator.device):
+                add_new(problems, problem)
+            golden = samples.load(bundle)
+            count = len(golden)
+            if any(problem.name == "golden samples changed" for problem in problems):
+                notes.append("the golden samples are not those that were built: what differs below may be theirs")
+            wrong, runs = golden_problems(accelerator, golden)
+            problems += wrong
+            speed = speeds.measure(accelerator, golden, seconds)
+            if bundle.data["driver"]["instrumentation"] and isinstance(accelerator.device, Transport):
+                counted = accelerator.device.instrumentation(seconds)
+                if not counted["ok"]:
+                    notes.append("the instrumentation saw an overflow or an underflow: its figures may be wrong")
+    except AcceleratorError as error:
+        add_new(problems, Problem.of(error))
+    return SelftestReport(
+        bundle.name,
+        device,
+        emulate,
+        tuple(problems),
+        tuple(notes),
+        files=len(bundle.data["files"]),
+        clock_mhz=clock,
+        expected_clock_mhz=promised_mhz(bundle),
+        samples=count,
+        runs=runs,
+        speed=speed,
+        counted=counted,
+        estimate=(bundle.data["performance"] or {}).get("estimated"),
+    )
+
+
+def golden_problems(accelerator: Accelerator, golden: Golden) -> tuple[list[Problem], tuple[Run, ...]]:
+    """Run the golden samples and compare everywhere: host's head, accelerator, host's tail, all of them together."""
+    expected = golden.accelerator_outputs
+    observed = list(_observe(accelerator, golden.accelerator_inputs))
+    runs = tuple(
+        Run(run.batch, run.order, tuple(sorted(int(run.rows[row]) for row in wrong_rows(expected[run.rows], run.got))))
+        for run in observed
+    )
+    bundle = accelerator.bundle
+    problems: list[Problem] = []
+    for batch in (1, len(golden)):
+        heads = _by(batch, accelerator.head, golden.inputs)
+        text = _difference(golden.accelerator_inputs, heads, bundle.accelerator_input.layout)
+        _add(problems, "host's head differs", text)
+    failed = [run for run in runs if run.wrong]
+    if failed:
+        first = observed[runs.index(failed[0])]
+        fault = recognised(observed, expected, golden.without_weights)
+        some = f"{len(failed)} of {len(runs)} runs ({', '.join(run.order for run in failed)})"
+        where = f"all {len(runs)} runs" if len(failed) == len(runs) else some
+        text = difference(expected[first.rows], first.got, bundle.accelerator_output.layout, first.rows)
+        message = f"{fault.message}\nin {where}: {text}" if fault else f"in {where}: {text}"
+        _add(problems, fault.name if fault else "accelerator's outputs differ", message)
+    for batch in (1, len(golden)):
+        answers = _by(batch, accelerator.tail, expected)
+        _add(problems, "host's tail differs", _difference(golden.answers, answers, bundle.output.layout))
+    if not problems:  # else these differ for the same reason
+        answers = accelerator.predict(golden.inputs)
+        _add(problems, "answers differ", _difference(golden.answers, answers, bundle.output.layout))
+    return problems, runs
+
+
+def _split(found: Sequence[Problem], emulate: bool) -> tuple[list[Problem], list[str]]:
+    """Problems, and what is only worth a note: without a board nobody needs the bitfile."""
+    missing = [problem for problem in found if emulate and problem.name == "bitfile missing"]
+    return [problem for problem in found if problem not in missing], [str(problem) for problem in missing[:1]]
+
+
+def _observe(accelerator: Accelerator, values: np.ndarray) -> Iterator[Observed]:
+    """Every batch size twice in a row, forwards and backwards: what is left over from an earlier call is then wrong."""
+    forwards = np.arange(len(values))
+    for batch in sorted({1, min(7, len(values)), len(values)}):
+        for rows, order in ((forwards, "in order"), (forwards[::-1], "backwards")):
+            size = "one at a time" if batch == 1 else "all at once" if batch == len(values) else f"{batch} at a time"
+            yield Observed(batch, f"{size} {order}", rows, _by(batch, accelerator.run, values[rows]))
+
+
+def _by(batch: int, function: Callable[[np.ndarray], np.ndarray], values: np.ndarray) -> np.ndarray:
+    results: np.ndarray = np.concatenate(
+        [function(values[start : start + batch]) for start in range(0, len(values), batch)]
+    )
+    return results
+
+
+def _difference(expected: np.ndarray, got: np.ndarray, layout: str | None) -> str:
+    same = expected.shape == got.shape and not len(wrong_rows(expected, got))
+    return "" if same else difference(expected, got, layout)
+
+
+def _add(problems: list[Problem], name: str, message: str) -> None:
+    """Add a problem, unless there is nothing to say or it has been said."""
+    if message and not any(problem.name == name and problem.message == message for problem in problems):
+        problems.append(Problem(name, message))

@@ -1,0 +1,207 @@
+"""A whole data set on the accelerator: its accuracy against the build's, and what is wrong where it is worse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..devices.emulator import Emulator
+from ..errors import AcceleratorError
+from . import golden as samples
+from .answers import Share, class_labels, classifies, right
+from .check import as_array, check_images
+from .diagnose import Case, recognise
+from .digests import file_problems, hardware_problems
+from .faults import difference, wrong_rows
+from .report import Problem, Trial, ValidationReport
+from .selftest import golden_problems
+
+if TYPE_CHECKING:
+    from ..accelerator import Accelerator
+    from ..contract import Bundle
+    from .golden import Golden
+
+
+VAGUE = 0.15
+"""An accuracy whose 95 % interval is wider than this is not said to agree with another."""
+
+
+def validate(accelerator: Accelerator, images: np.ndarray, labels: np.ndarray | None) -> ValidationReport:
+    """Measure the accuracy on a data set and compare it with that of the build.
+
+    Shares differ when 0 is outside the 95 % interval of their difference (Newcombe's, of two Wilson intervals). On the
+    data of the build itself (the golden samples are at their places, and the count is the same) they have to be equal.
+
+    The files and the clock are checked in any case. Where something is wrong, the golden samples are run, too; if they
+    are right, the mistake is looked for in the data. Images that are refused are a problem of the report, not an
+    exception.
+
+    Args:
+        images: [n, *input.shape] of the input's dtype, n >= 1; any n, whatever the batch.
+        labels: integers [n].
+
+    Raises:
+        AcceleratorError: no classifier, labels that do not fit, or the device failed.
+    """
+    bundle = accelerator.bundle
+    if not classifies(bundle.output):
+        raise AcceleratorError("this accelerator answers values, not classes", name="wrong use", hint="use predict")
+    images = as_array(images)
+    if images.ndim < 1 or not len(images):
+        raise AcceleratorError("there are no images", name="wrong shape")
+    known = class_labels(labels, len(images))
+    golden, k = samples.load(bundle), _k(bundle)
+    figure = _figure_of_build(bundle)
+    expected = figure or _figure_of_golden(bundle, golden, k)
+    damage = [*file_problems(bundle), *hardware_problems(bundle, accelerator.device)]
+    damage = [problem for problem in damage if problem.name != "bitfile missing"]  # the device is open
+    problems: list[Problem] = []
+    notes: list[str] = []
+    trials: tuple[Trial, ...] = ()
+    try:
+        check_images(images, bundle)
+    except AcceleratorError as error:
+        problems.append(Problem.of(error))
+        if expected is not None:
+            trials = _look_at_data(Case(accelerator, golden, images, known, None, expected, k), problems, notes)
+        problems += damage
+        comparison = "not measured: the images are refused"
+        return _report(accelerator, problems, notes, comparison=comparison, tried=trials, refused=True)
+
+    answers = accelerator.predict(images)
+    found = Share.of(right(answers, known, bundle.output, k))
+    comparison, worse, unequal = _compared(found, expected, figure is not None, _same_data(golden, images, figure))
+    if worse or unequal:
+        problems.append(Problem("accuracy differs", comparison))
+    unlike = _unlike_golden(bundle, golden, images, answers)
+    if unlike:
+        problems.append(Problem("answers differ", f"golden samples are in this data, and have other answers: {unlike}"))
+    differs = bool(problems)
+    problems += damage
+    if problems:
+        faults = golden_problems(accelerator, golden)[0]
+        problems += faults
+        if differs and not faults and expected is not None:
+            notes.append("the golden samples are right here, so it is the data or its labels")
+            problems += _other_labels(golden, images, known)
+            if worse:
+                trials = _look_at_data(Case(accelerator, golden, images, known, answers, expected, k), problems, notes)
+    return _report(
+        accelerator, problems, notes, found=found, expected=figure, comparison=comparison, tried=trials, answers=answers
+    )
+
+
+def _look_at_data(case: Case, problems: list[Problem], notes: list[str]) -> tuple[Trial, ...]:
+    """Add the mistake that explains the data, or a note that none does; returns what was tried."""
+    problem, trials = recognise(case)
+    if problem is not None:
+        problems.append(problem)
+    elif trials:
+        notes.append(f"the mistake is not recognised: none of {len(trials)} that were tried explains it")
+    return trials
+
+
+def _compared(found: Share, expected: Share | None, of_build: bool, same_data: bool) -> tuple[str, bool, bool]:
+    """How the accuracy is against what is expected; whether it is worse; whether it has to be equal and is not."""
+    if expected is None:
+        return "the build has no accuracy to compare with", False, False
+    whose = "the build" if of_build else "the golden samples"
+    instead = f"{found}, {whose}: {expected}"
+    if same_data and found.hits == expected.hits:
+        return "exactly as in the build, on the same data", False, False
+    if same_data:
+        return f"{instead}; on the same data they have to be equal", found.hits < expected.hits, True
+    low, high = found.interval
+    if not found.differs(expected) and high - low > VAGUE:
+        return f"does not contradict {whose}, but so few samples prove little", False, False
+    if not found.differs(expected):
+        return f"agrees with {whose}: chance explains the difference (95 % level)", False, False
+    if found.value > expected.value:
+        return f"better than {whose}, by more than chance explains (95 % level): other data?", False, False
+    return f"{instead}; worse by more than chance explains (95 % level)", True, False
+
+
+def _figure_of_build(bundle: Bundle) -> Share | None:
+    """The accuracy after the last step of the build that was measured; None where that is no share of right classes."""
+    accuracy = bundle.data["accuracy"]
+    if not accuracy or accuracy["k"] is None:
+        return None
+    final = accuracy["final"]
+    return Share(round(final["value"] * final["samples"]), final["samples"])
+
+
+def _figure_of_golden(bundle: Bundle, golden: Golden, k: int) -> Share | None:
+    if golden.labels is None:
+        return None
+    return Share.of(right(golden.answers, class_labels(golden.labels, len(golden)), bundle.output, k))
+
+
+def _k(bundle: Bundle) -> int:
+    """A label among so many first answers is right; 1 where the build measured something else."""
+    return (bundle.data["accuracy"] or {}).get("k") or 1
+
+
+def _same_data(golden: Golden, images: np.ndarray, figure: Share | None) -> bool:
+    """Whether this is the data of the build as far as can be told: as many samples, the golden ones at their places."""
+    if figure is None or len(images) != figure.count:
+        return False
+    return len(_golden_rows(golden, images)) == len(golden)
+
+
+def _golden_rows(golden: Golden, images: np.ndarray) -> np.ndarray:
+    """Which golden samples are in the data, at the places that they have in the build's."""
+    rows = np.flatnonzero(golden.index < len(images))
+    there = golden.index[rows]
+    found: np.ndarray = np.delete(rows, wrong_rows(golden.inputs[rows], images[there]))
+    return found
+
+
+def _unlike_golden(bundle: Bundle, golden: Golden, images: np.ndarray, answers: np.ndarray) -> str:
+    """Which samples of the data are golden and were answered differently; empty where none was."""
+    rows = _golden_rows(golden, images)
+    index = golden.index[rows]
+    if not len(wrong_rows(golden.answers[rows], answers[index])):
+        return ""
+    return difference(golden.answers[rows], answers[index], bundle.output.layout, index)
+
+
+def _other_labels(golden: Golden, images: np.ndarray, labels: np.ndarray) -> list[Problem]:
+    """Golden samples that are in the data under another label."""
+    if golden.labels is None:
+        return []
+    rows = _golden_rows(golden, images)
+    index = golden.index[rows]
+    if not len(wrong_rows(golden.labels[rows], labels[index])):
+        return []
+    text = difference(golden.labels[rows], labels[index], None, index)
+    return [Problem("wrong labels", f"golden samples are in this data, with other labels: {text}")]
+
+
+def _report(
+    accelerator: Accelerator,
+    problems: list[Problem],
+    notes: list[str],
+    *,
+    comparison: str,
+    tried: tuple[Trial, ...],
+    found: Share | None = None,
+    expected: Share | None = None,
+    refused: bool = False,
+    answers: np.ndarray | None = None,
+) -> ValidationReport:
+    bundle = accelerator.bundle
+    return ValidationReport(
+        bundle.name,
+        accelerator.device.name,
+        isinstance(accelerator.device, Emulator),
+        tuple(problems),
+        tuple(notes),
+        metric=f"top{_k(bundle)}",
+        found=found,
+        expected=expected,
+        comparison=comparison,
+        refused=refused,
+        tried=tried,
+        answers=answers,
+    )

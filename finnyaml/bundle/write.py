@@ -1,0 +1,103 @@
+"""The last steps of every bundle: templates filled in, digests taken, bundle.json written, the archive made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Set
+from pathlib import Path
+from typing import Any
+
+from finnyaml.accelerator.checks.digests import sha256_of
+from finnyaml.bundle import schema, tarball
+from finnyaml.bundle.names import FACTS, KEPT, OWN, SETTINGS
+from finnyaml.bundle.render import ENDING, Templates, builtin_names
+from finnyaml.errors import StepFailed
+
+
+def finish(folder: Path, data: dict[str, Any], templates: Templates, strangers: Set[str] = frozenset()) -> Path:
+    """Complete the bundle in `folder` from `data`, all of bundle.json but `files`.
+
+    `strangers` lie in the folder and are no files of the bundle.
+
+    Returns:
+        the archive: `<folder>.tar.gz`.
+
+    Raises:
+        StepFailed: a template that cannot be filled in, or data that does not fit the schema.
+    """
+    context = context_of(data)
+    wanted = {name: name + ENDING for name in OWN}
+    if data["driver"]["settings"] == SETTINGS and not (folder / SETTINGS).exists():
+        wanted[SETTINGS] = SETTINGS + ENDING
+    wanted.update({entry["to"]: entry["template"] for entry in data["templates"]["files"]})
+    for to, template in wanted.items():
+        write(folder / to, templates.render(template, to, context))
+    _check_used(templates)
+    for name in sorted(templates.used):
+        write(folder / KEPT / name, templates.own[name])
+    names = sorted(files_of(folder) - {FACTS} - strangers)
+    data["files"] = {name: digest(folder / name) for name in names}
+    write_json(folder, data)
+    found = schema.problems(json.loads((folder / FACTS).read_text("utf-8")))
+    if found:
+        raise StepFailed(f"bundle.json does not fit its schema: {'; '.join(found[:3])}", hint="a defect of finnyaml")
+    return tarball.write(folder, [FACTS, *data["files"]])
+
+
+def context_of(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What templates may use: all of bundle.json but `files`, and `vars`, the recipe's own."""
+    return {**{key: value for key, value in data.items() if key != "files"}, "vars": data["templates"]["vars"]}
+
+
+def files_of(folder: Path) -> set[str]:
+    """All files below a bundle's folder, by their paths in it, without what Python leaves there."""
+    found = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {path.relative_to(folder).as_posix() for path in found}
+
+
+def digest(path: Path) -> dict[str, Any]:
+    """SHA-256 and size of a file, as `files` has them."""
+    return {"sha256": sha256_of(path), "bytes": path.stat().st_size}
+
+
+def write_json(folder: Path, data: Mapping[str, Any]) -> None:
+    """Write bundle.json: the order of its keys is fixed."""
+    text = json.dumps({key: data[key] for key in ORDER if key in data}, indent=2, ensure_ascii=False, allow_nan=False)
+    write(folder / FACTS, text + "\n")
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text file; a script is executable."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8", newline="\n")
+    path.chmod(0o755 if path.suffix == ".sh" else 0o644)
+
+
+ORDER = (
+    "format",
+    "name",
+    "recipe",
+    "built_with",
+    "target",
+    "resources",
+    "performance",
+    "accuracy",
+    "contract",
+    "driver",
+    "golden",
+    "missing",
+    "attached",
+    "artifacts",
+    "files",
+    "templates",
+)
+
+
+def _check_used(templates: Templates) -> None:
+    """A template with a misspelt name would be left out without a word."""
+    idle = sorted(name for name in templates.own if name.endswith(ENDING) and name not in templates.used)
+    if idle:
+        raise StepFailed(
+            f"{templates.folder}/{idle[0]} is used by nothing",
+            hint=f"name it in bundle.files, or as what it is to replace: {', '.join(builtin_names())}",
+        )

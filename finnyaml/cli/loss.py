@@ -1,0 +1,57 @@
+"""Where accuracy was lost, told: what `build` says below a failed gate, and what `bisect` answers."""
+
+from __future__ import annotations
+
+from finnyaml.cli.render import relative
+from finnyaml.engine.bisect import Localised
+from finnyaml.engine.run import Outcome
+from finnyaml.engine.session import Session
+from finnyaml.lint import fix
+from finnyaml.lint.catalogue import REPAIR_AFTER, RULES
+from finnyaml.plan.points import FOLDER
+from finnyaml.recipe.model import Recipe
+
+REFERENCE = {"tree": f"{FOLDER}/source.npz", "name": "source"}
+"""What points have that are compared with the model itself."""
+
+
+def lines(found: Localised, session: Session, outcome: Outcome) -> list[str]:
+    """The story of one failed point, ending with an edit of the recipe where there is an exact repair."""
+    verdict = outcome.verdicts.get(found.point)
+    head = [f"{found.point} {verdict.state}: {'; '.join(verdict.reasons)}"] if verdict and verdict.reasons else []
+    if found.failure is not None:
+        return [*head, f"  {found.step} could not be searched for the place: {found.failure.message}"]
+    if found.found is None and session.plan.tasks[found.point].params["reference"] != REFERENCE:
+        return [*head, f"  the graph that {found.step} made is so before any step of FINN"]
+    if found.found is None:
+        return [
+            *head,
+            f"  it is lost before any step of FINN: the graph that {found.step} made disagrees with the model itself",
+            "  hint: is the data what model.input says (datatype, layout)? are the stages as in training?",
+        ]
+    told = [*head, *(f"  {line}" for line in found.found["told"])]
+    if found.picture is not None:
+        told.append(f"  picture: {relative(found.picture)}")
+    rule = RULES.get((found.found["cause"] or {}).get("id", ""))
+    return [*told, *(_edit(session.recipe, rule.repair) if rule and rule.repair else ())]
+
+
+def unexplained(outcome: Outcome) -> list[list[str]]:
+    """What is said of points that stopped the build without anything being lost in accuracy."""
+    return [
+        [f"{point} failed: {failure.message}", *([f"  hint: {failure.hint}"] if failure.hint else [])]
+        for point, failure in outcome.failed.items()
+        if point in outcome.verdicts and not outcome.verdicts[point].lost
+    ]
+
+
+def _edit(recipe: Recipe, repair: str) -> list[str]:
+    """The edit that puts an exact repair into the recipe, as a diff."""
+    head = f"  exact repair, without retraining: the step {repair} after {REPAIR_AFTER[repair]}"
+    if fix.has_step(recipe, repair):
+        return []
+    try:
+        proposed = fix.propose_for(recipe.path, repair, REPAIR_AFTER[repair])
+    except fix.ByHand as error:
+        return [f"{head} ({error})"]
+    return [f"{head} (`finnyaml lint --fix` writes it):", *(f"    {line}" for line in proposed.diff().splitlines())]

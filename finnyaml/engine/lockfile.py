@@ -1,0 +1,148 @@
+"""`recipe.lock.yaml`: what a build was made of and what came out, as text that diffs well under version control."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from finnyaml import __version__
+from finnyaml.engine import figures
+from finnyaml.engine.session import Session
+from finnyaml.errors import Problem, RecipeError
+from finnyaml.recipe.model import Recipe
+from finnyaml.store import ObjectDamaged
+from finnyaml.store.digests import digest_of
+
+HEADER = "# Written by `finnyaml build --lock`; `finnyaml build --frozen` gives exactly this or nothing.\n"
+
+
+def path_of(recipe: Recipe) -> Path:
+    """The lock file beside a recipe: `recipe.lock.yaml` for `recipe.yaml`."""
+    return recipe.path.with_name(f"{recipe.path.stem}.lock.yaml")
+
+
+def write(session: Session, records: Mapping[str, Any]) -> None:
+    """Record the build that has just succeeded."""
+    text = yaml.safe_dump(_content(session, records), sort_keys=False, allow_unicode=True, width=120)
+    path = path_of(session.recipe)
+    aside = path.with_suffix(".tmp")
+    aside.write_text(HEADER + text)
+    aside.replace(path)
+
+
+def read(recipe: Recipe) -> dict[str, Any]:
+    """The lock file of a recipe. Raises RecipeError where there is none, or it cannot be read."""
+    path = path_of(recipe)
+    try:
+        data: dict[str, Any] = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise RecipeError(
+            [Problem(f"--frozen: there is no {path.name}", hint="`finnyaml build --lock` writes it")]
+        ) from None
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise RecipeError([Problem(f"{path.name} cannot be read: {error}")]) from error
+    tasks = data.get("tasks") if isinstance(data, dict) else None
+    if not isinstance(tasks, dict) or not all(isinstance(task, dict) for task in tasks.values()):
+        raise RecipeError([Problem(f"{path.name} is no lock file of finnyaml")])
+    return data
+
+
+def check_before(locked: Mapping[str, Any], session: Session) -> None:
+    """Refuse to build from anything else than the lock file records. Raises RecipeError with every difference."""
+    now = {**_versions(session), **_now(locked, session)}
+    then = {key: locked.get(key) for key in now}
+    for tool, version in (now.get("tools") or {}).items():
+        if version is None:  # not here: then what it made comes from the store, or the build is refused for want of it
+            now["tools"][tool] = (locked.get("tools") or {}).get(tool)
+    _refuse(_differences(then, now, ""))
+
+
+def check_after(locked: Mapping[str, Any], records: Mapping[str, Any], session: Session) -> None:
+    """Refuse a result that differs from the one recorded. Raises RecipeError with every difference."""
+    then = {name: task for name, task in locked["tasks"].items() if name in records}
+    now = {name: _task(session, record) for name, record in records.items()}
+    _refuse(_differences(then, now, "result of "))
+
+
+def _content(session: Session, records: Mapping[str, Any]) -> dict[str, Any]:
+    inputs: dict[str, str | None] = {}
+    tools: dict[str, str | None] = {}
+    env: dict[str, str | None] = {}
+    tasks = {}
+    for name in session.plan.tasks:
+        if name not in records:
+            continue
+        record = records[name]
+        reads = record["reads"]
+        inputs.update(
+            {file: digest for file, digest in reads.get("file", {}).items() if not file.startswith("@inputs/")}
+        )
+        tools.update(reads.get("tool", {}))
+        env.update(reads.get("env", {}))
+        tasks[name] = _task(session, record)
+    read = {"tools": tools, "env": env, "inputs": inputs}
+    ordered = {name: dict(sorted(items.items())) for name, items in read.items()}
+    return {**_versions(session), **ordered, "tasks": tasks}
+
+
+def _task(session: Session, record: Mapping[str, Any]) -> dict[str, Any]:
+    measured = record["figures"].get("measurement")
+    if measured is None:
+        return {"digest": record["digest"], **_figures(session, record)}
+    # A measurement has no model of its own: what it found is what has to be found again.
+    return {name: measured[name] for name in ("state", "metric", "value", "samples", "agreement") if name in measured}
+
+
+def _versions(session: Session) -> dict[str, Any]:
+    installation = session.installation
+    return {
+        "finnyaml": __version__,
+        "recipe": digest_of(session.recipe.resolved),
+        "finn": {
+            "distribution": installation.distribution,
+            "version": installation.version,
+            "digest": installation.digest,
+        },
+        "libraries": dict(installation.libraries),
+    }
+
+
+def _figures(session: Session, record: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        artifact = session.store.artifact(record["artifact"])
+        return figures.of_artifact(artifact, session.store)
+    except ObjectDamaged:
+        return {}
+
+
+def _now(locked: Mapping[str, Any], session: Session) -> dict[str, Any]:
+    """What the inputs, tools and environment variables that a lock file names are now."""
+    judge = session.judge()
+    task = next(iter(session.plan.tasks.values()))
+    kinds = {"inputs": "file", "tools": "tool", "env": "env"}
+    reads = {kind: locked.get(section) or {} for section, kind in kinds.items()}
+    now = judge.read_values(task, {}, reads)
+    return {section: dict(now[kind]) for section, kind in kinds.items() if section in locked}
+
+
+def _differences(then: Any, now: Any, prefix: str) -> Iterator[str]:
+    if isinstance(then, Mapping) and isinstance(now, Mapping):
+        for key in sorted({*then, *now}):
+            yield from _differences(then.get(key), now.get(key), f"{prefix}{key} " if prefix else f"{key} ")
+    elif then != now:
+        yield f"{prefix.strip()}: locked {_short(then)}, now {_short(now)}"
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else str(value)
+    return text[:12] if len(text) == 64 else text
+
+
+def _refuse(differences: Iterator[str]) -> None:
+    problems = [Problem(f"--frozen: {difference}") for difference in differences]
+    if problems:
+        hint = "`finnyaml build --lock` records the new state, if it is meant to be"
+        raise RecipeError([*problems[:-1], Problem(problems[-1].message, hint=hint)])

@@ -1,0 +1,169 @@
+"""From "the accuracy falls in this step" to the transformation, the tensor, the place and the cause."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from qonnx.core.modelwrapper import ModelWrapper
+
+from finnyaml.verify.bisect import search
+from finnyaml.verify.bisect.causes import Case, explain
+from finnyaml.verify.bisect.match import first_difference
+from finnyaml.verify.bisect.picture import draw
+from finnyaml.verify.bisect.result import Cause, Localisation, Samples, TensorFinding, Transformation
+from finnyaml.verify.bisect.run import Tapped, telling_samples
+from finnyaml.verify.bisect.search import Drop
+from finnyaml.verify.bisect.states import States
+from finnyaml.verify.bisect.trace import Trace, trace
+from finnyaml.verify.bisect.where import where
+
+OWN_CODE = "the step's own code"
+"""Stands for a transformation where the step changes the graph without one."""
+
+_BOOKKEEPING = ("Give", "Infer", "RemoveUnused", "RemoveStatic", "Sort")
+"""Transformations whose names begin so tidy up after others."""
+
+
+def _same(model: ModelWrapper) -> ModelWrapper:
+    return model
+
+
+def localise(
+    before: ModelWrapper,
+    run_step: Callable[[ModelWrapper], ModelWrapper],
+    data: Samples,
+    *,
+    tolerance: float,
+    step: str,
+    complete: Callable[[ModelWrapper], ModelWrapper] = _same,
+) -> Localisation:
+    """Find where in a step accuracy is lost.
+
+    Args:
+        before: the model before the step; it is not changed.
+        run_step: runs the step; it is called once, on a copy.
+        data: 200 to 500 samples are enough; time grows with them, memory does not. The metric is the share of samples
+            that are classified as `labels` say, or as `reference` does.
+        tolerance: the share (0 to 1) that may be lost.
+        step: how the step is called in what is said.
+        complete: makes a graph executable that is a part only: puts the child of a dataflow partition into its parent.
+            It is called with the states that are nothing but hardware layers.
+
+    Returns:
+        The transformation with the largest drop, the first tensor that it makes wrong, and the cause, as far as each
+        can be found. Without a drop larger than `tolerance` nothing is looked for behind the metric.
+
+    Raises:
+        StepFailed: the step's input or output does not execute.
+        Exception: what the step raises.
+    """
+    steps = trace(before, run_step)
+    states = States(steps, data, complete)
+    last = len(steps.states) - 1
+    states.require(0, f"the model before {step}")
+    states.require(last, f"the model after {step}")
+    found = search.drops([state.level for state in steps.states], states.metric, tolerance)
+    tensor, cause, picture = _inside(found[0], states, data, step) if found else (None, None, None)
+    transformations = [_transformation(drop, steps) for drop in found]
+    return Localisation(
+        step=step,
+        metric="accuracy" if data.labels is not None and data.outputs is None else "agreement with the reference",
+        states=len(steps.states),
+        evaluated=states.evaluated,
+        skipped=tuple(states.skipped[index] for index in sorted(states.skipped)),
+        before=search.value(states.metric, 0),
+        after=search.value(states.metric, last),
+        transformation=transformations[0] if found else None,
+        further=tuple(transformations[1:]),
+        tensor=tensor,
+        cause=cause,
+        picture=picture,
+    )
+
+
+def _inside(
+    drop: Drop, states: States, data: Samples, step: str
+) -> tuple[TensorFinding | None, Cause | None, bytes | None]:
+    """The first wrong tensor behind a drop, why, and its picture."""
+    good, bad = Tapped(states.model(drop.good)), Tapped(states.model(drop.bad))
+    right, wrong_ones = states.predictions(drop.good), states.predictions(drop.bad)
+    assert right is not None
+    assert wrong_ones is not None
+    chosen = telling_samples(right, wrong_ones, min(good.capacity, bad.capacity))
+    samples = np.asarray(data.inputs)[chosen]
+    before, after = good.run(samples), bad.run(samples)
+    difference = first_difference(before, after)
+    if difference is None:
+        return None, None, None
+    graph, values, fit = after.graph, after.values[difference.name], difference.fit
+    axis = graph.channel_axis(difference.name, values.shape)
+    wrong = ~fit.agree
+    distance = np.abs(fit.expected - values)[wrong]
+    name, node = graph.readable(difference.name)
+    finding = TensorFinding(
+        name=name,
+        node=node,
+        op_type=graph.producer(difference.name).op_type,
+        shape=(1, *values.shape[1:]),
+        layer=graph.words(difference.name),
+        counterpart=before.graph.readable(difference.counterpart)[0],
+        share=float(wrong.mean()),
+        mean=float(distance.mean()),
+        max=float(distance.max()),
+        samples=len(samples),
+        where=where(values, fit, axis),
+    )
+    try:
+        picture = draw(wrong, axis, finding, f"{step}: {_transformation(drop, states.trace).name}")
+    except ImportError:  # Pillow comes with FINN's own dependencies only
+        picture = None
+    return finding, explain(Case(before, after, difference, finding)), picture
+
+
+def _transformation(drop: Drop, steps: Trace) -> Transformation:
+    paths = list(dict.fromkeys(state.path for state in steps.states[drop.good + 1 : drop.bad + 1]))
+    common = _common(paths)
+    path = common or paths[0][:1]
+    others = () if common else tuple(dict.fromkeys("/".join(other[:1]) or OWN_CODE for other in paths if other))
+    return Transformation(
+        name=path[-1] if path else OWN_CODE,
+        path="/".join(path),
+        index=drop.good + 1,
+        before=drop.before,
+        after=drop.after,
+        previous=_previous(steps, drop.good, path),
+        origin=_origin(steps, drop),
+        others=tuple(other for other in others if other != "/".join(path)),
+    )
+
+
+def _common(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """What all paths begin with."""
+    shared: list[str] = []
+    for names in zip(*paths, strict=False):
+        if len(set(names)) > 1:
+            break
+        shared.append(names[0])
+    return tuple(shared)
+
+
+def _previous(steps: Trace, good: int, culprit: tuple[str, ...]) -> str | None:
+    """The last transformation before the culprit that did more than tidy up, named as deep as the culprit."""
+    depth = max(len(culprit), 1)
+    for state in reversed(steps.states[1 : good + 1]):
+        path = state.path[:depth]
+        inside_the_culprit = path == culprit and state.level > depth
+        if path and not inside_the_culprit and not path[-1].startswith(_BOOKKEEPING):
+            return "/".join(path)
+    return None
+
+
+def _origin(steps: Trace, drop: Drop) -> str | None:
+    """Which transformation of the step made operators of the kind that the culprit replaces or takes away."""
+    operators = [state.operators for state in steps.states]
+    for kind in operators[drop.good] - operators[drop.bad]:
+        for index in range(drop.good, 0, -1):
+            if operators[index][kind] > operators[index - 1][kind]:
+                return "/".join(steps.states[index].path) or OWN_CODE
+    return None

@@ -1,0 +1,122 @@
+"""The first tensor that disagrees with what it was in the state before.
+
+Names change across a transformation, axes are permuted, scales and offsets wander. So a tensor is *sound* when some
+tensor of the state before equals it in every element, up to a change of layout and an affine map, one for all or one
+per channel (so a wrong scale shows at the thresholds behind it). A tensor without such a counterpart need not be
+wrong: transformations split and merge operators. It is suspicious only if it reaches the output through no sound
+tensor, because then the network has not recovered behind it. The first suspicious one that has a counterpart to
+compare with is the answer. So there is nothing to find, whatever a transformation did, where the outputs agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from finnyaml.verify.bisect.fit import Fit, affine, is_affine
+from finnyaml.verify.bisect.run import Run
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Tensor `name` of the state after, fitted from `counterpart` of the state before; `fit` is in its layout."""
+
+    name: str
+    counterpart: str
+    fit: Fit
+
+
+def first_difference(before: Run, after: Run) -> Difference | None:
+    """The first tensor of `after` that disagrees with `before`, both run on the same samples; None if none does."""
+    sound = {name for name in after.values if _is_sound(name, before, after)}
+    suspects = _unrecovered(after, sound)
+    for name in suspects:
+        if after.graph.is_window(name):
+            continue  # the product of the windows shows it better
+        difference = _nearest(name, before, after)
+        if difference is not None and not difference.fit.agree.all():
+            return difference
+    return None
+
+
+def _unrecovered(after: Run, sound: set[str]) -> list[str]:
+    """The tensors from which an output is reached through unsound tensors only, in the order of the graph."""
+    suspects: set[str] = set()
+    graph = after.graph
+    todo = [name for name in graph.outputs if name in after.values and name not in sound]
+    while todo:
+        name = todo.pop()
+        if name in suspects:
+            continue
+        suspects.add(name)
+        inputs = graph.data_inputs(graph.producer(name))
+        todo += [source for source in inputs if source in after.values and source not in sound]
+    return sorted(suspects, key=graph.position)
+
+
+def _is_sound(name: str, before: Run, after: Run) -> bool:
+    b = after.values[name]
+    axes = (None, *_channel_axes(name, after, b))
+    return any(
+        np.array_equal(a, b) or any(is_affine(a, b, axis) for axis in axes) for _, a in _candidates(name, before, after)
+    )
+
+
+def _nearest(name: str, before: Run, after: Run) -> Difference | None:
+    """The tensor of the state before that most of `name` agrees with, if that is more than chance."""
+    b = after.values[name]
+    best: Difference | None = None
+    for other, a in _candidates(name, before, after):
+        fit = _best_fit(name, after, a, b)
+        chance = _best_fit(name, after, np.roll(a, 1, axis=0), b).share  # of other samples, as near as it may get
+        related = fit.share > chance + 0.1 * (1 - chance)
+        if (related or other == name) and (best is None or fit.share > best.fit.share):
+            best = Difference(name, other, fit)
+    return best
+
+
+def _best_fit(name: str, after: Run, a: np.ndarray, b: np.ndarray) -> Fit:
+    """One map for all where it explains nearly as much as one per channel, which may explain a fault away."""
+    fit = affine(a, b, None)
+    for axis in _channel_axes(name, after, b):
+        other = affine(a, b, axis)
+        if 0.8 * other.share > fit.share:
+            fit = other
+    return fit
+
+
+def _channel_axes(name: str, after: Run, b: np.ndarray) -> tuple[int, ...]:
+    """The axes along which maps of their own are allowed: none for an output, nothing behind it makes up for them."""
+    axis = after.graph.channel_axis(name, b.shape)
+    return () if axis is None or name in after.graph.outputs else (axis,)
+
+
+def _candidates(name: str, before: Run, after: Run) -> Iterator[tuple[str, np.ndarray]]:
+    """Tensors of the state before in a layout that fits, the one of the same name and those of the same kind first."""
+    b = after.values[name]
+    kind = after.graph.producer(name).op_type
+    known = {**dict.fromkeys(before.graph.inputs, before.source), **before.values}
+
+    def rank(other: str) -> tuple[bool, bool]:
+        producer = before.graph.producer(other)
+        return other != name, producer is None or producer.op_type != kind
+
+    for other in sorted((other for other, a in known.items() if a[0].size == b[0].size), key=rank):
+        for view in _views(known[other], b.shape):
+            yield other, view
+
+
+def _views(a: np.ndarray, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
+    """`a` [n, ...] as an array of `shape`: as it is, with channels moved last or first, flattened."""
+    layouts = [a] if a.ndim < 3 else [a, np.moveaxis(a, 1, -1), np.moveaxis(a, -1, 1)]
+    wanted = [size for size in shape[1:] if size > 1]
+    seen: list[np.ndarray] = []
+    for layout in layouts:
+        sizes = [size for size in layout.shape[1:] if size > 1]
+        if sizes == wanted or len(sizes) < 2 or len(wanted) < 2:
+            view = layout.reshape(shape)
+            if not any(np.array_equal(view, other) for other in seen):
+                seen.append(view)
+                yield view

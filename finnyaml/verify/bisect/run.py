@@ -1,0 +1,64 @@
+"""One state run on a few samples with all its tensors kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from qonnx.core.modelwrapper import ModelWrapper
+
+from finnyaml.graph.layers import Graph
+from finnyaml.verify.data.layout import fitted
+from finnyaml.verify.executor import BatchedModel
+
+_SAMPLES = 24
+_BUDGET = 48_000_000
+"""So many values at most are kept of one state (200 MB as float32)."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """`values`: every tensor [n, ...] by name, in the order of the graph; `source`: the graph's input [n, ...].
+
+    `violations` are the tensors that left their annotated range, as the executor saw them.
+    """
+
+    graph: Graph
+    source: np.ndarray
+    values: dict[str, np.ndarray]
+    violations: tuple[Any, ...]
+
+
+class Tapped:
+    """A state, ready to be run with all its tensors kept."""
+
+    def __init__(self, model: ModelWrapper) -> None:
+        self._batched = BatchedModel(model, taps="all")
+        self.graph = Graph(self._batched.model)
+
+    @property
+    def capacity(self) -> int:
+        """How many samples may be run at once, so that memory stays modest."""
+        tensors = [name for node in self.graph.nodes for name in node.output if name]
+        size = sum(int(np.prod(self.graph.shape(name))) for name in tensors)
+        return int(np.clip(_BUDGET // max(size, 1), 4, _SAMPLES))
+
+    def run(self, samples: np.ndarray) -> Run:
+        """Run all samples [n, ...] at once."""
+        source = fitted(samples, self._batched.input_shape, None)
+        found = self._batched.run(source)
+        names = sorted((name for name in found if self.graph.producer(name) is not None), key=self.graph.position)
+        values = {name: np.asarray(found[name]) for name in names}
+        return Run(self.graph, source, values, tuple(self._batched.violations))
+
+
+def telling_samples(before: np.ndarray, after: np.ndarray, count: int) -> np.ndarray:
+    """Which samples to look at: two thirds of them where the predictions [n] changed, the rest where they did not.
+
+    Where the output changed, some tensor must have changed before it; the others show what is sound.
+    """
+    changed, same = np.flatnonzero(before != after), np.flatnonzero(before == after)
+    most = changed[: max(2 * count // 3, count - len(same))]
+    chosen: np.ndarray = np.sort(np.concatenate([most, same[: count - len(most)]]))
+    return chosen

@@ -1,0 +1,116 @@
+"""The states of a step, measured: predictions and metric of each, with the reason of those that cannot execute."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+from qonnx.core.modelwrapper import ModelWrapper
+
+from finnyaml.errors import StepFailed
+from finnyaml.verify import classes
+from finnyaml.verify.bisect.result import Samples, Skipped
+from finnyaml.verify.bisect.trace import Trace
+from finnyaml.verify.data.layout import fitted
+from finnyaml.verify.executor import BatchedModel
+
+Complete = Callable[[ModelWrapper], ModelWrapper]
+
+_BATCH = 64
+_CLOSE = 1e-3
+"""How far an output may be from the reference's, as a share of the largest of those."""
+
+_PARTITION = "StreamingDataflowPartition"
+
+
+class States:
+    """The metric of each state of a trace, measured when first asked for."""
+
+    def __init__(self, trace: Trace, data: Samples, complete: Complete) -> None:
+        self.trace = trace
+        self.skipped: dict[int, Skipped] = {}
+        self._data = data
+        self._complete = complete
+        self._predictions: dict[bytes, np.ndarray | None] = {}  # by graph: a step may come back to one it had
+        self._known = {trace.states[0].signature, trace.states[-1].signature}
+
+    @property
+    def evaluated(self) -> int:
+        """On how many graphs the metric was measured."""
+        return sum(predictions is not None for predictions in self._predictions.values())
+
+    def metric(self, index: int) -> float | None:
+        """Share of samples predicted right (or as the reference does), 0 to 1; None if the state does not execute."""
+        predictions = self.predictions(index)
+        if predictions is None:
+            return None
+        if self._data.outputs is not None:
+            return float(np.mean(predictions))
+        wanted = self._data.labels if self._data.labels is not None else self._data.reference
+        return float(np.mean(predictions == np.asarray(wanted)))
+
+    def predictions(self, index: int) -> np.ndarray | None:
+        """Classes [n] of all samples, 1 (as the reference) or 0 where it is no classifier.
+
+        None if the state does not execute (`skipped` then tells why).
+        """
+        state = self.trace.states[index]
+        if state.skeleton not in self._predictions:
+            reason: str | None = None
+            predictions = None
+            if state.signature not in self._known:
+                reason = "another graph, which the step transforms on the way"
+            else:
+                try:
+                    predictions = self._run(index)
+                except Exception as error:  # a graph that is half done can fail in any way, in any library
+                    reason = _first_line(error)
+            if reason is not None:
+                self.skipped[index] = Skipped(index, "/".join(state.path), reason)
+            self._predictions[state.skeleton] = predictions
+        return self._predictions[state.skeleton]
+
+    def require(self, index: int, what: str) -> None:
+        """Make sure that a state executes.
+
+        Raises:
+            StepFailed: it does not, with the reason.
+        """
+        if self.predictions(index) is None:
+            reason = self.skipped[index].reason if index in self.skipped else "see above"
+            raise StepFailed(f"accuracy cannot be localised: {what} does not execute: {reason}")
+
+    def model(self, index: int) -> ModelWrapper:
+        """A state as a graph that takes the data set: a child of a partition is put into its parent."""
+        model = self.trace.model(index)
+        return self._complete(model) if _is_child(model) else model
+
+    def _run(self, index: int) -> np.ndarray:
+        batched = BatchedModel(self.model(index))
+        parts = []
+        for begin in range(0, len(self._data.inputs), _BATCH):
+            batch = fitted(self._data.inputs[begin : begin + _BATCH], batched.input_shape, None)
+            parts.append(self._answers(batched.run(batch)[batched.outputs[0]], begin))
+        predictions: np.ndarray = np.concatenate(parts)
+        return predictions
+
+    def _answers(self, output: np.ndarray, begin: int) -> np.ndarray:
+        if self._data.outputs is None:
+            return classes.predictions(output, self._data.indices)
+        wanted = self._data.outputs[begin : begin + len(output)].reshape(len(output), -1)
+        close = np.abs(output.reshape(len(output), -1) - wanted) <= _CLOSE * np.abs(self._data.outputs).max()
+        same: np.ndarray = close.all(axis=1).astype(np.int64)
+        return same
+
+
+def _is_child(model: ModelWrapper) -> bool:
+    """Whether this is the graph inside a dataflow partition: hardware layers only, none of them a partition."""
+    nodes = model.graph.node
+    return bool(nodes) and all("fpgadataflow" in node.domain and node.op_type != _PARTITION for node in nodes)
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [""]
+    text = re.sub(r"\[ONNXRuntimeError\][ :\d]+[A-Z_]+ : ", "", lines[0])  # its codes tell nobody anything
+    return text[:200] if isinstance(error, StepFailed) else f"{type(error).__name__}: {text}"[:200]

@@ -1,0 +1,170 @@
+"""Data sets by batch: whatever `verify.data` names, memory is bounded by the batch. Runs in workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from finnyaml.errors import StepFailed
+from finnyaml.recipe.model import CodeRef
+from finnyaml.steps.code import load_function
+from finnyaml.verify.data import arrays
+from finnyaml.verify.data.batches import Batches, Pair, call, pair, refused
+from finnyaml.verify.data.images import Images
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some samples in the order of the data set: `index` (int64 [n]) says which ones, counted without any limit.
+
+    `inputs` are [n, ...] as the data has them (any integer or floating type), `labels` [n, ...] or None.
+    """
+
+    index: np.ndarray
+    inputs: np.ndarray
+    labels: np.ndarray | None
+
+
+class _Samples(Protocol):
+    """All samples of a source; `shape` is that of its inputs."""
+
+    shape: tuple[int, ...]
+    labelled: bool
+
+    def __len__(self) -> int: ...
+
+    def pieces(self, chunks: Iterable[np.ndarray]) -> Iterator[Pair]: ...
+
+
+class DataSet:
+    """The samples that a recipe asks for, of `total`. `layout` is NHWC for image folders, else unknown."""
+
+    def __init__(self, samples: _Samples, limit: int | None, shuffle: int | None, layout: str | None) -> None:
+        self._samples = samples
+        self._index = _chosen(len(samples), limit, shuffle)
+        self.total = len(samples)
+        self.layout = layout
+        self.labelled = samples.labelled
+
+    @property
+    def size(self) -> int:
+        """How many samples there are, after `limit`."""
+        return len(self._index)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one sample."""
+        return tuple(self._samples.shape[1:])
+
+    def chunks(self, count: int) -> list[np.ndarray]:
+        """The numbers of the samples, `count` at a time: the `index` of every batch that `batches` gives."""
+        return [self._index[start : start + count] for start in range(0, self.size, count)]
+
+    def batches(self, count: int) -> Iterator[Batch]:
+        """All samples, `count` at a time (the last batch may have fewer). Every call is a new pass.
+
+        Raises:
+            StepFailed: what the user's files or code do not deliver.
+        """
+        chunks = self.chunks(count)
+        for index, (inputs, labels) in zip(chunks, self._samples.pieces(chunks), strict=True):
+            yield Batch(index, inputs, labels)
+
+
+def open_data(spec: Mapping[str, Any], file: Callable[[str], Path], recipe_dir: Path) -> DataSet:
+    """The data set that `spec` describes.
+
+    Args:
+        spec: a `DataSpec` as parameters of a task (`plan.points.data_params`), its files under names that travel.
+        file: turns such a name into a path, and notes it as read.
+        recipe_dir: where code that is named by its module is looked for.
+
+    Raises:
+        StepFailed: files that are not there or not what they should be; code that fails or returns something else;
+            no samples; inputs and labels of different lengths.
+    """
+    kind, limit, shuffle = spec["kind"], spec["limit"], spec["shuffle"]
+    samples: _Samples
+    if kind == "npz":
+        archive, key = file(spec["file"]), spec["labels_key"]
+        samples = _Stored(arrays.npz(archive, spec["inputs_key"]), arrays.npz(archive, key) if key else None)
+    elif kind == "npy":
+        labels = spec["labels_file"]
+        samples = _Stored(arrays.npy(file(spec["file"])), arrays.npy(file(labels)) if labels else None)
+    elif kind == "images":
+        samples = Images(file(spec["file"]))
+    else:
+        samples = _made(spec["code"], spec["args"], file, recipe_dir, limit if shuffle is None else None)
+    return DataSet(samples, limit, shuffle, "NHWC" if kind == "images" else None)
+
+
+class _Stored:
+    """NumPy files."""
+
+    def __init__(self, inputs: arrays.Rows, labels: arrays.Rows | None) -> None:
+        if labels is not None and len(inputs) != len(labels):
+            raise StepFailed(
+                f"there are {len(inputs)} inputs ({inputs.name}), but {len(labels)} labels ({labels.name})",
+                hint="both need one row per sample",
+            )
+        self._inputs, self._labels = inputs, labels
+        self.shape = inputs.shape
+        self.labelled = labels is not None
+
+    def __len__(self) -> int:
+        return len(self._inputs)
+
+    def pieces(self, chunks: Iterable[np.ndarray]) -> Iterator[Pair]:
+        chunks = list(chunks)
+        labels = self._labels.pieces(chunks) if self._labels else (None for _ in chunks)
+        return zip(self._inputs.pieces(chunks), labels, strict=True)
+
+
+class _InMemory:
+    """Arrays that code made as a whole."""
+
+    def __init__(self, inputs: np.ndarray, labels: np.ndarray | None) -> None:
+        self._inputs, self._labels = inputs, labels
+        self.shape = inputs.shape
+        self.labelled = labels is not None
+
+    def __len__(self) -> int:
+        return len(self._inputs)
+
+    def pieces(self, chunks: Iterable[np.ndarray]) -> Iterator[Pair]:
+        for chunk in chunks:
+            yield self._inputs[chunk], None if self._labels is None else self._labels[chunk]
+
+
+def _made(
+    code: Mapping[str, Any], args: Mapping[str, Any], file: Callable[[str], Path], recipe_dir: Path, most: int | None
+) -> _Samples:
+    """What the user's code makes: arrays, or batches of which no more than `most` samples are wanted."""
+    name = code["text"]
+    path = file(code["file"]) if code.get("file") else None
+    function = load_function(CodeRef(name, code["function"], path, code.get("module")), recipe_dir)
+    made = call(name, lambda: function(**args))
+    if found := pair(name, made):
+        return _InMemory(*found)
+    if not isinstance(made, Iterable) or isinstance(made, (str, bytes, Mapping)):
+        raise refused(name, made)
+    return Batches(name, made, lambda: function(**args), most)
+
+
+def _chosen(count: int, limit: int | None, shuffle: int | None) -> np.ndarray:
+    """The numbers of the samples to take, rising: the first, or with the seed `shuffle` a choice from all.
+
+    Of one seed, a smaller limit chooses among those that a larger one chooses.
+    """
+    if limit is None or limit >= count:
+        return np.arange(count, dtype=np.int64)
+    if shuffle is None:
+        return np.arange(limit, dtype=np.int64)
+    # NumPy keeps what RandomState draws for good; of its newer generators it does not promise that.
+    drawn: np.ndarray = np.random.RandomState(np.random.MT19937(shuffle)).permutation(count)
+    chosen: np.ndarray = np.sort(drawn[:limit])
+    return chosen.astype(np.int64)
