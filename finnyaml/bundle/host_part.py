@@ -15,7 +15,8 @@ import numpy as np
 from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
 
 from finnyaml.errors import StepFailed
-from finnyaml.finn.ports import PARTITION, data_input
+from finnyaml.finn.ports import data_input
+from finnyaml.graph.operators import PARTITION
 from finnyaml.verify.data.layout import delivered, fitted
 from finnyaml.verify.executor.prepare import needed
 

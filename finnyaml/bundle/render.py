@@ -29,7 +29,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from finnyaml.bundle import quoting
 from finnyaml.bundle.quoting import MARK, Language, Quoted, Unquotable
 from finnyaml.errors import StepFailed
-from finnyaml.recipe.words import did_you_mean, printable
+from finnyaml.text import did_you_mean, printable
 
 BUILTIN = Path(__file__).parent / "templates"
 PREFIX = "builtin/"

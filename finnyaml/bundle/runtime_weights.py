@@ -15,8 +15,8 @@ from finnyaml.accelerator.numbers.datatypes import Datatype, parse
 from finnyaml.bundle.npz import write_npz
 from finnyaml.bundle.weight_positions import probed, quickly, stored, words
 from finnyaml.errors import StepFailed
+from finnyaml.finn.driver_data import external_file, memory_of
 from finnyaml.finn.partitions import Loaded, loaded
-from finnyaml.verify.executor.external import memory_of
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
@@ -153,18 +153,15 @@ def _stream_positions(layer: Loaded, shape: tuple[int, ...], datatype: Datatype)
 
 
 def _packed(layer: Loaded, memory: np.ndarray) -> np.ndarray:
-    from finn.util.data_packing import to_external_tensor
-
     datatype = layer.instance.get_input_datatype(1)
     try:
-        packed: np.ndarray = to_external_tensor(memory, datatype)
+        return external_file(memory, datatype)
     except ValueError as error:
         raise StepFailed(
             f"FINN cannot write the external weights of {layer.name}: its memory has lines of "
             f"{memory.shape[1]} x {datatype.bitwidth()} bits, no whole bytes ({error})",
             hint="choose PE and SIMD of the layer so that PE * SIMD * bits is a multiple of 8",
         ) from error
-    return packed.astype(np.uint8)
 
 
 def without(prepared: ModelWrapper, weights: list[Weights]) -> ModelWrapper:

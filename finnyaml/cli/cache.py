@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from finnyaml.cli.render import duration
-from finnyaml.cli.table import age, size, table
+from finnyaml.cli.table import table
 from finnyaml.errors import ExitCode, Problem, RecipeError
 from finnyaml.finn import aliases
 from finnyaml.store import ObjectDamaged, Store, upkeep
+from finnyaml.text import age, duration, size
 
 KEY = 12
 """Characters of a key that are shown: enough to tell a million apart."""

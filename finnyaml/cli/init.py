@@ -13,9 +13,8 @@ from typing import Any
 
 from finnyaml.cli.render import relative
 from finnyaml.errors import Problem, RecipeError
-from finnyaml.plan.steps import near
 from finnyaml.recipe.paths import similar_file
-from finnyaml.recipe.words import either
+from finnyaml.text import did_you_mean, either
 
 BOARD = "Pynq-Z1"
 CLOCK_NS = 10.0
@@ -177,7 +176,7 @@ def _brevitas(path: Path, shown: str, function: str | None, folder: Path, shape:
         function = ready[0]
     if function not in found:
         raise RecipeError(
-            [Problem(f"{path} defines no function or torch module {function!r}", hint=near(function, found))]
+            [Problem(f"{path} defines no function or torch module {function!r}", hint=did_you_mean(function, found, 3))]
         )
     weights = sorted(item.name for item in path.parent.iterdir() if item.suffix in WEIGHTS)
     file = Path(os.path.relpath(path.parent / weights[0], folder)).as_posix() if len(weights) == 1 else None

@@ -9,9 +9,10 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live as RichLive
 from rich.text import Text
 
-from finnyaml.cli.render import duration, line_of, why
+from finnyaml.cli.lines import line_of, why
 from finnyaml.engine.events import Event
 from finnyaml.plan.graph import Plan
+from finnyaml.text import duration
 
 if TYPE_CHECKING:
     from typing_extensions import Self

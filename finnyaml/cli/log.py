@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from finnyaml.cli.render import duration, memory, relative
-from finnyaml.cli.table import size, table
+from finnyaml.cli.render import relative
+from finnyaml.cli.table import table
 from finnyaml.engine import record
 from finnyaml.engine.workspace import private
 from finnyaml.errors import FinnyamlError, Problem, RecipeError
 from finnyaml.finn import aliases
-from finnyaml.plan.steps import near
 from finnyaml.recipe.model import Recipe
 from finnyaml.store import ObjectDamaged, Store
+from finnyaml.text import did_you_mean, duration, size
+from finnyaml.text import size as memory
 
 STATES = {
     "task_cached": "cached",
@@ -56,7 +57,7 @@ class History:
         self.runs = [run for run in runs if run.name.startswith(wanted)]
         if not self.runs:
             message = f"--run {wanted}: there is no such run"
-            raise RecipeError([Problem(message, hint=near(wanted, [run.name for run in runs]))])
+            raise RecipeError([Problem(message, hint=did_you_mean(wanted, [run.name for run in runs], 3))])
         # What was built last may be older than the runs that are kept.
         self._last = {} if wanted else record.last_build(recipe.workspace)
 
@@ -107,7 +108,7 @@ class History:
             if step in known:
                 return str(step)
         message = f"no run of {relative(self._recipe.path)} has a step {name!r}"
-        raise RecipeError([Problem(message, hint=near(name, known))])
+        raise RecipeError([Problem(message, hint=did_you_mean(name, known, 3))])
 
 
 def listing(history: History) -> Iterator[str]:

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from finnyaml.cli import accuracy
+from finnyaml.cli.lines import line_of
+from finnyaml.cli.live import Live
 from finnyaml.engine.events import Event
 from finnyaml.errors import FinnyamlError, Problem, RecipeError
 from finnyaml.plan.graph import Plan
 from finnyaml.recipe.snippet import render_problems
+from finnyaml.text import duration, size
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -69,78 +72,8 @@ class Console:
         if self.quiet:
             return _Lines(plan, tasks, None, logs if verbose else None)
         if sys.stderr.isatty() and not verbose and os.environ.get("TERM") != "dumb":
-            from finnyaml.cli.live import Live
-
             return Live(plan, tasks)
         return _Lines(plan, tasks, sys.stderr, logs if verbose else None)
-
-
-def line_of(event: Event, width: int) -> str | None:
-    """One line for an event; None for events that people need not see."""
-    task = str(event.get("task", "")).ljust(width)
-    kind = event["event"]
-    if kind == "task_cached":
-        return f"  = {task}    cached   {measured(event.get('measurement'))}".rstrip()
-    if kind == "task_started":
-        return f"  > {task}   running   {why(event['reasons'])}".rstrip()
-    if kind == "task_finished":
-        slow = event["warm_up"] >= 1
-        more = f"   after {duration(event['warm_up'])} of imports in a new worker" if slow else ""
-        about = measured(event.get("measurement")) or f"{memory(event['peak_memory'])}{more}"
-        return f"  + {task} {duration(event['seconds']):>9}   {about}"
-    if kind == "task_failed":
-        return f"  ! {task}    FAILED   {event['message'].splitlines()[0]}"
-    if kind == "point_not_passed":
-        return f"  ? {task}   {event['state']}: {'; '.join(event['reasons'])}"
-    if kind == "localising":
-        return f"  > looking for the place in {event['step']} where it is lost"
-    if kind == "task_blocked":
-        return f"  x {task}   blocked   needs {', '.join(event['missing'])}"
-    if kind == "task_skipped":
-        return f"  - {task}   not run   needs {event['needs']}"
-    if kind == "task_waiting":
-        return f"  ~ {task}   waiting   {event['reason']}"
-    if kind == "input_changed":
-        files = ", ".join(event["files"])
-        return f"  ? {task}   warning   changed while the step read it, so the result is not kept: {files}"
-    if kind == "store_damaged":
-        return f"  ? the store held a damaged object ({event['object'][:12]}); it is built again"
-    return None
-
-
-def measured(measurement: Mapping[str, Any] | None) -> str:
-    """A measurement in a few words; empty for tasks that measure nothing."""
-    if measurement is None:
-        return ""
-    if measurement["state"] == "reference":
-        return "what the others are compared with"
-    if measurement["state"] != "measured":
-        return f"not executable here: {measurement['reason']}"
-    return f"{measurement['shown']} {measurement['metric']} of {measurement['samples']}"
-
-
-def why(reasons: Iterable[str]) -> str:
-    """The first reasons, in brackets."""
-    listed = list(reasons)
-    more = f" and {len(listed) - 2} more" if len(listed) > 2 else ""
-    return f"({'; '.join(listed[:2])}{more})" if listed else ""
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people read them: `0.3 s`, `4 min 05 s`, `2 h 03 min`."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def memory(size: int) -> str:
-    """Bytes as people read them."""
-    if size < 2**20:
-        return f"{size / 2**10:.0f} KiB"
-    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
 
 
 class _Lines:
@@ -235,7 +168,7 @@ def _bundle_lines(result: Mapping[str, Any]) -> Iterator[str]:
             target = name.partition(".")[2]  # several targets have a folder each
             path = Path(result["workspace"], target, "bundle", f"{found['name']}.tar.gz")
             lacks = f"; missing: {', '.join(found['missing'])}" if found["missing"] else ""
-            yield f"  bundle: {relative(path)} ({memory(found['bytes'])}{lacks})"
+            yield f"  bundle: {relative(path)} ({size(found['bytes'])}{lacks})"
 
 
 def figures_line(found: Mapping[str, Any]) -> str:

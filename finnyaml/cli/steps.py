@@ -16,11 +16,10 @@ from finnyaml.engine.session import installed_catalog, store_root
 from finnyaml.errors import Problem, RecipeError, ToolMissing
 from finnyaml.finn import aliases, identity, settings
 from finnyaml.finn.catalog import Catalog, Field
-from finnyaml.plan.steps import near
 from finnyaml.recipe.load import load_recipe
-from finnyaml.recipe.words import did_you_mean
 from finnyaml.steps import builtin
 from finnyaml.store import Store
+from finnyaml.text import did_you_mean
 from finnyaml.tools.needs import needs
 
 WIDTH = 100
@@ -104,7 +103,9 @@ def describe(catalog: Catalog, name: str, recipe: Path | None) -> dict[str, Any]
     real = aliases.resolve(uses, catalog.steps)
     if real is None and name not in last:
         known = [*map(aliases.short, catalog.steps), *catalog.phases, *catalog.flows, *last]
-        raise RecipeError([Problem(f"{catalog} has no step, flow or phase {name!r}", hint=near(name, known))])
+        raise RecipeError(
+            [Problem(f"{catalog} has no step, flow or phase {name!r}", hint=did_you_mean(name, known, 3))]
+        )
     described = {"step": aliases.short(real), **_step(catalog, real)} if real else {"step": name, "runs": uses}
     return described | {"reads": _reads(name, real, last)} if recipe else described
 

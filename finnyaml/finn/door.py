@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml.errors import FinnyamlError
+from finnyaml.finn import identity
 
 StepFunction = Callable[..., Any]
 
@@ -79,6 +80,23 @@ class Finn:
 def open_door() -> Finn:
     """The FINN of this process."""
     return Finn()
+
+
+def register_reshape() -> None:
+    """Make FINN's Reshape layer known: FINN registers it only along with its RTL layers."""
+    _import("finn.custom_op.fpgadataflow.reshape")
+
+
+def activation_functions() -> types.ModuleType:
+    """FINN's module with the piecewise polynomials that its activation layers compute."""
+    return _import("finn.custom_op.general.pwpolyfunction")
+
+
+def rtl_source(name: str) -> str | None:
+    """The text of a file of FINN's RTL library (`mvu/mvu_vvu_axi.sv`); None where this FINN does not have it."""
+    root = identity.package_root("finn")
+    path = None if root is None else root / "finn-rtllib" / name
+    return path.read_text() if path is not None and path.is_file() else None
 
 
 def _import(name: str) -> types.ModuleType:

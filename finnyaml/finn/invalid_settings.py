@@ -7,7 +7,6 @@ the node names are the ones the user has to write.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import importlib
 import json
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml.errors import FinnyamlError
+from finnyaml.text import did_you_mean
 from finnyaml.worker.job import Misfit
 
 DIMENSIONS = {
@@ -104,15 +104,13 @@ def _unmatched_defaults(field: str, nodes: Mapping[str, Any], defaults: Mapping[
         for wanted in pairs[1::2]:
             for op_type in [] if wanted == "all" else wanted:
                 if op_type != "all" and op_type not in present:
-                    close = difflib.get_close_matches(op_type, present, n=2)
-                    hint = f"did you mean {' or '.join(close)}?" if close else f"the model has: {', '.join(present)}"
+                    hint = did_you_mean(op_type, present, 2, else_="the model has")
                     yield Misfit(field, ("Defaults", attribute), f"no layer of the model is a {op_type}", hint)
 
 
 def _unknown_node(field: str, name: str, nodes: Sequence[str]) -> Misfit:
-    close = difflib.get_close_matches(name, nodes, n=3, cutoff=0.6)
     where = "before specialisation (MVAU_0)" if field == "specialize_layers_config_file" else "at this step"
-    hint = f"did you mean {' or '.join(close)}?" if close else f"the nodes {where} are: {', '.join(sorted(nodes))}"
+    hint = did_you_mean(name, nodes, 3, else_=f"the nodes {where} are")
     return Misfit(field, (name,), f"{name} is no node of the model {where}", hint)
 
 
@@ -123,8 +121,7 @@ def _unknown_attributes(field: str, name: str, node: Any, attributes: Mapping[st
         return
     for attribute in attributes:
         if attribute not in known:
-            close = difflib.get_close_matches(attribute, known, n=2)
-            hint = f"did you mean {' or '.join(close)}?" if close else f"it has: {', '.join(sorted(known))}"
+            hint = did_you_mean(attribute, known, 2, else_="it has")
             yield Misfit(field, (name, attribute), f"{name} ({node.op_type}) has no attribute {attribute}", hint)
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from finnyaml.errors import StepFailed
-from finnyaml.verify.executor.prepare import HARDWARE
+from finnyaml.finn.driver_data import driver_shapes
+from finnyaml.graph.operators import HARDWARE, PARTITION
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
 
-PARTITION = "StreamingDataflowPartition"
 CHANNELS_LAST = {4: "NHWC", 3: "NWC", 2: "NC"}
 """How FINN's layers lay out their data, where the graph does not say it."""
 _CUT = "add create_dataflow_partition (and what comes before it)"
@@ -82,10 +82,8 @@ def ports(model: ModelWrapper) -> tuple[Port, Port]:
     """
     tensors = (data_input(model), model.graph.output[0].name)
     if is_partitioned(model):
-        from finn.util.basic import get_driver_shapes
-
         try:
-            said = get_driver_shapes(model)
+            said = driver_shapes(model)
         except AssertionError as error:
             raise StepFailed(
                 f"the accelerator has no DMA engines that a driver could use: {error}",

@@ -6,7 +6,6 @@ reached under `finn:` by FINN's own name. What this FINN does not know is an err
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from finnyaml.errors import Problem
 from finnyaml.finn.catalog import Catalog, Field
 from finnyaml.recipe.model import Pointer, Recipe, Settings
 from finnyaml.recipe.paths import is_file
+from finnyaml.text import did_you_mean
 
 STRUCTURED: Mapping[tuple[str, str], str] = {
     ("folding", "target_fps"): "target_fps",
@@ -138,7 +138,7 @@ def check(found: Field, value: Any, catalog: Catalog) -> Problem | None:
     if value is None:
         return None if found.optional else Problem(f"{found.name} cannot be null in {catalog}")
     if found.name == "board" and value not in catalog.boards:
-        return Problem(f"{catalog} knows no board {value!r}", hint=_near(str(value), catalog.boards))
+        return Problem(f"{catalog} knows no board {value!r}", hint=did_you_mean(str(value), catalog.boards, 3))
     kinds: dict[str, Any] = {
         "bool": bool,
         "int": int,
@@ -156,7 +156,7 @@ def check(found: Field, value: Any, catalog: Catalog) -> Problem | None:
         return None
     for item in value if found.kind == "list" else [value]:
         if str(item) not in found.choices:
-            return Problem(f"{item!r} is no {found.name} of {catalog}", hint=_near(str(item), found.choices))
+            return Problem(f"{item!r} is no {found.name} of {catalog}", hint=did_you_mean(str(item), found.choices, 3))
     return None
 
 
@@ -282,17 +282,4 @@ def _suffix(name: str, values: Mapping[str, Any]) -> str:
 
 
 def _unknown(name: str, catalog: Catalog, recipe: Recipe, pointer: Pointer) -> Problem:
-    return Problem(f"{catalog} has no build option {name!r}", recipe.at(pointer), _near(name, catalog.fields))
-
-
-def _near(word: str, known: Iterable[str]) -> str:
-    """The hint for a name that does not exist; spelling with other case, dashes or underscores finds the one meant."""
-
-    def folded(name: str) -> str:
-        return name.lower().replace("_", "-")
-
-    names = {folded(str(name)): str(name) for name in known}
-    close = [folded(word)] if folded(word) in names else difflib.get_close_matches(folded(word), names, n=3)
-    if close:
-        return f"did you mean {' or '.join(names[item] for item in close)}?"
-    return f"it has: {', '.join(sorted(names.values()))}"
+    return Problem(f"{catalog} has no build option {name!r}", recipe.at(pointer), did_you_mean(name, catalog.fields, 3))

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finnyaml.finn.identity import distribution_of_finn
+from finnyaml.graph.operators import HARDWARE
 
 if TYPE_CHECKING:
     from onnx import NodeProto
     from qonnx.core.modelwrapper import ModelWrapper
 
-HARDWARE = "finn.custom_op.fpgadataflow"
 STYLES = ("hls", "rtl")
 ASKED = "preferred_impl_style"
 """FINN's attribute for what is asked for; `specialize_layers` reads it and takes it away."""
@@ -66,7 +66,7 @@ def settle(model: ModelWrapper, part: str, hls: Collection[str] = ()) -> Settled
         part: the FPGA part.
         hls: the layers that shall stay HLS (`wanted_in_hls`).
     """
-    from finnyaml.finn.kernels import use_kernels
+    from finnyaml.finn.kernels.register import use_kernels
 
     original = {node.output[0]: node for node in model.graph.node if node.output[0] in hls and _style(node) == "hls"}
     model, refused = use_kernels(copy.deepcopy(model))

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finnyaml.errors import StepFailed
-from finnyaml.finn import dataflow, estimates, kernels
+from finnyaml.finn import dataflow, estimates
 from finnyaml.finn.identity import distribution_of_finn
+from finnyaml.finn.kernels import KERNELS
+from finnyaml.finn.kernels.register import register
 from finnyaml.rtl import covered, sources, stitch_script
 from finnyaml.rtl.block_design import BlockDesign, Pin
 from finnyaml.rtl.design import FORMAT, TOP, TOP_FILE, Design, Node
@@ -43,7 +45,7 @@ def stitch(model: ModelWrapper, part: str, clock_ns: float, folder: Path) -> Mod
     from finn.transformation.fpgadataflow import create_stitched_ip
 
     finn = _finn()
-    kernels.register()
+    register()
     covered.check(_layers(model), dataflow.inputs(model), dataflow.outputs(model), finn)
     flow = dataflow.read(model)
 
@@ -153,7 +155,7 @@ def _layers(model: ModelWrapper) -> list[covered.Layer]:
             style=_STYLES.get(node.domain, ""),
             attributes={},
             has_rtl=f"{base}_rtl" in rtl_variants,
-            has_kernel=base in kernels.KERNELS,
+            has_kernel=base in KERNELS,
             code=False,
         )
         if layer.style:

@@ -7,17 +7,9 @@ from typing import Any
 
 from qonnx.core.modelwrapper import ModelWrapper
 
-_MATRIX = frozenset(("MatMul", "Gemm", "XnorPopcountMatMul", "MVAU", "VVAU"))
-_CONVOLUTION = frozenset(("Conv", "ConvTranspose", "VVAU"))
-_THRESHOLD = frozenset(("MultiThreshold", "Thresholding"))
-_QUANTIZER = frozenset(("Quant", "IntQuant", "BipolarQuant", "Trunc"))
-_POOL = frozenset(("MaxPool", "MaxPoolNHWC", "StreamingMaxPool", "Pool", "AveragePool", "QuantAvgPool2d"))
-_SCALE = frozenset(("Mul", "Div", "ElementwiseMul", "ElementwiseDiv"))
-_BIAS = frozenset(("Add", "Sub", "ElementwiseAdd", "ElementwiseSub"))
-LINEAR = _SCALE | _BIAS
-"""Operators that scale, or add a bias."""
-_WINDOWS = frozenset(("Im2Col", "ConvolutionInputGenerator", "FMPadding", "FMPadding_Pixel", "Pad"))
-_FIRST = frozenset((*_CONVOLUTION, "MaxPool", "AveragePool"))
+from finnyaml.graph.operators import BIAS, CONVOLUTION, MATRIX, POOL, QUANTIZER, SCALE, THRESHOLD, WINDOWS
+
+_FIRST = frozenset((*CONVOLUTION, "MaxPool", "AveragePool"))
 _NAMES = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 
 
@@ -70,12 +62,12 @@ class Graph:
     def is_window(self, tensor: str) -> bool:
         """Whether a tensor only holds copies of another one's elements, and padding: no picture anybody can read."""
         node = self.producer(tensor)
-        return node is not None and node.op_type in _WINDOWS
+        return node is not None and node.op_type in WINDOWS
 
     def windows_of(self, node: Any) -> list[Any]:
         """The nodes that make a node's windows: padding and Im2Col or its hardware layer, nearest first."""
         inputs = self.data_inputs(node)
-        return list(self.upstream(inputs[0], _WINDOWS | {"Transpose", "DuplicateStreams"})) if inputs else []
+        return list(self.upstream(inputs[0], WINDOWS | {"Transpose", "DuplicateStreams"})) if inputs else []
 
     def channel_axis(self, tensor: str, sizes: Sequence[int]) -> int | None:
         """The axis of the channels of a tensor [n, ...] with these sizes; None where there are none."""
@@ -101,13 +93,13 @@ class Graph:
             "product"
             if self.is_layer(node)
             else "activation"
-            if kind in _THRESHOLD | _QUANTIZER
+            if kind in THRESHOLD | QUANTIZER
             else "pooled activation"
-            if kind in _POOL
+            if kind in POOL
             else "scaled values"
-            if kind in _SCALE
+            if kind in SCALE
             else "values with bias"
-            if kind in _BIAS
+            if kind in BIAS
             else f"{kind} output"
         )
         if tensor in self.outputs:
@@ -123,15 +115,15 @@ class Graph:
 
     def is_layer(self, node: Any) -> bool:
         """Whether a node multiplies data with weights."""
-        return node.op_type in _MATRIX | _CONVOLUTION
+        return node.op_type in MATRIX | CONVOLUTION
 
     def is_threshold(self, node: Any) -> bool:
         """Whether a node compares with thresholds."""
-        return node.op_type in _THRESHOLD
+        return node.op_type in THRESHOLD
 
     def _is_convolution(self, node: Any) -> bool:
         # Lowered convolutions keep the image: their product has two axes more than that of a dense layer.
-        return node.op_type in _CONVOLUTION or len(self.shape(node.output[0])) == 4
+        return node.op_type in CONVOLUTION or len(self.shape(node.output[0])) == 4
 
 
 def _ordinal(number: int) -> str:

@@ -9,11 +9,10 @@ import numpy as np
 from onnx import NodeProto, helper, numpy_helper
 from qonnx.core.datatype import DataType
 
+from finnyaml.graph.operators import HARDWARE
+
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
-
-HARDWARE = "finn.custom_op.fpgadataflow"
-"""The domain of FINN's hardware layers, and the beginning of those of their HLS and RTL variants."""
 
 
 class View:

@@ -12,18 +12,11 @@ from dataclasses import dataclass
 
 from onnx import NodeProto
 
+from finnyaml.graph.operators import PASSING
 from finnyaml.graph.view import View, attributes, kind, name
 from finnyaml.lint.finding import Finding
 from finnyaml.lint.rules import checks, finding
 from finnyaml.lint.stage import Stage
-
-PASSING = frozenset(
-    (
-        *("Concat", "Crop", "DuplicateStreams", "Expand", "Flatten", "Gather", "Identity", "MaxPool", "MaxPoolNHWC"),
-        *("Reshape", "Resize", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze", "Upsample"),
-    )
-)
-"""Operators that give out values of their (first) inputs, so what can be represented does not change."""
 
 SCALING = frozenset(("Mul", "Div"))
 """A scale that streamlining moves behind the convolution: what stands before it then meets the padding."""

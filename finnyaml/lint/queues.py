@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from pathlib import Path
 
+from finnyaml.finn.door import rtl_source
 from finnyaml.graph.view import View, attributes
 from finnyaml.lint.finding import Finding
 from finnyaml.lint.folding import configured
@@ -36,8 +36,4 @@ def _queue(view: View, stage: Stage) -> Iterator[Finding]:
 @functools.cache
 def _is_short() -> bool:
     """Whether the installed FINN still has it."""
-    import finn
-
-    folders = map(Path, finn.__path__)
-    sources = [folder / "finn-rtllib/mvu/mvu_vvu_axi.sv" for folder in folders]
-    return any(SHORT in source.read_text() for source in sources if source.is_file())
+    return SHORT in (rtl_source("mvu/mvu_vvu_axi.sv") or "")

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from finnyaml.finn import specialize
 from finnyaml.finn.kernels import KERNELS
-from finnyaml.graph.view import HARDWARE, View
+from finnyaml.graph.operators import HARDWARE
+from finnyaml.graph.view import View
 from finnyaml.lint.finding import Finding
 from finnyaml.lint.rules import checks, finding
 from finnyaml.lint.stage import Stage

@@ -14,11 +14,12 @@ from finnyaml.plan import without_vivado
 from finnyaml.plan.bundles import with_bundles
 from finnyaml.plan.implementation import of_kind
 from finnyaml.plan.points import SIMULATIONS, code_params, data_params, points_of, with_points
-from finnyaml.plan.steps import Expansion, Placed, near
+from finnyaml.plan.steps import Expansion, Placed
 from finnyaml.plan.task import Task
 from finnyaml.recipe.model import Processing, Recipe
 from finnyaml.steps import open_rtl
 from finnyaml.store.names import Names
+from finnyaml.text import did_you_mean
 from finnyaml.tools.needs import needs as tools_of
 
 if TYPE_CHECKING:
@@ -248,7 +249,9 @@ def _needs(
             problems.append(Problem(f"{item.id} needs no step, so it would get no model", where, hint))
         for need in wanted:
             if need not in known:
-                problems.append(Problem(f"{item.id} needs {need!r}, which is no step here", where, near(need, known)))
+                problems.append(
+                    Problem(f"{item.id} needs {need!r}, which is no step here", where, did_you_mean(need, known, 3))
+                )
         needs[item.id] = tuple(need for need in wanted if need in known)
         previous = item.id
     return needs
@@ -296,7 +299,9 @@ def _targets(plan: Plan) -> dict[str, str]:
     if not recipe.targets:
         return {name: name for name in ends}
     problems = [
-        Problem(f"target {name!r} is no step here: {task!r}", recipe.at(("targets", name)), near(task, steps))
+        Problem(
+            f"target {name!r} is no step here: {task!r}", recipe.at(("targets", name)), did_you_mean(task, steps, 3)
+        )
         for name, task in recipe.targets.items()
         if task not in steps
     ]

@@ -15,11 +15,11 @@ from finnyaml.finn import aliases
 from finnyaml.finn.catalog import Catalog
 from finnyaml.plan import without_vivado
 from finnyaml.plan.implementation import of_kind
-from finnyaml.plan.steps import near
 from finnyaml.plan.task import Task
 from finnyaml.recipe.model import CodeRef, DataSpec, Limits, PointEntry, Pointer, Recipe, Verify
 from finnyaml.steps import open_rtl
 from finnyaml.store.names import Names
+from finnyaml.text import did_you_mean
 from finnyaml.verify.gates import Gate
 
 PREFIX = "verify."
@@ -141,7 +141,9 @@ class _Builder:
             if not found:
                 known = [*(name for name, task in self._tasks.items()), *self._catalog.points]
                 shown = f"{entry.after}, which FINN runs in {aliases.short(step)}" if step else repr(entry.after)
-                self._problem(f"no step of this recipe has the point {shown}", entry.pointer, near(entry.after, known))
+                self._problem(
+                    f"no step of this recipe has the point {shown}", entry.pointer, did_you_mean(entry.after, known, 3)
+                )
             by_step.update(dict.fromkeys(found, entry))
         return by_step, simulated
 
@@ -237,7 +239,9 @@ class _Builder:
         found = next(self._named(wanted), None)
         if found is None:
             self._problem(
-                f"the reference is no step here: {wanted!r}", ("verify", "reference"), near(wanted, self._tasks)
+                f"the reference is no step here: {wanted!r}",
+                ("verify", "reference"),
+                did_you_mean(wanted, self._tasks, 3),
             )
         return found or self._sources[-1]
 

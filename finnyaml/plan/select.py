@@ -10,7 +10,7 @@ from finnyaml.finn import aliases
 from finnyaml.plan import bundles
 from finnyaml.plan.graph import Plan
 from finnyaml.plan.status import Status
-from finnyaml.plan.steps import near
+from finnyaml.text import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def _task(plan: Plan, name: str) -> str:
         [
             Problem(
                 f"{name!r} is no target and no step of this recipe",
-                hint=near(name, {*plan.targets, *plan.tasks, bundles.NAME}),
+                hint=did_you_mean(name, {*plan.targets, *plan.tasks, bundles.NAME}, 3),
             )
         ]
     )

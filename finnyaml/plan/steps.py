@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from finnyaml.errors import Problem
@@ -12,6 +11,7 @@ from finnyaml.finn.catalog import Catalog, Phase
 from finnyaml.recipe.build import default_id
 from finnyaml.recipe.model import FlowEdit, Pointer, Recipe, StepEntry
 from finnyaml.steps import builtin, open_rtl
+from finnyaml.text import did_you_mean
 
 FREE_DEPTHS = frozenset(("auto", "file", "depths", "strategy"))
 """Words of `fifo:` with which the recipe itself says what depths the FIFOs get."""
@@ -56,7 +56,9 @@ class Expansion:
         names = self.catalog.flows.get(steps.flow)
         pointer: Pointer = ("steps", "flow") if ("steps", "flow") in self.recipe.positions else ("steps",)
         if names is None:
-            self._problem(f"{self.catalog} has no flow {steps.flow!r}", pointer, near(steps.flow, self.catalog.flows))
+            self._problem(
+                f"{self.catalog} has no flow {steps.flow!r}", pointer, did_you_mean(steps.flow, self.catalog.flows, 3)
+            )
             return []
         listed = [placed for name in names for placed in self._place(StepEntry(uses=name, pointer=pointer))]
         for edit in steps.edits:
@@ -68,7 +70,7 @@ class Expansion:
         if not found:
             known = [item.id for item in listed]
             message = f"`{edit.op.partition('_')[0]}` matches nothing: the flow has no step {edit.anchor!r}"
-            self._problem(message, edit.pointer, near(edit.anchor, known))
+            self._problem(message, edit.pointer, did_you_mean(edit.anchor, known, 3))
             return listed
         new = [placed for entry in edit.entries for placed in self._place(entry)]
         first, after = found[0], found[-1] + 1
@@ -109,7 +111,7 @@ class Expansion:
         name = aliases.resolve(entry.uses, self.catalog.steps)
         if name is None:
             known = [*map(aliases.short, self.catalog.steps), *self.catalog.phases, *builtin.STEPS, *open_rtl.STEPS]
-            hint = near(aliases.short(entry.uses), known)
+            hint = did_you_mean(aliases.short(entry.uses), known, 3)
             self._problem(f"{self.catalog} has no step {entry.uses!r}", entry.pointer, hint)
             return
         written = aliases.short(entry.uses)  # also of an old name: it is what the recipe's `needs` and targets say
@@ -170,10 +172,3 @@ class Expansion:
 
     def _problem(self, message: str, pointer: Pointer, hint: str | None, severity: str = "error") -> None:
         self.problems.append(Problem(message, self.recipe.at(pointer), hint, severity))
-
-
-def near(word: str, known: Iterable[str]) -> str:
-    """The hint for a name that does not exist: its nearest valid names, else all of them."""
-    names: Sequence[str] = sorted(known)
-    close = difflib.get_close_matches(word, names, n=3)
-    return f"did you mean {' or '.join(close)}?" if close else f"there are: {', '.join(names)}"

@@ -11,7 +11,7 @@ from finnyaml.bundle import names
 from finnyaml.errors import Problem
 from finnyaml.recipe.model import Pointer, Recipe
 from finnyaml.recipe.named import check_file, check_folder
-from finnyaml.recipe.words import did_you_mean, quoted
+from finnyaml.text import did_you_mean, quoted
 
 
 def check_bundle(recipe: Recipe) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from typing import Any
 from finnyaml.errors import Problem, Where
 from finnyaml.recipe.model import CodeRef
 from finnyaml.recipe.paths import located, similar_file
-from finnyaml.recipe.words import did_you_mean, quoted
+from finnyaml.text import did_you_mean, quoted
 
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -19,7 +19,8 @@ from finnyaml.recipe.document import parse, read
 from finnyaml.recipe.node import MAX_DEPTH, MAX_NODES, Node
 from finnyaml.recipe.paths import is_file, is_folder, located, similar_file
 from finnyaml.recipe.variables import Variables
-from finnyaml.recipe.words import did_you_mean, dotted, kind, quoted
+from finnyaml.recipe.words import dotted, kind
+from finnyaml.text import did_you_mean, quoted
 
 OPTION = "--set"
 """The file name in the position of a value that came from the command line; its line says which option it was."""

@@ -18,7 +18,8 @@ from finnyaml.errors import Problem, RecipeError, Where
 from finnyaml.recipe.node import MAX_DEPTH, MAX_NODES, Node
 from finnyaml.recipe.paths import is_folder, similar_file
 from finnyaml.recipe.scalars import Scalar, resolve
-from finnyaml.recipe.words import did_you_mean, kind, printable, quoted
+from finnyaml.recipe.words import kind
+from finnyaml.text import did_you_mean, printable, quoted
 
 MAX_BYTES = 1024 * 1024
 """The largest recipe file, in bytes."""

@@ -11,7 +11,8 @@ from finnyaml.errors import Problem
 from finnyaml.recipe.code import check_code
 from finnyaml.recipe.model import CodeRef, Pointer, Recipe
 from finnyaml.recipe.paths import is_file, is_folder, similar_file
-from finnyaml.recipe.words import dotted, quoted
+from finnyaml.recipe.words import dotted
+from finnyaml.text import quoted
 
 
 def check_file(recipe: Recipe, pointer: Pointer, path: Path | None) -> Iterator[Problem]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from finnyaml.recipe.words import did_you_mean, quoted
+from finnyaml.text import did_you_mean, quoted
 
 
 def located(folder: Path, text: str) -> Path:

@@ -15,8 +15,9 @@ from finnyaml.recipe.named import check_file, check_named_code
 from finnyaml.recipe.settings_files import check_defaults, check_settings_file
 from finnyaml.recipe.step_graph import check_steps
 from finnyaml.recipe.verify import check_verify
-from finnyaml.recipe.words import did_you_mean, dotted, quoted
+from finnyaml.recipe.words import dotted
 from finnyaml.steps import open_rtl
+from finnyaml.text import did_you_mean, quoted
 
 
 def check(recipe: Recipe) -> Iterator[Problem]:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml.errors import Problem, Where
-from finnyaml.recipe.words import kind, quoted
+from finnyaml.recipe.words import kind
+from finnyaml.text import quoted
 
 _KNOWN = {"folding": "a folding", "specialize": "a specialisation", "fifo": "a FIFO"}
 

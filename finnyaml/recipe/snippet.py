@@ -10,7 +10,7 @@ from pathlib import Path
 from finnyaml.errors import Problem, Where
 from finnyaml.recipe.compose import OPTION
 from finnyaml.recipe.document import MAX_BYTES, lines_of
-from finnyaml.recipe.words import printable
+from finnyaml.text import printable
 
 _WIDEST = 100
 _CONTEXT = 2

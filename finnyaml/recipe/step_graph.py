@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from finnyaml.errors import Problem
 from finnyaml.recipe.build import default_id
 from finnyaml.recipe.model import Pointer, Recipe, StepEntry
-from finnyaml.recipe.words import did_you_mean, quoted
+from finnyaml.text import did_you_mean, quoted
 
 SECTIONS = frozenset(("model", "preprocess", "postprocess"))
 """Ids of what the recipe's own sections make, for the first step of a branch; the plan knows which are there."""

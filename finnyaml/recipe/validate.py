@@ -13,7 +13,8 @@ from finnyaml.recipe.accept import accepts
 from finnyaml.recipe.model import Pointer
 from finnyaml.recipe.node import Node
 from finnyaml.recipe.schema import strict_schema
-from finnyaml.recipe.words import did_you_mean, dotted, either, kind, nearest, quoted
+from finnyaml.recipe.words import dotted, kind
+from finnyaml.text import did_you_mean, either, nearest, quoted
 
 # A jsonschema.ValidationError. Its type stubs declare every attribute as possibly unset, which none is here.
 _Error = Any

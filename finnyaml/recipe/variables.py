@@ -9,7 +9,8 @@ from dataclasses import replace
 from finnyaml.errors import Problem, Where
 from finnyaml.recipe.document import MAX_BYTES
 from finnyaml.recipe.node import MAX_DEPTH, MAX_NODES, Node
-from finnyaml.recipe.words import did_you_mean, kind, quoted
+from finnyaml.recipe.words import kind
+from finnyaml.text import did_you_mean, quoted
 
 # `$${` is a literal `${`. The last group is empty where the closing brace is missing.
 _REFERENCE = re.compile(r"\$(\$\{)|\$\{([^{}]*)(\}?)")

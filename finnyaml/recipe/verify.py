@@ -11,7 +11,7 @@ from pathlib import Path
 from finnyaml.errors import Problem
 from finnyaml.recipe.model import DataSpec, Limits, Pointer, Recipe, Verify
 from finnyaml.recipe.named import check_file, check_folder, check_named_code
-from finnyaml.recipe.words import did_you_mean, quoted
+from finnyaml.text import did_you_mean, quoted
 
 _DATA: Pointer = ("verify", "data")
 _FRACTIONS = ("top_k", "agreement")

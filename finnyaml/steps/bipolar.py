@@ -105,8 +105,8 @@ def refuse_source(step: str, view: View, node: Node, why: str) -> None:
         node: what makes bipolar values.
         why: what is wrong with these values.
     """
+    from finnyaml.graph.operators import PASSING
     from finnyaml.graph.view import attributes, name
-    from finnyaml.lint.padding import PASSING
 
     if node.op_type in ("BipolarQuant", "Quant"):
         raise StepFailed(
@@ -166,7 +166,7 @@ def _bipolar(view: View, tensor: str) -> bool:
 
 def _sources(view: View) -> Iterator[Node]:
     """The nodes that make bipolar values of other values, in graph order."""
-    from finnyaml.lint.padding import PASSING
+    from finnyaml.graph.operators import PASSING
 
     for node in view.nodes:
         bits = node.op_type == "BipolarQuant" or any(_bipolar(view, tensor) for tensor in node.output)
@@ -194,7 +194,7 @@ def _meets(view: View, weights: str, tensors: set[str]) -> bool:
 
 def _reach(view: View, tensors: Iterable[str]) -> set[str]:
     """`tensors`, and those whose values are among theirs."""
-    from finnyaml.lint.padding import PASSING
+    from finnyaml.graph.operators import PASSING
 
     reached, todo = set(), list(tensors)
     while todo:

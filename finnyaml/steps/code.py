@@ -7,7 +7,6 @@ between two builds; so nothing of the user's may stay imported. What was importe
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import linecache
@@ -15,13 +14,14 @@ import site
 import sys
 import sysconfig
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from finnyaml.errors import StepFailed
 from finnyaml.recipe.model import CodeRef
+from finnyaml.text import did_you_mean
 
 _TOOLCHAIN = frozenset({"finnyaml", "finn", "finn_xsi", "qonnx", "brevitas", "brevitas_examples"})
 """Never the user's, even where installed from a checkout, as in FINN's container. Their versions are traced."""
@@ -99,15 +99,6 @@ def forget_user_modules() -> list[Path]:
     sys.path[:] = session.path
     sys.dont_write_bytecode = not session.writes_bytecode
     return sorted(session.files)
-
-
-def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
-    """A hint with the nearest of `candidates`, or with all of them when none is near; None when there are none."""
-    choices = sorted(set(candidates))
-    near = difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
-    if near:
-        return f"did you mean '{near[0]}'?"
-    return f"there is: {', '.join(choices)}" if choices else None
 
 
 def explain(error: BaseException) -> str:

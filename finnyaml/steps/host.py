@@ -27,10 +27,12 @@ def leave_to_host(model: ModelWrapper) -> Repaired:
     Raises:
         StepFailed: there are no hardware layers yet, or their variants are chosen already.
     """
-    import finn.custom_op.fpgadataflow.reshape  # noqa: F401 - FINN registers it only along with the RTL layers
     from qonnx.transformation.infer_datatypes import InferDataTypes
 
+    from finnyaml.finn.door import register_reshape
     from finnyaml.graph.view import View, is_hardware, is_specialised, name
+
+    register_reshape()
 
     model = copy.deepcopy(model)
     view = View(model)

@@ -99,8 +99,8 @@ def _with_partners(view: View, sources: dict[int, Node]) -> None:
 
     QONNX takes the data type of a Concat from its first input: with mixed inputs it would be right by chance only.
     """
+    from finnyaml.graph.operators import PASSING
     from finnyaml.graph.view import attributes
-    from finnyaml.lint.padding import PASSING
 
     groups: list[set[int]] = []
     nodes: dict[int, Node] = {}

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from finnyaml.errors import StepFailed
 from finnyaml.recipe.model import InputSpec
-from finnyaml.steps.code import did_you_mean, explain
+from finnyaml.steps.code import explain
+from finnyaml.text import did_you_mean
 
 if TYPE_CHECKING:
     import onnx

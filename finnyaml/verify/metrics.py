@@ -16,6 +16,7 @@ import numpy as np
 from finnyaml.errors import StepFailed
 from finnyaml.recipe.model import CodeRef
 from finnyaml.steps.code import explain, load_function
+from finnyaml.text import percent
 from finnyaml.verify.classes import class_labels, predictions, ranked
 
 
@@ -49,7 +50,7 @@ class Metric(ABC):
 
     def shown(self, value: float) -> str:
         """A value of this metric as people read it."""
-        return share_shown(value) if self.is_share else f"{value:.4g}"
+        return percent(value) if self.is_share else f"{value:.4g}"
 
 
 class _Share(Metric):
@@ -230,13 +231,6 @@ def make_metric(
         return Own(code["function"], load_function(reference, recipe_dir))
     known: dict[str, type[Metric]] = {"mse": MeanSquaredError, "psnr": PeakSignalToNoise, "max_abs": MaxAbs}
     return known[kind]()
-
-
-def share_shown(value: float) -> str:
-    """A share as a percentage with one decimal; 100.0 % and 0.0 % only where it is all or nothing."""
-    if not 0 < value < 1:
-        return f"{100 * value:.1f} %"
-    return f"{min(max(100 * value, 0.1), 99.9):.1f} %"
 
 
 def wilson(hits: int, count: int, z: float = 1.96) -> tuple[float, float]:

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml.errors import FinnyamlError
-from finnyaml.finn import identity, kernels
+from finnyaml.finn import identity
+from finnyaml.finn.kernels import KERNELS
+from finnyaml.finn.kernels.register import register
 from finnyaml.recipe.schema import schema_path
 from finnyaml.store import CACHE, ObjectDamaged, Store
 from finnyaml.store.digests import digest_of, file_digest, folder_digest, listing_digest
@@ -29,7 +31,7 @@ from finnyaml.worker.job import Done, Failure, Job
 from finnyaml.worker.recorder import Reads, Recorder
 from finnyaml.worker.sandbox import MODEL, Sandbox
 
-KERNELS = frozenset(kernels.KERNELS.values())
+OWN_LAYERS = frozenset(KERNELS.values())
 
 
 class Worker:
@@ -138,8 +140,8 @@ class Worker:
         from qonnx.core.modelwrapper import ModelWrapper
 
         model = ModelWrapper(str(self._sandbox.root / MODEL))
-        if KERNELS.intersection(node.op_type for node in model.graph.node):
-            kernels.register()
+        if OWN_LAYERS.intersection(node.op_type for node in model.graph.node):
+            register()
         return model
 
     def _save(self, model: Any) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from finnyaml import text
 from finnyaml.accelerator.checks.answers import percent
-from finnyaml.verify.metrics import share_shown
 from tests.bundle.built import MEASURED, built
 
 
@@ -15,9 +15,9 @@ from tests.bundle.built import MEASURED, built
 def test_shares_are_rounded_by_one_rule(tmp_path: Path, value: float) -> None:
     point = {**MEASURED, "step": "tidy_up", "value": value, "interval": [value / 2, 1.0], "samples": 10000}
     readme = (built(tmp_path, points=[point]) / "README.md").read_text()
-    assert f"top1: {share_shown(value)} of 10000 samples" in readme
-    assert f"(95 % interval: {share_shown(value / 2)} to 100.0 %)" in readme
-    assert percent(value) == share_shown(value)
+    assert f"top1: {text.percent(value)} of 10000 samples" in readme
+    assert f"(95 % interval: {text.percent(value / 2)} to 100.0 %)" in readme
+    assert percent(value) == text.percent(value)
 
 
 def test_how_a_test_set_is_made(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from finnyaml.cli import cache
-from finnyaml.cli.table import age, size
 from finnyaml.errors import RecipeError
 from finnyaml.store import Artifact, Entry, Store, Trace
+from finnyaml.text import age, size
 from tests.cli.conftest import Command
 
 OLD, NEW = "0" * 64, "1" * 64

@@ -144,7 +144,7 @@ EXTRA = {"top_all": 6 - 3, "top_5": 5 - 2}
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    from finnyaml.finn.kernels import register
+    from finnyaml.finn.kernels.register import register
 
     register()
     return Bench(LAYERS, tmp_path_factory.mktemp("bench"), cache(tmp_path_factory))

@@ -23,12 +23,12 @@ RTL = "finn.custom_op.fpgadataflow.rtl"
 def generated(folder: Path, monkeypatch: pytest.MonkeyPatch, *, bypass: int | None = 32) -> Any:
     """The model with generated HDL, which lies in `folder`. bypass: depth of the FIFO of the branch without a layer;
     the others have 2. None: no FIFOs at all, as before set_fifo_depths."""
-    from finnyaml.finn import kernels
     from finnyaml.finn.door import open_door
+    from finnyaml.finn.kernels.register import register
 
     monkeypatch.setenv("FINN_BUILD_DIR", str(folder))
     assert open_door().steps_module
-    kernels.register()
+    register()
     from finn.transformation.fpgadataflow.insert_fifo import InsertFIFO
     from finn.transformation.fpgadataflow.prepare_ip import PrepareIP
     from finn.transformation.fpgadataflow.replace_verilog_relpaths import ReplaceVerilogRelPaths

@@ -14,8 +14,9 @@ from qonnx.transformation.infer_shapes import InferShapes
 
 from finnyaml.errors import StepFailed
 from finnyaml.steps.code import forget_user_modules
+from finnyaml.text import percent
 from finnyaml.verify.classes import class_labels, predictions
-from finnyaml.verify.metrics import Metric, make_metric, share_shown, wilson
+from finnyaml.verify.metrics import Metric, make_metric, wilson
 
 SCORES = np.array([[3, 2, 1, 0], [0, 3, 2, 1], [1, 0, 3, 2], [3, 2, 1, 0]], np.float32)
 LABELS = np.array([0, 2, 0, 3])  # at the places 0, 1, 2, 3
@@ -219,7 +220,7 @@ def test_batches_do_not_matter(outputs, labels, step):
 
 def test_shares_are_not_rounded_to_all_or_nothing():
     shown = {1.0: "100.0 %", 0.9999: "99.9 %", 0.986: "98.6 %", 0.0001: "0.1 %", 0.0: "0.0 %"}
-    assert {value: share_shown(value) for value in shown} == shown
+    assert {value: percent(value) for value in shown} == shown
     assert metric("psnr").shown(math.inf) == "infinite"
     assert metric("psnr").shown(-math.inf) == "-inf dB"
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from finnyaml.graph.layers import LINEAR, Graph
+from finnyaml.graph.layers import Graph
+from finnyaml.graph.operators import LINEAR
 from finnyaml.graph.view import View, attributes, is_hardware
 from finnyaml.lint.padding import unrepresentable
 from finnyaml.verify.bisect.match import Difference

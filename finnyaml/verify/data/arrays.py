@@ -12,7 +12,7 @@ from typing import IO, Any
 import numpy as np
 
 from finnyaml.errors import StepFailed
-from finnyaml.steps.code import did_you_mean
+from finnyaml.text import did_you_mean
 
 
 class Rows:

@@ -8,9 +8,12 @@ what wraps around in int64, and bits, need integers.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from onnx import TensorProto
 
+from finnyaml.finn.door import activation_functions
 from finnyaml.verify.executor.base import Lowering, NotLowerable, lowers
 from finnyaml.verify.executor.thresholds import count
 
@@ -109,8 +112,7 @@ def piecewise_polynomial(lowering: Lowering) -> None:
     FINN finds the segment by a float32 logarithm: the last values below a power of two may fall into the segment
     above, where the polynomials meet.
     """
-    from finn.custom_op.general import pwpolyfunction
-
+    pwpolyfunction: Any = activation_functions()
     node, attribute = lowering.node, lowering.instance.get_nodeattr
     degree, clamps = attribute("degree"), pwpolyfunction.CLAMP_CFG[attribute("func")]
     if degree < 1:

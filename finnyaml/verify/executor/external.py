@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from onnx import NodeProto, helper
 
+from finnyaml.finn.driver_data import memory_of
 from finnyaml.verify.executor.base import NotExecutable
 
 if TYPE_CHECKING:
@@ -35,15 +36,6 @@ def restore_weights(model: ModelWrapper, through: Collection[str]) -> None:
         model.set_tensor_datatype(weights, model.get_tensor_datatype(engine.input[0]))
         layer.input[1] = weights
         model.graph.node.remove(engine)
-
-
-def memory_of(instance: Any, weights: np.ndarray) -> np.ndarray:
-    """What FINN puts into memory for weights [MW, MH], a row per word; instance: FINN's for their layer."""
-    from finn.transformation.fpgadataflow.insert_iodma import InsertIODMA
-
-    pe, simd = (instance.get_nodeattr(name) for name in ("PE", "SIMD"))
-    memory: np.ndarray = InsertIODMA().get_mem_init(weights, pe, simd)
-    return memory
 
 
 def _unstreamed(memory: np.ndarray, layer: NodeProto) -> np.ndarray:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import copy
-import importlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from onnx import GraphProto, NodeProto, numpy_helper
 
+from finnyaml.finn.door import register_reshape
 from finnyaml.finn.kernels import KERNELS
+from finnyaml.graph.operators import HARDWARE
 from finnyaml.verify.executor.base import NotExecutable
 from finnyaml.verify.executor.external import restore_weights
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
 
 PARTITIONS = ("StreamingDataflowPartition", "GenericPartition")
-HARDWARE = "finn.custom_op.fpgadataflow"
 SPECIALISED = (f"{HARDWARE}.hls", f"{HARDWARE}.rtl")
 OWN = {kernel: layer for layer, kernel in KERNELS.items()}
 """Kernels of our own, to the layer of FINN that each computes."""
@@ -130,7 +130,7 @@ def _despecialise(model: ModelWrapper) -> None:
     from qonnx.custom_op.registry import getCustomOp
 
     if any(node.op_type.startswith("Reshape") and node.domain.startswith(HARDWARE) for node in model.graph.node):
-        importlib.import_module(f"{HARDWARE}.reshape")  # FINN registers it only along with the RTL layers
+        register_reshape()
     for node in model.graph.node:
         if node.domain not in SPECIALISED:
             continue

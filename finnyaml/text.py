@@ -1,0 +1,91 @@
+"""Words for people: quoted texts, nearest names, sizes, durations, percentages. One place for each."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+_LONGEST = 60
+_FEW = 20
+
+
+def printable(text: str) -> str:
+    """`text` with every character that has no picture replaced by U+FFFD."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+
+
+def quoted(text: object) -> str:
+    """`text` in quotes, on one line, shortened (but no path), and with nothing in it that a terminal would obey."""
+    shown = printable(str(text).replace("\n", "\\n").replace("\t", "\\t"))
+    return f"'{shown[: _LONGEST - 3]}...'" if len(shown) > _LONGEST and not isinstance(text, Path) else f"'{shown}'"
+
+
+def either(words: Iterable[str]) -> str:
+    """`a`, `a or b`, `a, b or c`."""
+    *head, last = words
+    return f"{', '.join(head)} or {last}" if head else last
+
+
+def near(word: str, names: Iterable[str], most: int = 1) -> Sequence[str]:
+    """Those of `names` that the writer of `word` most likely meant, the likeliest first."""
+    # Lower case, - as _: `Target-FPS` is nothing but target_fps.
+    plain: dict[str, str] = {}
+    for name in names:
+        plain.setdefault(_folded(name), name)
+    return [plain[found] for found in difflib.get_close_matches(_folded(word), list(plain), n=most, cutoff=0.6)]
+
+
+def nearest(word: str, names: Iterable[str]) -> str | None:
+    """The one of `names` that the writer of `word` most likely meant, if any is near."""
+    return next(iter(near(word, names)), None)
+
+
+def did_you_mean(word: str, names: Iterable[str], most: int = 1, *, else_: str = "known here") -> str | None:
+    """A hint with the nearest of `names`, at most so many; else with the first of them all, after `else_`."""
+    known = sorted(set(names))
+    if found := near(word, known, most):
+        return f"did you mean {either(map(quoted, found))}?"
+    if not known:
+        return None
+    more = f" and {len(known) - _FEW} more" if len(known) > _FEW else ""
+    return f"{else_}: {', '.join(printable(name) for name in known[:_FEW])}{more}"
+
+
+def percent(fraction: float) -> str:
+    """A fraction (0 to 1) as a percentage with one decimal; 100.0 % and 0.0 % only where it is all or nothing."""
+    if not 0 < fraction < 1:
+        return f"{100 * fraction:.1f} %"
+    return f"{min(max(100 * fraction, 0.1), 99.9):.1f} %"
+
+
+def size(count: int) -> str:
+    """Bytes as people read them: `512 B`, `1.5 KiB`, `552 MiB`."""
+    amount, unit = float(count), "B"
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if amount < 1024 or unit == "TiB":
+            break
+        amount /= 1024
+    return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people read them: `0.3 s`, `4 min 05 s`, `2 h 03 min`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def age(seconds: float) -> str:
+    """A time span in its largest unit: `3 min`, `5 h`, `12 d`."""
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
+
+
+def _folded(name: str) -> str:
+    return name.lower().replace("-", "_")[:100]
