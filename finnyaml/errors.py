@@ -49,6 +49,19 @@ class Problem:
     severity: str = "error"
 
 
+@dataclass(frozen=True)
+class InvalidSetting:
+    """An entry of a folding, specialize or FIFO config that the model cannot take.
+
+    `field` is FINN's configuration field whose file it stands in; `path` leads to the entry inside that file.
+    """
+
+    field: str
+    path: tuple[str, ...]
+    message: str
+    hint: str | None = None
+
+
 class FinnyamlError(Exception):
     """An error that a user can act on."""
 

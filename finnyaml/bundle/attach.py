@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml import __version__
-from finnyaml.accelerator.checks.digests import changed_files, sha256_of
 from finnyaml.accelerator.contract import FORMAT, Bundle
 from finnyaml.accelerator.errors import AcceleratorError
+from finnyaml.accelerator.files import changed_files, sha256_of
 from finnyaml.bundle import bitfiles, build_results, schema
 from finnyaml.bundle.names import FACTS, KEPT
 from finnyaml.bundle.render import Templates, read_templates

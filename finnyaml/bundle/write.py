@@ -7,7 +7,7 @@ from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
-from finnyaml.accelerator.checks.digests import sha256_of
+from finnyaml.accelerator.files import sha256_of
 from finnyaml.bundle import schema, tarball
 from finnyaml.bundle.names import FACTS, KEPT, OWN, SETTINGS
 from finnyaml.bundle.render import ENDING, Templates, builtin_names

@@ -93,9 +93,9 @@ def build(
         events.close()
     if options.lock and code is ExitCode.OK:
         lockfile.write(session, outcome.records)
-    misfits = _misfit_problems(session, outcome.failed)
-    if misfits:
-        raise RecipeError(misfits)
+    invalid_settings = _invalid_settings(session, outcome.failed)
+    if invalid_settings:
+        raise RecipeError(invalid_settings)
     if outcome.failed:
         told = (
             failures.explain(plan.tasks[name], failure, session, folder)
@@ -149,7 +149,7 @@ def exit_code(outcome: Outcome) -> ExitCode:
     if outcome.failed:
         if all(failure.type == "ToolMissing" for failure in outcome.failed.values()):
             return ExitCode.TOOL_MISSING
-        bad_input = all(failure.misfits for failure in outcome.failed.values())
+        bad_input = all(failure.invalid_settings for failure in outcome.failed.values())
         return ExitCode.BAD_INPUT if bad_input else ExitCode.STEP_FAILED
     return ExitCode.TOOL_MISSING if outcome.blocked else ExitCode.OK
 
@@ -206,7 +206,7 @@ def _materialise(engine: Engine, plan: Plan, selection: Selection, outcome: Outc
     raise FinnyamlError("stored files keep turning out damaged", hint="check the disk, then `finnyaml cache verify`")
 
 
-def _misfit_problems(session: Session, failed: Mapping[str, Failure]) -> list[Problem]:
+def _invalid_settings(session: Session, failed: Mapping[str, Failure]) -> list[Problem]:
     """Settings that did not fit the model, at their place in the recipe."""
     problems = []
     sections = {
@@ -216,18 +216,18 @@ def _misfit_problems(session: Session, failed: Mapping[str, Failure]) -> list[Pr
     }
     for name, failure in failed.items():
         task = session.plan.tasks[name]
-        for misfit in failure.misfits:
-            section = sections.get(misfit.field, "finn")
-            base = task.setting_pointers.get(misfit.field, (section,))
+        for invalid in failure.invalid_settings:
+            section = sections.get(invalid.field, "finn")
+            base = task.setting_pointers.get(invalid.field, (section,))
             inner = (
-                ("defaults", *misfit.path[1:])
-                if misfit.path[:1] == ("Defaults",)
-                else (_nodes_key(section), *misfit.path)
+                ("defaults", *invalid.path[1:])
+                if invalid.path[:1] == ("Defaults",)
+                else (_nodes_key(section), *invalid.path)
             )
             where = session.recipe.at((*base, *inner))
             if (*base, *inner[:2]) not in session.recipe.positions and (*base, "file") in session.recipe.positions:
                 where = session.recipe.at((*base, "file"))
-            problems.append(Problem(misfit.message, where, misfit.hint))
+            problems.append(Problem(invalid.message, where, invalid.hint))
     return problems
 
 

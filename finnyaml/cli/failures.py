@@ -72,7 +72,7 @@ def _headline(failure: Failure) -> str:
         "VerificationFailed",
         "StoreError",
         "FinnUnusable",
-        "ConfigMisfit",
+        "InvalidSettings",
     ) or failure.type.startswith("FINN"):  # FINN's own errors are sentences
         return failure.message
     return f"{failure.type}: {failure.message}"

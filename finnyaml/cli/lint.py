@@ -17,6 +17,7 @@ from finnyaml.finn import identity
 from finnyaml.lint import catalogue, fix
 from finnyaml.lint.finding import Finding
 from finnyaml.plan.status import verdict
+from finnyaml.plan.vocabulary import vocabulary
 from finnyaml.recipe.load import load_recipe
 from finnyaml.tools import registry
 
@@ -46,7 +47,7 @@ def lint(recipe: Path, sets: Sequence[str], store: Path | None, console: Console
     """Check a recipe: its structure and files, then (where FINN is) its plan, then the tools of this machine."""
     found = Report(recipe)
     try:
-        _, warnings = load_recipe(recipe, sets, os.environ)
+        _, warnings = load_recipe(recipe, sets, os.environ, vocabulary())
         found.problems += warnings
         if identity.package_root("finn") is not None:
             session = open_session(recipe, sets, store, 1, console.note)

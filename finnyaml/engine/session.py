@@ -20,6 +20,7 @@ from finnyaml.plan import bundles
 from finnyaml.plan.graph import Plan, build
 from finnyaml.plan.implementation import implementation
 from finnyaml.plan.status import Judge
+from finnyaml.plan.vocabulary import vocabulary
 from finnyaml.recipe.load import load_recipe
 from finnyaml.recipe.model import BundleSpec, Recipe
 from finnyaml.store import Store
@@ -113,7 +114,7 @@ def open_session(
         FinnyamlError: FINN is not installed, or the store cannot be used.
     """
     opened = time.time_ns()
-    recipe, warnings = load_recipe(path, sets, os.environ)
+    recipe, warnings = load_recipe(path, sets, os.environ, vocabulary())
     if recipe.bundle is None and any(bundles.asked_by(name) for name in {*targets} - {*recipe.targets}):
         recipe = replace(recipe, bundle=BundleSpec())
     store = Store.open(store_root(store_option))

@@ -15,9 +15,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from finnyaml.errors import FinnyamlError
+from finnyaml.errors import FinnyamlError, InvalidSetting
 from finnyaml.text import did_you_mean
-from finnyaml.worker.job import Misfit
 
 DIMENSIONS = {
     "PE": ("MH", "NumChannels", "Channels", "ChannelsPerStream", "Labels", "OFMChannels"),
@@ -26,16 +25,16 @@ DIMENSIONS = {
 """The layer attributes that PE and SIMD have to divide, for the message; whether they fit is asked from FINN."""
 
 
-Check = Callable[[str, Mapping[str, Any], Mapping[str, Any]], Iterator[Misfit]]
+Check = Callable[[str, Mapping[str, Any], Mapping[str, Any]], Iterator[InvalidSetting]]
 """From a configuration field, the entries of its file and the nodes of the model by name, to what does not fit."""
 
 
-class ConfigMisfit(FinnyamlError):
+class InvalidSettings(FinnyamlError):
     """Entries of a config file that match no node, name no attribute, or do not divide."""
 
-    def __init__(self, misfits: Sequence[Misfit]) -> None:
-        super().__init__("; ".join(misfit.message for misfit in misfits), hint=misfits[0].hint)
-        self.misfits = tuple(misfits)
+    def __init__(self, invalid_settings: Sequence[InvalidSetting]) -> None:
+        super().__init__("; ".join(invalid.message for invalid in invalid_settings), hint=invalid_settings[0].hint)
+        self.invalid_settings = tuple(invalid_settings)
 
 
 def install() -> None:
@@ -73,10 +72,10 @@ def _watch(module: str, name: str, *, before: Check, after: Check | None = None)
     transformation.apply = apply
 
 
-def _refuse(misfits: Iterable[Misfit]) -> None:
-    found = list(misfits)
+def _refuse(invalid_settings: Iterable[InvalidSetting]) -> None:
+    found = list(invalid_settings)
     if found:
-        raise ConfigMisfit(found)
+        raise InvalidSettings(found)
 
 
 def _settings(transformation: Any) -> tuple[str, Mapping[str, Any]] | None:
@@ -87,7 +86,7 @@ def _settings(transformation: Any) -> tuple[str, Mapping[str, Any]] | None:
     return Path(source).stem, json.loads(Path(source).read_text())
 
 
-def _unmatched(field: str, entries: Mapping[str, Any], nodes: Mapping[str, Any]) -> Iterator[Misfit]:
+def _unmatched(field: str, entries: Mapping[str, Any], nodes: Mapping[str, Any]) -> Iterator[InvalidSetting]:
     """Entries for nodes or attributes that do not exist."""
     for name, attributes in entries.items():
         if name == "Defaults":
@@ -98,41 +97,43 @@ def _unmatched(field: str, entries: Mapping[str, Any], nodes: Mapping[str, Any])
             yield from _unknown_attributes(field, name, nodes[name], attributes)
 
 
-def _unmatched_defaults(field: str, nodes: Mapping[str, Any], defaults: Mapping[str, Any]) -> Iterator[Misfit]:
+def _unmatched_defaults(field: str, nodes: Mapping[str, Any], defaults: Mapping[str, Any]) -> Iterator[InvalidSetting]:
     present = sorted({node.op_type for node in nodes.values()})
     for attribute, pairs in defaults.items():
         for wanted in pairs[1::2]:
             for op_type in [] if wanted == "all" else wanted:
                 if op_type != "all" and op_type not in present:
                     hint = did_you_mean(op_type, present, 2, else_="the model has")
-                    yield Misfit(field, ("Defaults", attribute), f"no layer of the model is a {op_type}", hint)
+                    yield InvalidSetting(field, ("Defaults", attribute), f"no layer of the model is a {op_type}", hint)
 
 
-def _unknown_node(field: str, name: str, nodes: Sequence[str]) -> Misfit:
+def _unknown_node(field: str, name: str, nodes: Sequence[str]) -> InvalidSetting:
     where = "before specialisation (MVAU_0)" if field == "specialize_layers_config_file" else "at this step"
     hint = did_you_mean(name, nodes, 3, else_=f"the nodes {where} are")
-    return Misfit(field, (name,), f"{name} is no node of the model {where}", hint)
+    return InvalidSetting(field, (name,), f"{name} is no node of the model {where}", hint)
 
 
-def _unknown_attributes(field: str, name: str, node: Any, attributes: Mapping[str, Any]) -> Iterator[Misfit]:
+def _unknown_attributes(field: str, name: str, node: Any, attributes: Mapping[str, Any]) -> Iterator[InvalidSetting]:
     known = _attributes_of(node)
     if known is None:
-        yield Misfit(field, (name,), f"{name} is a plain ONNX {node.op_type}: FINN cannot configure it")
+        yield InvalidSetting(field, (name,), f"{name} is a plain ONNX {node.op_type}: FINN cannot configure it")
         return
     for attribute in attributes:
         if attribute not in known:
             hint = did_you_mean(attribute, known, 2, else_="it has")
-            yield Misfit(field, (name, attribute), f"{name} ({node.op_type}) has no attribute {attribute}", hint)
+            yield InvalidSetting(
+                field, (name, attribute), f"{name} ({node.op_type}) has no attribute {attribute}", hint
+            )
 
 
-def _indivisible(field: str, entries: Mapping[str, Any], nodes: Mapping[str, Any]) -> Iterator[Misfit]:
+def _indivisible(field: str, entries: Mapping[str, Any], nodes: Mapping[str, Any]) -> Iterator[InvalidSetting]:
     """Layers whose PE or SIMD, as given, do not divide what they fold."""
     for name, attributes in entries.items():
         if name in nodes and isinstance(attributes, Mapping) and DIMENSIONS.keys() & attributes.keys():
             yield from _indivisible_layer(field, name, nodes[name], attributes)
 
 
-def _indivisible_layer(field: str, name: str, node: Any, attributes: Mapping[str, Any]) -> Iterator[Misfit]:
+def _indivisible_layer(field: str, name: str, node: Any, attributes: Mapping[str, Any]) -> Iterator[InvalidSetting]:
     from qonnx.custom_op.registry import getCustomOp
 
     layer = getCustomOp(node)
@@ -146,10 +147,10 @@ def _indivisible_layer(field: str, name: str, node: Any, attributes: Mapping[str
             size = layer.get_nodeattr(dimension) if dimension in known else None
             if isinstance(size, int) and size % factor:
                 message = f"{name}: {attribute} {factor} does not divide {dimension} {size}"
-                yield Misfit(field, (name, attribute), message, f"divisors of {size}: {_divisors(size)}")
+                yield InvalidSetting(field, (name, attribute), message, f"divisors of {size}: {_divisors(size)}")
                 return
     if refusal:
-        yield Misfit(field, (name,), f"{name}: FINN refuses this folding: {refusal}")
+        yield InvalidSetting(field, (name,), f"{name}: FINN refuses this folding: {refusal}")
 
 
 def _refusal(layer: Any) -> str | None:
@@ -173,7 +174,7 @@ def _divisors(size: int) -> str:
     return ", ".join(str(factor) for factor in range(1, size + 1) if size % factor == 0)
 
 
-def _unmatched_fifos(field: str, entries: Mapping[str, Any], nodes: Mapping[str, Any]) -> Iterator[Misfit]:
+def _unmatched_fifos(field: str, entries: Mapping[str, Any], nodes: Mapping[str, Any]) -> Iterator[InvalidSetting]:
     """Depths for FIFOs that do not exist."""
     fifos = [name for name, node in nodes.items() if node.op_type.startswith("StreamingFIFO")]
     for name in entries.get("fifo_depths", {}):

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
-from finnyaml.bundle import names
 from finnyaml.errors import Problem
 from finnyaml.recipe.model import Pointer, Recipe
 from finnyaml.recipe.named import check_file, check_folder
+from finnyaml.recipe.vocabulary import Vocabulary
 from finnyaml.text import did_you_mean, quoted
 
 
-def check_bundle(recipe: Recipe) -> Iterator[Problem]:
+def check_bundle(recipe: Recipe, known: Vocabulary) -> Iterator[Problem]:
     """All problems of the section `bundle`, in no particular order."""
     bundle = recipe.bundle
     if bundle is None:
@@ -28,7 +28,7 @@ def check_bundle(recipe: Recipe) -> Iterator[Problem]:
     missing = list(check_folder(recipe, ("bundle", "templates"), bundle.templates))
     yield from missing
     written = recipe.resolved["bundle"].get("files", [])
-    known = [] if missing else sorted(file.name for file in bundle.templates.iterdir() if file.suffix == ".j2")
+    present = [] if missing else sorted(file.name for file in bundle.templates.iterdir() if file.suffix == ".j2")
     targets: set[str] = set()
     for index, item in enumerate(written):
         pointer: Pointer = ("bundle", "files", index)
@@ -36,19 +36,20 @@ def check_bundle(recipe: Recipe) -> Iterator[Problem]:
         if not _inside(template):
             yield Problem(f"{quoted(template)} leads out of the folder of templates", recipe.at(pointer))
             continue
-        if not missing and template not in known:
-            hint = did_you_mean(template, known)
+        if not missing and template not in present:
+            hint = did_you_mean(template, present)
             yield from (
                 Problem(problem.message, problem.where, hint or problem.hint)
                 for problem in check_file(recipe, pointer, bundle.templates / template)
             )
         if not _inside(to):
             yield Problem(f"{quoted(to)} leads out of the bundle", recipe.at(pointer), "name a file below its folder")
-        elif to in (*names.OWN, names.FACTS):
+        elif to in known.bundle_files:
             hint = f"a template {to}.j2 in that folder takes the place of the built-in one by itself"
-            hint = hint if to in names.OWN else "choose another name"
             yield Problem(f"{quoted(to)} is in every bundle", recipe.at(pointer), hint)
-        elif PurePosixPath(to).parts[0] in names.RESERVED:
+        elif to in known.bundle_reserved:
+            yield Problem(f"{quoted(to)} is in every bundle", recipe.at(pointer), "choose another name")
+        elif PurePosixPath(to).parts[0] in known.bundle_reserved:
             folder = PurePosixPath(to).parts[0]
             yield Problem(
                 f"the folder {folder}/ of a bundle is finnyaml's", recipe.at(pointer), "choose another folder"

@@ -99,8 +99,8 @@ def assign(root: Node, option: str, where: Where, problems: list[Problem]) -> No
             root = _assigned(root, parts, (), value.moved(where), where)
         except RecipeError as error:
             found = list(error.problems)
-        except _Misfit as misfit:
-            found.append(Problem(*misfit.args))
+        except _Unfit as unfit:
+            found.append(Problem(*unfit.args))
     problems.extend(replace(problem, where=where, message=_naming(option, problem.message)) for problem in found)
     return root
 
@@ -109,7 +109,7 @@ def _naming(option: str, message: str) -> str:
     return message if quoted(option) in message else f"{OPTION} {quoted(option)}: {message}"
 
 
-class _Misfit(Exception):
+class _Unfit(Exception):
     """A `--set` path that leads nowhere: (message, where, hint)."""
 
 
@@ -122,12 +122,12 @@ def _assigned(node: Node, parts: list[str], done: tuple[str, ...], value: Node, 
         if not head.isdecimal() or int(head) >= len(node.value):
             count = len(node.value)
             hint = f"its indexes are 0 to {count - 1}" if count else "it is empty"
-            raise _Misfit(f"{dotted(done)} is a list of {count} and has no {quoted(head)}", where, hint)
+            raise _Unfit(f"{dotted(done)} is a list of {count} and has no {quoted(head)}", where, hint)
         items = list(node.value)
         items[int(head)] = _assigned(items[int(head)], rest, (*done, head), value, where)
         return Node.of(items, node.where, node.key)
     if not isinstance(node.value, dict | None):
-        raise _Misfit(f"{dotted(done)} is {kind(node.plain())}, not a mapping", where, f"set {dotted(done)} itself")
+        raise _Unfit(f"{dotted(done)} is {kind(node.plain())}, not a mapping", where, f"set {dotted(done)} itself")
     fields = dict(node.value or {})
     if not rest and value.value is None and head in fields:
         del fields[head]

@@ -13,15 +13,17 @@ from finnyaml.recipe.model import Recipe
 from finnyaml.recipe.paths import located
 from finnyaml.recipe.semantics import check
 from finnyaml.recipe.validate import structure, usable
+from finnyaml.recipe.vocabulary import ANY, Vocabulary
 
 
 def load_recipe(
-    path: Path, sets: Sequence[str] = (), environ: Mapping[str, str] | None = None
+    path: Path, sets: Sequence[str] = (), environ: Mapping[str, str] | None = None, known: Vocabulary = ANY
 ) -> tuple[Recipe, tuple[Problem, ...]]:
     """Load the recipe at `path` and return it with its warnings.
 
     `sets` are the `path=value` of `--set` options, applied in order; paths in them are relative to the recipe.
-    `environ` stands for the environment of the process where given.
+    `environ` stands for the environment of the process where given. `known` has the names that the recipe is checked
+    against.
 
     Raises RecipeError with all errors (and warnings) in the order of their places.
     """
@@ -37,7 +39,7 @@ def load_recipe(
     problems += [fault.problem for fault in faults if fault.problem.where not in settled]
     document = composed.root.plain()
     recipe = build(composed, usable(document, faults) if faults else document)
-    problems += [problem for problem in check(recipe) if problem.where not in settled]
+    problems += [problem for problem in check(recipe, known) if problem.where not in settled]
     problems = _in_order(problems, composed.files)
     if any(problem.severity == "error" for problem in problems):
         raise RecipeError(problems)

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from finnyaml.errors import Problem
-from finnyaml.lint.catalogue import RULES
 from finnyaml.recipe.bundle import check_bundle
 from finnyaml.recipe.model import Pointer, Recipe
 from finnyaml.recipe.named import check_file, check_named_code
 from finnyaml.recipe.settings_files import check_defaults, check_settings_file
 from finnyaml.recipe.step_graph import check_steps
 from finnyaml.recipe.verify import check_verify
+from finnyaml.recipe.vocabulary import Vocabulary
 from finnyaml.recipe.words import dotted
-from finnyaml.steps import open_rtl
 from finnyaml.text import did_you_mean, quoted
 
 
-def check(recipe: Recipe) -> Iterator[Problem]:
+def check(recipe: Recipe, known: Vocabulary) -> Iterator[Problem]:
     """All problems (errors and warnings) of a structurally valid recipe, in no particular order."""
     yield from _model(recipe)
     for section, stages in (("preprocess", recipe.preprocess), ("postprocess", recipe.postprocess)):
@@ -38,15 +37,16 @@ def check(recipe: Recipe) -> Iterator[Problem]:
             else (*entry.pointer, "uses")
         )
         yield from check_named_code(recipe, uses, entry.code, ("model", "cfg"), entry.with_)
-        if not entry.code and entry.uses not in open_rtl.STEPS:
+        if not entry.code and entry.uses not in known.own_settings:
             yield from _sections(recipe, (*entry.pointer, "with"), entry.with_)
     settings = recipe.settings
     yield from _sections(
         recipe, (), {"folding": settings.folding, "specialize": settings.specialize, "fifo": settings.fifo}
     )
     yield from check_verify(recipe)
-    yield from _lint(recipe)
-    yield from check_bundle(recipe)
+    if known.lint_rules is not None:
+        yield from _lint(recipe, known.lint_rules)
+    yield from check_bundle(recipe, known)
     yield from _output(recipe)
 
 
@@ -96,12 +96,12 @@ def _sections(recipe: Recipe, pointer: Pointer, sections: Mapping[str, Any]) -> 
                 yield Problem(message, recipe.at((*place, "target_fps")), hint, "warning")
 
 
-def _lint(recipe: Recipe) -> Iterator[Problem]:
+def _lint(recipe: Recipe, rules: Collection[str]) -> Iterator[Problem]:
     """Rules to ignore must be rules, or a slip of the pen would ignore nothing."""
     for index, (rule, _) in enumerate(recipe.lint.ignore):
-        if rule not in RULES:
+        if rule not in rules:
             pointer: Pointer = ("lint", "ignore", index, "rule")
-            yield Problem(f"there is no lint rule {quoted(rule)}", recipe.at(pointer), did_you_mean(rule, RULES))
+            yield Problem(f"there is no lint rule {quoted(rule)}", recipe.at(pointer), did_you_mean(rule, rules))
 
 
 def _output(recipe: Recipe) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from finnyaml.errors import InvalidSetting
 from finnyaml.store import Entry
 
 if TYPE_CHECKING:
@@ -82,19 +83,6 @@ class Done:
 
 
 @dataclass(frozen=True)
-class Misfit:
-    """An entry of a folding, specialize or FIFO config that the model cannot take.
-
-    `field` is FINN's configuration field whose file it stands in; `path` leads to the entry inside that file.
-    """
-
-    field: str
-    path: tuple[str, ...]
-    message: str
-    hint: str | None = None
-
-
-@dataclass(frozen=True)
 class Failure:
     """A job that failed: the error as the step raised it, in one line and in full.
 
@@ -110,11 +98,13 @@ class Failure:
     cause: str | None = None
     cause_log: str | None = None
     tool_log: str | None = None
-    misfits: tuple[Misfit, ...] = ()
+    invalid_settings: tuple[InvalidSetting, ...] = ()
     damaged: str | None = None
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Read the JSON form (`dataclasses.asdict`)."""
-        misfits = tuple(Misfit(**{**item, "path": tuple(item["path"])}) for item in data["misfits"])
-        return cls(**{**data, "misfits": misfits})
+        invalid_settings = tuple(
+            InvalidSetting(**{**item, "path": tuple(item["path"])}) for item in data["invalid_settings"]
+        )
+        return cls(**{**data, "invalid_settings": invalid_settings})

@@ -264,7 +264,7 @@ def failure(error: BaseException) -> Failure:
         message=message,
         hint=hint,
         traceback="".join(traceback.format_exception(error)),
-        misfits=getattr(error, "misfits", ()),
+        invalid_settings=getattr(error, "invalid_settings", ()),
         damaged=error.digest if isinstance(error, ObjectDamaged) else None,
     )
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from finnyaml.accelerator import Accelerator
-from finnyaml.accelerator.checks.digests import changed_files
 from finnyaml.accelerator.contract import Bundle
+from finnyaml.accelerator.files import changed_files
 from finnyaml.bundle import build_results
 from finnyaml.bundle.attach import attach
 from finnyaml.errors import StepFailed

@@ -13,8 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from finnyaml import __version__
-from finnyaml.accelerator.checks.digests import changed_files
 from finnyaml.accelerator.contract import Bundle
+from finnyaml.accelerator.files import changed_files
 from finnyaml.bundle.attach import attach
 from finnyaml.bundle.schema import problems
 from finnyaml.cli.bundle import bundle_app

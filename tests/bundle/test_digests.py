@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from finnyaml.accelerator import AcceleratorError
-from finnyaml.accelerator.checks.digests import changed_files, file_problems, handoff_clock_mhz, hardware_problems
+from finnyaml.accelerator.checks.digests import file_problems, handoff_clock_mhz, hardware_problems
 from finnyaml.accelerator.contract import Bundle
+from finnyaml.accelerator.files import changed_files
 from tests.bundle.board_files import attach, write_hwh
 from tests.bundle.sample import WEIGHT_FILE, read_json, sample_bundle, write_json
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from finnyaml.errors import Problem, RecipeError
+from finnyaml.plan.vocabulary import vocabulary
 from finnyaml.recipe.load import load_recipe
 from finnyaml.recipe.model import Recipe
 
@@ -33,7 +34,7 @@ class Folder:
     def load(
         self, text: str, sets: Sequence[str] = (), environ: dict[str, str] | None = None
     ) -> tuple[Recipe, tuple[Problem, ...]]:
-        return load_recipe(self.write("recipe.yaml", text), sets, environ or {})
+        return load_recipe(self.write("recipe.yaml", text), sets, environ or {}, vocabulary())
 
     def recipe(self, text: str, sets: Sequence[str] = (), environ: dict[str, str] | None = None) -> Recipe:
         return self.load(text, sets, environ)[0]

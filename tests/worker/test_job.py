@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 
 from finnyaml.store import Entry
-from finnyaml.worker.job import Done, Failure, Job, Misfit
+from finnyaml.worker.job import Done, Failure, Job
 
 ENTRY = Entry("b" * 64, "d" * 64, 0o755, 37)
 
@@ -46,7 +46,15 @@ def test_what_a_job_made() -> None:
 
 
 def test_a_failure() -> None:
-    misfits = (Misfit("folding_config_file", ("Defaults", "PE"), "no such layer", None),)
-    failure = Failure("ConfigMisfit", "message", "hint", cause="cause", cause_log="/log", misfits=misfits, damaged="d")
+    invalid_settings = (InvalidSetting("folding_config_file", ("Defaults", "PE"), "no such layer", None),)
+    failure = Failure(
+        "InvalidSettings",
+        "message",
+        "hint",
+        cause="cause",
+        cause_log="/log",
+        invalid_settings=invalid_settings,
+        damaged="d",
+    )
     assert Failure.from_json(json.loads(json.dumps(asdict(failure)))) == failure
     assert Failure.from_json(json.loads(json.dumps(asdict(Failure("E", "m"))))) == Failure("E", "m")

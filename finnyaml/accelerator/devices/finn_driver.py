@@ -16,9 +16,9 @@ from typing import Any, Iterator
 
 import numpy as np
 
-from ..checks.digests import unlisted_files
 from ..contract import COPY_AGAIN, Bundle
 from ..errors import AcceleratorError
+from ..files import unlisted_files
 from .board import bitfile_path, check_bitfile
 from .clock import TOLERANCE, check_clock
 from .hwh import Handoff

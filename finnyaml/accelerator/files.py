@@ -1,0 +1,56 @@
+"""Whether the files of a bundle are still those that were built. Nothing is executed."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .contract import Bundle
+
+MISSING = "missing"
+OWN_FOLDERS = ("accelerator", "driver", "graphs")
+"""Where every file counts, listed or not: they are imported, and FINN's driver loads all weights that it finds."""
+
+
+def changed_files(bundle: Bundle) -> list[tuple[str, str]]:
+    """Every file that is not as bundle.json has it: its path in the bundle and what is wrong with it.
+
+    In `OWN_FOLDERS` files that bundle.json does not have count, too.
+    """
+    found = []
+    for name, entry in sorted(bundle.data["files"].items()):
+        what = _change(bundle.path(name), entry["bytes"], entry["sha256"])
+        if what:
+            found.append((name, what))
+    return found + [(name, "is not of this bundle") for name in unlisted_files(bundle)]
+
+
+def unlisted_files(bundle: Bundle) -> list[str]:
+    """The files below `OWN_FOLDERS` that bundle.json does not list; what Python keeps in __pycache__ is no file."""
+    found = (path for folder in OWN_FOLDERS for path in (bundle.folder / folder).rglob("*") if not path.is_dir())
+    names = {path.relative_to(bundle.folder).as_posix() for path in found if "__pycache__" not in path.parts}
+    return sorted(names - set(bundle.data["files"]))
+
+
+def _change(path: Path, size: int, sha256: str) -> str:
+    """What is wrong with a file; empty where nothing is."""
+    if not path.is_file():
+        return MISSING
+    actual = path.stat().st_size
+    if actual < size:
+        return f"truncated: {actual} of {size} bytes"
+    if actual > size:
+        return f"{actual - size} bytes longer than the {size} that were built"
+    return "" if sha256_of(path) == sha256 else "its content is not what was built (SHA-256 differs)"
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        for piece in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(piece)
+    return digest.hexdigest()
