@@ -1,0 +1,1 @@
+"""What a graph is, for all who look at one: wires, layers, operators, surgery."""

@@ -104,7 +104,6 @@ class Failure:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Read the JSON form (`dataclasses.asdict`)."""
-        invalid_settings = tuple(
-            InvalidSetting(**{**item, "path": tuple(item["path"])}) for item in data["invalid_settings"]
-        )
-        return cls(**{**data, "invalid_settings": invalid_settings})
+        listed = data["invalid_settings"]
+        found = tuple(InvalidSetting(**{**item, "path": tuple(item["path"])}) for item in listed)
+        return cls(**{**data, "invalid_settings": found})

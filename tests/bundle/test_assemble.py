@@ -85,8 +85,8 @@ def test_every_file_is_in_bundle_json_and_the_package_is_verbatim(tmp_path: Path
     assert set(data["files"]) == on_disk - {"bundle.json"} and list(data["files"]) == sorted(data["files"])
     assert changed_files(Bundle.load(bundle)) == []
     for path in PACKAGE.rglob("*.py"):
-        assert (bundle / "accelerator" / path.name).read_bytes() == path.read_bytes()
-    assert {path.suffix for path in (bundle / "accelerator").iterdir()} == {".py"}
+        assert (bundle / "accelerator" / path.relative_to(PACKAGE)).read_bytes() == path.read_bytes()
+    assert {path.suffix for path in (bundle / "accelerator").rglob("*") if path.is_file()} == {".py"}
     assert (bundle / "deploy.sh").stat().st_mode & 0o777 == 0o755
 
 

@@ -83,7 +83,7 @@ def test_candidates_are_found_without_running_the_file(finnyaml: Command, here: 
     answer = finnyaml("init", "nets.py")
     assert answer.code == 2
     assert "name one: finnyaml init nets.py:Net, nets.py:small or nets.py:needy" in answer.err
-    assert "did you mean needy?" in finnyaml("init", "nets.py:neddy").err
+    assert "did you mean 'needy'?" in finnyaml("init", "nets.py:neddy").err
 
 
 def test_arguments_that_are_needed_are_todo(here: Path) -> None:

@@ -58,7 +58,7 @@ def test_an_older_run_by_the_start_of_its_name(finnyaml: Command, history: Proje
     assert finnyaml("log", recipe, "second", "--run", oldest).out.strip() == "second well"
     assert f"run {oldest}" in finnyaml("log", recipe, "--run", oldest).out
     wrong = finnyaml("log", recipe, "--run", oldest[:-1] + "?")
-    assert wrong.code == 2 and f"did you mean {oldest}" in wrong.err
+    assert wrong.code == 2 and f"did you mean '{oldest}" in wrong.err
 
 
 def test_the_log_of_a_cached_step_comes_from_the_store(finnyaml: Command, built: Project) -> None:
@@ -95,6 +95,6 @@ def test_a_run_that_was_killed_is_told_by_its_events(finnyaml: Command, history:
 
 def test_wrong_names_and_recipes_that_were_never_built(finnyaml: Command, history: Project, tmp_path: Path) -> None:
     wrong = finnyaml("log", history.folder / "recipe.yaml", "secnd")
-    assert wrong.code == 2 and "did you mean second?" in wrong.err
+    assert wrong.code == 2 and "did you mean 'second'?" in wrong.err
     never = finnyaml("log", Project(tmp_path, history.store).folder / "recipe.yaml")
     assert never.code == 2 and "was never built here" in never.err

@@ -30,7 +30,7 @@ def test_a_step_is_described_by_any_of_its_names(finnyaml: Command) -> None:
 
 def test_a_wrong_name_gets_the_nearest(finnyaml: Command) -> None:
     answer = finnyaml("steps", "describe", "strimline")
-    assert answer.code == 2 and "did you mean streamline?" in answer.err
+    assert answer.code == 2 and "did you mean 'streamline'?" in answer.err
 
 
 def test_what_a_step_read_comes_from_the_last_build(finnyaml: Command, built: Project) -> None:

@@ -96,4 +96,4 @@ def test_without_a_partition_there_is_nothing_to_deliver(maker: Maker) -> None:
 def test_a_misspelt_bundle_is_suggested(maker: Maker) -> None:
     with pytest.raises(RecipeError) as caught:
         select(maker.plan("steps: short\n"), ["bundel"])
-    assert caught.value.problems[0].hint == "did you mean bundle?"
+    assert caught.value.problems[0].hint == "did you mean 'bundle'?"

@@ -113,7 +113,7 @@ def test_edits_of_a_flow(maker: Maker, edit: str, steps: str) -> None:
     [
         (
             "insert: [{before: tidyup, steps: 'own.py:lean'}]",
-            "4:21 `insert` matches nothing: the flow has no step 'tidyup' | did you mean tidy_up?",
+            "4:21 `insert` matches nothing: the flow has no step 'tidyup' | did you mean 'tidy_up'?",
         ),
         (
             "replace: [{step: hw_codegen, by: 'own.py:lean'}]",
@@ -121,7 +121,7 @@ def test_edits_of_a_flow(maker: Maker, edit: str, steps: str) -> None:
         ),
         (
             "remove: [streamlin]",
-            "4:12 `remove` matches nothing: the flow has no step 'streamlin' | did you mean streamline?",
+            "4:12 `remove` matches nothing: the flow has no step 'streamlin' | did you mean 'streamline'?",
         ),
         (
             "remove: [streamline, step_streamline]",
@@ -137,10 +137,10 @@ def test_an_edit_that_matches_nothing_is_an_error(maker: Maker, edit: str, probl
 
 def test_unknown_flows_and_steps_name_this_finn_and_what_is_near(maker: Maker) -> None:
     (flow,) = maker.refused("steps: defalt")
-    assert shown(flow) == "2:8 finn 0.99 has no flow 'defalt' | did you mean default?"
+    assert shown(flow) == "2:8 finn 0.99 has no flow 'defalt' | did you mean 'default'?"
     first, second = maker.refused("steps: [streamlin, xyzzy]")
-    assert shown(first) == "2:9 finn 0.99 has no step 'streamlin' | did you mean streamline?"
-    assert "there are: clip_thresholds, convert_to_hw, " in shown(second)
+    assert shown(first) == "2:9 finn 0.99 has no step 'streamlin' | did you mean 'streamline'?"
+    assert "known here: clip_thresholds, convert_to_hw, " in shown(second)
 
 
 def test_an_old_name_runs_the_step_of_today_with_a_notice(maker: Maker) -> None:
@@ -216,7 +216,7 @@ def test_needs_of_a_flow_that_do_not_exist_get_a_near_miss(maker: Maker) -> None
     (told,) = maker.refused(
         "steps: {flow: short, insert: [{after: tidy_up, steps: {uses: 'own.py:lean', needs: tidyup}}]}"
     )
-    assert shown(told) == "2:84 lean needs 'tidyup', which is no step here | did you mean tidy_up?"
+    assert shown(told) == "2:84 lean needs 'tidyup', which is no step here | did you mean 'tidy_up'?"
 
 
 def test_a_step_without_needs_would_get_no_model(maker: Maker) -> None:
@@ -254,7 +254,7 @@ def test_named_targets(maker: Maker) -> None:
 
 def test_a_target_that_is_no_step(maker: Maker) -> None:
     (told,) = maker.refused("steps: short\ntargets: {lean: convert_to_hv}")
-    assert shown(told) == "3:17 target 'lean' is no step here: 'convert_to_hv' | did you mean convert_to_hw?"
+    assert shown(told) == "3:17 target 'lean' is no step here: 'convert_to_hv' | did you mean 'convert_to_hw'?"
 
 
 def test_steps_that_no_target_needs(maker: Maker) -> None:

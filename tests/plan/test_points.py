@@ -91,7 +91,7 @@ def test_types_are_settled_once_no_later_step_sets_them_anew(maker: Maker) -> No
 
 def test_points_where_nothing_is_are_refused(maker: Maker) -> None:
     (unknown,) = maker.refused(f"steps: short\n{DATA}  points: [streamlin]\n")
-    assert "no step of this recipe has the point 'streamlin' | did you mean streamline" in shown(unknown)
+    assert "no step of this recipe has the point 'streamlin' | did you mean 'streamline'" in shown(unknown)
     (early,) = maker.refused(f"preprocess: [to_tensor]\nsteps: short\n{DATA}  points: [model]\n")
     assert "after model the graph lacks the stages that come later | measure after preprocess" in shown(early)
     (absent,) = maker.refused(f"steps: [tidy_up]\n{DATA}  points: [streamlined_python]\n")
@@ -141,7 +141,7 @@ def test_the_reference_may_be_another_step_or_stored_answers(maker: Maker) -> No
     assert plan.tasks["verify.streamline"].needs == ("streamline",)
     assert plan.tasks["verify.streamline"].params["reference"]["file"] == "@recipe/gold.npy"
     (unknown,) = maker.refused(f"steps: short\n{DATA}  reference: tidyup\n")
-    assert "the reference is no step here: 'tidyup' | did you mean tidy_up?" in shown(unknown)
+    assert "the reference is no step here: 'tidyup' | did you mean 'tidy_up'?" in shown(unknown)
 
 
 def test_finns_own_simulation_gets_golden_samples_made_from_the_source(maker: Maker) -> None:

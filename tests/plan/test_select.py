@@ -103,9 +103,9 @@ def test_names_may_be_targets_ids_or_steps(plan: Plan) -> None:
 def test_near_misses(plan: Plan) -> None:
     assert (
         refusal(plan, targets=["hardwar"])
-        == "'hardwar' is no target and no step of this recipe | did you mean hardware?"
+        == "'hardwar' is no target and no step of this recipe | did you mean 'hardware'?"
     )
-    assert "did you mean streamline" in refusal(plan, start="streamlin")
+    assert "did you mean 'streamline'" in refusal(plan, start="streamlin")
     # convert_to_hw stands twice under other ids: which of them is meant?
     assert "'convert_to_hw' is no target and no step" in refusal(plan, stop="convert_to_hw")
 

@@ -108,18 +108,22 @@ def test_a_field_that_is_ours_is_told_so_even_where_this_finn_lacks_it(maker: Ma
         (
             "finn: {standalone_threshold: true}",
             "finn 0.99 has no build option 'standalone_threshold'",
-            "did you mean standalone_thresholds?",
+            "did you mean 'standalone_thresholds'?",
         ),
-        ("finn: {Standalone-Thresholds: true}", "has no build option", "did you mean standalone_thresholds?"),
-        ("finn: {xyz: true}", "has no build option 'xyz'", "it has: auto_fifo_depths"),
-        ("target: {board: pynq_z2}", "finn 0.99 knows no board 'pynq_z2'", "did you mean Pynq-Z2?"),
+        ("finn: {Standalone-Thresholds: true}", "has no build option", "did you mean 'standalone_thresholds'?"),
+        ("finn: {xyz: true}", "has no build option 'xyz'", "known here: auto_fifo_depths"),
+        ("target: {board: pynq_z2}", "finn 0.99 knows no board 'pynq_z2'", "did you mean 'Pynq-Z2'?"),
         (
             "target: {shell: vivado_zync}",
             "'vivado_zync' is no shell_flow_type of finn 0.99",
-            "did you mean vivado_zynq?",
+            "did you mean 'vivado_zynq'?",
         ),
         ("outputs: [bitfile, reports]", "'reports' is no generate_outputs", "estimate_reports"),
-        ("finn: {verify_steps: [initial_pyton]}", "'initial_pyton' is no verify_steps", "did you mean initial_python?"),
+        (
+            "finn: {verify_steps: [initial_pyton]}",
+            "'initial_pyton' is no verify_steps",
+            "did you mean 'initial_python'?",
+        ),
         (
             "finn: {standalone_thresholds: 1}",
             "standalone_thresholds takes a bool, not 1",

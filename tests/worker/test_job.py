@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
+from finnyaml.errors import InvalidSetting
 from finnyaml.store import Entry
 from finnyaml.worker.job import Done, Failure, Job
 

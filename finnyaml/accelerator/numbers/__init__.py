@@ -1,0 +1,1 @@
+"""Values as bits and bytes: data types, packing, arrays in files."""

@@ -1,0 +1,1 @@
+"""Data sets by batch, from whatever `verify.data` names."""
