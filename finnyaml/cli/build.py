@@ -123,7 +123,7 @@ def _lint(session: Session, engine: Engine, outcome: Outcome) -> list[Problem]:
     """What the lint rules say of the graphs that are built."""
     log = engine.folder / "logs" / "lint.log"
     built = {**outcome.built, **outcome.measured}
-    found = lints.findings(session.plan, built, session.store, session.pool, session.code, log)
+    found = lints.findings(session.plan, built, session.store, session.pool, log)
     return [lint.problem(session, task, finding) for task, finding in found if finding.severity != "info"]
 
 
@@ -170,7 +170,7 @@ def _refuse_blocked(statuses: Mapping[str, Status], plan: Plan) -> None:
 def _refuse_blanks(statuses: Mapping[str, Status], plan: Plan, store: Path) -> None:
     """Steps work below the store, and FINN's scripts leave the paths that they hand to tools unquoted."""
     calling = [name for name, status in statuses.items() if status.state != "cached" and plan.tasks[name].tools]
-    calling = [name for name in calling if plan.tasks[name].kind != "code" and not statuses[name].missing]
+    calling = [name for name in calling if not plan.tasks[name].declared.users_code and not statuses[name].missing]
     if calling and len(str(store).split()) > 1:
         raise FinnyamlError(
             f"{calling[0]} cannot run below {store}: FINN's scripts for its tools fail on blanks in a path",

@@ -14,11 +14,12 @@ from finnyaml.engine import lints
 from finnyaml.engine.session import Session, open_session
 from finnyaml.errors import ExitCode, Problem, RecipeError
 from finnyaml.finn import identity
-from finnyaml.lint import catalogue, fix
+from finnyaml.lint import fix
 from finnyaml.lint.finding import Finding
 from finnyaml.plan.status import verdict
 from finnyaml.plan.vocabulary import vocabulary
 from finnyaml.recipe.load import load_recipe
+from finnyaml.steps.builtin import STEPS
 from finnyaml.tools import registry
 
 WITHOUT_FINN = (
@@ -70,7 +71,7 @@ def _look_at(session: Session, found: Report) -> None:
     built = {name: status.built for name, status in statuses.items() if status.built is not None}
     with session.store.session(), tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "log")
-        seen = lints.findings(session.plan, built, session.store, session.pool, session.code, log)
+        seen = lints.findings(session.plan, built, session.store, session.pool, log)
     found.problems += [problem(session, task, finding) for task, finding in seen]
     found.repairs = list(dict.fromkeys(finding.repair for _, finding in seen if finding.repair))
     found.looked_at = sum(session.plan.tasks[name].is_step for name in built)
@@ -125,7 +126,7 @@ def repair(found: Report, console: Console) -> None:
     """Put the exact repairs into the recipe, and show the edit as a diff."""
     for step in found.repairs:
         try:
-            proposed = fix.propose_for(found.recipe, step, catalogue.REPAIR_AFTER[step])
+            proposed = fix.propose_for(found.recipe, step, str(STEPS[step].after))
         except fix.ByHand as error:
             console.always(str(error))
             continue

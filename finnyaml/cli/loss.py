@@ -7,9 +7,10 @@ from finnyaml.engine.bisect import Localised
 from finnyaml.engine.run import Outcome
 from finnyaml.engine.session import Session
 from finnyaml.lint import fix
-from finnyaml.lint.catalogue import REPAIR_AFTER, RULES
+from finnyaml.lint.catalogue import RULES
 from finnyaml.plan.points import FOLDER
 from finnyaml.recipe.model import Recipe
+from finnyaml.steps.builtin import STEPS
 
 REFERENCE = {"tree": f"{FOLDER}/source.npz", "name": "source"}
 """What points have that are compared with the model itself."""
@@ -47,11 +48,11 @@ def unexplained(outcome: Outcome) -> list[list[str]]:
 
 def _edit(recipe: Recipe, repair: str) -> list[str]:
     """The edit that puts an exact repair into the recipe, as a diff."""
-    head = f"  exact repair, without retraining: the step {repair} after {REPAIR_AFTER[repair]}"
+    head = f"  exact repair, without retraining: the step {repair} after {STEPS[repair].after}"
     if fix.has_step(recipe, repair):
         return []
     try:
-        proposed = fix.propose_for(recipe.path, repair, REPAIR_AFTER[repair])
+        proposed = fix.propose_for(recipe.path, repair, str(STEPS[repair].after))
     except fix.ByHand as error:
         return [f"{head} ({error})"]
     return [f"{head} (`finnyaml lint --fix` writes it):", *(f"    {line}" for line in proposed.diff().splitlines())]

@@ -18,7 +18,6 @@ from finnyaml.tools import registry
 
 MARKS = {"cached": "=", "stale": ">", "waiting": "~", "blocked": "x"}
 
-STEPS = frozenset(("finn", "rtl", "rtl_simulation", "repair"))
 """Kinds of tasks whose `uses` is a step that a recipe can list."""
 
 
@@ -58,7 +57,13 @@ def taken(session: Session) -> str | None:
 def _shown(task: Task) -> str:
     """The id, with the step where the id says another one."""
     step = aliases.short(task.uses)
-    says = task.kind not in STEPS or task.id == default_id(task.uses) or task.id.endswith(f".{step}")
+    says = (
+        task.declared.opaque
+        or task.declared.source
+        or task.declared.looks
+        or task.id == default_id(task.uses)
+        or task.id.endswith(f".{step}")
+    )
     return task.id if says else f"{task.id} ({step})"
 
 

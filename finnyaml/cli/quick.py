@@ -117,7 +117,7 @@ def _inputs(session: Session, outcome: Outcome) -> tuple[set[str], set[str], set
     import importlib.metadata
 
     from finnyaml.finn.identity import LIBRARIES
-    from finnyaml.plan.implementation import RTL_PACKAGES
+    from finnyaml.kinds.code import PACKAGES
     from finnyaml.store.names import Names
     from finnyaml.tools import discover
 
@@ -144,7 +144,11 @@ def _inputs(session: Session, outcome: Outcome) -> tuple[set[str], set[str], set
         ):
             if section.get("file"):
                 files.add(str(section["file"]))
-    for library in (session.installation.distribution, *LIBRARIES, *RTL_PACKAGES):
+    for library in (
+        session.installation.distribution,
+        *LIBRARIES,
+        *(name for names in PACKAGES.values() for name in names),
+    ):
         try:
             package = importlib.metadata.distribution(library)
             folder = f"{library.replace('-', '_')}-{package.version}.dist-info"

@@ -51,7 +51,7 @@ def steps(catalog: Catalog) -> dict[str, Any]:
         "steps": {aliases.short(name): _step(catalog, name) for name in sorted(catalog.steps)},
         "flows": {name: [aliases.short(step) for step in listed] for name, listed in sorted(catalog.flows.items())},
         "phases": {name: {"doc": phase.doc, "parts": _parts(catalog, name)} for name, phase in catalog.phases.items()},
-        "repairs": dict(builtin.STEPS),
+        "repairs": {name: step.does for name, step in builtin.STEPS.items()},
     }
 
 
@@ -97,7 +97,7 @@ def describe(catalog: Catalog, name: str, recipe: Path | None) -> dict[str, Any]
             found = catalog.phases[phase]
             return {"phase": phase, "doc": found.doc, "module": found.module, "parts": _parts(catalog, phase)}
     if name in builtin.STEPS:
-        return {"repair": name, "doc": builtin.STEPS[name]}
+        return {"repair": name, "doc": builtin.STEPS[name].does}
     last = record.last_build(load_recipe(recipe)[0].workspace) if recipe else {}
     uses = last[name]["parts"]["step"][1] if name in last else name
     real = aliases.resolve(uses, catalog.steps)

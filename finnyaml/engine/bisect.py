@@ -16,9 +16,6 @@ from finnyaml.steps import open_rtl
 from finnyaml.verify import gates
 from finnyaml.worker.job import Failure
 
-SOURCES = frozenset(("brevitas", "onnx", "processing"))
-"""Kinds of tasks that make the graph; before the last of them it does not take the data yet."""
-
 
 @dataclass(frozen=True)
 class Localised:
@@ -44,10 +41,10 @@ def localise_all(engine: Engine, plan: Plan, outcome: Outcome) -> list[Localised
 
 def localise(engine: Engine, plan: Plan, outcome: Outcome, step: str, point: str) -> Localised:
     """Where `step` loses it, by the measure of `point`; what the step needs has to be built."""
-    if plan.tasks[step].kind in SOURCES:
+    if plan.tasks[step].declared.source:
         return Localised(point, step)
     engine.events.emit("localising", step=step)
-    result = engine.look(bisection(plan.tasks[step], plan.tasks[point]), outcome)
+    result = engine.look(bisection(plan.tasks[step], plan.tasks[point], plan.code), outcome)
     if isinstance(result, Failure):
         return Localised(point, step, failure=result)
     found = result.trace.info["figures"]["localisation"]
@@ -80,7 +77,7 @@ def _culprit(engine: Engine, plan: Plan, outcome: Outcome, point: str) -> str:
     found = failed.checks
     while plan.tasks[found].uses in open_rtl.SAME_GRAPH:  # bit-exact, or the build would have stopped there
         found = plan.tasks[found].needs[0]
-    while plan.tasks[found].kind not in SOURCES and (above := next(iter(plan.tasks[found].needs), None)):
+    while not plan.tasks[found].declared.source and (above := next(iter(plan.tasks[found].needs), None)):
         measured = outcome.measured.get(id_of(above)) or engine.look(moved(failed, above), outcome)
         values = refusals.measurement(measured) if isinstance(measured, Built) else None
         if values is None or not gates.judge(failed.gate, values).lost:

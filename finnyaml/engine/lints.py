@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml.engine.pool import Pool
+from finnyaml.kinds import KINDS
 from finnyaml.lint import catalogue
 from finnyaml.lint.finding import Finding
 from finnyaml.plan.graph import Plan
@@ -26,18 +27,17 @@ Stages = Sequence[tuple[str, Finding]]
 """Findings, each with the task whose graph it is about."""
 
 
-def findings(
-    plan: Plan, built: Mapping[str, Built], store: Store, pool: Pool, code: Mapping[str, str], log: Path
-) -> Stages:
+def findings(plan: Plan, built: Mapping[str, Built], store: Store, pool: Pool, log: Path) -> Stages:
     """What the rules find in the graphs that are built, without what the recipe ignores, in the order of the plan.
 
     A rule that has spoken of one stage is silent about those that follow from it, and about what a later step of the
-    recipe repairs. `code` names the code that runs.
+    recipe repairs.
     """
     stages, blobs = _stages(plan, built)
     if not stages:
         return ()
-    name = f"lint-{digest_of([dict(code), stages, blobs])[:32]}"
+    rules = plan.code(*KINDS["lint"].code)
+    name = f"lint-{digest_of([rules, stages, blobs])[:32]}"
     told = store.memo(name)
     if told is None:
         result = _asked(plan, stages, blobs, pool, log)
@@ -109,6 +109,7 @@ def _asked(plan: Plan, stages: list[dict[str, Any]], blobs: Mapping[str, str], p
         task="lint",
         kind="lint",
         uses="lint",
+        runner=KINDS["lint"].runner,
         params={"stages": stages},
         config={},
         inputs=blobs,

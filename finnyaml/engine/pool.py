@@ -18,13 +18,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from finnyaml.kinds import KINDS
 from finnyaml.store import Store
 from finnyaml.tools.environment import of_worker
 from finnyaml.worker.error_logs import gather
 from finnyaml.worker.job import Done, Failure, Job
 
-FINN = "finn"
-"""The kind of task that needs the most imports: ten seconds of them."""
+FINN = KINDS["finn"].warm_up
+"""The most imports that a task needs: ten seconds of them."""
 
 OnDeath = Callable[[str, Path], None]
 """Told why a worker died, and the sandbox that it left."""
@@ -55,7 +56,7 @@ class Pool:
 
         What a new worker takes to import FINN does not count.
         """
-        warm_up = {"op": "warm_up", "log": job.log, "kind": job.imports}
+        warm_up = {"op": "warm_up", "log": job.log, "reference": job.warm_up}
         run = {"op": "run", "log": job.log, "job": job.to_json()}
         failure: list[Failure] = []
 
@@ -63,7 +64,7 @@ class Pool:
             failure.append(gather(Failure("WorkerDied", reason, _hint(reason)), job, sandbox))
 
         try:
-            answer = self._ask([(warm_up, None), (run, timeout)], job.imports, on_death)
+            answer = self._ask([(warm_up, None), (run, timeout)], job.warm_up, on_death, measures=job.kind == "verify")
         except WorkerDied as death:
             return failure[0] if failure else Failure("WorkerDied", death.reason)
         return Done.from_json(answer["result"]) if answer["ok"] else Failure.from_json(answer["result"])
@@ -89,12 +90,14 @@ class Pool:
     def _ask(
         self,
         requests: Sequence[tuple[dict[str, Any], float | None]],
-        kind: str,
+        warm_up: str | None,
         on_death: OnDeath = lambda reason, sandbox: None,
+        *,
+        measures: bool = False,
     ) -> dict[str, Any]:
         """Put requests, each with its timeout, to one worker; the answer to the last. `on_death` sees its sandbox."""
         with self._places:
-            worker = self._take(kind)
+            worker = self._take(warm_up, measures=measures)
             try:
                 *_, answer = [worker.ask(request, timeout) for request, timeout in requests]
             except WorkerDied as death:
@@ -109,25 +112,27 @@ class Pool:
                 self._idle.append(worker)
             return answer
 
-    def _take(self, kind: str) -> _Process:
-        """A worker for a kind of task: one that has what it needs imported, as far as there is one.
+    def _take(self, warm_up: str | None, *, measures: bool) -> _Process:
+        """A worker that has what a task needs imported, as far as there is one.
 
         A measurement leaves the worker that has FINN's steps to the next step, which else would import them again.
         """
         with self._guard:
             if self._closed:
                 raise WorkerDied("the build was stopped")
-            measures = kind == "verify"
             best = min(
-                self._idle, key=lambda idle: (kind not in idle.kinds, (FINN in idle.kinds) is measures), default=None
+                self._idle,
+                key=lambda idle: (warm_up not in idle.imported, (FINN in idle.imported) is measures),
+                default=None,
             )
-            spared = best is not None and measures and kind not in best.kinds and FINN in best.kinds
+            spared = best is not None and measures and not best.measured and FINN in best.imported
             if best is None or (spared and len(self._all) < self._limit):
                 best = _Process(self._store)
                 self._all.append(best)
             else:
                 self._idle.remove(best)
-            best.kinds.add(kind)
+            best.imported.add(warm_up)
+            best.measured |= measures
             return best
 
 
@@ -146,8 +151,9 @@ class _Process:
             start_new_session=True,  # Ctrl-C reaches us alone; we end the whole group
         )
         self._killed = False
-        self.kinds: set[str] = set()
-        """The kinds of tasks it has run: what those need is imported."""
+        self.imported: set[str | None] = set()
+        """What tasks made it import."""
+        self.measured = False
 
     def ask(self, request: dict[str, Any], timeout: float | None) -> dict[str, Any]:
         assert self._process.stdin is not None

@@ -72,7 +72,7 @@ def _stopped(task: Task, built: Built) -> Failure | None:
 
 def _unread_settings(task: Task, config_reads: Collection[str]) -> Failure | None:
     """What `with:` sets on a FINN step that never reads it would be ignored without a word."""
-    unread = sorted(task.own_settings - set(config_reads)) if task.kind != "code" else []
+    unread = sorted(task.own_settings - set(config_reads)) if not task.declared.users_code else []
     if not unread:
         return None
     return Failure(

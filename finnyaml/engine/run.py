@@ -15,6 +15,7 @@ from finnyaml.engine import refusals
 from finnyaml.engine.events import EventLog
 from finnyaml.engine.pool import Pool
 from finnyaml.errors import FinnyamlError
+from finnyaml.kinds import KINDS
 from finnyaml.plan.graph import Plan
 from finnyaml.plan.select import Selection
 from finnyaml.plan.status import Built, Judge, Status
@@ -260,6 +261,9 @@ class Engine:
             task=task.id,
             kind=task.kind,
             uses=task.uses,
+            runner=task.declared.runner,
+            warm_up=(KINDS[task.params["step"]["kind"]] if task.kind == "bisect" else task.declared).warm_up,
+            users_code=task.declared.users_code,
             params=task.params,
             config=task.config,
             inputs=inputs,

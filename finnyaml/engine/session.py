@@ -16,9 +16,9 @@ from finnyaml.errors import Problem, StepFailed, ToolMissing
 from finnyaml.finn import identity
 from finnyaml.finn.catalog import Catalog
 from finnyaml.finn.identity import Installation
+from finnyaml.kinds.code import Code
 from finnyaml.plan import bundles
 from finnyaml.plan.graph import Plan, build
-from finnyaml.plan.implementation import implementation
 from finnyaml.plan.status import Judge
 from finnyaml.plan.vocabulary import vocabulary
 from finnyaml.recipe.load import load_recipe
@@ -73,8 +73,6 @@ class Session:
     plan: Plan
     warnings: tuple[Problem, ...]
     pool: Pool
-    code: Mapping[str, str]
-    """The code that runs the tasks, as `finnyaml.plan.implementation` names it."""
     last: Mapping[str, Any] = field(default_factory=dict)
     sets: tuple[str, ...] = ()
     opened: int = 0
@@ -127,14 +125,15 @@ def open_session(
     pool = Pool(store, jobs)
     try:
         catalog = installed_catalog(store, installation, pool, notice)
-        code = implementation(installation, store.memo, store.put_memo)
+        finn = {installation.distribution: f"{installation.version} ({installation.digest[:12]})"}
+        code = Code(store.memo, store.put_memo, finn)
         plan, more = build(recipe, catalog, code, vivado=discover.path("vivado") is not None)
     except BaseException:
         pool.close()
         raise
     last = record.last_build(recipe.workspace)
     warned = (*warnings, *more)
-    return Session(recipe, store, installation, catalog, plan, warned, pool, code, last, tuple(sets), opened)
+    return Session(recipe, store, installation, catalog, plan, warned, pool, last, tuple(sets), opened)
 
 
 def installed_catalog(store: Store, installation: Installation, pool: Pool, notice: Callable[[str], None]) -> Catalog:

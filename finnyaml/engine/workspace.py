@@ -115,7 +115,7 @@ def _of_target(
     for task in chain:
         model = built[task.id].tree.get("model.onnx")
         if model is not None:
-            named = task.uses if task.kind == "finn" and task.id == short(task.uses) else task.id
+            named = task.uses if task.kind in ("finn", "finn_open") and task.id == short(task.uses) else task.id
             yield f"intermediate_models/{named}.onnx", Wanted(model, "model.onnx")
     for path, entry in built[end].tree.items():
         if path.startswith("out/"):

@@ -80,15 +80,6 @@ RULES: dict[str, Rule] = {
 }
 """All rules by id, in the order of the documentation."""
 
-REPAIR_AFTER = {
-    "represent_padding": "tidy_up",
-    "correct_annotations": "streamline",
-    "clip_thresholds": "streamline",
-    "keep_bipolar_weights": "minimize_bit_width",
-    "widen_accumulators": "minimize_bit_width",
-}
-"""After which step of FINN (without `step_`) each repair belongs."""
-
 
 def suppressed(findings: Iterable[Finding], ignore: Collection[tuple[str, str | None]]) -> list[Finding]:
     """The findings without those that the recipe ignores (`lint: {ignore: [...]}`).

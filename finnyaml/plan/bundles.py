@@ -11,7 +11,8 @@ from typing import Any
 
 from finnyaml.errors import Problem, RecipeError
 from finnyaml.finn.catalog import Catalog
-from finnyaml.plan.implementation import of_kind
+from finnyaml.kinds import KINDS
+from finnyaml.kinds.code import CodeOf
 from finnyaml.plan.points import PREFIX, data_params
 from finnyaml.plan.task import Task
 from finnyaml.recipe.model import BundleSpec, Recipe
@@ -37,7 +38,7 @@ def with_bundles(
     catalog: Catalog,
     tasks: Mapping[str, Task],
     targets: Mapping[str, str],
-    implementation: Mapping[str, str],
+    code: CodeOf,
 ) -> dict[str, Task]:
     """The tasks of a plan, in topological order, with those that make the bundle of each target.
 
@@ -55,7 +56,7 @@ def with_bundles(
     defaults = {name: item.default for name, item in catalog.fields.items()}
     for target, end in targets.items():
         own = f".{target}" if len(targets) > 1 else ""
-        contract = _contract(recipe, recipe.bundle, tasks["model"], end, f"{NAME}.contract{own}", implementation)
+        contract = _contract(recipe, recipe.bundle, tasks["model"], end, f"{NAME}.contract{own}", code)
         steps = _above(tasks, end)
         _check_partitioned(recipe, end, steps)
         points = [name for name, task in tasks.items() if task.kind == "verify" and task.checks in steps]
@@ -75,14 +76,12 @@ def with_bundles(
             defaults=defaults,
             setting_pointers=tasks[end].setting_pointers,
             checks=end,
-            implementation=of_kind(implementation, "bundle"),
+            implementation=code(*KINDS["bundle"].code),
         )
     return {**tasks, **added}
 
 
-def _contract(
-    recipe: Recipe, spec: BundleSpec, source: Task, end: str, name: str, implementation: Mapping[str, str]
-) -> Task:
+def _contract(recipe: Recipe, spec: BundleSpec, source: Task, end: str, name: str, code: CodeOf) -> Task:
     names = Names(None, recipe.directory)
     params: dict[str, Any] = {
         "data": data_params(recipe.verify.data, names) if recipe.verify else None,
@@ -102,12 +101,12 @@ def _contract(
         pointer=("bundle",),
         params=params,
         checks=end,
-        implementation=of_kind(implementation, "contract"),
+        implementation=code(*KINDS["contract"].code),
     )
 
 
 def _check_partitioned(recipe: Recipe, end: str, steps: Mapping[str, Task]) -> None:
-    if any("dataflow_partition" in task.uses or task.kind in ("code", "segment") for task in steps.values()):
+    if any("dataflow_partition" in task.uses or task.declared.opaque for task in steps.values()):
         return
     message = f"there is nothing to deliver: up to {end}, no step cuts the accelerator out of the graph"
     hint = "add create_dataflow_partition, and the steps that lead to it"

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from finnyaml.errors import Problem, RecipeError
 from finnyaml.finn import settings
 from finnyaml.finn.catalog import Catalog
+from finnyaml.kinds import KINDS
+from finnyaml.kinds.code import CodeOf, no_code
 from finnyaml.plan import without_vivado
 from finnyaml.plan.bundles import with_bundles
-from finnyaml.plan.implementation import of_kind
 from finnyaml.plan.points import SIMULATIONS, code_params, data_params, points_of, with_points
 from finnyaml.plan.steps import Expansion, Placed
 from finnyaml.plan.task import Task
 from finnyaml.recipe.model import Processing, Recipe
-from finnyaml.steps import open_rtl
+from finnyaml.steps import builtin, open_rtl
 from finnyaml.store.names import Names
 from finnyaml.text import did_you_mean
 from finnyaml.tools.needs import needs as tools_of
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 class Plan:
     """The tasks of a recipe in an order in which they can run, and its targets (name to task id).
 
-    `toolchain` is `open` or `vivado`: what was taken, also where the recipe leaves it to what is installed.
+    `toolchain` is `open` or `vivado`: what was taken, also where the recipe leaves it to what is installed. `code`
+    names the code that runs tasks.
     """
 
     recipe: Recipe
@@ -38,6 +40,7 @@ class Plan:
     tasks: Mapping[str, Task]
     targets: Mapping[str, str]
     toolchain: str = "vivado"
+    code: CodeOf = field(default=no_code, repr=False)
 
     @functools.cached_property
     def graph(self) -> networkx.DiGraph[str]:
@@ -73,10 +76,8 @@ class Plan:
         return found
 
 
-def build(
-    recipe: Recipe, catalog: Catalog, implementation: Mapping[str, str], *, vivado: bool = True
-) -> tuple[Plan, tuple[Problem, ...]]:
-    """The plan of a recipe for one FINN, and the warnings. `implementation` names the code that runs the tasks.
+def build(recipe: Recipe, catalog: Catalog, code: CodeOf, *, vivado: bool = True) -> tuple[Plan, tuple[Problem, ...]]:
+    """The plan of a recipe for one FINN, and the warnings. `code` names the code that runs the tasks.
 
     `vivado`: whether it is installed here, which decides where the recipe says `toolchain: auto`.
 
@@ -87,7 +88,7 @@ def build(
     expansion = Expansion(recipe, catalog, toolchain)
     placed = expansion.placed()
     problems = expansion.problems
-    sources = _source_tasks(recipe, of_kind(implementation, "source"))
+    sources = _source_tasks(recipe, code)
     needs = _needs(placed, [task.id for task in sources], recipe, problems)
     base, setting_problems = settings.resolve(recipe, catalog)
     problems += setting_problems
@@ -99,7 +100,7 @@ def build(
     tasks = {task.id: task for task in sources}
     for item in placed:
         config = base
-        if item.kind != "code" and item.entry.uses not in open_rtl.STEPS and item.entry.with_:
+        if not KINDS[item.kind].users_code and item.entry.uses not in open_rtl.STEPS and item.entry.with_:
             config, overlay_problems = settings.resolve(
                 recipe, catalog, item.entry.with_, (*item.entry.pointer, "with")
             )
@@ -128,23 +129,23 @@ def build(
             setting_pointers=config.pointers,
             tools=tuple(sorted({*item.entry.tools, *_tools(item, {**defaults, **values}, catalog)})),
             timeout=item.entry.timeout,
-            implementation=of_kind(implementation, _code_of(item)),
+            implementation=code(*KINDS[item.kind].code, *_function(item)),
         )
     if any(problem.severity == "error" for problem in problems):
         raise RecipeError(_in_order(problems))
-    verified = with_points(recipe, catalog, _ordered(tasks, recipe), implementation, toolchain)
+    verified = with_points(recipe, catalog, _ordered(tasks, recipe), code, toolchain)
     problems += verified.problems
     if verified.problems:
         raise RecipeError(_in_order(problems))
     ordered = _ordered(verified.tasks, recipe)
-    plan = Plan(recipe, catalog, ordered, {}, toolchain)
+    plan = Plan(recipe, catalog, ordered, {}, toolchain, code)
     targets = _targets(plan)
-    bundled = with_bundles(recipe, catalog, ordered, targets, implementation)
-    plan = Plan(recipe, catalog, _ordered(bundled, recipe), targets, toolchain)
+    bundled = with_bundles(recipe, catalog, ordered, targets, code)
+    plan = Plan(recipe, catalog, _ordered(bundled, recipe), targets, toolchain, code)
     return plan, tuple(_in_order(problems))
 
 
-def _source_tasks(recipe: Recipe, implementation: Mapping[str, str]) -> list[Task]:
+def _source_tasks(recipe: Recipe, code: CodeOf) -> list[Task]:
     names = Names(None, recipe.directory)
     spec = recipe.model.input
     input_spec = {"shape": list(spec.shape) if spec.shape else None, "datatype": spec.datatype, "layout": spec.layout}
@@ -158,11 +159,12 @@ def _source_tasks(recipe: Recipe, implementation: Mapping[str, str]) -> list[Tas
         assert recipe.model.onnx is not None
         kind, uses = "onnx", recipe.model.onnx.name
         params["file"] = names.hide(recipe.model.onnx)
-    tasks = [Task("model", kind, uses, (), ("model",), params, implementation=implementation)]
+    tasks = [Task("model", kind, uses, (), ("model",), params, implementation=code(*KINDS[kind].code))]
     for section, stages in (("preprocess", recipe.preprocess), ("postprocess", recipe.postprocess)):
         if stages:
             listed = {"stages": [_stage(stage, names) for stage in stages], "input": input_spec}
             needs = (tasks[-1].id,)
+            implementation = code(*KINDS["processing"].code)
             tasks.append(Task(section, "processing", section, needs, (section,), listed, implementation=implementation))
     return tasks
 
@@ -184,8 +186,6 @@ def _params(item: Placed, recipe: Recipe) -> dict[str, Any]:
         return {"phase": item.phase, "index": item.index}
     if item.uses in open_rtl.STEPS:
         return _rtl_params(item, recipe)
-    if item.open:
-        return {"toolchain": "open"}
     if item.uses == "step_specialize_layers":
         overlay = item.entry.with_.get("specialize", {})
         style = overlay.get("prefer", recipe.settings.specialize.get("prefer"))
@@ -196,8 +196,8 @@ def _params(item: Placed, recipe: Recipe) -> dict[str, Any]:
 def _rtl_params(item: Placed, recipe: Recipe) -> dict[str, Any]:
     """The settings of an RTL step; of one that computes with the hardware also the data set that has its frames."""
     own = item.entry.with_ if item.entry.uses == item.uses else {}  # else it stands for a step of FINN
-    params = {**open_rtl.STEPS[item.uses].defaults, **own}
-    if item.kind == "rtl":
+    params = {**KINDS[item.kind].settings, **own}
+    if not KINDS[item.kind].frames:
         return params
     data = None
     if recipe.verify is not None:
@@ -207,16 +207,14 @@ def _rtl_params(item: Placed, recipe: Recipe) -> dict[str, Any]:
     return {**params, "data": data, "layout": recipe.model.input.layout, "file": f"{SIMULATIONS}/{item.id}.npz"}
 
 
-def _code_of(item: Placed) -> str:
-    """The kind of task that runs the same code: FINN's steps simulate with ours, and sizing FIFOs computes frames."""
-    if item.open:
-        return "rtl"
-    return "rtl_simulation" if item.uses == "rtl.size_fifos" else item.kind
+def _function(item: Placed) -> tuple[str, ...]:
+    """The function that the runner calls, where it is one of finnyaml's."""
+    return (builtin.STEPS[item.uses].function,) if item.kind == "repair" else ()
 
 
 def _tools(item: Placed, config: Mapping[str, Any], catalog: Catalog) -> tuple[str, ...]:
     if item.uses in open_rtl.STEPS:
-        return ("g++",) if open_rtl.STEPS[item.uses].simulates else ()
+        return KINDS[item.kind].tools
     if item.open:
         return ("g++",) if "node_by_node_rtlsim" in (config.get("verify_steps") or ()) else ()
     return tools_of(item.uses, config, distribution=catalog.distribution)

@@ -13,8 +13,9 @@ from typing import Any
 from finnyaml.errors import Problem
 from finnyaml.finn import aliases
 from finnyaml.finn.catalog import Catalog
+from finnyaml.kinds import KINDS
+from finnyaml.kinds.code import CodeOf
 from finnyaml.plan import without_vivado
-from finnyaml.plan.implementation import of_kind
 from finnyaml.plan.task import Task
 from finnyaml.recipe.model import CodeRef, DataSpec, Limits, PointEntry, Pointer, Recipe, Verify
 from finnyaml.steps import open_rtl
@@ -58,13 +59,11 @@ class Points:
     problems: Sequence[Problem]
 
 
-def with_points(
-    recipe: Recipe, catalog: Catalog, tasks: Mapping[str, Task], implementation: Mapping[str, str], toolchain: str
-) -> Points:
+def with_points(recipe: Recipe, catalog: Catalog, tasks: Mapping[str, Task], code: CodeOf, toolchain: str) -> Points:
     """The tasks of a plan, with those that verify it; `tasks` are in topological order."""
     if recipe.verify is None:
         return Points(tasks, ())
-    return _Builder(recipe, recipe.verify, catalog, tasks, implementation, toolchain).points()
+    return _Builder(recipe, recipe.verify, catalog, tasks, code, toolchain).points()
 
 
 class _Builder:
@@ -74,14 +73,14 @@ class _Builder:
         verify: Verify,
         catalog: Catalog,
         tasks: Mapping[str, Task],
-        implementation: Mapping[str, str],
+        code: CodeOf,
         toolchain: str,
     ) -> None:
         self._recipe = recipe
         self._verify = verify
         self._catalog = catalog
         self._tasks = dict(tasks)
-        self._implementation = of_kind(implementation, "verify")
+        self._code = code
         self._toolchain = toolchain
         self._names = Names(None, recipe.directory)
         self._problems: list[Problem] = []
@@ -209,7 +208,7 @@ class _Builder:
             params=params,
             checks=step,
             gate=Gate(limits, (entry.on_fail if entry else None) or verify.on_fail, entry is not None, step in settled),
-            implementation=self._implementation,
+            implementation=self._code(*KINDS["verify"].code),
         )
 
     def _settled(self) -> set[str]:
@@ -260,7 +259,7 @@ class _Builder:
         }
         needs = () if torch else (self._sources[-1],)
         kind = "torch_reference" if torch else "reference"
-        return Task(SOURCE, kind, model.uses, needs, ("verify",), params, implementation=self._implementation)
+        return Task(SOURCE, kind, model.uses, needs, ("verify",), params, implementation=self._code(*KINDS[kind].code))
 
     def _simulate(self, asked: Mapping[str, PointEntry]) -> bool:
         """Hand golden samples to the steps whose own verification is wanted; whether there are any."""
@@ -283,7 +282,7 @@ class _Builder:
                     config |= {field: f"@tree/{FOLDER}/{file}" for field, file in GOLDEN.items()}
                     needs = (*needs, *(() if SOURCE in needs else (SOURCE,)))
                 verifies = (*self._tasks[task.id].verifies, point)
-                tools = ("g++",) if task.params.get("toolchain") == "open" else task.tools
+                tools = ("g++",) if task.kind == "finn_open" else task.tools
                 self._tasks[task.id] = replace(task, config=config, needs=needs, verifies=verifies, tools=tools)
         return golden
 
@@ -331,11 +330,11 @@ def moved(point: Task, step: str) -> Task:
     return replace(point, id=id_of(step), needs=(step, *point.needs[1:]), params=params, checks=step)
 
 
-def bisection(step: Task, point: Task) -> Task:
+def bisection(step: Task, point: Task, code: CodeOf) -> Task:
     """The task that finds where a step loses it, by the measure of `point`. It is in no plan; it runs when asked."""
     data = point.params["data"]
     params = {
-        "step": {"kind": step.kind, "uses": step.uses, "params": dict(step.params)},
+        "step": {"kind": step.kind, "runner": step.declared.runner, "uses": step.uses, "params": dict(step.params)},
         **{name: point.params[name] for name in ("metric", "reference", "layout")},
         "data": {**data, "limit": min(data["limit"] or BISECT_SAMPLES, BISECT_SAMPLES)},
         "max_drop": point.gate.limits.max_drop if point.gate and point.params["metric"]["kind"] in SHARES else None,
@@ -349,7 +348,7 @@ def bisection(step: Task, point: Task) -> Task:
         params=params,
         own_settings=frozenset(),
         after=(),
-        implementation={**point.implementation, **step.implementation},
+        implementation=code(*KINDS["bisect"].code, *step.declared.code),
     )
 
 

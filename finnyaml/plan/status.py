@@ -130,7 +130,7 @@ class Judge:
         """
         needed = self.plan.tasks.get(need)
         if needed is None or needed.is_step:
-            return {} if task.kind == "bundle" else _without_model(tree)
+            return {} if task.declared.digests_only else _without_model(tree)
         return {path: entry for path, entry in tree.items() if path.startswith(LOOKED)}
 
     def read_values(self, task: Task, tree: Tree, reads: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -21,9 +21,8 @@ FREE_DEPTHS = frozenset(("auto", "file", "depths", "strategy"))
 class Placed:
     """An entry with everything resolved but its needs: `kind` is that of its task.
 
-    `phase` is the phase that brought it, `index` which part of that phase a segment is. `open`: it is FINN's step, run
-    without Xilinx' tools. `step` is the step of FINN that it is or stands for; `names` are ids that mean it together
-    with all else that this step, or the entry, became.
+    `phase` is the phase that brought it, `index` which part of that phase a segment is. `step` is the step of FINN that
+    it is or stands for; `names` are ids that mean it together with all else that this step, or the entry, became.
     """
 
     id: str
@@ -32,9 +31,13 @@ class Placed:
     entry: StepEntry
     phase: str | None = None
     index: str | None = None
-    open: bool = False
     step: str | None = None
     names: tuple[str, ...] = ()
+
+    @property
+    def open(self) -> bool:
+        """Whether it is FINN's step, run without Xilinx' tools."""
+        return self.kind == "finn_open"
 
 
 class Expansion:
@@ -96,7 +99,7 @@ class Expansion:
             yield Placed(entry.id or entry.code.function.removeprefix("step_"), "code", entry.uses, entry)
             return
         if entry.uses in open_rtl.STEPS:
-            yield Placed(entry.id or default_id(entry.uses), open_rtl.STEPS[entry.uses].kind, entry.uses, entry)
+            yield Placed(entry.id or default_id(entry.uses), entry.uses, entry.uses, entry)
             return
         if entry.uses in builtin.STEPS:
             if entry.with_:
@@ -138,14 +141,13 @@ class Expansion:
                 message = f"with the open toolchain, {stands}: it reads nothing of `{key}`"
                 hint = f"list {first} itself, or set `toolchain: vivado`"
                 self._problem(message, (*entry.pointer, "with", key), hint)
-            kind = open_rtl.STEPS[first].kind
-            yield Placed(task, kind, first, replace(entry, with_=target), phase, step=name)
+            yield Placed(task, first, first, replace(entry, with_=target), phase, step=name)
             return
-        inserts, open_ = f"{task}.insert" if further else task, first in open_rtl.RUN_OPEN
-        yield Placed(inserts, "finn", first, entry, phase, open=open_, step=name, names=(task,))
+        inserts, kind = f"{task}.insert" if further else task, "finn_open" if first in open_rtl.RUN_OPEN else "finn"
+        yield Placed(inserts, kind, first, entry, phase, step=name, names=(task,))
         for step in further:
-            kind, silent = open_rtl.STEPS[step].kind, replace(entry, needs=None, with_={})
-            yield Placed(task, kind, step, silent, phase, step=name, names=(task,))
+            silent = replace(entry, needs=None, with_={})
+            yield Placed(task, step, step, silent, phase, step=name, names=(task,))
 
     def _phase(self, uses: str) -> Phase | None:
         return self.catalog.phases.get(uses) or self.catalog.phases.get(f"phase_{uses}")

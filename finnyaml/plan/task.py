@@ -7,19 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from finnyaml.finn.settings import Staged
+from finnyaml.kinds import KINDS, Kind
 from finnyaml.recipe.model import Pointer
 from finnyaml.store.digests import digest_of
 from finnyaml.verify.gates import Gate
-
-LOOKING = frozenset(("reference", "torch_reference", "verify", "contract", "bundle"))
-"""Kinds of tasks that look at what steps made, to measure or to deliver it; a target is what the other kinds make."""
 
 
 @dataclass(frozen=True)
 class Task:
     """One node of the plan.
 
-    `kind` names the runner (`finnyaml.worker.runners`), `uses` what it runs. `params` are static: they are part of
+    `kind` names its declaration (`finnyaml.kinds`), `uses` what it runs. `params` are static: they are part of
     the key. `config` is the build configuration as the recipe asks for it, `defaults` what FINN takes for the fields
     it leaves out; only what the step reads of either counts. `own_settings` are the fields that `with:` set for this
     task alone. The model comes from the first of `needs`; the folders of all are laid over each other.
@@ -64,9 +62,14 @@ class Task:
         return digest_of(self.parts(inputs))
 
     @property
+    def declared(self) -> Kind:
+        """The declaration of its kind."""
+        return KINDS[self.kind]
+
+    @property
     def is_step(self) -> bool:
         """Whether it makes a model or files for the workspace, rather than looking at what others made."""
-        return self.kind not in LOOKING
+        return not self.declared.looks
 
     def setting(self, name: str) -> Any:
         """The value of a configuration field as this task would read it."""

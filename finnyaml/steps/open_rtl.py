@@ -3,43 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
 
+from finnyaml.kinds import KINDS, Kind
 
-@dataclass(frozen=True)
-class RtlStep:
-    """`does` in one line, `defaults` of its settings. `kind` names its runner; `simulates`: it needs a C++ compiler."""
-
-    does: str
-    kind: str = "rtl"
-    simulates: bool = False
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-
-
-STEPS: Mapping[str, RtlStep] = {
-    "rtl.size_fifos": RtlStep(
-        "Finds the smallest FIFOs that keep the throughput, by simulation, and gives the layers' FIFOs these depths.",
-        simulates=True,
-        defaults={"target_interval": None, "slack": 0.0},
-    ),
-    "rtl.stitch": RtlStep("Joins the RTL of all layers to one design in SystemVerilog, as FINN's stitched IP."),
-    "rtl.simulate": RtlStep(
-        "Sends data through the stitched design in Verilator; every bit has to be right, and cycles are counted.",
-        kind="rtl_simulation",
-        simulates=True,
-        defaults={"frames": 16, "stalls": {}, "max_interval": None, "waveform": False},
-    ),
-    "rtl.synthesize": RtlStep(
-        "Synthesises the stitched design and its layers with Yosys: resources per layer, as estimates.",
-        defaults={"layers": True},
-    ),
-    "rtl.export": RtlStep(
-        "Writes the design as a folder of its own, with a test bench and a script for Vivado.",
-        kind="rtl_simulation",
-        defaults={"frames": 4},
-    ),
-}
+STEPS: Mapping[str, Kind] = {name: kind for name, kind in KINDS.items() if name.startswith("rtl.")}
+"""Our steps; each is a kind of task of its own."""
 
 SUBSTITUTES: Mapping[str, tuple[str, ...]] = {
     "step_set_fifo_depths": ("step_set_fifo_depths", "rtl.size_fifos"),

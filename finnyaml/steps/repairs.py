@@ -11,20 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from finnyaml.errors import StepFailed
 from finnyaml.graph.surgery import Node, Repaired, free_name, set_attributes, store_constant
-from finnyaml.steps.bipolar import refuse_source, represent_bipolar, yield_int2
-from finnyaml.steps.host import leave_to_host
-from finnyaml.steps.widening import widen_accumulators
-
-__all__ = [
-    "Repaired",
-    "clip_thresholds",
-    "correct_annotations",
-    "keep_bipolar_weights",
-    "leave_to_host",
-    "represent_bipolar",
-    "represent_padding",
-    "widen_accumulators",
-]
+from finnyaml.steps.bipolar import refuse_source, yield_int2
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper

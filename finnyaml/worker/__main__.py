@@ -18,8 +18,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from finnyaml.worker.attempt import attempt, failure
 from finnyaml.worker.job import Done, Job
-from finnyaml.worker.worker import Worker, failure
+from finnyaml.worker.worker import Worker
 
 
 def main() -> None:
@@ -33,13 +34,13 @@ def main() -> None:
         request = json.loads(line)
         _log_to(request["log"])
         if request["op"] == "catalog":
-            answer = _answer_catalog(worker, request)
+            answer = _answer_catalog(request["known"])
         elif request["op"] == "warm_up":
             with contextlib.suppress(Exception):  # the job that follows meets it again, and tells it
-                worker.warm_up(request["kind"])
+                worker.warm_up(request["reference"])
             answer = {"ok": True}
         else:
-            result = worker.run(Job.from_json(request["job"]))
+            result = attempt(worker, Job.from_json(request["job"]))
             answer = {"ok": isinstance(result, Done), "result": asdict(result)}
         sys.stdout.flush()
         sys.stderr.flush()
@@ -61,9 +62,14 @@ def _die_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _answer_catalog(worker: Worker, request: Mapping[str, Any]) -> dict[str, Any]:
+def _answer_catalog(known: Mapping[str, str]) -> dict[str, Any]:
+    """The catalog of the installed FINN (`identity`, `distribution`, `version` as the caller found them)."""
+    from finnyaml.finn.door import open_door
+    from finnyaml.finn.introspect import catalog
+
     try:
-        return {"ok": True, "result": worker.catalog(request["known"])}
+        found = catalog(open_door(), known["identity"], known["distribution"], known["version"])
+        return {"ok": True, "result": found.to_json()}
     except Exception as error:
         return {"ok": False, "result": asdict(failure(error))}
 

@@ -43,6 +43,19 @@ def needed_model(context: Context) -> ModelWrapper:
     return context.model
 
 
+def made_model(result: Any, context: Context) -> ModelWrapper:
+    """What a step function returned. Raises StepFailed where that is not a model."""
+    from qonnx.core.modelwrapper import ModelWrapper
+
+    if isinstance(result, ModelWrapper):
+        return result
+    got = "None" if result is None else f"a {type(result).__name__}"
+    raise StepFailed(
+        f"{context.uses} returned {got} instead of a ModelWrapper",
+        hint="a step ends with `return model`",
+    )
+
+
 def input_spec(params: Mapping[str, Any]) -> InputSpec:
     """What the recipe says of the input."""
     data = params["input"]

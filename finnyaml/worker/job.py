@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 class Job:
     """One task, with everything that its execution may depend on.
 
-    `kind` names a runner (`finnyaml.worker.runners`); `uses` is the step's name or the code it runs. `params` are the
+    `kind` names its declaration (`finnyaml.kinds`), of which `runner`, `warm_up` (for a search, that of the step that
+    is searched) and `users_code` come along, so that workers depend on no other kind. `uses` is the step's name or the
+    code it runs. `params` are the
     static parameters; file names in them are written `@recipe/...`. `config` holds FINN build configuration in the
     recipe's words; file names in it are `@inputs/...`, with `inputs` giving the blob of each. `tree` is what the
     tasks before it left, `digests` name the models of each. `seed` fixes the random names that FINN makes up.
@@ -33,12 +35,10 @@ class Job:
     seed: str
     recipe_dir: str
     log: str
+    runner: str
+    warm_up: str | None = None
+    users_code: bool = False
     digests: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def imports(self) -> str:
-        """The kind of task whose imports it needs: a search runs another task's step."""
-        return str(self.params["step"]["kind"]) if self.kind == "bisect" else self.kind
 
     def to_json(self) -> dict[str, Any]:
         """The JSON form; `from_json` is its inverse."""

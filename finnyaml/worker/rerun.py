@@ -29,9 +29,10 @@ def main(arguments: list[str]) -> int:
     if environment != dict(os.environ):  # some of it counts only from the start of a process
         command = [sys.executable, "-m", "finnyaml.worker.rerun", arguments[0], str(folder)]
         os.execve(sys.executable, command, environment)  # noqa: S606 - this very program
+    from finnyaml.worker.attempt import attempt
     from finnyaml.worker.worker import Worker
 
-    result = Worker(Path(data["store"]), folder).run(replace(job, log=str(folder / f"{job.task}.log")))
+    result = attempt(Worker(Path(data["store"]), folder), replace(job, log=str(folder / f"{job.task}.log")))
     if isinstance(result, Failure):
         print(result.traceback or result.message, file=sys.stderr)
         if result.cause:

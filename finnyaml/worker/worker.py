@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import random
 import resource
 import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from finnyaml.errors import FinnyamlError
 from finnyaml.finn import identity
 from finnyaml.finn.kernels import KERNELS
 from finnyaml.finn.kernels.register import register
 from finnyaml.recipe.schema import schema_path
-from finnyaml.store import CACHE, ObjectDamaged, Store
+from finnyaml.store import CACHE, Store
 from finnyaml.store.digests import digest_of, file_digest, folder_digest, listing_digest
 from finnyaml.store.names import Names
-from finnyaml.worker import runners
 from finnyaml.worker.content import Places
 from finnyaml.worker.context import Context
-from finnyaml.worker.error_logs import gather
-from finnyaml.worker.job import Done, Failure, Job
+from finnyaml.worker.functions import function_of
+from finnyaml.worker.job import Done, Job
 from finnyaml.worker.recorder import Reads, Recorder
 from finnyaml.worker.sandbox import MODEL, Sandbox
 
@@ -48,26 +44,22 @@ class Worker:
         self._warm: dict[str, Reads] = {}
         self._warming = 0.0
 
-    def catalog(self, known: Mapping[str, str]) -> dict[str, Any]:
-        """The catalog of the installed FINN (`identity`, `distribution`, `version` as the caller found them)."""
-        from finnyaml.finn.door import open_door
-        from finnyaml.finn.introspect import catalog
-
-        return catalog(open_door(), known["identity"], known["distribution"], known["version"]).to_json()
-
-    def run(self, job: Job) -> Done | Failure:
-        """Execute a job; every error becomes a `Failure`."""
+    def run(self, job: Job) -> Done:
+        """Execute a job. Whatever its step raises is passed on, after what it imported was forgotten."""
         _reset_peak_memory()
         try:
             return self._execute(job)
-        except BaseException as error:
+        except BaseException:
             _user_sources()  # what the failed step imported is not the next one's
-            sys.stdout.flush()
-            sys.stderr.flush()
-            return gather(failure(error), job, self._sandbox.root)
+            raise
+
+    @property
+    def sandbox(self) -> Path:
+        """The folder in which its jobs run."""
+        return self._sandbox.root
 
     def _execute(self, job: Job) -> Done:
-        at_import = self.warm_up(job.imports)
+        at_import = self.warm_up(job.warm_up)
         warm_up, self._warming = self._warming, 0.0
         started, begun = time.monotonic(), time.time_ns()
         names = Names(self._sandbox.root, Path(job.recipe_dir))
@@ -99,7 +91,7 @@ class Worker:
             _deterministic(job.seed, self._sandbox.root),
             self._recorder.recording(Path(job.recipe_dir)) as reads,
         ):
-            model = runners.RUNNERS[job.kind](context)
+            model = function_of(job.runner)(context)
         if model is not None:
             self._save(model)
         reads.files.update(at_import.files, named, map(str, _user_sources()))
@@ -107,7 +99,7 @@ class Worker:
         changed, removed = self._sandbox.take_out(job.tree)
         tree = {path: entry for path, entry in {**job.tree, **changed}.items() if path not in removed}
         recorded, unsure = _classify(reads, names, job.tree, closure, begun)
-        if job.kind == "code" and reads.programs:  # what they read is not seen, so all that they could read counts
+        if job.users_code and reads.programs:  # what they read is not seen, so all that they could read counts
             recorded["tree"].update({path: entry.digest for path, entry in job.tree.items() if path not in closure})
         return Done(
             digest=digest_of(self._sandbox.closure(tree)),
@@ -124,15 +116,17 @@ class Worker:
             figures={**_figures(model), **context.figures},
         )
 
-    def warm_up(self, kind: str) -> Reads:
+    def warm_up(self, reference: str | None) -> Reads:
         """Import what a kind of task stands on, once per worker; returns what FINN looked at while it was imported."""
-        if kind not in self._warm:
+        if reference is None:
+            return Reads()
+        if reference not in self._warm:
             started = time.monotonic()
             with self._recorder.recording() as reads:
-                runners.WARM_UP.get(kind, lambda: None)()
-            self._warm[kind] = reads
+                function_of(reference)()
+            self._warm[reference] = reads
             self._warming += time.monotonic() - started
-        return self._warm[kind]
+        return self._warm[reference]
 
     def _load(self, job: Job) -> Any:
         if MODEL not in job.tree:
@@ -247,25 +241,6 @@ def _figures(model: Any) -> dict[str, Any]:
         {}
         if model is None
         else {"nodes": len(model.graph.node), "operators": len({node.op_type for node in model.graph.node})}
-    )
-
-
-def failure(error: BaseException) -> Failure:
-    """What the user is told: the message of the innermost finnyaml error, else of the exception itself."""
-    hint = error.hint if isinstance(error, FinnyamlError) else None
-    message = str(error) or repr(error)
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        hint = "steps run in a folder of the store: `finnyaml cache gc` frees space, `--store` takes another disk"
-    if isinstance(error, AssertionError) and not str(error):
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        message = f"assertion failed in {frame.name}: {frame.line}"
-    return Failure(
-        type=type(error).__name__,
-        message=message,
-        hint=hint,
-        traceback="".join(traceback.format_exception(error)),
-        invalid_settings=getattr(error, "invalid_settings", ()),
-        damaged=error.digest if isinstance(error, ObjectDamaged) else None,
     )
 
 

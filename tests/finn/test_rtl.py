@@ -17,7 +17,7 @@ import torch
 from onnx import TensorProto, helper
 
 from finnyaml.errors import ExitCode, ToolMissing
-from finnyaml.worker.open_rtl import refuse_hls
+from finnyaml.worker.runners.finn_open import refuse_hls
 from tests.finn.conftest import copy_recipes
 from tests.project import Project
 

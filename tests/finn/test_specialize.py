@@ -11,7 +11,7 @@ from finnyaml.finn.identity import distribution_of_finn
 from finnyaml.finn.specialize import ASKED, HARDWARE, decision, prefer, settle, wanted_in_hls, why_hls
 from finnyaml.lint.graph import check
 from finnyaml.lint.stage import Stage
-from finnyaml.steps.repairs import represent_bipolar
+from finnyaml.steps.bipolar import represent_bipolar
 from finnyaml.verify.executor import BatchedModel
 from tests.lint.graphs import Net, cnn, images, run
 

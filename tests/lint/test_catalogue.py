@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from finnyaml.lint.catalogue import REPAIR_AFTER, RULES, suppressed
+from finnyaml.lint.catalogue import RULES, suppressed
 from finnyaml.lint.finding import Finding
 from finnyaml.lint.rules import CHECKS, checks
-from finnyaml.steps import repairs
+from finnyaml.steps.builtin import STEPS
+from finnyaml.worker.functions import function_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,8 +27,8 @@ def test_every_rule_is_checked_by_one_function():
 
 def test_every_repair_exists_and_has_its_place():
     wanted = {rule.repair for rule in RULES.values() if rule.repair}
-    assert wanted == set(REPAIR_AFTER)
-    assert all(callable(getattr(repairs, name)) for name in wanted)
+    assert wanted == {name for name, step in STEPS.items() if step.after}
+    assert all(callable(function_of(step.function)) for step in STEPS.values())
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.id)

@@ -3,9 +3,9 @@
 import pytest
 
 from finnyaml.errors import RecipeError
-from finnyaml.lint.catalogue import REPAIR_AFTER
 from finnyaml.lint.fix import ByHand, has_step, propose, propose_for
 from finnyaml.recipe.load import load_recipe
+from finnyaml.steps.builtin import STEPS
 
 INSERT = "{after: tidy_up, steps: represent_padding}"
 
@@ -148,7 +148,7 @@ def test_several_repairs_one_after_the_other(tmp_path, steps):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(f"extends: base.yaml\n{steps}")
     for repair in ("represent_padding", "keep_bipolar_weights"):
-        recipe.write_text(propose_for(recipe, repair, REPAIR_AFTER[repair]).after)
+        recipe.write_text(propose_for(recipe, repair, str(STEPS[repair].after)).after)
     loaded, _ = load_recipe(recipe)
     assert has_step(loaded, "represent_padding") and has_step(loaded, "keep_bipolar_weights")
     anchors = [edit.anchor for edit in loaded.steps.edits]

@@ -83,7 +83,13 @@ CATALOG = Catalog(
 )
 
 CODE = {"finnyaml/worker": "0123", "finnyaml/verify": "89ab", "finnyaml/lint": "cdef", "finn": "0.99 (4567)"}
-"""An implementation, made up as well."""
+"""Code, made up as well."""
+
+
+def code_of(*references: str) -> dict[str, str]:
+    """Which of it stands behind references: that of the rooms that these name, and what runs everything."""
+    rooms = {name for name in CODE for reference in references if name.rpartition("/")[2] in reference}
+    return {name: CODE[name] for name in CODE if name in {*rooms, "finnyaml/worker", "finn"}}
 
 
 @dataclass(frozen=True)
@@ -108,13 +114,13 @@ class Maker:
 
     def planned(self, text: str, sets: Sequence[str] = ()) -> tuple[Plan, tuple[Problem, ...]]:
         """The plan with its warnings."""
-        return graph.build(self.recipe(text, sets), CATALOG, CODE)
+        return graph.build(self.recipe(text, sets), CATALOG, code_of)
 
     def refused(self, text: str, sets: Sequence[str] = ()) -> tuple[Problem, ...]:
         """The problems of a recipe that loads but cannot be planned."""
         recipe = self.recipe(text, sets)
         with pytest.raises(RecipeError) as refused:
-            graph.build(recipe, CATALOG, CODE)
+            graph.build(recipe, CATALOG, code_of)
         return refused.value.problems
 
 

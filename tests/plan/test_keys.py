@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -12,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finnyaml.errors import RecipeError
+from finnyaml.kinds.code import CodeOf
 from finnyaml.plan import graph
 from finnyaml.plan.graph import Plan
 from finnyaml.plan.task import Task
 from finnyaml.recipe.model import CodeRef, ModelSource, Recipe, Settings, StepEntry
-from tests.plan.catalog import CATALOG, CODE, recipe_of
+from tests.plan.catalog import CATALOG, code_of, recipe_of
 
 PATIENT = settings(deadline=None)
 """The machine may be busy."""
@@ -36,7 +36,7 @@ def lists(draw: st.DrawFn, *, acyclic: bool = False) -> list[StepEntry]:
     return entries
 
 
-def plan_of(recipe: Recipe, code: Mapping[str, str] = CODE) -> Plan:
+def plan_of(recipe: Recipe, code: CodeOf = code_of) -> Plan:
     return graph.build(recipe, CATALOG, code)[0]
 
 
@@ -201,5 +201,5 @@ def test_arguments_weights_and_code_are_in_the_keys_of_those_that_use_them() -> 
     ):
         changed = keys_of(plan_of(project(folder, model=model)))
         assert {name for name in base if base[name] != changed[name]} == {"model"}
-    other_code = keys_of(plan_of(project(folder), {**CODE, "finn": "0.99 (89ab)"}))
+    other_code = keys_of(plan_of(project(folder), lambda *references: {**code_of(*references), "finn": "0.99 (89ab)"}))
     assert all(base[name] != other_code[name] for name in base)

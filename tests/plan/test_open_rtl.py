@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +10,11 @@ import pytest
 
 from finnyaml.errors import Problem, RecipeError
 from finnyaml.finn.catalog import Field, FinnStep
+from finnyaml.kinds import KINDS
 from finnyaml.plan import graph, without_vivado
 from finnyaml.plan.graph import Plan
-from finnyaml.plan.task import Task
-from tests.plan.catalog import CATALOG, CODE, Maker
+from finnyaml.steps.builtin import STEPS
+from tests.plan.catalog import CATALOG, Maker, code_of
 
 HARDWARE = ("hw_codegen", "hw_ipgen", "set_fifo_depths", "create_stitched_ip", "measure_rtlsim_performance")
 OUTPUTS = ("stitched_ip", "estimate_reports", "rtlsim_performance")
@@ -55,13 +55,13 @@ def maker(tmp_path: Path) -> Maker:
 
 
 def plan(maker: Maker, text: str, *, vivado: bool = False) -> Plan:
-    return graph.build(maker.recipe(text), MADE_UP, CODE, vivado=vivado)[0]
+    return graph.build(maker.recipe(text), MADE_UP, code_of, vivado=vivado)[0]
 
 
 def refused(maker: Maker, text: str) -> tuple[Problem, ...]:
     recipe = maker.recipe(text)
     with pytest.raises(RecipeError) as found:
-        graph.build(recipe, MADE_UP, CODE, vivado=False)
+        graph.build(recipe, MADE_UP, code_of, vivado=False)
     return found.value.problems
 
 
@@ -69,14 +69,13 @@ def test_without_vivado_our_steps_stand_for_finns_under_the_names_of_the_recipe(
     tasks = plan(maker, FLOW).tasks
     assert {name: (task.kind, task.uses) for name, task in tasks.items() if name != "model"} == {
         "hw_codegen": ("finn", "step_hw_codegen"),
-        "hw_ipgen": ("finn", "step_hw_ipgen"),
-        "set_fifo_depths.insert": ("finn", "step_set_fifo_depths"),
-        "set_fifo_depths": ("rtl", "rtl.size_fifos"),
-        "create_stitched_ip": ("rtl", "rtl.stitch"),
-        "measure_rtlsim_performance": ("rtl_simulation", "rtl.simulate"),
+        "hw_ipgen": ("finn_open", "step_hw_ipgen"),
+        "set_fifo_depths.insert": ("finn_open", "step_set_fifo_depths"),
+        "set_fifo_depths": ("rtl.size_fifos", "rtl.size_fifos"),
+        "create_stitched_ip": ("rtl.stitch", "rtl.stitch"),
+        "measure_rtlsim_performance": ("rtl.simulate", "rtl.simulate"),
     }
     assert tasks["set_fifo_depths"].needs == ("set_fifo_depths.insert",)
-    assert tasks["hw_ipgen"].params == tasks["set_fifo_depths.insert"].params == {"toolchain": "open"}
     assert tasks["set_fifo_depths.insert"].setting("auto_fifo_strategy") == "force_minimal_fifos"
     assert {tool for task in tasks.values() for tool in task.tools} == {"g++"}
 
@@ -171,24 +170,20 @@ def test_the_style_that_is_preferred_goes_to_the_step_that_decides(maker: Maker)
     assert tasks["other"].params == {"prefer": "hls"}
 
 
-def test_a_new_simulator_is_another_key_for_what_simulates(maker: Maker) -> None:
-    recipe = maker.recipe("steps: [tidy_up, hw_ipgen, rtl.size_fifos, rtl.stitch]")
-    code = {**CODE, "finnyaml/rtl": "1", "finnyaml/bundle": "2"}
-    before, verilator, bundle = (
-        graph.build(recipe, MADE_UP, {**code, **changed}, vivado=False)[0].tasks
-        for changed in (
-            {"verilator": "5.48.0"},
-            {"verilator": "5.50.0"},
-            {"verilator": "5.48.0", "finnyaml/bundle": "3"},
-        )
-    )
+def test_what_simulates_depends_on_our_code_that_does(maker: Maker) -> None:
+    """Which code that is follows from imports (tests/kinds); here: that each task asks for that of its own runner."""
+    asked: dict[str, tuple[str, ...]] = {}
 
-    def changed(other: Mapping[str, Task]) -> list[str]:
-        inputs = dict.fromkeys(before, "digest")
-        return [name for name, task in before.items() if task.key(inputs) != other[name].key(inputs)]
+    def code(*references: str) -> dict[str, str]:
+        return {"asked": " ".join(references)}
 
-    assert changed(verilator) == ["hw_ipgen", "size_fifos", "stitch"]
-    assert changed(bundle) == ["size_fifos"]
+    recipe = maker.recipe("steps: [tidy_up, hw_ipgen, rtl.size_fifos, represent_padding]")
+    tasks = graph.build(recipe, MADE_UP, code, vivado=False)[0].tasks
+    asked = {name: tuple(task.implementation["asked"].split()) for name, task in tasks.items()}
+    assert asked["tidy_up"] == KINDS["finn"].code
+    assert asked["hw_ipgen"] == KINDS["finn_open"].code
+    assert asked["size_fifos"] == KINDS["rtl.size_fifos"].code
+    assert asked["represent_padding"] == (*KINDS["repair"].code, STEPS["represent_padding"].function)
 
 
 @pytest.mark.parametrize(
@@ -309,7 +304,7 @@ def test_that_finn_makes_layers_in_hls_is_told_where_the_recipe_says_nothing(
     maker: Maker, more: str, warned: bool
 ) -> None:
     recipe = maker.recipe(f"steps: [specialize_layers, {', '.join(HARDWARE)}]\n{more}")
-    _, told = graph.build(recipe, MADE_UP, CODE, vivado=False)
+    _, told = graph.build(recipe, MADE_UP, code_of, vivado=False)
     assert [(item.severity, "hw_ipgen needs Vitis HLS" in item.message) for item in told] == [
         ("warning", True)
     ] * warned

@@ -11,7 +11,7 @@ from finnyaml.plan.points import SOURCE, bisection, id_of, moved
 from finnyaml.plan.select import select
 from finnyaml.recipe.model import Limits
 from finnyaml.verify.gates import Gate
-from tests.plan.catalog import CODE, Maker
+from tests.plan.catalog import CODE, Maker, code_of
 from tests.plan.test_graph import shown
 
 DATA = "verify:\n  data: {npz: digits.npz, inputs: x, labels: y}\n"
@@ -173,15 +173,20 @@ def test_a_better_measurement_builds_nothing_again(maker: Maker) -> None:
     assert plan.tasks["tidy_up"].implementation == {"finnyaml/worker": "0123", "finn": "0.99 (4567)"}
     assert plan.tasks["verify.tidy_up"].implementation == {name: CODE[name] for name in CODE if "lint" not in name}
     assert plan.tasks["represent_padding"].kind == "repair"
-    assert plan.tasks["represent_padding"].implementation == {name: CODE[name] for name in CODE if "verify" not in name}
+    assert "finnyaml/verify" not in plan.tasks["represent_padding"].implementation
 
 
 def test_a_search_is_made_of_the_step_and_measures_as_the_point(maker: Maker) -> None:
     plan = maker.plan(f"steps: short\n{DATA}  max_drop: 0.25\n")
     step, point = plan.tasks["streamline"], plan.tasks["verify.streamline"]
-    search = bisection(step, point)
+    search = bisection(step, point, code_of)
     assert search.needs == ("tidy_up", SOURCE)
-    assert search.params["step"] == {"kind": "finn", "uses": "step_streamline", "params": {}}
+    assert search.params["step"] == {
+        "kind": "finn",
+        "runner": step.declared.runner,
+        "uses": "step_streamline",
+        "params": {},
+    }
     assert search.params["max_drop"] == 0.25
     assert search.params["data"]["limit"] == 1000
     elsewhere = moved(point, "tidy_up")

@@ -13,7 +13,7 @@ from finnyaml.finn import specialize
 from finnyaml.graph.view import attributes
 from finnyaml.recipe.model import InputSpec, Processing
 from finnyaml.steps import processing, source
-from finnyaml.steps.repairs import represent_bipolar
+from finnyaml.steps.bipolar import represent_bipolar
 from finnyaml.verify.executor import BatchedModel
 from tests.lint.graphs import Net, answers, cnn, images, run
 

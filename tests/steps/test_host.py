@@ -7,8 +7,8 @@ from qonnx.custom_op.registry import getCustomOp
 
 from finnyaml.errors import StepFailed
 from finnyaml.recipe.model import Processing
+from finnyaml.steps.host import leave_to_host
 from finnyaml.steps.processing import postprocess
-from finnyaml.steps.repairs import leave_to_host
 from finnyaml.verify.executor import BatchedModel
 from tests.lint.graphs import Net, answers, images, run
 

@@ -9,7 +9,7 @@ from finnyaml.worker.job import Failure, Job
 
 
 def job(log: Path) -> Job:
-    return Job("simulate", "rtl", "rtl.simulate", {}, {}, {}, {}, "", "", str(log))
+    return Job("simulate", "rtl.simulate", "rtl.simulate", {}, {}, {}, {}, "", "", str(log), "module:function")
 
 
 def test_a_hint_names_the_copy_of_a_log(tmp_path: Path) -> None:

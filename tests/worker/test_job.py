@@ -24,6 +24,9 @@ def test_a_job() -> None:
         seed="0123",
         recipe_dir="/r",
         log="/l",
+        runner="module:function",
+        warm_up="module:imports",
+        users_code=True,
     )
     assert Job.from_json(json.loads(json.dumps(job.to_json()))) == job
 

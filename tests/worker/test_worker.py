@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
+from finnyaml.kinds import KINDS
 from finnyaml.store import Entry, Store
 from finnyaml.store.digests import file_digest, folder_digest, listing_digest
 from finnyaml.store.names import Names
+from finnyaml.worker.attempt import attempt
 from finnyaml.worker.job import Done, Failure, Job
 from finnyaml.worker.recorder import Reads
 from finnyaml.worker.worker import Worker, _classify, _deterministic
@@ -162,7 +164,23 @@ def run(worker: Worker, net: Path, tmp_path: Path) -> Callable[[str], Done | Fai
         params = {"code": {**code, "function": function}, "with": {}}
         tree = {"model.onnx": Entry(blob, blob)}
         log = str(tmp_path / "log")
-        return worker.run(Job("t", "code", "steps.py:f", params, {}, {}, tree, "0" * 16, str(net), log))
+        return attempt(
+            worker,
+            Job(
+                "t",
+                "code",
+                "steps.py:f",
+                params,
+                {},
+                {},
+                tree,
+                "0" * 16,
+                str(net),
+                log,
+                KINDS["code"].runner,
+                users_code=True,
+            ),
+        )
 
     return run
 

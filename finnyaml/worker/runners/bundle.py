@@ -7,10 +7,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from finnyaml.finn import identity
+from finnyaml.bundle import derive
+from finnyaml.bundle.assemble import assemble
+from finnyaml.finn import identity, target
 from finnyaml.store.digests import digest_of
 from finnyaml.worker.context import Context, input_spec, needed_model
-from finnyaml.worker.verification import data_set, parent_of, whole_graph
+from finnyaml.worker.inputs import data_set, parent_of, whole_graph
 
 DRIVER = "out/driver"
 """Where FINN leaves its driver."""
@@ -18,8 +20,6 @@ DRIVER = "out/driver"
 
 def contract(context: Context) -> None:
     """Derive the contract of the accelerator; export its graphs and golden samples beside it."""
-    from finnyaml.bundle import derive
-
     params = context.params
     model = needed_model(context)
     folder = _empty(context.root / params["folder"])
@@ -39,9 +39,6 @@ def contract(context: Context) -> None:
 
 def bundle(context: Context) -> None:
     """Put the bundle together from the contract, the reports of the build and the templates."""
-    from finnyaml.bundle.assemble import assemble
-    from finnyaml.finn import target
-
     params = context.params
     folder = context.root / params["folder"] / params["name"]
     parts = context.root / params["parts"]

@@ -1,0 +1,1 @@
+"""How each kind of task runs, inside a worker: one module for each, named by `finnyaml.kinds`."""

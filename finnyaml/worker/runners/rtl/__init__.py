@@ -1,0 +1,1 @@
+"""The steps of the open RTL path, one module for each."""

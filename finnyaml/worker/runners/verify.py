@@ -1,0 +1,43 @@
+"""One measurement of the graph that a step made; the graph stays as it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from finnyaml.verify import measure as measuring
+from finnyaml.verify.metrics import make_metric
+from finnyaml.verify.recorded import Recorded
+from finnyaml.worker.context import Context, needed_model
+from finnyaml.worker.inputs import data_set, reference_of, whole_graph
+
+
+def run(context: Context) -> None:
+    """Measure the model on the data set; the figures hold the measurement."""
+    params = context.params
+    metric = params["metric"]
+    simulated = params.get("simulated")
+    measured = measuring.measure(
+        whole_graph(context, needed_model(context)),
+        data_set(context, params["data"]),
+        lambda: make_metric(metric, context.file, context.recipe_dir, metric["indices"]),
+        reference_of(context),
+        context.root / params["file"],
+        indices=metric["indices"],
+        layout=params["layout"],
+        tolerance=params.get("tolerance"),
+        recorded=Recorded.read(context.root / simulated) if simulated else None,
+    )
+    context.figures["measurement"] = measured
+    kept = {name: value for name, value in measured.items() if name != "cpu_seconds"}  # equal measurements, equal files
+    path = (context.root / params["file"]).with_suffix(".json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(kept, indent=1) + "\n")
+    print(_told(measured))
+
+
+def _told(measured: Mapping[str, Any]) -> str:
+    """A measurement for the log of its task."""
+    lines = [f"{name}: {value}" for name, value in measured.items() if not isinstance(value, list)]
+    return "\n".join([*lines, *measured.get("notices", ()), *map(str, measured.get("violations", ()))])
