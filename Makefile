@@ -94,6 +94,7 @@ lint: setup
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --no-error-summary
+	@log=$$($(BIN)/lint-imports 2>&1) || { echo "$$log"; exit 1; }
 
 test: lint setup-board
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
