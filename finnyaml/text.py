@@ -1,8 +1,9 @@
-"""Words for people: quoted texts, nearest names, sizes, durations, percentages. One place for each."""
+"""Words for people: quoted texts, nearest names, sizes, durations, percentages, paths. One place for each."""
 
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -77,6 +78,15 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def relative(path: Path) -> str:
+    """A path as seen from here, where it is below or beside here."""
+    try:
+        shown = os.path.relpath(path)
+    except ValueError:
+        return str(path)
+    return shown if not shown.startswith("../../..") else str(path)
 
 
 def age(seconds: float) -> str:

@@ -107,6 +107,8 @@ def build_command(
     """Build the targets of a recipe; what is up to date is taken from the store."""
     from finnyaml.cli import build, plan_view, quick
     from finnyaml.cli.render import Console, up_to_date_lines
+    from finnyaml.engine.build import Options
+    from finnyaml.engine.build import build as run_build
     from finnyaml.engine.session import open_session
     from finnyaml.plan.select import select
 
@@ -119,15 +121,16 @@ def build_command(
         selection = select(session.plan, wanted, start, stop, only, force)
         if dry_run:
             raise typer.Exit(plan_view.show(session, selection, console, as_json))
-        chosen = build.Options(jobs, keep_going, frozen, lock, verbose)
-        code, result, outcome = build.build(session, selection, chosen, console)
+        with console.progress(verbose) as view:
+            report = run_build(session, selection, Options(jobs, keep_going, frozen, lock), view.on_event)
+        build.tell(report, console)
         if as_json:
-            print(json.dumps(result, indent=1, default=str))
-        if code is ExitCode.OK and not selection.partial:
-            quick.remember(session, sys.argv[1:], outcome, up_to_date_lines(result))
+            print(json.dumps(report.record, indent=1, default=str))
+        if report.code is ExitCode.OK and not selection.partial:
+            quick.remember(session, sys.argv[1:], report.outcome, up_to_date_lines(report.record))
     finally:
         session.close()
-    raise typer.Exit(code)
+    raise typer.Exit(report.code)
 
 
 @app.command("plan")

@@ -132,18 +132,21 @@ def bisect(
     """
     from finnyaml.cli import bisect as bisection
     from finnyaml.cli.render import Console
+    from finnyaml.engine.bisect import JOBS, search
     from finnyaml.engine.session import open_session
 
     console = Console(quiet=as_json)
-    session = open_session(recipe, sets, store, 2, console.note)
+    session = open_session(recipe, sets, store, JOBS, console.note)
     try:
         console.problems(session.warnings)
-        code, found = bisection.bisect(session, step, console)
+        with console.progress() as view:
+            found = search(session, step, view.on_event)
+        bisection.tell(found, console)
     finally:
         session.close()
     if as_json:
-        show(found, ())
-    raise typer.Exit(code)
+        show(bisection.plain(found), ())
+    raise typer.Exit(found.code)
 
 
 def init(
@@ -171,8 +174,8 @@ def init(
     """
     from finnyaml.cli.graph import put
     from finnyaml.cli.init import examine, recipe_text
-    from finnyaml.cli.render import relative
     from finnyaml.errors import Problem, RecipeError
+    from finnyaml.text import relative
 
     if output.exists() and not force:
         raise RecipeError([Problem(f"{output} exists", hint="-o names another file, --force writes over this one")])
@@ -259,9 +262,9 @@ def clean(recipe: Recipe) -> None:
 
     Files that finnyaml did not write stay, and so does the store: the next build fills the folder again at once.
     """
-    from finnyaml.cli.render import relative
     from finnyaml.engine import workspace
     from finnyaml.recipe.load import load_recipe
+    from finnyaml.text import relative
 
     folder = load_recipe(recipe)[0].workspace
     count = workspace.clean(folder)

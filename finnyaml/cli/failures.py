@@ -7,9 +7,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from finnyaml.cli.render import relative
 from finnyaml.engine.session import Session, store_root
 from finnyaml.plan.task import Task
+from finnyaml.text import relative
 from finnyaml.worker.error_logs import SANDBOX
 from finnyaml.worker.job import Failure
 

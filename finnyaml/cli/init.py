@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from finnyaml.cli.render import relative
 from finnyaml.errors import Problem, RecipeError
 from finnyaml.recipe.paths import similar_file
-from finnyaml.text import did_you_mean, either
+from finnyaml.text import did_you_mean, either, relative
 
 BOARD = "Pynq-Z1"
 CLOCK_NS = 10.0

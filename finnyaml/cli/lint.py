@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from finnyaml.cli.render import Console, relative
+from finnyaml.cli.render import Console
 from finnyaml.engine import lints
 from finnyaml.engine.session import Session, open_session
 from finnyaml.errors import ExitCode, Problem, RecipeError
 from finnyaml.finn import identity
 from finnyaml.lint import fix
-from finnyaml.lint.finding import Finding
 from finnyaml.plan.status import verdict
 from finnyaml.plan.vocabulary import vocabulary
 from finnyaml.recipe.load import load_recipe
 from finnyaml.steps.builtin import STEPS
+from finnyaml.text import relative
 from finnyaml.tools import registry
 
 WITHOUT_FINN = (
@@ -72,7 +72,7 @@ def _look_at(session: Session, found: Report) -> None:
     with session.store.session(), tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "log")
         seen = lints.findings(session.plan, built, session.store, session.pool, log)
-    found.problems += [problem(session, task, finding) for task, finding in seen]
+    found.problems += [lints.problem(session.plan, task, finding) for task, finding in seen]
     found.repairs = list(dict.fromkeys(finding.repair for _, finding in seen if finding.repair))
     found.looked_at = sum(session.plan.tasks[name].is_step for name in built)
     found.missing = {name: status.missing for name, status in statuses.items() if status.missing}
@@ -86,14 +86,6 @@ def _look_at(session: Session, found: Report) -> None:
         be = "are" if len(tools) > 1 else "is"
         message = f"cannot run here: {', '.join(names)} {verb} {', '.join(tools)}, which {be} missing"
         found.problems.append(Problem(message, where, _hints(tools), "warning"))
-
-
-def problem(session: Session, task: str, finding: Finding) -> Problem:
-    """A finding as people are told of it, at its place in the recipe."""
-    node = f"{finding.node}: " if finding.node and finding.node not in finding.message else ""
-    where = session.recipe.at(finding.pointer or session.plan.tasks[task].pointer)
-    message = f"after {task}: {node}{finding.message} [{finding.rule}]"
-    return Problem(message, where, finding.hint, "warning" if finding.severity == "info" else finding.severity)
 
 
 def _hints(tools: Iterable[str]) -> str:

@@ -11,7 +11,6 @@ from rich.text import Text
 
 from finnyaml.cli.lines import line_of, why
 from finnyaml.engine.events import Event
-from finnyaml.plan.graph import Plan
 from finnyaml.text import duration
 
 if TYPE_CHECKING:
@@ -32,17 +31,15 @@ STYLES = {
 class Live:
     """A rich view of the events of one build."""
 
-    def __init__(self, plan: Plan, tasks: set[str]) -> None:
+    def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
-        self._width = max(map(len, tasks), default=0)
-        self._total = len(tasks)
+        self._width = self._total = 0
         self._done = 0
         self._started = time.monotonic()
         self._running: dict[str, tuple[float, str]] = {}
         self._live = RichLive(self, console=self._console, refresh_per_second=8, transient=True)
 
     def __enter__(self) -> Self:
-        self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -51,6 +48,9 @@ class Live:
     def on_event(self, event: Event) -> None:
         """Take one event in."""
         kind, task = event["event"], str(event.get("task", ""))
+        if kind == "run_started":
+            self._width, self._total = max(map(len, event["tasks"]), default=0), len(event["tasks"])
+            self._live.start()
         if kind == "task_started":
             self._running[task] = (time.monotonic(), why(event["reasons"]))
             return

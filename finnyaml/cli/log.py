@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from finnyaml.cli.render import relative
 from finnyaml.cli.table import table
 from finnyaml.engine import record
 from finnyaml.engine.workspace import private
@@ -16,7 +15,7 @@ from finnyaml.errors import FinnyamlError, Problem, RecipeError
 from finnyaml.finn import aliases
 from finnyaml.recipe.model import Recipe
 from finnyaml.store import ObjectDamaged, Store
-from finnyaml.text import did_you_mean, duration, size
+from finnyaml.text import did_you_mean, duration, relative, size
 from finnyaml.text import size as memory
 
 STATES = {

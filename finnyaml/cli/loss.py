@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from finnyaml.cli.render import relative
-from finnyaml.engine.bisect import Localised
-from finnyaml.engine.run import Outcome
+from finnyaml.engine.outcome import Outcome
+from finnyaml.engine.report import Localised
 from finnyaml.engine.session import Session
 from finnyaml.lint import fix
 from finnyaml.lint.catalogue import RULES
 from finnyaml.plan.points import FOLDER
 from finnyaml.recipe.model import Recipe
 from finnyaml.steps.builtin import STEPS
+from finnyaml.text import relative
 
 REFERENCE = {"tree": f"{FOLDER}/source.npz", "name": "source"}
 """What points have that are compared with the model itself."""

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from finnyaml.engine.run import Outcome
+    from finnyaml.engine.outcome import Outcome
     from finnyaml.engine.session import Session
 
 UNDERSTOOD = frozenset(("--set", "--store", "--jobs", "--target", "-t"))

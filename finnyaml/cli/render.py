@@ -7,16 +7,15 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from finnyaml.cli import accuracy
 from finnyaml.cli.lines import line_of
 from finnyaml.cli.live import Live
 from finnyaml.engine.events import Event
 from finnyaml.errors import FinnyamlError, Problem, RecipeError
-from finnyaml.plan.graph import Plan
 from finnyaml.recipe.snippet import render_problems
-from finnyaml.text import duration, size
+from finnyaml.text import duration, relative, size
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -67,22 +66,21 @@ class Console:
         if error.hint:
             print(f"  hint: {error.hint}", file=sys.stderr)
 
-    def progress(self, plan: Plan, tasks: set[str], verbose: bool, logs: Path) -> Progress:
-        """The view for a build of `tasks`."""
-        if self.quiet:
-            return _Lines(plan, tasks, None, logs if verbose else None)
-        if sys.stderr.isatty() and not verbose and os.environ.get("TERM") != "dumb":
-            return Live(plan, tasks)
-        return _Lines(plan, tasks, sys.stderr, logs if verbose else None)
+    def progress(self, verbose: bool = False) -> Progress:
+        """The view of a build; `verbose` also shows what its steps print."""
+        if not self.quiet and sys.stderr.isatty() and not verbose and os.environ.get("TERM") != "dumb":
+            return Live()
+        return _Lines(None if self.quiet else sys.stderr, verbose)
 
 
 class _Lines:
-    """Plain lines to a stream; with `logs`, what the steps print too, as it comes."""
+    """Plain lines to a stream, if there is one; `verbose` shows what the steps print too, as it comes."""
 
-    def __init__(self, plan: Plan, tasks: set[str], stream: Any, logs: Path | None) -> None:
-        self._width = max(map(len, tasks), default=0)
+    def __init__(self, stream: TextIO | None, verbose: bool) -> None:
+        self._width = 0
         self._stream = stream
-        self._logs = logs
+        self._verbose = verbose
+        self._logs = Path()
         self._ended: dict[str, threading.Event] = {}
         self._tails: list[threading.Thread] = []
 
@@ -97,17 +95,20 @@ class _Lines:
 
     def on_event(self, event: Event) -> None:
         """Print the event's line."""
-        if self._logs is not None:
-            self._follow(event, self._logs)
+        if event["event"] == "run_started":
+            self._width = max(map(len, event["tasks"]), default=0)
+            self._logs = Path(event["run"], "logs")
+        if self._verbose:
+            self._follow(event)
         line = line_of(event, self._width)
         if line is not None and self._stream is not None:
             print(line, file=self._stream, flush=True)
 
-    def _follow(self, event: Event, logs: Path) -> None:
+    def _follow(self, event: Event) -> None:
         task = str(event.get("task", ""))
         if event["event"] == "task_started":
             self._ended[task] = threading.Event()
-            tail = threading.Thread(target=_tail, args=(logs / f"{task}.log", self._ended[task]), daemon=True)
+            tail = threading.Thread(target=_tail, args=(self._logs / f"{task}.log", self._ended[task]), daemon=True)
             self._tails.append(tail)
             tail.start()
         elif event["event"] in ("task_finished", "task_failed") and task in self._ended:
@@ -177,12 +178,3 @@ def figures_line(found: Mapping[str, Any]) -> str:
         f"{name} {value:,.0f}" if isinstance(value, (int, float)) else f"{name} {value}"
         for name, value in found.items()
     )
-
-
-def relative(path: Path) -> str:
-    """A path as seen from here, where it is below or beside here."""
-    try:
-        shown = os.path.relpath(path)
-    except ValueError:
-        return str(path)
-    return shown if not shown.startswith("../../..") else str(path)

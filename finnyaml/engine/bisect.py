@@ -1,34 +1,86 @@
-"""When a gate has failed: which step lost it, and where inside that step."""
+"""Where accuracy is lost: when a gate has failed which step lost it, and where inside a step."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+import time
+from collections.abc import Sequence
 
-from finnyaml.engine import refusals
-from finnyaml.engine.run import Engine, Outcome
+from finnyaml.engine import record, refusals
+from finnyaml.engine.events import Listener
+from finnyaml.engine.outcome import Outcome
+from finnyaml.engine.report import Localised, Report
+from finnyaml.engine.run import Engine
+from finnyaml.engine.session import Session
+from finnyaml.errors import ExitCode, Problem, RecipeError
 from finnyaml.plan.graph import Plan
 from finnyaml.plan.points import bisection, id_of, moved
+from finnyaml.plan.select import Selection, select
 from finnyaml.plan.status import Built
 from finnyaml.steps import open_rtl
+from finnyaml.text import relative
 from finnyaml.verify import gates
 from finnyaml.worker.job import Failure
 
+JOBS = 2
+"""How many tasks run at a time in what a search has to build first."""
 
-@dataclass(frozen=True)
-class Localised:
-    """What was found about one failed point: the step that lost it, and (where FINN made that step) where in it.
 
-    `found` is the localisation as plain data, `picture` the heat map in the folder of the run.
+def search(session: Session, step: str | None, listener: Listener = lambda _: None) -> Report:
+    """Search one step, or the first of each branch whose gate fails; builds what it needs, ends the workers.
+
+    The code of the report is 3 where something is lost, and 1 where a step failed so that there is nothing to search.
+
+    Raises:
+        RecipeError: the recipe has no verification points, or no such step.
+        FinnyamlError: the workspace or the store cannot be used.
     """
+    started = time.time()
+    plan = session.plan
+    if not any(task.checks for task in plan.tasks.values()):
+        hint = "say in `verify: {data: ...}` what to measure on; docs/recipe.md shows how"
+        raise RecipeError([Problem(f"{relative(session.recipe.path)} has no verification points", hint=hint)])
+    task = None if step is None else next(iter(select(plan, stop=step).stops))
+    selection = select(plan) if task is None else _before(plan, task, str(step))
+    engine = Engine.of(session, session.judge(), selection.tasks, listener, jobs=JOBS)
+    try:
+        with session.store.session():
+            outcome = engine.run(plan, selection)
+            if task is None:
+                found = localise_all(engine, plan, outcome)
+            elif all(need in outcome.built for need in plan.tasks[task].needs):
+                found = [localise(engine, plan, outcome, task, _point_of(plan, task))]
+            else:
+                found = []
+    finally:
+        session.pool.close()
+        engine.events.close()
+    code = _code(outcome, found)
+    told = record.of_run(session, selection, outcome, code, started, engine.folder)
+    record.write_json(engine.folder / "run.json", told)
+    return Report(session, outcome, told, engine.folder, code, tuple(found))
 
-    point: str
-    step: str
-    found: Mapping[str, Any] | None = None
-    picture: Path | None = None
-    failure: Failure | None = None
+
+def _code(outcome: Outcome, found: Sequence[Localised]) -> ExitCode:
+    verdicts = outcome.verdicts
+    if not verdicts.keys() >= outcome.failed.keys() or any(place.failure for place in found):
+        return ExitCode.STEP_FAILED
+    lost = any(place.found is None or place.found["transformation"] is not None for place in found)
+    failed = any(verdicts[place.point].lost for place in found if place.point in verdicts)
+    return ExitCode.GATE_STOPPED if lost or failed else ExitCode.OK
+
+
+def _before(plan: Plan, task: str, step: str) -> Selection:
+    """What has to be built before one step can be searched."""
+    searched = plan.tasks[task]
+    if not searched.needs or not searched.is_step or searched.uses in open_rtl.SAME_GRAPH:
+        raise RecipeError([Problem(f"{step} is no step that changes a model, so nothing can be lost in it")])
+    tasks = plan.ancestors([*searched.needs, *plan.tasks[_point_of(plan, task)].needs[1:]])
+    return Selection(tasks, frozenset(tasks), frozenset(), frozenset(), (task,), True)
+
+
+def _point_of(plan: Plan, step: str) -> str:
+    """The point whose measure counts for a step: its own, else any."""
+    return id_of(step) if id_of(step) in plan.tasks else next(task.id for task in plan.tasks.values() if task.checks)
 
 
 def localise_all(engine: Engine, plan: Plan, outcome: Outcome) -> list[Localised]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml.engine.pool import Pool
+from finnyaml.errors import Problem
 from finnyaml.kinds import KINDS
 from finnyaml.lint import catalogue
 from finnyaml.lint.finding import Finding
@@ -47,6 +48,14 @@ def findings(plan: Plan, built: Mapping[str, Built], store: Store, pool: Pool, l
         store.put_memo(name, told)
     found = {task: [Finding.of(item) for item in items] for task, items in told.items()}
     return tuple(_first_of_each(plan, found, plan.recipe.lint.ignore))
+
+
+def problem(plan: Plan, task: str, finding: Finding) -> Problem:
+    """A finding as people are told of it, at its place in the recipe."""
+    node = f"{finding.node}: " if finding.node and finding.node not in finding.message else ""
+    where = plan.recipe.at(finding.pointer or plan.tasks[task].pointer)
+    message = f"after {task}: {node}{finding.message} [{finding.rule}]"
+    return Problem(message, where, finding.hint, "warning" if finding.severity == "info" else finding.severity)
 
 
 def _stages(plan: Plan, built: Mapping[str, Built]) -> tuple[list[dict[str, Any]], dict[str, str]]:

@@ -1,4 +1,4 @@
-"""What is written down about builds: the record of the last build of a workspace, and one folder per run."""
+"""What is written down about builds: one folder per run with its record, and the record of a workspace's last build."""
 
 from __future__ import annotations
 
@@ -7,16 +7,29 @@ import os
 import shutil
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from finnyaml.engine import figures, refusals
 from finnyaml.engine.workspace import private
+from finnyaml.errors import ExitCode, FinnyamlError
+
+if TYPE_CHECKING:
+    from finnyaml.engine.outcome import Outcome
+    from finnyaml.engine.session import Session
+    from finnyaml.plan.select import Selection
 
 KEPT_RUNS = 20
 
 
 def new_run(workspace: Path) -> Path:
-    """A fresh folder for one run, below `.finnyaml/runs`; all but the newest runs go."""
+    """A fresh folder for one run, below `.finnyaml/runs`; all but the newest runs go.
+
+    Raises:
+        FinnyamlError: nothing can be written there.
+    """
+    _check_writable(workspace)
     runs = private(workspace) / "runs"
     name = time.strftime("%Y%m%d-%H%M%S") + f"-{os.urandom(2).hex()}"
     folder = runs / name
@@ -41,6 +54,59 @@ def save_last_build(workspace: Path, records: Mapping[str, Any]) -> None:
     """Merge the records of the tasks just built into the record of the last build."""
     merged = {**last_build(workspace), **records}
     write_json(private(workspace) / "last.json", {"tasks": merged})
+
+
+def of_run(
+    session: Session, selection: Selection, outcome: Outcome, code: ExitCode, started: float, folder: Path
+) -> dict[str, Any]:
+    """The record of a run that began at `started`: data from which every view is made."""
+    tasks: dict[str, Any] = {}
+    for name in session.plan.tasks:
+        if name not in selection.tasks:
+            continue
+        if name in outcome.built:
+            entry = {"state": "ran" if name in outcome.ran else "cached", **outcome.records[name]}
+            entry["key_figures"] = figures.of_artifact(outcome.built[name].artifact, session.store)
+            tasks[name] = {key: value for key, value in entry.items() if key not in ("parts", "reads")}
+        elif name in outcome.failed:
+            failure = {key: value for key, value in asdict(outcome.failed[name]).items() if key != "damaged"}
+            tasks[name] = {"state": "failed", **failure}
+        elif name in outcome.blocked:
+            tasks[name] = {"state": "blocked", "missing": list(outcome.blocked[name].missing)}
+        else:
+            tasks[name] = {"state": "not run", "needs": outcome.skipped.get(name)}
+        tasks[name]["looks"] = not session.plan.tasks[name].is_step
+        if name in outcome.verdicts:
+            found = outcome.verdicts[name]
+            tasks[name]["checks"] = session.plan.tasks[name].checks
+            tasks[name]["measurement"] = refusals.measurement(outcome.measured[name])
+            tasks[name]["verdict"] = {"state": found.state, "reasons": list(found.reasons)}
+    return {
+        "recipe": str(session.recipe.path),
+        "name": session.recipe.name,
+        "finn": {"distribution": session.installation.distribution, "version": session.installation.version},
+        "libraries": dict(session.installation.libraries),
+        "workspace": str(session.recipe.workspace),
+        "run": str(folder),
+        "started": round(started, 3),
+        "seconds": round(time.time() - started, 3),
+        "exit_code": int(code),
+        "targets": {name: end for name, end in session.plan.targets.items() if name in selection.targets},
+        "tasks": tasks,
+    }
+
+
+def _check_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".finnyaml-probe"
+        probe.touch()
+        probe.unlink(missing_ok=True)  # another build may have been quicker
+    except OSError as error:
+        raise FinnyamlError(
+            f"the workspace {folder} cannot be written: {error.strerror}",
+            hint="set `output:` in the recipe to a folder that can",
+        ) from error
 
 
 def write_json(path: Path, data: Any) -> None:

@@ -7,12 +7,13 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from finnyaml.engine import refusals
-from finnyaml.engine.events import EventLog
+from finnyaml.engine import record, refusals
+from finnyaml.engine.events import EventLog, Listener
+from finnyaml.engine.outcome import Outcome
 from finnyaml.engine.pool import Pool
 from finnyaml.errors import FinnyamlError
 from finnyaml.kinds import KINDS
@@ -24,33 +25,15 @@ from finnyaml.store import Artifact, Store, Trace
 from finnyaml.store.digests import digest_of
 from finnyaml.store.tree import overlay
 from finnyaml.tools import registry
-from finnyaml.verify.gates import Verdict
 from finnyaml.worker.job import Done, Failure, Job
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from finnyaml.engine.session import Session
 
 MAX_REPAIRS = 3
 """How often a run starts over because a stored object turned out damaged."""
-
-
-@dataclass
-class Outcome:
-    """What became of the selected tasks."""
-
-    built: dict[str, Built] = field(default_factory=dict)
-    ran: list[str] = field(default_factory=list)
-    failed: dict[str, Failure] = field(default_factory=dict)
-    blocked: dict[str, Status] = field(default_factory=dict)
-    skipped: dict[str, str] = field(default_factory=dict)
-    """Tasks that did not run, each with the failed or blocked task it needed."""
-    unverified: list[str] = field(default_factory=list)
-    """FINN's verification points that the recipe asks for and that no step of a complete build had."""
-    verdicts: dict[str, Verdict] = field(default_factory=dict)
-    """What the gate of each verification point said, also of those that stopped the build."""
-    deferred: list[str] = field(default_factory=list)
-    """Points with `on_fail: defer` that did not pass: the build goes on, and has failed in the end."""
-    measured: dict[str, Built] = field(default_factory=dict)
-    """The verification points that were measured, whatever their gates said."""
-    records: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Per task: key parts, reads and figures, for the record of the last build."""
 
 
 @dataclass
@@ -66,6 +49,21 @@ class Engine:
     tool_version: Callable[[str], str | None]
     jobs: int = 1
     keep_going: bool = False
+
+    @classmethod
+    def of(
+        cls, session: Session, judge: Judge, tasks: set[str], listener: Listener, *, jobs: int, keep_going: bool = False
+    ) -> Self:
+        """An engine with a fresh folder for its run of `tasks`; `listener` is told each event as it happens.
+
+        Raises:
+            FinnyamlError: nothing can be written in the workspace.
+        """
+        folder = record.new_run(session.recipe.workspace)
+        events = EventLog(folder / "events.jsonl", (listener,))
+        recipe, finn = str(session.recipe.path), str(session.catalog)
+        events.emit("run_started", recipe=recipe, finn=finn, run=str(folder), tasks=sorted(tasks))
+        return cls(session.store, session.pool, judge, events, folder, session.tool_version, jobs, keep_going)
 
     def run(self, plan: Plan, selection: Selection) -> Outcome:
         """Build the selected tasks; of them, only the runnable ones may run.

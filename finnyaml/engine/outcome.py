@@ -1,0 +1,47 @@
+"""What became of the tasks of a run, and what that means for the shell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from finnyaml.engine import refusals
+from finnyaml.errors import ExitCode
+from finnyaml.plan.status import Built, Status
+from finnyaml.verify.gates import Verdict
+from finnyaml.worker.job import Failure
+
+
+@dataclass
+class Outcome:
+    """What became of the selected tasks."""
+
+    built: dict[str, Built] = field(default_factory=dict)
+    ran: list[str] = field(default_factory=list)
+    failed: dict[str, Failure] = field(default_factory=dict)
+    blocked: dict[str, Status] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+    """Tasks that did not run, each with the failed or blocked task it needed."""
+    unverified: list[str] = field(default_factory=list)
+    """FINN's verification points that the recipe asks for and that no step of a complete build had."""
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    """What the gate of each verification point said, also of those that stopped the build."""
+    deferred: list[str] = field(default_factory=list)
+    """Points with `on_fail: defer` that did not pass: the build goes on, and has failed in the end."""
+    measured: dict[str, Built] = field(default_factory=dict)
+    """The verification points that were measured, whatever their gates said."""
+    records: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Per task: key parts, reads and figures, for the record of the last build."""
+
+    @property
+    def code(self) -> ExitCode:
+        """The exit code of a build that ended so."""
+        stopped = any(failure.type == refusals.GATE for failure in self.failed.values())
+        if stopped or self.unverified or self.deferred:
+            return ExitCode.GATE_STOPPED
+        if self.failed:
+            if all(failure.type == "ToolMissing" for failure in self.failed.values()):
+                return ExitCode.TOOL_MISSING
+            bad_input = all(failure.invalid_settings for failure in self.failed.values())
+            return ExitCode.BAD_INPUT if bad_input else ExitCode.STEP_FAILED
+        return ExitCode.TOOL_MISSING if self.blocked else ExitCode.OK
