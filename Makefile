@@ -58,7 +58,7 @@ READY := $(VENV)/.ready-$(call key,pyproject.toml requirements/finn.txt requirem
 BENCH_READY := .venv-bench/.ready-$(call key,requirements/bench.txt)
 BOARD_READY := .venv-board/.ready-$(call key,requirements/board.txt)
 
-.PHONY: help setup setup-bench setup-board demo test lint format bench lock clean distclean
+.PHONY: help setup setup-bench setup-board demo test lint format check-wheel bench lock clean distclean
 
 help:
 	@sed -n '/^# make/s/^# //p' $(firstword $(MAKEFILE_LIST)); \
@@ -66,6 +66,7 @@ help:
 	echo 'make bench   the benchmarks (installs dvc and doit into .venv-bench)'; \
 	echo 'make lock    resolve requirements/*.txt anew'; \
 	echo 'make format  let ruff write'; \
+	echo 'make check-wheel  what users get: the wheel and FINN by plain pip in a fresh .venv-wheel, and the demo there'; \
 	echo 'make clean   drop build outputs and caches; make distclean: the environments too'
 
 setup: $(READY)
@@ -102,6 +103,18 @@ test: lint setup-board
 format: setup
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+# What users get: no lock file, no overrides, no uv. Some gigabytes, because pip brings torch with CUDA.
+check-wheel: setup
+	@$(BIN)/hatchling build --target wheel --directory dist > /dev/null
+	@$(uv); $(python); \
+	rm -rf .venv-wheel; "$$py" -m venv .venv-wheel; \
+	echo "finnyaml: installing the wheel into .venv-wheel"; \
+	.venv-wheel/bin/python -m pip install --quiet "$$(ls -t "$$PWD"/dist/*.whl | head -n 1)[finn]"; \
+	.venv-wheel/bin/python -m pip check; \
+	export FINNYAML_STORE="$$PWD/.venv-wheel/store"; \
+	.venv-wheel/bin/finnyaml build recipes/digits-cnv-fixed/recipe.yaml; \
+	.venv-wheel/bin/finnyaml build recipes/digits-rtl/recipe.yaml --to simulate
 
 setup-bench: $(BENCH_READY)
 	@:
@@ -149,4 +162,4 @@ clean:
 	find . -name __pycache__ -not -path './.venv*' -type d -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf .venv .venv-tools .venv-bench .venv-board .venv-board38
+	rm -rf .venv .venv-tools .venv-bench .venv-board .venv-board38 .venv-wheel

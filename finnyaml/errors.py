@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
+INSTALL_FINN = "pip install 'finnyaml[finn]'"
+"""What messages say where FINN is missing."""
+
 
 class ExitCode(IntEnum):
     """The documented exit codes of every `finnyaml` command."""

@@ -13,7 +13,7 @@ from finnyaml.cli.table import clipped, sentence, table
 from finnyaml.engine import record
 from finnyaml.engine.pool import Pool
 from finnyaml.engine.session import installed_catalog, store_root
-from finnyaml.errors import Problem, RecipeError, ToolMissing
+from finnyaml.errors import INSTALL_FINN, Problem, RecipeError, ToolMissing
 from finnyaml.finn import aliases, identity, settings
 from finnyaml.finn.catalog import Catalog, Field
 from finnyaml.recipe.load import load_recipe
@@ -28,7 +28,7 @@ WIDTH = 100
 def open_catalog(store_option: Path | None, notice: Callable[[str], None]) -> Catalog:
     """The catalog of the installed FINN. ToolMissing where there is none."""
     if identity.package_root("finn") is None:
-        hint = "pip install 'finnyaml[finn]', or run finnyaml where FINN is"
+        hint = f"{INSTALL_FINN}, or run finnyaml where FINN is"
         raise ToolMissing("FINN is not installed in this Python environment, so it cannot be asked", hint=hint)
     store = Store.open(store_root(store_option))
     installation = identity.find(store.memo, store.put_memo)

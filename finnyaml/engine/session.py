@@ -12,7 +12,7 @@ from typing import Any
 
 from finnyaml.engine import record
 from finnyaml.engine.pool import Pool
-from finnyaml.errors import Problem, StepFailed, ToolMissing
+from finnyaml.errors import INSTALL_FINN, Problem, StepFailed, ToolMissing
 from finnyaml.finn import identity
 from finnyaml.finn.catalog import Catalog
 from finnyaml.finn.identity import Installation
@@ -120,7 +120,7 @@ def open_session(
     if installation is None:
         raise ToolMissing(
             "FINN is not installed in this Python environment, so the recipe cannot be planned",
-            hint="pip install 'finnyaml[finn]', or run it where FINN is; `finnyaml lint` checks what needs no FINN",
+            hint=f"{INSTALL_FINN}, or run it where FINN is; `finnyaml lint` checks what needs no FINN",
         )
     pool = Pool(store, jobs)
     try:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from finnyaml.errors import FinnyamlError
+from finnyaml.errors import INSTALL_FINN, FinnyamlError
 from finnyaml.finn import identity
 
 StepFunction = Callable[..., Any]
@@ -105,7 +105,7 @@ def _import(name: str) -> types.ModuleType:
     except ImportError as error:
         raise FinnUnusable(
             f"FINN does not import here: {error}",
-            hint="install it with `pip install 'finnyaml[finn]'`, or run finnyaml in the environment that has FINN",
+            hint=f"{INSTALL_FINN}, or run finnyaml in the environment that has FINN",
         ) from error
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml import __version__
+from finnyaml.errors import INSTALL_FINN
 from finnyaml.tools import discover, registry
 
 PACKAGES: Mapping[str, tuple[tuple[str, ...], str]] = {
@@ -84,7 +85,7 @@ def _package(name: str) -> Check:
         except importlib.metadata.PackageNotFoundError:
             continue
         return Check(name, "found", version, distribution, enables)
-    hint = "install it next to finnyaml: `make setup`, or the extra `finnyaml[finn]` with uv"
+    hint = f"install it next to finnyaml: {INSTALL_FINN}"
     return Check(name, "missing", enables=enables, note=f"{' or '.join(distributions)} is not installed", hint=hint)
 
 
