@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
+import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -51,6 +53,25 @@ def did_you_mean(word: str, names: Iterable[str], most: int = 1, *, else_: str =
         return None
     more = f" and {len(known) - _FEW} more" if len(known) > _FEW else ""
     return f"{else_}: {', '.join(printable(name) for name in known[:_FEW])}{more}"
+
+
+def counted(number: int, word: str) -> str:
+    """`1 step`, `1,204 steps`."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def wrapped(line: str, width: int | None) -> str:
+    """`line`, broken between words where it is longer than `width`; None: as it is.
+
+    What follows is indented as the text after a label that stands in a column of its own (`  log:       ...`), else
+    by two more than the line. A word that is longer than a line stays whole.
+    """
+    if width is None or len(line) <= width:
+        return line
+    label = re.match(r"[^:]{0,24}:\s{2,}", line)
+    indent = len(label[0]) if label else len(line) - len(line.lstrip()) + 2
+    broken = textwrap.wrap(line, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(broken)
 
 
 def percent(fraction: float) -> str:

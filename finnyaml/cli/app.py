@@ -1,20 +1,21 @@
-"""The command line: parse, call, print. Exit codes are set here and documented in `finnyaml.errors.ExitCode`."""
+"""The command line: which commands there are. Exit codes are documented in `finnyaml.errors.ExitCode`."""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import traceback
-from collections.abc import Callable
-from typing import Annotated, Any, Optional
+from typing import Annotated
 
 import typer
+from typer.core import TyperArgument
 
 from finnyaml import __version__
-from finnyaml.cli import commands
-from finnyaml.cli.arguments import Json, Recipe, Sets, StoreOption
+from finnyaml.cli import bisect, build, bundle, cache, clean, doctor, graph, init, lint, log, plan, schema, steps
 from finnyaml.errors import ExitCode, FinnyamlError
+
+# Typer puts the Python type of an argument after its name (`TARGET <list[str]>`); the name says enough.
+TyperArgument.display_type_rich = lambda self, ctx: None  # type: ignore[method-assign]
 
 app = typer.Typer(
     name="finnyaml",
@@ -24,30 +25,10 @@ app = typer.Typer(
         "3 a gate stopped the build, 4 a required tool is missing, 130 interrupted."
     ),
     no_args_is_help=True,
-    add_completion=False,
+    rich_markup_mode=None,  # plain text can be copied, and rich takes long to import
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Targets = Annotated[
-    list[str] | None, typer.Argument(help="Targets or step ids, or `bundle`; default: all targets.", show_default=False)
-]
-Target = Annotated[
-    list[str],
-    typer.Option("--target", "-t", metavar="TARGET", help="A target or step id, as an option. Repeatable."),
-]
-Start = Annotated[
-    str | None,
-    typer.Option("--from", metavar="STEP", help="Run from this step on; what is before it must be up to date."),
-]
-Stop = Annotated[Optional[str], typer.Option("--to", metavar="STEP", help="Build up to and including this step.")]  # noqa: UP045
-Only = Annotated[
-    list[str],
-    typer.Option("--only", metavar="STEP", help="Run only this step; what it needs must be up to date. Repeatable."),
-]
-Force = Annotated[
-    list[str], typer.Option("--force", metavar="STEP", help="Run this step even if it is up to date. Repeatable.")
-]
 
 
 def _version(wanted: bool) -> None:
@@ -68,108 +49,24 @@ def options(
         os.environ["FINNYAML_DEBUG"] = "1"
 
 
-@app.command("build")
-def build_command(
-    recipe: Recipe,
-    targets: Targets = None,
-    target: Target = [],  # noqa: B006
-    start: Start = None,
-    stop: Stop = None,
-    only: Only = [],  # noqa: B006
-    force: Force = [],  # noqa: B006
-    sets: Sets = [],  # noqa: B006
-    jobs: Annotated[
-        int,
-        typer.Option(
-            "--jobs",
-            "-j",
-            min=0,
-            help="Branches to run at a time, each in its own worker (default: one per core, at most 4).",
-            show_default=False,
-        ),
-    ] = 0,
-    keep_going: Annotated[
-        bool,
-        typer.Option("--keep-going", "-k", help="Build what can be built although something fails or cannot run here."),
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would run and why; run nothing.")] = False,
-    lock: Annotated[
-        bool, typer.Option("--lock", help="Write recipe.lock.yaml: digests of all inputs and results.")
-    ] = False,
-    frozen: Annotated[
-        bool,
-        typer.Option("--frozen", help="Give exactly what recipe.lock.yaml records, or refuse and say what differs."),
-    ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what the steps print.")] = False,
-    as_json: Json = False,
-    store: StoreOption = None,
-) -> None:
-    """Build the targets of a recipe; what is up to date is taken from the store."""
-    from finnyaml.cli import build, plan_view, quick
-    from finnyaml.cli.render import Console, up_to_date_lines
-    from finnyaml.engine.build import Options
-    from finnyaml.engine.build import build as run_build
-    from finnyaml.engine.session import open_session
-    from finnyaml.plan.select import select
-
-    console = Console(quiet=as_json)
-    jobs = jobs or min(os.cpu_count() or 1, 4)
-    wanted = [*(targets or []), *target]
-    session = open_session(recipe, sets, store, jobs, console.note, wanted)
-    try:
-        console.problems(session.warnings)
-        selection = select(session.plan, wanted, start, stop, only, force)
-        if dry_run:
-            raise typer.Exit(plan_view.show(session, selection, console, as_json))
-        with console.progress(verbose) as view:
-            report = run_build(session, selection, Options(jobs, keep_going, frozen, lock), view.on_event)
-        build.tell(report, console)
-        if as_json:
-            print(json.dumps(report.record, indent=1, default=str))
-        if report.code is ExitCode.OK and not selection.partial:
-            quick.remember(session, sys.argv[1:], report.outcome, up_to_date_lines(report.record))
-    finally:
-        session.close()
-    raise typer.Exit(report.code)
-
-
-@app.command("plan")
-def plan_command(
-    recipe: Recipe,
-    targets: Targets = None,
-    target: Target = [],  # noqa: B006
-    start: Start = None,
-    stop: Stop = None,
-    only: Only = [],  # noqa: B006
-    force: Force = [],  # noqa: B006
-    sets: Sets = [],  # noqa: B006
-    as_json: Json = False,
-    store: StoreOption = None,
-) -> None:
-    """Say what a build would run, and why: which value, file or code changed."""
-    from finnyaml.cli import plan_view
-    from finnyaml.cli.render import Console
-    from finnyaml.engine.session import open_session
-    from finnyaml.plan.select import select
-
-    console = Console(quiet=as_json)
-    wanted = [*(targets or []), *target]
-    session = open_session(recipe, sets, store, 1, console.note, wanted)
-    try:
-        console.problems(session.warnings)
-        selection = select(session.plan, wanted, start, stop, only, force)
-        code = plan_view.show(session, selection, console, as_json)
-    finally:
-        session.close()
-    raise typer.Exit(code)
-
-
-commands.register(app)
+app.command("init")(init.init)
+app.command("build")(build.build)
+app.command("plan")(plan.plan)
+app.command("graph")(graph.graph)
+app.command("lint")(lint.lint)
+app.command("log")(log.log)
+app.command("bisect")(bisect.bisect)
+app.command("clean")(clean.clean)
+app.command("schema")(schema.schema)
+app.command("doctor")(doctor.doctor)
+app.add_typer(bundle.bundle_app, name="bundle")
+app.add_typer(steps.steps_app, name="steps")
+app.add_typer(cache.cache_app, name="cache")
 
 
 def run(arguments: list[str] | None = None) -> int:
     """Run a command line and return its exit code; every expected error is printed without a traceback."""
-    from finnyaml.cli.render import Console
+    from finnyaml.cli.console import Console
 
     try:
         result = app(args=arguments, standalone_mode=False)
@@ -191,7 +88,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 def _other(error: Exception, arguments: list[str] | None) -> int:
     """A wrong command line (typer's own errors), or a defect of finnyaml."""
-    show: Callable[[], Any] | None = getattr(error, "show", None)
+    show = getattr(error, "show", None)
     if show is not None:
         show()
         return int(ExitCode.BAD_INPUT)

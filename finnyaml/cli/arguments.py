@@ -1,19 +1,55 @@
-"""The arguments and options that several commands share, and how they print what they found."""
+"""The arguments and options that several commands share."""
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
     from finnyaml.store import Store
 
-Recipe = Annotated[Path, typer.Argument(help="The recipe: a YAML file.", show_default=False)]
+RECIPE = Path("recipe.yaml")
+"""What commands take where no recipe is named."""
+
+
+def _recipe(path: Path) -> Path:
+    """The recipe of a command line, with a word of help where there is none. RecipeError then."""
+    from finnyaml.errors import Problem, RecipeError
+
+    if path.exists() or path.suffix in (".yaml", ".yml"):
+        if path == RECIPE and not path.exists():
+            hint = "name the recipe, or write one for a network: finnyaml init MODEL"
+            raise RecipeError([Problem(f"there is no {RECIPE} here, and no other recipe is named", hint=hint)])
+        return path
+    order = f"the recipe stands before a step or target: {RECIPE} {path}"
+    raise RecipeError([Problem(f"there is no recipe {path}", hint=order if RECIPE.exists() else None)])
+
+
+Recipe = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a YAML file.", callback=_recipe)]
+Targets = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="TARGET", help="Targets or step ids, or `bundle`; default: all targets.", show_default=False
+    ),
+]
+Target = Annotated[
+    list[str],
+    typer.Option("--target", "-t", metavar="TARGET", help="A target or step id, as an option. Repeatable."),
+]
+Start = Annotated[
+    str | None,
+    typer.Option("--from", metavar="STEP", help="Run from this step on; what is before it must be up to date."),
+]
+Stop = Annotated[str | None, typer.Option("--to", metavar="STEP", help="Build up to and including this step.")]
+Only = Annotated[
+    list[str],
+    typer.Option("--only", metavar="STEP", help="Run only this step; what it needs must be up to date. Repeatable."),
+]
+Force = Annotated[
+    list[str], typer.Option("--force", metavar="STEP", help="Run this step even if it is up to date. Repeatable.")
+]
 Sets = Annotated[
     list[str],
     typer.Option(
@@ -22,7 +58,9 @@ Sets = Annotated[
 ]
 StoreOption = Annotated[
     Path | None,
-    typer.Option("--store", help="The store's folder (default: $FINNYAML_STORE, else ~/.cache/finnyaml)."),
+    typer.Option(
+        "--store", metavar="FOLDER", help="The store's folder (default: $FINNYAML_STORE, else ~/.cache/finnyaml)."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 
@@ -33,17 +71,3 @@ def opened_store(option: Path | None) -> Store:
     from finnyaml.store import Store
 
     return Store.open(store_root(option))
-
-
-def show(data: Any, lines: Iterable[str]) -> None:
-    """Print data as JSON where there is some, else the lines."""
-    if data is not None:
-        print(json.dumps(data, indent=1, default=str))
-        return
-    for line in lines:
-        print(line)
-
-
-def note(text: str) -> None:
-    """Tell something beside the result."""
-    print(text, file=sys.stderr)

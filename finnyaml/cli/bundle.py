@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from finnyaml.cli.arguments import Json, show
+from finnyaml.cli.arguments import Json
 
 bundle_app = typer.Typer(no_args_is_help=True)
 
@@ -20,23 +20,32 @@ def bundle() -> None:
 
 @bundle_app.command("attach")
 def bundle_attach(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the bundle.", show_default=False)],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of the bundle.", show_default=False)],
     bitfile: Annotated[
-        Path, typer.Option("--bitfile", help="What Vivado made: a .bit (Zynq) or .xclbin (Alveo).", show_default=False)
+        Path,
+        typer.Option(
+            "--bitfile", metavar="FILE", help="What Vivado made: a .bit (Zynq) or .xclbin (Alveo).", show_default=False
+        ),
     ],
     hwh: Annotated[
         Path | None,
-        typer.Option("--hwh", help="The .hwh of a .bit (default: the one beside it, of its name).", show_default=False),
+        typer.Option(
+            "--hwh",
+            metavar="FILE",
+            help="The .hwh of a .bit (default: the one beside it, of its name).",
+            show_default=False,
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Complete a bundle with a bitfile that was built elsewhere.
+    """Complete a bundle with a bitfile from elsewhere.
 
     It is checked first: whether it is whole, for this part, with the blocks that the contract names, and for about the
     clock that the recipe asks for. Then bundle.json, README.md and the archive beside the folder are renewed. Where a
     check fails nothing is changed, and the exit code is 2.
     """
     from finnyaml.bundle.attach import attach
+    from finnyaml.cli.console import show
 
     data = attach(folder, bitfile, hwh)
     show(data if as_json else None, _told(data))

@@ -6,13 +6,19 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+
+from finnyaml.cli.arguments import Json, StoreOption, opened_store
 from finnyaml.cli.table import table
 from finnyaml.errors import ExitCode, Problem, RecipeError
-from finnyaml.finn import aliases
-from finnyaml.store import ObjectDamaged, Store, upkeep
-from finnyaml.text import age, duration, size
+from finnyaml.text import age, counted, duration, size
+
+if TYPE_CHECKING:
+    from finnyaml.store import Store
+
+cache_app = typer.Typer()
 
 KEY = 12
 """Characters of a key that are shown: enough to tell a million apart."""
@@ -20,6 +26,75 @@ KEY = 12
 # A unit must be there: `--max-size 10` would hardly mean bytes, and would empty the store.
 _AGES = {"h": 1 / 24, "d": 1.0, "w": 7.0}
 _SIZES = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+@cache_app.callback(invoke_without_command=True)
+def cache(context: typer.Context, as_json: Json = False, store: StoreOption = None) -> None:
+    """Look after the store: list, measure, check, shrink.
+
+    Without a command: `list`.
+    """
+    if context.invoked_subcommand is None:
+        ls(as_json, store)
+
+
+@cache_app.command("list")
+@cache_app.command("ls", hidden=True)
+def ls(as_json: Json = False, store: StoreOption = None) -> None:
+    """List all results, those used last first.
+
+    Each with its task, age, size, and the time that it took to make.
+    """
+    from finnyaml.cli.console import show
+
+    opened = opened_store(store)
+    show(_traces(opened) if as_json else None, _traces_lines(opened))
+
+
+@cache_app.command("size")
+@cache_app.command("du", hidden=True)
+def du(as_json: Json = False, store: StoreOption = None) -> None:
+    """Say how much the store holds."""
+    from finnyaml.cli.console import show
+
+    found = _usage(opened_store(store))
+    show(found if as_json else None, _usage_lines(found))
+
+
+@cache_app.command("verify")
+def verify(as_json: Json = False, store: StoreOption = None) -> None:
+    """Read all of it and drop what is damaged.
+
+    The next build makes it again. Safe while builds are running. Exit code 1 where something was damaged.
+    """
+    from finnyaml.cli.console import show
+
+    code, found = _verified(opened_store(store))
+    show(found if as_json else None, _verified_lines(found))
+    raise typer.Exit(code)
+
+
+@cache_app.command("gc")
+def gc(
+    older_than: Annotated[
+        str | None,
+        typer.Option("--older-than", metavar="30d", help="Drop results that no build used for so long (h, d, w)."),
+    ] = None,
+    max_size: Annotated[
+        str | None,
+        typer.Option("--max-size", metavar="10GB", help="Then drop those least recently used until the store fits."),
+    ] = None,
+    as_json: Json = False,
+    store: StoreOption = None,
+) -> None:
+    """Drop what nobody needs.
+
+    Without options: leftovers of killed builds only, no results.
+    """
+    from finnyaml.cli.console import show
+
+    found = _collected(opened_store(store), older_than, max_size)
+    show(found if as_json else None, _collected_lines(found))
 
 
 def days(text: str) -> float:
@@ -38,8 +113,10 @@ def byte_count(text: str) -> int:
     return int(float(found[1]) * _SIZES[found[2]])
 
 
-def traces(store: Store) -> list[dict[str, Any]]:
+def _traces(store: Store) -> list[dict[str, Any]]:
     """All results in the store, the one used last first; `bytes` is None where the result is damaged."""
+    from finnyaml.store import ObjectDamaged, upkeep
+
     sizes = {digest: status.st_size for digest, status in store.objects()}
     found = []
     for key, trace in upkeep.ls(store):
@@ -62,8 +139,10 @@ def traces(store: Store) -> list[dict[str, Any]]:
     return sorted(found, key=lambda item: (-item["used"], item["key"]))
 
 
-def traces_lines(store: Store) -> Iterator[str]:
+def _traces_lines(store: Store) -> Iterator[str]:
     """The same to read."""
+    from finnyaml.finn import aliases
+
     now = time.time()
     rows = [
         (
@@ -75,23 +154,25 @@ def traces_lines(store: Store) -> Iterator[str]:
             "damaged" if item["bytes"] is None else size(item["bytes"]),
             duration(item["seconds"]),
         )
-        for item in traces(store)
+        for item in _traces(store)
     ]
     if not rows:
         yield f"the store {store.root} is empty"
         return
     yield from table(("KEY", "TASK", "USES", "AGE", "USED", "SIZE", "TOOK"), rows, right=(3, 4, 5, 6))
     yield ""
-    yield f"{_count(len(rows), 'result')} in {store.root}"
-    yield "SIZE counts what several results share for each of them; `cache du` counts it once."
+    yield f"{counted(len(rows), 'result')} in {store.root}"
+    yield "SIZE counts what several results share for each of them; `cache size` counts it once."
 
 
-def usage(store: Store) -> dict[str, Any]:
+def _usage(store: Store) -> dict[str, Any]:
     """How much the store holds, as data."""
+    from finnyaml.store import upkeep
+
     return {"store": str(store.root), **asdict(upkeep.usage(store))}
 
 
-def usage_lines(found: dict[str, Any]) -> Iterator[str]:
+def _usage_lines(found: dict[str, Any]) -> Iterator[str]:
     """The same to read."""
     yield from table((), [
         ("store", found["store"]),
@@ -101,8 +182,10 @@ def usage_lines(found: dict[str, Any]) -> Iterator[str]:
     ])  # fmt: skip
 
 
-def verify(store: Store) -> tuple[ExitCode, dict[str, Any]]:
+def _verified(store: Store) -> tuple[ExitCode, dict[str, Any]]:
     """Read everything, drop what is damaged; exit code 1 where something was."""
+    from finnyaml.store import upkeep
+
     found = upkeep.verify(store)
     return (ExitCode.OK if found.sound else ExitCode.STEP_FAILED), {
         "store": str(store.root),
@@ -111,9 +194,9 @@ def verify(store: Store) -> tuple[ExitCode, dict[str, Any]]:
     }
 
 
-def verify_lines(found: dict[str, Any]) -> Iterator[str]:
+def _verified_lines(found: dict[str, Any]) -> Iterator[str]:
     """The same to read."""
-    looked = f"{_count(found['objects'], 'object')} and {_count(found['traces'], 'result')} in {found['store']}"
+    looked = f"{counted(found['objects'], 'object')} and {counted(found['traces'], 'result')} in {found['store']}"
     if found["sound"]:
         yield f"sound: {looked}"
         return
@@ -124,8 +207,10 @@ def verify_lines(found: dict[str, Any]) -> Iterator[str]:
     yield "The next build makes what it needs of it again."
 
 
-def collect(store: Store, older_than: str | None, max_size: str | None) -> dict[str, Any]:
+def _collected(store: Store, older_than: str | None, max_size: str | None) -> dict[str, Any]:
     """Drop what nobody needs."""
+    from finnyaml.store import upkeep
+
     found = upkeep.collect(
         store,
         max_age_days=None if older_than is None else days(older_than),
@@ -134,13 +219,9 @@ def collect(store: Store, older_than: str | None, max_size: str | None) -> dict[
     return {"store": str(store.root), "dropped": asdict(found), "left": asdict(upkeep.usage(store))}
 
 
-def collect_lines(found: dict[str, Any]) -> Iterator[str]:
+def _collected_lines(found: dict[str, Any]) -> Iterator[str]:
     """The same to read."""
     for key in ("dropped", "left"):
         part = found[key]
-        told = f"{_count(part['traces'], 'result')} and {_count(part['objects'], 'object')}, {size(part['bytes'])}"
+        told = f"{counted(part['traces'], 'result')} and {counted(part['objects'], 'object')}, {size(part['bytes'])}"
         yield f"{key:<7}  {told}"
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number:,} {word}{'' if number == 1 else 's'}"

@@ -6,14 +6,35 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
+from finnyaml.cli.arguments import Json, StoreOption
 from finnyaml.errors import ExitCode
-from finnyaml.tools.doctor import Check, Report
+
+if TYPE_CHECKING:
+    from finnyaml.tools.doctor import Check, Report
 
 WORDS = {"found": "ok", "note": "note", "missing": "missing"}
 COLOURS = {"found": "green", "note": "yellow", "missing": "red"}
+
+
+def doctor(as_json: Json = False, store: StoreOption = None) -> None:
+    """Say what this machine has for builds.
+
+    Looks at Python, FINN, Vivado, Vitis HLS, licences, the store.
+
+    Says what each enables, and what to do where one is missing.
+    Exit code 4 where nothing can be built: no FINN, or a store that cannot be written.
+    """
+    from finnyaml.cli.console import show
+    from finnyaml.engine.session import store_root
+    from finnyaml.tools.doctor import examine
+
+    report = examine(store_root(store), os.environ)
+    show(report.to_json() if as_json else None, _lines(report))
+    raise typer.Exit(verdict(report))
 
 
 def verdict(report: Report) -> ExitCode:
@@ -22,11 +43,11 @@ def verdict(report: Report) -> ExitCode:
     return ExitCode.TOOL_MISSING if "missing" in (finn.state, report.store.state) else ExitCode.OK
 
 
-def lines(report: Report) -> Iterator[str]:
+def _lines(report: Report) -> Iterator[str]:
     """The report to read, coloured on a terminal."""
     groups = {
         "Python": (report.python, *report.packages),
-        "Tools: needed by the steps that say so (`finnyaml steps`)": report.tools,
+        "Tools: needed by the steps that say so (`finnyaml steps list`)": report.tools,
         "Store": (report.store,),
     }
     width = max(len(check.name) for checks in groups.values() for check in checks)

@@ -7,6 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from finnyaml.cli.console import Whole
 from finnyaml.engine.session import Session, store_root
 from finnyaml.plan.task import Task
 from finnyaml.text import relative
@@ -14,7 +15,7 @@ from finnyaml.worker.error_logs import SANDBOX
 from finnyaml.worker.job import Failure
 
 
-def explain(task: Task, failure: Failure, session: Session, run: Path) -> str:
+def explain(task: Task, failure: Failure, session: Session, run: Path) -> list[str]:
     """A few lines about one failed task, ending with commands to copy."""
     recipe = session.recipe.path
     log = run / "logs" / f"{task.id}.log"
@@ -31,14 +32,14 @@ def explain(task: Task, failure: Failure, session: Session, run: Path) -> str:
         sets += ["--store", str(session.store.root)]
     command = ["finnyaml"] if shutil.which("finnyaml") else [relative(Path(sys.executable)), "-m", "finnyaml"]
     again = shlex.join([*command, "build", relative(recipe), *sets, "--to", task.id])
-    lines.append(f"  try again: {again}")
+    lines.append(Whole(f"  try again: {again}"))
     job = run / "failed" / f"{task.id}.json"
     if job.exists():
         python = relative(Path(sys.executable))
-        lines.append(f"  alone:     {shlex.join([python, '-m', 'finnyaml.worker.rerun', relative(job)])}")
+        lines.append(Whole(f"  alone:     {shlex.join([python, '-m', 'finnyaml.worker.rerun', relative(job)])}"))
         if SANDBOX in f"{failure.message} {failure.cause}":
             lines.append(f"  {SANDBOX}: was removed; `alone` makes it again, as rerun-{task.id}/")
-    return "\n".join(lines)
+    return lines
 
 
 def _evidence(failure: Failure, log: Path) -> list[str]:

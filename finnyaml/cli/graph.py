@@ -4,17 +4,63 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from finnyaml.engine.session import Session
-from finnyaml.errors import FinnyamlError, Problem, RecipeError
-from finnyaml.plan import draw
-from finnyaml.plan.draw import Box
+import typer
+
+from finnyaml.cli.arguments import RECIPE, Recipe, Sets, StoreOption
+
+if TYPE_CHECKING:
+    from finnyaml.engine.session import Session
+    from finnyaml.plan.draw import Box
 
 SUFFIXES = {".svg": "svg", ".md": "mermaid", ".mmd": "mermaid", ".mermaid": "mermaid", ".txt": "text"}
 
 
+def graph(
+    recipe: Recipe = RECIPE,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="text|mermaid|svg",
+            help="What to draw (default: what the name after -o says, else text).",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Write to this file instead of standard output."),
+    ] = None,
+    sets: Sets = [],  # noqa: B006
+    store: StoreOption = None,
+) -> None:
+    """Draw the steps, what each needs, and its state.
+
+    `text` is for terminals. `mermaid` pastes into Markdown on GitHub
+    (a file named .mmd gets it without the fence). `svg` is a picture;
+    hover over a box to read why it would run.
+    """
+    from finnyaml.cli.console import Console, save
+    from finnyaml.engine.session import open_session
+
+    console = Console()
+    form = form_of(form, output)
+    session = open_session(recipe, sets, store, 1, console.note)
+    try:
+        console.problems(session.warnings)
+        text = _picture(session, form, fenced=output is None or output.suffix == ".md")
+    finally:
+        session.close()
+    if output is None:
+        print(text)
+    else:
+        save(text + "\n", output)
+
+
 def form_of(wanted: str | None, file: Path | None) -> str:
-    """The format asked for, else the one that the file's name says. RecipeError where it is none."""
+    """The format asked for, else the one that the file's name says. RecipeError where there is no such format."""
+    from finnyaml.errors import Problem, RecipeError
+
     known = sorted(set(SUFFIXES.values()))
     if wanted is None:
         return SUFFIXES.get(file.suffix.lower(), "text") if file else "text"
@@ -23,23 +69,19 @@ def form_of(wanted: str | None, file: Path | None) -> str:
     return wanted
 
 
-def picture(session: Session, form: str, *, fenced: bool = True) -> str:
+def _picture(session: Session, form: str, *, fenced: bool) -> str:
     """The plan of a session, with the state of every task, as text of this format."""
+    from finnyaml.plan import draw
+
     boxes = list(_boxes(session))
     if form == "svg":
         return draw.svg(boxes, f"{session.recipe.name}, built with {session.catalog}")
     return draw.mermaid(boxes, fenced=fenced) if form == "mermaid" else draw.text(boxes)
 
 
-def put(text: str, file: Path) -> None:
-    """Write a file that the user asked for. FinnyamlError where it cannot be written."""
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise FinnyamlError(f"cannot write {file}: {error.strerror}") from error
-
-
 def _boxes(session: Session) -> Iterator[Box]:
+    from finnyaml.plan.draw import Box
+
     plan = session.plan
     statuses = session.judge().survey(set(plan.tasks))
     steps = {name: task for name, task in plan.tasks.items() if task.is_step}

@@ -1,26 +1,18 @@
-"""`finnyaml lint`: everything that is wrong with a recipe, without building anything."""
+"""`finnyaml lint`: everything that is wrong with a recipe."""
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
-from finnyaml.cli.render import Console
-from finnyaml.engine import lints
-from finnyaml.engine.session import Session, open_session
-from finnyaml.errors import ExitCode, Problem, RecipeError
-from finnyaml.finn import identity
-from finnyaml.lint import fix
-from finnyaml.plan.status import verdict
-from finnyaml.plan.vocabulary import vocabulary
-from finnyaml.recipe.load import load_recipe
-from finnyaml.steps.builtin import STEPS
-from finnyaml.text import relative
-from finnyaml.tools import registry
+import typer
+
+from finnyaml.cli.arguments import RECIPE, Json, Recipe, Sets, StoreOption
+from finnyaml.text import counted, relative
+
+if TYPE_CHECKING:
+    from finnyaml.cli.console import Console
+    from finnyaml.engine.check import Checked
 
 WITHOUT_FINN = (
     "FINN is not installed here: names of steps, flows, boards and build options were not checked, "
@@ -28,82 +20,44 @@ WITHOUT_FINN = (
 )
 
 
-@dataclass
-class Report:
-    """All that is said about one recipe; `finn` is None where there was none to check against."""
+def lint(
+    recipe: Recipe = RECIPE,
+    fix: Annotated[bool, typer.Option("--fix", help="Put exact repairs of what is found into the recipe.")] = False,
+    sets: Sets = [],  # noqa: B006
+    as_json: Json = False,
+    store: StoreOption = None,
+) -> None:
+    """Say all that is wrong with a recipe; build nothing.
 
-    recipe: Path
-    finn: str | None = None
-    problems: list[Problem] = field(default_factory=list)
-    missing: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Tasks that cannot run here, with the tools they lack."""
-    repairs: list[str] = field(default_factory=list)
-    """Steps that repair what was found, exactly."""
-    looked_at: int = 0
-    """How many built graphs the rules looked at."""
-    code: ExitCode = ExitCode.OK
+    The rules for graphs (docs/lints) look at every stage that an earlier build left in the store.
+    Works without FINN, too, and then checks what can be checked.
 
+    Exit code 2: there are errors; 4: a step needs a tool that is missing here;
+    0: neither (other warnings are fine).
+    """
+    from finnyaml.cli.console import Console, show
+    from finnyaml.engine.check import check
 
-def lint(recipe: Path, sets: Sequence[str], store: Path | None, console: Console) -> Report:
-    """Check a recipe: its structure and files, then (where FINN is) its plan, then the tools of this machine."""
-    found = Report(recipe)
-    try:
-        _, warnings = load_recipe(recipe, sets, os.environ, vocabulary())
-        found.problems += warnings
-        if identity.package_root("finn") is not None:
-            session = open_session(recipe, sets, store, 1, console.note)
-            try:
-                _look_at(session, found)
-            finally:
-                session.close()
-    except RecipeError as error:
-        found.problems += error.problems
-    found.problems = list(dict.fromkeys(found.problems))
-    if any(problem.severity == "error" for problem in found.problems):
-        found.code = ExitCode.BAD_INPUT
-    return found
+    console = Console(quiet=as_json)
+    found = check(recipe, sets, store, console.note)
+    if fix and found.repairs:
+        _repair(found, console)
+        found = check(recipe, sets, store, console.note)  # what is left
+    if as_json:
+        show(_plain(found), ())
+    else:
+        _tell(found, console)
+    raise typer.Exit(found.code)
 
 
-def _look_at(session: Session, found: Report) -> None:
-    found.finn = str(session.catalog)
-    found.problems += session.warnings
-    statuses = session.judge().survey(set(session.plan.tasks))
-    built = {name: status.built for name, status in statuses.items() if status.built is not None}
-    with session.store.session(), tempfile.TemporaryDirectory() as folder:
-        log = Path(folder, "log")
-        seen = lints.findings(session.plan, built, session.store, session.pool, log)
-    found.problems += [lints.problem(session.plan, task, finding) for task, finding in seen]
-    found.repairs = list(dict.fromkeys(finding.repair for _, finding in seen if finding.repair))
-    found.looked_at = sum(session.plan.tasks[name].is_step for name in built)
-    found.missing = {name: status.missing for name, status in statuses.items() if status.missing}
-    found.code = verdict(statuses)
-    # A flow puts all its tasks at one place: those that lack the same are one warning.
-    groups: dict[tuple[Any, tuple[str, ...]], list[str]] = {}
-    for name, tools in found.missing.items():
-        groups.setdefault((session.recipe.at(session.plan.tasks[name].pointer), tools), []).append(name)
-    for (where, tools), names in groups.items():
-        verb = "need" if len(names) > 1 else "needs"
-        be = "are" if len(tools) > 1 else "is"
-        message = f"cannot run here: {', '.join(names)} {verb} {', '.join(tools)}, which {be} missing"
-        found.problems.append(Problem(message, where, _hints(tools), "warning"))
-
-
-def _hints(tools: Iterable[str]) -> str:
-    return "; ".join(dict.fromkeys(registry.tool(tool).hint for tool in tools))
-
-
-def show(found: Report, console: Console) -> None:
+def _tell(found: Checked, console: Console) -> None:
     """Print what was found, and the verdict."""
     console.problems(found.problems)
     if found.problems:
         console.note("")
     errors = sum(problem.severity == "error" for problem in found.problems)
     warnings = len(found.problems) - errors
-    told = ", ".join(
-        f"{count} {word}{'s' if count > 1 else ''}"
-        for count, word in ((errors, "error"), (warnings, "warning"))
-        if count
-    )
+    told = ", ".join(counted(count, word) for count, word in ((errors, "error"), (warnings, "warning")) if count)
     console.out(f"{relative(found.recipe)}: {told or 'no problems'}" + (f" ({found.finn})" if found.finn else ""))
     if found.finn is not None and not found.looked_at:
         console.note("note: no graph of this recipe is in the store yet; build it, and lint looks at every stage")
@@ -114,19 +68,20 @@ def show(found: Report, console: Console) -> None:
         console.note(f"note: {WITHOUT_FINN}")
 
 
-def repair(found: Report, console: Console) -> None:
+def _repair(found: Checked, console: Console) -> None:
     """Put the exact repairs into the recipe, and show the edit as a diff."""
-    for step in found.repairs:
-        try:
-            proposed = fix.propose_for(found.recipe, step, str(STEPS[step].after))
-        except fix.ByHand as error:
-            console.always(str(error))
-            continue
-        console.out(proposed.diff().rstrip())
-        proposed.path.write_text(proposed.after, encoding="utf-8", newline="")
+    from finnyaml.cli.console import Whole
+    from finnyaml.engine.check import repair
+    from finnyaml.lint.fix import Proposal
+
+    for edit in repair(found):
+        if isinstance(edit, Proposal):
+            console.out(Whole(edit.diff().rstrip()))
+        else:
+            console.always(str(edit))
 
 
-def plain(found: Report) -> Mapping[str, Any]:
+def _plain(found: Checked) -> Mapping[str, Any]:
     """The JSON form."""
     return {
         "recipe": str(found.recipe),

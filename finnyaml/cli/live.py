@@ -33,8 +33,8 @@ class Live:
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
-        self._width = self._total = 0
-        self._done = 0
+        self._width = self._done = 0
+        self._steps: frozenset[str] = frozenset()
         self._started = time.monotonic()
         self._running: dict[str, tuple[float, str]] = {}
         self._live = RichLive(self, console=self._console, refresh_per_second=8, transient=True)
@@ -49,14 +49,15 @@ class Live:
         """Take one event in."""
         kind, task = event["event"], str(event.get("task", ""))
         if kind == "run_started":
-            self._width, self._total = max(map(len, event["tasks"]), default=0), len(event["tasks"])
+            self._width = max(map(len, event["tasks"]), default=0)
+            self._steps = frozenset(event["steps"])
             self._live.start()
         if kind == "task_started":
             self._running[task] = (time.monotonic(), why(event["reasons"]))
             return
         self._running.pop(task, None)
         if kind in ("task_cached", "task_finished", "task_failed", "task_blocked", "task_skipped"):
-            self._done += 1
+            self._done += task in self._steps
         line = line_of(event, self._width)
         if line is not None:
             self._console.print(
@@ -71,5 +72,5 @@ class Live:
                 f" {task.ljust(self._width)} {duration(now - since):>9}   {reason}", no_wrap=True, overflow="ellipsis"
             )
             lines.append(Text.assemble("  ", ("●", "cyan"), text))
-        lines.append(Text(f"  {self._done}/{self._total} steps, {duration(now - self._started)}", style="dim"))
+        lines.append(Text(f"  {self._done}/{len(self._steps)} steps, {duration(now - self._started)}", style="dim"))
         return Group(*lines)

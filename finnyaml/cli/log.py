@@ -2,115 +2,62 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+
+from finnyaml.cli.arguments import RECIPE, Json, Recipe, StoreOption, opened_store
 from finnyaml.cli.table import table
-from finnyaml.engine import record
-from finnyaml.engine.workspace import private
-from finnyaml.errors import FinnyamlError, Problem, RecipeError
-from finnyaml.finn import aliases
-from finnyaml.recipe.model import Recipe
-from finnyaml.store import ObjectDamaged, Store
-from finnyaml.text import did_you_mean, duration, relative, size
-from finnyaml.text import size as memory
+from finnyaml.text import duration, relative, size
 
-STATES = {
-    "task_cached": "cached",
-    "task_started": "ended early",
-    "task_finished": "ran",
-    "task_failed": "failed",
-    "task_blocked": "blocked",
-    "task_skipped": "not run",
-}
-"""The last event of a task, as its state: where a run was killed, events are all there is of it."""
+if TYPE_CHECKING:
+    from finnyaml.engine.history import Entry, History
 
 
-@dataclass(frozen=True)
-class Entry:
-    """How one step went in one run. Its log is a file of the run where it ran, else (from then) a blob of the store."""
+def log(
+    recipe: Recipe = RECIPE,
+    step: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="STEP", help="A step id or target; without one, how all steps went.", show_default=False
+        ),
+    ] = None,
+    run: Annotated[
+        str,
+        typer.Option(
+            "--run",
+            metavar="RUN",
+            help="A run, or the start of its name (default: the newest that ran the step).",
+            show_default=False,
+        ),
+    ] = "",
+    as_json: Json = False,
+    store: StoreOption = None,
+) -> None:
+    """Show what a step printed, or how all steps went.
 
-    step: str
-    state: str
-    seconds: float | None
-    peak_memory: int | None
-    file: Path | None
-    blob: str | None
-    log_size: int | None
+    It is the log of the last time that the step ran.
+    """
+    from finnyaml.cli.console import note, show
+    from finnyaml.engine.history import History
+    from finnyaml.recipe.load import load_recipe
 
-
-class History:
-    """The runs that a workspace remembers, newest first; `wanted` picks those whose names start so."""
-
-    def __init__(self, recipe: Recipe, store: Store, wanted: str = "") -> None:
-        self._recipe = recipe
-        self._store = store
-        folder = private(recipe.workspace) / "runs"
-        runs = sorted((path for path in folder.glob("*") if path.is_dir()), reverse=True)
-        if not runs:
-            hint = f"finnyaml build {relative(recipe.path)}"
-            raise RecipeError([Problem(f"{relative(recipe.path)} was never built here", hint=hint)])
-        self.runs = [run for run in runs if run.name.startswith(wanted)]
-        if not self.runs:
-            message = f"--run {wanted}: there is no such run"
-            raise RecipeError([Problem(message, hint=did_you_mean(wanted, [run.name for run in runs], 3))])
-        # What was built last may be older than the runs that are kept.
-        self._last = {} if wanted else record.last_build(recipe.workspace)
-
-    def entries(self) -> list[Entry]:
-        """How every step of the newest run went."""
-        return [self._entry(self.runs[0], name, told) for name, told in _tasks(self.runs[0]).items()]
-
-    def entry(self, name: str) -> Entry:
-        """The newest entry of a step that has a log. RecipeError where there is none."""
-        told = [(run, _tasks(run)) for run in self.runs]
-        step = self._step(name, {*self._last, *(step for _, tasks in told for step in tasks)})
-        entries = [self._entry(run, step, tasks[step]) for run, tasks in told if step in tasks]
-        if step in self._last:
-            entries.append(self._entry(self.runs[0], step, {"state": "cached", **self._last[step]}))
-        found = next((entry for entry in entries if entry.file or entry.blob), None)
-        if found is None:
-            raise RecipeError([Problem(f"{step} has not run yet ({entries[0].state}), so it has no log")])
-        return found
-
-    def text(self, entry: Entry) -> str:
-        """The log itself. FinnyamlError where the store no longer has it."""
-        if entry.file is not None:
-            return entry.file.read_text(errors="replace")
-        try:
-            return self._store.read(entry.blob or "").decode(errors="replace")
-        except ObjectDamaged:
-            hint = f"`finnyaml build {relative(self._recipe.path)} --force {entry.step}` runs it again"
-            raise FinnyamlError(f"the store no longer has the log of {entry.step}", hint=hint) from None
-
-    def _entry(self, run: Path, step: str, told: Mapping[str, Any]) -> Entry:
-        if told["state"] == "cached" and "log" not in told:
-            told = {**self._last.get(step, {}), **told}
-        state, seconds, peak = told["state"], told.get("seconds"), told.get("peak_memory")
-        file = run / "logs" / f"{step}.log"
-        if file.exists():
-            return Entry(step, state, seconds, peak, file, None, file.stat().st_size)
-        blob = told.get("log") or None
-        return Entry(step, state, seconds, peak, None, blob, self._size(blob))
-
-    def _size(self, blob: str | None) -> int | None:
-        try:
-            return len(self._store.read(blob)) if blob else None
-        except ObjectDamaged:
-            return None
-
-    def _step(self, name: str, known: set[str]) -> str:
-        for step in (name, aliases.short(name), self._recipe.targets.get(name)):
-            if step in known:
-                return str(step)
-        message = f"no run of {relative(self._recipe.path)} has a step {name!r}"
-        raise RecipeError([Problem(message, hint=did_you_mean(name, known, 3))])
+    history = History(load_recipe(recipe)[0], opened_store(store), run)
+    if step is None:
+        show(_plain(history, history.entries()) if as_json else None, _listing(history))
+        return
+    entry = history.entry(step)
+    text = history.text(entry)
+    if as_json:
+        show({**_plain(history, [entry])["steps"][0], "log": text}, ())
+    elif text.strip():
+        print(text, end="" if text.endswith("\n") else "\n")
+    else:
+        note(f"{entry.step} printed nothing")
 
 
-def listing(history: History) -> Iterator[str]:
+def _listing(history: History) -> Iterator[str]:
     """The newest run to read."""
     run, *others = history.runs
     yield f"run {run.name} ({relative(run)})"
@@ -120,7 +67,7 @@ def listing(history: History) -> Iterator[str]:
             entry.step,
             entry.state,
             "-" if entry.seconds is None else duration(entry.seconds),
-            "-" if not entry.peak_memory else memory(entry.peak_memory),
+            "-" if not entry.peak_memory else size(entry.peak_memory),
             "-" if entry.log_size is None else size(entry.log_size),
         )
         for entry in history.entries()
@@ -132,7 +79,7 @@ def listing(history: History) -> Iterator[str]:
         yield f"{len(others)} older (--run): {names}{', ...' if len(others) > 3 else ''}"
 
 
-def plain(history: History, entries: Iterable[Entry]) -> dict[str, Any]:
+def _plain(history: History, entries: Iterable[Entry]) -> dict[str, Any]:
     """The JSON form."""
     return {
         "run": history.runs[0].name,
@@ -149,27 +96,3 @@ def plain(history: History, entries: Iterable[Entry]) -> dict[str, Any]:
         ],
         "runs": [run.name for run in history.runs],
     }
-
-
-def _tasks(run: Path) -> dict[str, dict[str, Any]]:
-    """What a run tells of each task, with its `state`; from its events where it was killed."""
-    try:
-        tasks = json.loads((run / "run.json").read_text())["tasks"]
-        return {name: dict(told) for name, told in tasks.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {str(event["task"]): {**event, "state": STATES[event["event"]]} for event in _events(run)}
-
-
-def _events(run: Path) -> Iterator[dict[str, Any]]:
-    """The events of a run that end or begin a task."""
-    try:
-        lines = (run / "events.jsonl").read_text(errors="replace").splitlines()
-    except OSError:
-        return
-    for line in lines:
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue  # the line that was being written
-        if event.get("event") in STATES:
-            yield event

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from finnyaml.cli.console import Whole
 from finnyaml.engine.outcome import Outcome
 from finnyaml.engine.report import Localised
 from finnyaml.engine.session import Session
@@ -55,4 +56,7 @@ def _edit(recipe: Recipe, repair: str) -> list[str]:
         proposed = fix.propose_for(recipe.path, repair, str(STEPS[repair].after))
     except fix.ByHand as error:
         return [f"{head} ({error})"]
-    return [f"{head} (`finnyaml lint --fix` writes it):", *(f"    {line}" for line in proposed.diff().splitlines())]
+    return [
+        f"{head} (`finnyaml lint --fix` writes it):",
+        *(Whole(f"    {line}") for line in proposed.diff().splitlines()),
+    ]

@@ -1,31 +1,30 @@
-"""Aligned plain text: the same on a terminal and in a pipe."""
+"""Aligned plain text: the same on a terminal and in a pipe, but that a terminal cuts it at its edge."""
 
 from __future__ import annotations
 
 import re
-import shutil
 import sys
 from collections.abc import Iterable, Sequence
 
+from finnyaml.cli.console import Whole, columns
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[int] = ()) -> list[str]:
+
+def table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[int] = (), indent: int = 0
+) -> list[str]:
     """Lines of a table with two blanks between columns; the columns `right` are aligned to the right."""
     lines = [list(header), *map(list, rows)] if header else list(map(list, rows))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    flush_right = frozenset(right)
+    flush_right, most = frozenset(right), columns(sys.stdout)
 
     def cell(index: int, text: str) -> str:
         return text.rjust(widths[index]) if index in flush_right else text.ljust(widths[index])
 
-    return ["  ".join(cell(index, text) for index, text in enumerate(line)).rstrip() for line in lines]
+    def cut(line: str) -> Whole:
+        return Whole(line if most is None or len(line) <= most else f"{line[: most - 1]}…")
 
-
-def clipped(line: str) -> str:
-    """`line`, on a terminal cut at its edge; in a pipe it stays whole."""
-    if not sys.stdout.isatty():
-        return line
-    width = shutil.get_terminal_size().columns
-    return line if len(line) <= width else f"{line[: width - 1]}…"
+    cells = ("  ".join(cell(index, text) for index, text in enumerate(line)).rstrip() for line in lines)
+    return [cut(" " * indent + line) for line in cells]
 
 
 def sentence(text: str) -> str:

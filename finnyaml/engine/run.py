@@ -61,8 +61,14 @@ class Engine:
         """
         folder = record.new_run(session.recipe.workspace)
         events = EventLog(folder / "events.jsonl", (listener,))
-        recipe, finn = str(session.recipe.path), str(session.catalog)
-        events.emit("run_started", recipe=recipe, finn=finn, run=str(folder), tasks=sorted(tasks))
+        events.emit(
+            "run_started",
+            recipe=str(session.recipe.path),
+            finn=str(session.catalog),
+            run=str(folder),
+            tasks=sorted(tasks),
+            steps=sorted(name for name in tasks if session.plan.tasks[name].is_step),
+        )
         return cls(session.store, session.pool, judge, events, folder, session.tool_version, jobs, keep_going)
 
     def run(self, plan: Plan, selection: Selection) -> Outcome:

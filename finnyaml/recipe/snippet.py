@@ -10,7 +10,7 @@ from pathlib import Path
 from finnyaml.errors import Problem, Where
 from finnyaml.recipe.compose import OPTION
 from finnyaml.recipe.document import MAX_BYTES, lines_of
-from finnyaml.text import printable
+from finnyaml.text import printable, wrapped
 
 _WIDEST = 100
 _CONTEXT = 2
@@ -19,26 +19,27 @@ _CONTEXT = 2
 _TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"\\]|\\.)*"|[^\s,\[\]{}#:](?:[^,\[\]{}:#]|:(?=\S)|(?<=\S)#)*|.""")
 
 
-def render_problems(problems: Iterable[Problem]) -> str:
+def render_problems(problems: Iterable[Problem], width: int | None = None) -> str:
     """The text for `problems`, with a blank line between them and no newline at the end.
 
+    Lines are not longer than `width`, where there is one: sentences break between words, lines of files are cut.
     Files are read again to show the lines; what cannot be read is left out. Never raises.
     """
-    return "\n\n".join(_render(problem) for problem in problems)
+    return "\n\n".join(_render(problem, width) for problem in problems)
 
 
-def _render(problem: Problem) -> str:
+def _render(problem: Problem, width: int | None) -> str:
     where = problem.where
     message = printable(problem.message)
     if where is None:
-        lines = [f"{problem.severity}: {message}"]
+        lines = [wrapped(f"{problem.severity}: {message}", width)]
     elif where.file.name == OPTION:
-        lines = [f"{OPTION} (option {where.line}): {problem.severity}: {message}"]
+        lines = [wrapped(f"{OPTION} (option {where.line}): {problem.severity}: {message}", width)]
     else:
         shown = printable(str(Where(_relative(where.file), where.line, where.column)))
-        lines = [f"{shown}: {problem.severity}: {message}", *_snippet(where)]
+        lines = [wrapped(f"{shown}: {problem.severity}: {message}", width), *_snippet(where, width)]
     if problem.hint:
-        lines.append(f"hint: {printable(problem.hint)}")
+        lines.append(wrapped(f"hint: {printable(problem.hint)}", width))
     return "\n".join(lines)
 
 
@@ -50,8 +51,9 @@ def _relative(path: Path) -> Path:
         return path
 
 
-def _snippet(where: Where) -> list[str]:
+def _snippet(where: Where, columns: int | None) -> list[str]:
     """The line at `where` with the lines before it, and carets under the token."""
+    widest = min(_WIDEST, columns - len(str(where.line)) - len("   | ")) if columns else _WIDEST
     try:
         with where.file.open("rb") as stream:
             lines = lines_of(stream.read(MAX_BYTES).decode("utf-8-sig", errors="replace"))
@@ -61,16 +63,16 @@ def _snippet(where: Where) -> list[str]:
         return []
     start = where.column - 1
     # A very long line is shown around the place.
-    left = max(0, start - _WIDEST // 2) if len(lines[where.line - 1]) > _WIDEST else 0
+    left = max(0, start - widest // 2) if len(lines[where.line - 1]) > widest else 0
     width = len(str(where.line))
     shown = [
-        f"  {number:>{width}} | {_visible(lines[number - 1][left : left + _WIDEST])}".rstrip()
+        f"  {number:>{width}} | {_visible(lines[number - 1][left : left + widest])}".rstrip()
         for number in range(max(1, where.line - _CONTEXT), where.line + 1)
     ]
     line = lines[where.line - 1]
     token = _TOKEN.match(line, start)
     underlined = token[0].rstrip() if token else ""
-    underlined = underlined[: max(1, left + _WIDEST - start)]
+    underlined = underlined[: max(1, left + widest - start)]
     padding = " " * _columns(line[left:start])
     return [*shown, f"  {' ' * width} | {padding}{'^' * max(1, _columns(underlined))}"]
 

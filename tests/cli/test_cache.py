@@ -31,29 +31,29 @@ def store(tmp_path: Path) -> Store:
 
 
 def test_ls_shows_what_was_used_last_first(finnyaml: Command, store: Store) -> None:
-    header, new, old, *_ = finnyaml("cache", "ls", "--store", store.root).out.splitlines()
+    header, new, old, *_ = finnyaml("cache", "list", "--store", store.root).out.splitlines()
     assert header.split() == ["KEY", "TASK", "USES", "AGE", "USED", "SIZE", "TOOK"]
     assert new.split()[:3] == [NEW[:12], "new", "new"] and new.endswith("1.5 s")
     assert old.split()[3:7] == ["1", "h", "40", "d"]
-    data = finnyaml("cache", "ls", "--json", "--store", store.root).data
+    data = finnyaml("cache", "list", "--json", "--store", store.root).data
     assert [item["task"] for item in data] == ["new", "old"] and data[0]["bytes"] > 3000
 
 
 def test_an_empty_store(finnyaml: Command, tmp_path: Path) -> None:
-    assert "is empty" in finnyaml("cache", "ls", "--store", tmp_path / "store").out
-    assert finnyaml("cache", "du", "--json", "--store", tmp_path / "store").data["objects"] == 0
+    assert "is empty" in finnyaml("cache", "list", "--store", tmp_path / "store").out
+    assert finnyaml("cache", "size", "--json", "--store", tmp_path / "store").data["objects"] == 0
 
 
 def test_du(finnyaml: Command, store: Store) -> None:
-    assert finnyaml("cache", "du", "--json", "--store", store.root).data["traces"] == 2
-    assert "results  2, of which 2 differ" in finnyaml("cache", "du", "--store", store.root).out
+    assert finnyaml("cache", "size", "--json", "--store", store.root).data["traces"] == 2
+    assert "results  2, of which 2 differ" in finnyaml("cache", "size", "--store", store.root).out
 
 
 def test_gc_by_age(finnyaml: Command, store: Store) -> None:
     assert finnyaml("cache", "gc", "--json", "--store", store.root).data["dropped"]["traces"] == 0
     answer = finnyaml("cache", "gc", "--older-than", "30d", "--store", store.root)
     assert answer.code == 0 and answer.out.startswith("dropped  1 result and 2 objects")
-    assert [item["task"] for item in finnyaml("cache", "ls", "--json", "--store", store.root).data] == ["new"]
+    assert [item["task"] for item in finnyaml("cache", "list", "--json", "--store", store.root).data] == ["new"]
 
 
 def test_gc_by_size(finnyaml: Command, store: Store) -> None:

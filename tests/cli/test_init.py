@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from finnyaml.cli.init import examine, recipe_text
 from finnyaml.errors import RecipeError
 from finnyaml.recipe.load import load_recipe
+from finnyaml.recipe.starter import examine, recipe_text
 from tests.cli.conftest import Command
 from tests.project import ROOT, tiny_model
 

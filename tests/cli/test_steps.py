@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from finnyaml.cli.steps import word_of
 from finnyaml.cli.table import sentence
+from finnyaml.engine.installed import word_of
 from finnyaml.finn import identity
 from tests.cli.conftest import Command
 from tests.project import Project
@@ -22,25 +22,25 @@ def test_steps_are_listed_with_tools_flows_and_other_names(finnyaml: Command) ->
 
 
 def test_a_step_is_described_by_any_of_its_names(finnyaml: Command) -> None:
-    told = finnyaml("steps", "describe", "step_hls_codegen").out
+    told = finnyaml("steps", "show", "step_hls_codegen").out
     assert told.startswith("hw_codegen (step)\n")
     assert "other names:  hls_codegen" in told
-    assert finnyaml("steps", "describe", "estimate_only", "--json").data["flow"] == "estimate_only"
+    assert finnyaml("steps", "show", "estimate_only", "--json").data["flow"] == "estimate_only"
 
 
 def test_a_wrong_name_gets_the_nearest(finnyaml: Command) -> None:
-    answer = finnyaml("steps", "describe", "strimline")
+    answer = finnyaml("steps", "show", "strimline")
     assert answer.code == 2 and "did you mean 'streamline'?" in answer.err
 
 
 def test_what_a_step_read_comes_from_the_last_build(finnyaml: Command, built: Project) -> None:
     recipe = built.folder / "recipe.yaml"
-    reads = finnyaml("steps", "describe", "report", "--recipe", recipe, "--json").data["reads"]
+    reads = finnyaml("steps", "show", "report", "--recipe", recipe, "--json").data["reads"]
     assert reads["report"]["config"]["target_fps"] == 100
-    told = finnyaml("steps", "describe", "report", "--recipe", recipe).out
+    told = finnyaml("steps", "show", "report", "--recipe", recipe).out
     assert "runs:         steps.py:report" in told
     assert any(line.split() == ["option", "target_fps", "100"] for line in told.splitlines())
-    never = finnyaml("steps", "describe", "streamline", "--recipe", recipe)
+    never = finnyaml("steps", "show", "streamline", "--recipe", recipe)
     assert never.code == 2 and "it built model, scale, same, report" in never.err
 
 

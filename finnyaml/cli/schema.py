@@ -1,0 +1,34 @@
+"""`finnyaml schema`: the JSON Schema of recipes, for editors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def schema(
+    write: Annotated[Path | None, typer.Option("--write", metavar="FILE", help="Write it to this file.")] = None,
+) -> None:
+    """Print the JSON Schema of recipes, for editors.
+
+    With it, editors complete and check recipes as they are written (draft 2020-12).
+
+    VS Code (with the extension "YAML" of Red Hat), Neovim and others that use
+    yaml-language-server: run `finnyaml schema --write recipe.schema.json`
+    and put this line first in the recipe:
+
+        # yaml-language-server: $schema=recipe.schema.json
+
+    JetBrains: Settings, Languages & Frameworks, Schemas and DTDs, JSON Schema Mappings.
+    """
+    from finnyaml.cli.console import save
+    from finnyaml.recipe.schema import schema_path
+
+    text = schema_path().read_text("utf-8")
+    if write is None:
+        print(text, end="")
+        return
+    save(text, write)
+    print(f"wrote {write}; first line of a recipe beside it:\n# yaml-language-server: $schema={write.name}")

@@ -1,0 +1,97 @@
+"""Everything that is wrong with a recipe and with the graphs of its last build, without building anything."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from finnyaml.engine import lints
+from finnyaml.engine.session import Session, open_session
+from finnyaml.errors import ExitCode, Problem, RecipeError
+from finnyaml.finn import identity
+from finnyaml.lint import fix
+from finnyaml.plan.status import verdict
+from finnyaml.plan.vocabulary import vocabulary
+from finnyaml.recipe.load import load_recipe
+from finnyaml.steps.builtin import STEPS
+from finnyaml.tools import registry
+
+
+@dataclass
+class Checked:
+    """All that is said about one recipe; `finn` is None where there was none to check against."""
+
+    recipe: Path
+    finn: str | None = None
+    problems: list[Problem] = field(default_factory=list)
+    missing: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Tasks that cannot run here, with the tools they lack."""
+    repairs: list[str] = field(default_factory=list)
+    """Steps that repair what was found, exactly."""
+    looked_at: int = 0
+    """How many built graphs the rules looked at."""
+    code: ExitCode = ExitCode.OK
+
+
+def check(recipe: Path, sets: Sequence[str], store: Path | None, notice: Callable[[str], None]) -> Checked:
+    """Check a recipe: its structure and files, then (where FINN is) its plan, then the tools of this machine."""
+    found = Checked(recipe)
+    try:
+        _, warnings = load_recipe(recipe, sets, os.environ, vocabulary())
+        found.problems += warnings
+        if identity.package_root("finn") is not None:
+            session = open_session(recipe, sets, store, 1, notice)
+            try:
+                _look_at(session, found)
+            finally:
+                session.close()
+    except RecipeError as error:
+        found.problems += error.problems
+    found.problems = list(dict.fromkeys(found.problems))
+    if any(problem.severity == "error" for problem in found.problems):
+        found.code = ExitCode.BAD_INPUT
+    return found
+
+
+def _look_at(session: Session, found: Checked) -> None:
+    found.finn = str(session.catalog)
+    found.problems += session.warnings
+    statuses = session.judge().survey(set(session.plan.tasks))
+    built = {name: status.built for name, status in statuses.items() if status.built is not None}
+    with session.store.session(), tempfile.TemporaryDirectory() as folder:
+        log = Path(folder, "log")
+        seen = lints.findings(session.plan, built, session.store, session.pool, log)
+    found.problems += [lints.problem(session.plan, task, finding) for task, finding in seen]
+    found.repairs = list(dict.fromkeys(finding.repair for _, finding in seen if finding.repair))
+    found.looked_at = sum(session.plan.tasks[name].is_step for name in built)
+    found.missing = {name: status.missing for name, status in statuses.items() if status.missing}
+    found.code = verdict(statuses)
+    # A flow puts all its tasks at one place: those that lack the same are one warning.
+    groups: dict[tuple[Any, tuple[str, ...]], list[str]] = {}
+    for name, tools in found.missing.items():
+        groups.setdefault((session.recipe.at(session.plan.tasks[name].pointer), tools), []).append(name)
+    for (where, tools), names in groups.items():
+        verb = "need" if len(names) > 1 else "needs"
+        be = "are" if len(tools) > 1 else "is"
+        message = f"cannot run here: {', '.join(names)} {verb} {', '.join(tools)}, which {be} missing"
+        found.problems.append(Problem(message, where, _hints(tools), "warning"))
+
+
+def _hints(tools: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(registry.tool(tool).hint for tool in tools))
+
+
+def repair(found: Checked) -> Iterator[fix.Proposal | fix.ByHand]:
+    """Write the exact repairs into the recipe, one after the other; yields each edit, or why it is left to the user."""
+    for step in found.repairs:
+        try:
+            proposed = fix.propose_for(found.recipe, step, str(STEPS[step].after))
+        except fix.ByHand as reason:
+            yield reason
+            continue
+        proposed.path.write_text(proposed.after, encoding="utf-8", newline="")
+        yield proposed

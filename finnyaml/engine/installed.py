@@ -1,0 +1,141 @@
+"""What the installed FINN has, asked from it, in the recipe's words: steps, flows, build options, boards. Data only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from finnyaml.engine import record
+from finnyaml.engine.pool import Pool
+from finnyaml.engine.session import installed_catalog, store_root
+from finnyaml.errors import INSTALL_FINN, Problem, RecipeError, ToolMissing
+from finnyaml.finn import aliases, identity, settings
+from finnyaml.finn.catalog import Catalog
+from finnyaml.recipe.load import load_recipe
+from finnyaml.steps import builtin, open_rtl
+from finnyaml.store import Store
+from finnyaml.text import did_you_mean
+from finnyaml.tools.needs import needs
+
+
+def open_catalog(store_option: Path | None, notice: Callable[[str], None]) -> Catalog:
+    """The catalog of the installed FINN. ToolMissing where there is none."""
+    if identity.package_root("finn") is None:
+        hint = f"{INSTALL_FINN}, or run finnyaml where FINN is"
+        raise ToolMissing("FINN is not installed in this Python environment, so it cannot be asked", hint=hint)
+    store = Store.open(store_root(store_option))
+    installation = identity.find(store.memo, store.put_memo)
+    if installation is None:
+        raise ToolMissing("qonnx, which FINN stands on, is not installed in this Python environment")
+    pool = Pool(store, 1)
+    try:
+        return installed_catalog(store, installation, pool, notice)
+    finally:
+        pool.close()
+
+
+def steps(catalog: Catalog) -> dict[str, Any]:
+    """Steps, flows and phases as data."""
+    return {
+        "finn": str(catalog),
+        "steps": {aliases.short(name): _step(catalog, name) for name in sorted(catalog.steps)},
+        "flows": {name: [aliases.short(step) for step in listed] for name, listed in sorted(catalog.flows.items())},
+        "phases": {name: {"doc": phase.doc, "parts": _parts(catalog, name)} for name, phase in catalog.phases.items()},
+        "repairs": {name: step.does for name, step in builtin.STEPS.items()},
+        "rtl": {name: kind.does for name, kind in open_rtl.STEPS.items()},
+    }
+
+
+def describe(catalog: Catalog, name: str, recipe: Path | None) -> dict[str, Any]:
+    """All of one step, flow or phase. RecipeError where there is none of this name."""
+    if name in catalog.flows:
+        return {"flow": name, "steps": [aliases.short(step) for step in catalog.flows[name]]}
+    for phase in (name, f"phase_{name}"):
+        if phase in catalog.phases:
+            found = catalog.phases[phase]
+            return {"phase": phase, "doc": found.doc, "module": found.module, "parts": _parts(catalog, phase)}
+    if name in builtin.STEPS:
+        return {"repair": name, "doc": builtin.STEPS[name].does}
+    if name in open_rtl.STEPS:
+        kind = open_rtl.STEPS[name]
+        settings_ = [f"{key} ({json.dumps(value)})" for key, value in kind.settings.items()]
+        return {"rtl": name, "doc": kind.does, "tools": list(kind.tools), "settings": settings_}
+    last = record.last_build(load_recipe(recipe)[0].workspace) if recipe else {}
+    uses = last[name]["parts"]["step"][1] if name in last else name
+    real = aliases.resolve(uses, catalog.steps)
+    if real is None and name not in last:
+        ours = [*builtin.STEPS, *open_rtl.STEPS]
+        known = [*map(aliases.short, catalog.steps), *ours, *catalog.phases, *catalog.flows, *last]
+        raise RecipeError(
+            [Problem(f"{catalog} has no step, flow or phase {name!r}", hint=did_you_mean(name, known, 3))]
+        )
+    described = {"step": aliases.short(real), **_step(catalog, real)} if real else {"step": name, "runs": uses}
+    return described | {"reads": _reads(name, real, last)} if recipe else described
+
+
+def options(catalog: Catalog) -> dict[str, Any]:
+    """FINN's build options as data; `ours` are those that finnyaml sets or replaces."""
+    listed = {
+        name: asdict(field) | {"recipe": word_of(name), "ours": name in settings.OURS}
+        for name, field in catalog.fields.items()
+    }
+    return {"finn": str(catalog), "options": listed}
+
+
+def option(catalog: Catalog, name: str) -> dict[str, Any]:
+    """One build option, by FINN's name or the recipe's word. RecipeError where there is none."""
+    words = {word: field for field in catalog.fields for word in (field, *word_of(field).split(", "))}
+    if name not in words:
+        hint = did_you_mean(name, words) or "`finnyaml steps options` lists them"
+        raise RecipeError([Problem(f"{catalog} has no build option {name!r}", hint=hint)])
+    found: dict[str, Any] = options(catalog)["options"][words[name]]
+    return found
+
+
+def boards(catalog: Catalog) -> dict[str, Any]:
+    """Boards and their FPGA parts as data."""
+    return {"finn": str(catalog), "boards": dict(catalog.boards)}
+
+
+def word_of(name: str) -> str:
+    """What sets this field of FINN's configuration in a recipe."""
+    for (section, key), field in settings.STRUCTURED.items():
+        if field == name:
+            return f"{section}.{key}"
+    for section, field in settings.CONFIG_FILES.items():
+        if field == name:
+            return f"{section}.file, {section}.{'depths' if section == 'fifo' else 'nodes'}"
+    if name == "generate_outputs":
+        return "outputs"
+    return settings.OURS[name].strip("`") if name in settings.OURS else f"finn.{name}"
+
+
+def _step(catalog: Catalog, name: str) -> dict[str, Any]:
+    step = catalog.steps[name]
+    defaults = {field.name: field.default for field in catalog.fields.values()}
+    return {
+        "doc": step.doc,
+        "module": step.module,
+        "tools": list(needs(name, defaults, distribution=catalog.distribution)),
+        "flows": [flow for flow, listed in catalog.flows.items() if name in listed],
+        "aliases": [aliases.short(other) for row in aliases.SYNONYMS if name in row for other in row if other != name],
+    }
+
+
+def _parts(catalog: Catalog, phase: str) -> list[str]:
+    short = phase.removeprefix("phase_")
+    return [
+        aliases.short(value) if kind == "step" else f"{short}.{value}" for kind, value in catalog.phases[phase].parts
+    ]
+
+
+def _reads(name: str, step: str | None, last: Mapping[str, Any]) -> dict[str, Any]:
+    """What the task `name`, else each task of the step, read in the last build. RecipeError where there was none."""
+    tasks = [name] if name in last else [task for task, built in last.items() if built["parts"]["step"][1] == step]
+    if not tasks:
+        hint = f"it built {', '.join(last)}" if last else "it was never built here"
+        raise RecipeError([Problem(f"the last build of the recipe has no step {name!r}", hint=hint)])
+    return {task: last[task]["reads"] for task in tasks}
