@@ -1,4 +1,4 @@
-"""Templates to files: Jinja2, strict, sandboxed, with every value quoted for the file that it goes into.
+"""Templates to files: Jinja2, strict, sandboxed; a value without a filter that quotes it is an error.
 
 The recipe's own templates travel with the bundle: `finnyaml bundle attach` fills them in again, perhaps on a machine of
 someone else. So they run in Jinja's sandbox.
@@ -6,11 +6,12 @@ someone else. So they run in Jinja's sandbox.
 
 from __future__ import annotations
 
+import ast
+import json
 import os
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from jinja2 import (
@@ -21,19 +22,17 @@ from jinja2 import (
     TemplateSyntaxError,
     Undefined,
     UndefinedError,
-    pass_context,
 )
-from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from finnyaml.bundle import quoting
-from finnyaml.bundle.quoting import MARK, Language, Quoted, Unquotable
+from finnyaml.bundle.filters import FILTERS, Safe, Unfiltered, only_safe
 from finnyaml.errors import StepFailed
-from finnyaml.text import did_you_mean, printable
+from finnyaml.text import did_you_mean, either, printable
 
 BUILTIN = Path(__file__).parent / "templates"
 PREFIX = "builtin/"
 ENDING = ".j2"
+CHECKS: Mapping[str, Callable[[str], object]] = {".py": ast.parse, ".json": json.loads}
 
 
 @cache
@@ -75,14 +74,26 @@ class Templates:
         self.own = dict(own)
         self.folder = folder
         self.used = {name for name in own if name in builtin_names()}
+        self._environment = _Environment(self)
 
     def render(self, name: str, to: str, context: Mapping[str, Any]) -> str:
-        """Fill in a template for the file `to` of the bundle, whose ending decides how values are quoted.
+        """Fill in a template for the file `to` of the bundle.
 
         Raises:
-            StepFailed: with template and line: a syntax error, an undefined variable, a value that cannot stand there.
+            StepFailed: with template and line: a syntax error, an undefined variable, a value without a filter; a
+                result that is not of the language that `to` ends in.
         """
-        return _Page(self, quoting.language_of(to)).render(name, context)
+        try:
+            text = self._environment.get_template(name).render(context)
+        except Exception as error:  # a template can fail as any program can
+            raise self._failure(error, name, context) from error
+        try:
+            CHECKS.get(PurePosixPath(to).suffix, str)(text)
+        except (ValueError, SyntaxError) as error:
+            raise StepFailed(
+                f"{self.source(name)[1]} does not make a valid {PurePosixPath(to).name}: {error}"
+            ) from error
+        return text
 
     def source(self, name: str) -> tuple[str, str]:
         """Text and shown name of a template; KeyError if there is none."""
@@ -98,6 +109,34 @@ class Templates:
         """The names of all templates."""
         return sorted({*self.own, *builtin_names(), *(PREFIX + name for name in builtin_names())})
 
+    def _failure(self, error: Exception, name: str, context: Mapping[str, Any]) -> StepFailed:
+        message, hint = str(error), None
+        if isinstance(error, TemplateSyntaxError):
+            return StepFailed(f"{error.filename or error.name}:{error.lineno}: {error.message}")
+        if isinstance(error, Unfiltered):
+            *quoting, raw = FILTERS
+            hint = f"write {{{{ ... | FILTER }}}} with {either(quoting)}, or {raw} to take it as it is"
+        elif isinstance(error, TemplateNotFound):
+            message = f"there is no template {error.name!r}"
+            hint = did_you_mean(str(error.name), self.known())
+        elif isinstance(error, UndefinedError) and message.endswith(" is undefined"):
+            missing = message.removesuffix(" is undefined").strip("'")
+            message = f"{missing!r} is not defined"
+            hint = "import it `with context`" if missing in context else did_you_mean(missing, context)
+        elif not isinstance(error, (TemplateError, ValueError)):
+            message = f"{type(error).__name__}: {message}"
+        return StepFailed(f"{self._place(error)}: {message}", hint=hint)
+
+    def _place(self, error: Exception) -> str:
+        """Where in which template: Jinja rewrites tracebacks so that its frames are lines of templates."""
+        shown = {*(PREFIX + name for name in builtin_names()), *(f"{self.folder}/{name}" for name in self.own)}
+        place, at = self.folder, error.__traceback__
+        while at is not None:
+            if at.tb_frame.f_code.co_filename in shown:
+                place = f"{at.tb_frame.f_code.co_filename}:{at.tb_lineno}"
+            at = at.tb_next
+        return place
+
 
 class _Loader(BaseLoader):
     def __init__(self, templates: Templates) -> None:
@@ -109,12 +148,6 @@ class _Loader(BaseLoader):
         except KeyError:
             raise TemplateNotFound(template) from None
         return text, shown, None
-
-
-class _Fragment(str):
-    """Text that a template itself made (a macro, a block, {% set %}): its values are marks already."""
-
-    __slots__ = ()
 
 
 class _Undefined(StrictUndefined):
@@ -130,7 +163,22 @@ class _Undefined(StrictUndefined):
 
 
 class _Environment(ImmutableSandboxedEnvironment):
-    concat = staticmethod(lambda parts: _Fragment("".join(parts)))
+    # What a template makes itself (a macro, a block, {% set %}) has gone through its filters already.
+    concat = staticmethod(lambda parts: Safe("".join(parts)))
+
+    def __init__(self, templates: Templates) -> None:
+        super().__init__(
+            loader=_Loader(templates),
+            undefined=_Undefined,
+            finalize=lambda value: only_safe(_defined(value)),
+            autoescape=False,  # that is about HTML, and so are these filters
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+        )
+        for name in ("e", "escape", "forceescape", "safe", "tojson"):
+            del self.filters[name]
+        self.filters.update({name: _filter(function) for name, function in FILTERS.items()})
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """What a mapping holds comes before the methods that it has."""
@@ -139,97 +187,11 @@ class _Environment(ImmutableSandboxedEnvironment):
         return super().getattr(obj, attribute)
 
 
-class _Page:
-    """One file on its way: the values that its template has put out, and where."""
+def _filter(function: Callable[[Any], str]) -> Callable[[Any], Safe]:
+    return lambda value: Safe(function(_defined(value)))
 
-    def __init__(self, templates: Templates, language: Language) -> None:
-        self._language = language
-        self._values: list[Any] = []
-        self._lines: list[str] = []
-        self._templates = templates
-        self._environment = _Environment(
-            loader=_Loader(templates),
-            undefined=_Undefined,
-            finalize=self._mark,
-            autoescape=False,  # `_mark` quotes
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=True,
-        )
-        self._environment.filters.update(
-            {
-                "py": self._filter(quoting.PYTHON.literal),
-                "sh": self._filter(quoting.SHELL.literal),
-                "json": self._filter(quoting.JSON.literal),
-                "md": self._filter(quoting.MARKDOWN.literal),
-                "raw": self._filter(lambda value: Quoted(quoting.text(value), "raw")),
-            }
-        )
-        for name in ("e", "escape", "forceescape", "safe", "tojson"):  # they are about HTML
-            del self._environment.filters[name]
 
-    def render(self, name: str, context: Mapping[str, Any]) -> str:
-        try:
-            text = self._environment.get_template(name).render(context)
-        except Exception as error:  # a template can fail as any program can
-            raise self._failure(error, name, context) from error
-        try:
-            return quoting.place(text, self._values, self._language)
-        except Unquotable as error:
-            where = self._lines[error.mark] if error.mark >= 0 else self._templates.source(name)[1]
-            raise StepFailed(f"{where}: {error}") from error
-
-    @pass_context
-    def _mark(self, context: Context, value: Any) -> str:
-        """What goes into the text for a value: a mark."""
-        if isinstance(value, _Fragment):
-            return value
-        if isinstance(value, Undefined):
-            str(value)  # raises
-        self._values.append(self._unmarked(value))
-        frame = sys._getframe(1)
-        template = frame.f_globals.get("__jinja_template__")
-        line = template.get_corresponding_lineno(frame.f_lineno) if template is not None else 0
-        self._lines.append(f"{template.filename if template is not None else '?'}:{line}")
-        return quoting.mark(len(self._values) - 1)
-
-    def _unmarked(self, value: Any) -> Any:
-        """A text that was made from fragments, as plain text: it is quoted as a whole."""
-        if not isinstance(value, str) or not MARK.search(value):
-            return value
-        return MARK.sub(lambda found: quoting.text(self._values[int(found[1])]), value)
-
-    def _filter(self, function: Any) -> Any:
-        def apply(value: Any) -> Any:
-            if isinstance(value, Undefined):
-                str(value)  # raises
-            return function(self._unmarked(value))
-
-        return apply
-
-    def _failure(self, error: Exception, name: str, context: Mapping[str, Any]) -> StepFailed:
-        message, hint = str(error), None
-        if isinstance(error, TemplateSyntaxError):
-            return StepFailed(f"{error.filename or error.name}:{error.lineno}: {error.message}")
-        if isinstance(error, TemplateNotFound):
-            message = f"there is no template {error.name!r}"
-            hint = did_you_mean(str(error.name), self._templates.known())
-        elif isinstance(error, UndefinedError) and message.endswith(" is undefined"):
-            missing = message.removesuffix(" is undefined").strip("'")
-            message = f"{missing!r} is not defined"
-            hint = "import it `with context`" if missing in context else did_you_mean(missing, context)
-        elif not isinstance(error, (TemplateError, ValueError)):
-            message = f"{type(error).__name__}: {message}"
-        return StepFailed(f"{self._place(error, name)}: {message}", hint=hint)
-
-    def _place(self, error: Exception, name: str) -> str:
-        """Where in which template: Jinja rewrites tracebacks so that its frames are lines of templates."""
-        shown = {PREFIX + plain for plain in builtin_names()} | {
-            f"{self._templates.folder}/{own}" for own in self._templates.own
-        }
-        place, at = "", error.__traceback__
-        while at is not None:
-            if at.tb_frame.f_code.co_filename in shown:
-                place = f"{at.tb_frame.f_code.co_filename}:{at.tb_lineno}"
-            at = at.tb_next
-        return place or self._templates.folder
+def _defined(value: Any) -> Any:
+    if isinstance(value, Undefined):
+        str(value)  # raises
+    return value

@@ -105,7 +105,7 @@ def test_own_templates_are_filled_in_again_without_the_recipe(tmp_path: Path, vi
     own = tmp_path / "words"
     own.mkdir()
     files = [{"template": "notes.md.j2", "to": "notes.md"}]
-    (own / "notes.md.j2").write_text("{{ vars.who }}: {{ target.clock.achieved_mhz }}\n")
+    (own / "notes.md.j2").write_text("{{ vars.who | md }}: {{ target.clock.achieved_mhz | md }}\n")
     bundle = built(tmp_path / "build", weights=True, templates=own, files=files, vars={"who": "me"})
     shutil.rmtree(own)
     assert (bundle / "notes.md").read_text() == "me: null\n"

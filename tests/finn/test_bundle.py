@@ -261,7 +261,7 @@ def test_a_gate_that_stops_the_build_stops_the_bundle(recipes: Path, built_digit
 
 def test_a_template_of_ones_own_only_fills_the_bundle_again(recipes: Path, built_digits: Project) -> None:
     project = Project(recipes / "own-words", built_digits.store, empty=True)
-    project.write("words/notes.md.j2", "# {{ name }} of {{ vars.lab }}\n")
+    project.write("words/notes.md.j2", "# {{ name | md }} of {{ vars.lab | md }}\n")
     project.write(
         "recipe.yaml",
         """
@@ -273,10 +273,10 @@ def test_a_template_of_ones_own_only_fills_the_bundle_again(recipes: Path, built
     project.build()
     notes = project.folder / "build/bundle/own-words/notes.md"
     assert notes.read_text() == "# own-words of E\\_7\n"
-    project.write("words/notes.md.j2", "# {{ name }}, or {{ vars.lab }}\n")
+    project.write("words/notes.md.j2", "# {{ name | md }}, or {{ vars.lab | md }}\n")
     assert project.ran() == ["bundle"]
     assert notes.read_text() == "# own-words, or E\\_7\n"
-    project.write("words/notes.md.j2", "fine\n{{ vars.lbl }}\n")
+    project.write("words/notes.md.j2", "fine\n{{ vars.lbl | md }}\n")
     failed = project.run("build", "recipe.yaml")
     assert failed.returncode == 1 and "notes.md.j2:2" in failed.stderr + failed.stdout
 
