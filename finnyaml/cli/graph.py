@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from finnyaml.engine.session import Session
     from finnyaml.plan.draw import Box
 
-SUFFIXES = {".svg": "svg", ".md": "mermaid", ".mmd": "mermaid", ".mermaid": "mermaid", ".txt": "text"}
+SUFFIXES = {".dot": "dot", ".gv": "dot", ".md": "mermaid", ".mmd": "mermaid", ".mermaid": "mermaid", ".txt": "text"}
+PICTURES = ("svg", "png", "pdf")
 
 
 def graph(
@@ -23,7 +24,7 @@ def graph(
         str | None,
         typer.Option(
             "--format",
-            metavar="text|mermaid|svg",
+            metavar="text|mermaid|dot",
             help="What to draw (default: what the name after -o says, else text).",
         ),
     ] = None,
@@ -37,8 +38,9 @@ def graph(
     """Draw the steps, what each needs, and its state.
 
     `text` is for terminals. `mermaid` pastes into Markdown on GitHub
-    (a file named .mmd gets it without the fence). `svg` is a picture;
-    hover over a box to read why it would run.
+    (a file named .mmd gets it without the fence). `dot` is for Graphviz:
+    `finnyaml graph --format dot | dot -Tsvg > graph.svg` makes a picture.
+    Hover over a box of it to read why it would run.
     """
     from finnyaml.cli.console import Console, save
     from finnyaml.engine.session import open_session
@@ -61,12 +63,15 @@ def form_of(wanted: str | None, file: Path | None) -> str:
     """The format asked for, else the one that the file's name says. RecipeError where there is no such format."""
     from finnyaml.errors import Problem, RecipeError
 
+    ending = file.suffix.lower() if file else ""
+    form = wanted or SUFFIXES.get(ending) or (ending[1:] if ending[1:] in PICTURES else "text")
     known = sorted(set(SUFFIXES.values()))
-    if wanted is None:
-        return SUFFIXES.get(file.suffix.lower(), "text") if file else "text"
-    if wanted not in known:
-        raise RecipeError([Problem(f"--format {wanted}: there is no such format", hint=f"one of {', '.join(known)}")])
-    return wanted
+    if form in PICTURES:
+        hint = f"Graphviz makes one: finnyaml graph RECIPE --format dot | dot -T{form} > graph.{form}"
+        raise RecipeError([Problem(f"finnyaml itself draws no {form.upper()}", hint=hint)])
+    if form not in known:
+        raise RecipeError([Problem(f"--format {form}: there is no such format", hint=f"one of {', '.join(known)}")])
+    return form
 
 
 def _picture(session: Session, form: str, *, fenced: bool) -> str:
@@ -74,8 +79,8 @@ def _picture(session: Session, form: str, *, fenced: bool) -> str:
     from finnyaml.plan import draw
 
     boxes = list(_boxes(session))
-    if form == "svg":
-        return draw.svg(boxes, f"{session.recipe.name}, built with {session.catalog}")
+    if form == "dot":
+        return draw.dot(boxes, f"{session.recipe.name}, built with {session.catalog}")
     return draw.mermaid(boxes, fenced=fenced) if form == "mermaid" else draw.text(boxes)
 
 

@@ -1,11 +1,11 @@
-"""A plan as a picture: lanes for a terminal, Mermaid for Markdown, SVG for everything else. Text in, text out."""
+"""A plan as a picture: lanes for a terminal, Mermaid for Markdown, DOT for Graphviz. Text in, text out."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 MARKS = {"cached": "=", "stale": ">", "waiting": "~", "blocked": "x"}
 WORDS = {"cached": "up to date", "stale": "to run", "waiting": "waits for another", "blocked": "cannot run here"}
@@ -20,9 +20,6 @@ COLOURS: Mapping[str, tuple[str, str]] = {
     "blocked": ("#fce8e6", "#d93025"),
 }
 """Fill and border of each state."""
-
-LONGEST = 40
-"""Characters under the id that a box of the SVG picture has room for."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +38,6 @@ class Box:
         """What it runs, where the id does not say it already."""
         short = self.uses.removeprefix("step_")
         return "" if short == self.id else short
-
-    @property
-    def brief(self) -> str:
-        """The end of a long `what`: of a path, the part that tells it from others."""
-        return self.what if len(self.what) <= LONGEST else f"…{self.what[1 - LONGEST :]}"
 
     @property
     def aim(self) -> str:
@@ -142,18 +134,24 @@ def _escaped(label: str) -> str:
     return "".join(f"#{ord(character)};" if character in "#&<>\"'`" else character for character in label)
 
 
-def svg(boxes: Sequence[Box], title: str) -> str:
-    """An SVG picture with one layer of boxes per level of the DAG."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+def dot(boxes: Sequence[Box], title: str) -> str:
+    """A graph in the language of Graphviz, which makes SVG, PDF and PNG of it; tooltips say why a task would run."""
+    names = {box.id: f"t{index}" for index, box in enumerate(boxes)}
+    lines = [
+        "digraph {",
+        f"    graph [label={_quoted(title)}, labelloc=t, fontname=Helvetica]",
+        '    node [shape=box, style="rounded,filled", fontname=Helvetica]',
+        '    edge [color="#9aa0a6"]',
+    ]
+    for box in boxes:
+        fill, border = COLOURS[box.state]
+        label = _quoted("\n".join(part for part in (box.id, box.what, box.aim, f"({BRIEF[box.state]})") if part))
+        tooltip = _quoted(": ".join(part for part in (WORDS[box.state], box.note) if part))
+        lines.append(f'    {names[box.id]} [label={label}, tooltip={tooltip}, fillcolor="{fill}", color="{border}"]')
+    lines += [f"    {names[need]} -> {names[box.id]}" for box in boxes for need in box.needs]
+    return "\n".join([*lines, "}"])
 
-    from finnyaml.plan.layout import layout
 
-    loader = FileSystemLoader(Path(__file__).parent / "templates")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    states = [state for state in MARKS if any(box.state == state for box in boxes)]
-    picture = layout(boxes)
-    return environment.get_template("graph.svg.j2").render(
-        picture=picture, title=title, states=states, colours=COLOURS, words=WORDS, marks=BRIEF
-    )
+def _quoted(label: str) -> str:
+    """A label in DOT's quotes, which has the escapes of JSON and the entities of HTML."""
+    return json.dumps(label.replace("&", "&amp;"), ensure_ascii=False)

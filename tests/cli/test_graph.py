@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+
+import pytest
 
 from tests.cli.conftest import Command
 from tests.project import ROOT, Project
@@ -30,11 +31,10 @@ def test_what_is_built_is_shown_as_such(finnyaml: Command, built: Project) -> No
 
 
 def test_the_name_of_the_file_says_the_format(finnyaml: Command, tmp_path: Path) -> None:
-    for name, start in (("a.svg", "<svg"), ("a.md", "```mermaid"), ("a.mmd", "flowchart"), ("a.txt", ">")):
+    for name, start in (("a.dot", "digraph"), ("a.md", "```mermaid"), ("a.mmd", "flowchart"), ("a.txt", ">")):
         answer = finnyaml("graph", TFC, "-o", tmp_path / name)
         assert (answer.code, answer.out) == (0, "")
         assert (tmp_path / name).read_text().startswith(start)
-    ElementTree.parse(tmp_path / "a.svg")
 
 
 def test_mermaid_pastes_into_markdown(finnyaml: Command) -> None:
@@ -47,7 +47,14 @@ def test_set_is_heeded(finnyaml: Command) -> None:
 
 
 def test_wrong_formats_and_places_are_told(finnyaml: Command, tmp_path: Path) -> None:
-    wrong = finnyaml("graph", TFC, "--format", "png")
-    assert wrong.code == 2 and "one of mermaid, svg, text" in wrong.err
-    nowhere = finnyaml("graph", TFC, "-o", tmp_path / "no" / "a.svg")
+    wrong = finnyaml("graph", TFC, "--format", "ascii")
+    assert wrong.code == 2 and "one of dot, mermaid, text" in wrong.err
+    nowhere = finnyaml("graph", TFC, "-o", tmp_path / "no" / "a.dot")
     assert nowhere.code == 1 and "No such file" in nowhere.err
+
+
+@pytest.mark.parametrize("asked", [("--format", "svg"), ("-o", "graph.SVG")])
+def test_pictures_are_made_by_graphviz(finnyaml: Command, asked: tuple[str, str]) -> None:
+    answer = finnyaml("graph", TFC, *asked)
+    assert answer.code == 2 and "finnyaml itself draws no SVG" in answer.err
+    assert "finnyaml graph RECIPE --format dot | dot -Tsvg > graph.svg" in answer.err
