@@ -40,6 +40,8 @@ class Worker:
         own = Path(__file__).resolve().parents[1]
         steps = [folders[name] for name in identity.SOURCE_PACKAGES if name in folders]
         kept = [self._store.root / name for name in ("objects", CACHE)]
+        # Else its list of fonts lies in the home folder, and whoever draws would depend on it.
+        os.environ["MPLCONFIGDIR"] = str(self._store.root / CACHE / "matplotlib")
         self._recorder = Recorder(steps, [own, schema_path().parent, *kept])
         self._warm: dict[str, Reads] = {}
         self._warming = 0.0

@@ -116,7 +116,7 @@ def _inside(
     )
     try:
         picture = draw(wrong, axis, finding, f"{step}: {_transformation(drop, states.trace).name}")
-    except ImportError:  # Pillow comes with FINN's own dependencies only
+    except ImportError:  # matplotlib comes with FINN only
         picture = None
     return finding, explain(Case(before, after, difference, finding)), picture
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pytest
 from qonnx.core.modelwrapper import ModelWrapper
@@ -69,15 +67,7 @@ def test_the_story_of_digits_cnv(story):
         assert words in said
     data = to_json(found)
     assert data["tensor"]["where"]["width"] == 4 and "picture" not in data
-
-
-def test_the_picture_shows_the_border(story):
-    from PIL import Image
-
-    image = Image.open(io.BytesIO(story.picture))
-    assert image.format == "PNG"
-    pixels = np.asarray(image.convert("L"))[110:510, 70:470].astype(float)  # the heat map: 20 x 20 cells of 20 x 20
-    assert pixels[100:300, 100:300].mean() > 240 > 100 > pixels[:60].mean()
+    assert found.picture.startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
