@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from jsonschema import Draft202012Validator, validators
+
 from finnyaml.errors import Problem, Where
-from finnyaml.recipe.accept import accepts
 from finnyaml.recipe.model import Pointer
 from finnyaml.recipe.node import Node
 from finnyaml.recipe.schema import strict_schema
@@ -18,6 +19,14 @@ from finnyaml.text import did_you_mean, either, nearest, quoted
 
 # A jsonschema.ValidationError. Its type stubs declare every attribute as possibly unset, which none is here.
 _Error = Any
+
+# JSON Schema takes 2.0 for an integer. In FINN's Python it is none.
+_INTEGERS = Draft202012Validator.TYPE_CHECKER.redefine(
+    "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+)
+_extend: Any = validators.extend
+VALIDATOR: type[Draft202012Validator] = _extend(Draft202012Validator, type_checker=_INTEGERS)
+"""What checks a document against a schema of ours."""
 
 _KINDS = {
     "object": "a mapping",
@@ -46,19 +55,8 @@ class Fault:
 
 def structure(root: Node) -> list[Fault]:
     """All that is structurally wrong with the composed document `root`."""
-    document = root.plain()
-    schema = strict_schema()
-    if accepts(document, schema, schema):
-        return []
-    # 130 ms, so only for a recipe that has errors.
-    from jsonschema import Draft202012Validator, validators
-
-    checker = Draft202012Validator.TYPE_CHECKER.redefine(
-        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
-    )
-    extend: Any = validators.extend
-    validator = extend(Draft202012Validator, type_checker=checker)(schema)
-    faults = [fault for error in validator.iter_errors(document) for fault in _explain(error, root)]
+    errors = VALIDATOR(strict_schema()).iter_errors(root.plain())
+    faults = [fault for error in errors for fault in _explain(error, root)]
     meant = {fault.suggests for fault in faults}
     # `brevitsa:` is a misspelt key, not also a missing `brevitas:`.
     faults = [fault for fault in faults if not meant.intersection(fault.missing)]
@@ -73,9 +71,10 @@ def usable(document: dict[str, Any], faults: list[Fault]) -> dict[str, Any]:
     for fault in faults:
         if fault.culprit:
             document = _without(document, fault.culprit)
-    schema = strict_schema()
-    known = schema["properties"]
-    return {name: value for name, value in document.items() if name in known and accepts(value, known[name], schema)}
+    known = strict_schema()["properties"]
+    sections = VALIDATOR({"properties": known, "$defs": strict_schema()["$defs"]})
+    wrong = {error.absolute_path[0] for error in sections.iter_errors(document)}
+    return {name: value for name, value in document.items() if name in known and name not in wrong}
 
 
 def _without(value: Any, pointer: Pointer) -> Any:

@@ -10,11 +10,9 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator, validators
 
 from finnyaml.errors import Problem, RecipeError, Where
 from finnyaml.lint.catalogue import RULES
-from finnyaml.recipe.accept import accepts
 from finnyaml.recipe.compose import merge
 from finnyaml.recipe.document import parse
 from finnyaml.recipe.load import load_recipe
@@ -212,20 +210,6 @@ def test_nonsense_in_every_place(
     for nonsense in ({**recipe, **document}, {**recipe, section: inner}, {**recipe, section: [inner]}):
         place.write_text(json.dumps(nonsense, ensure_ascii=False), encoding="utf-8")
         assert all(problem.where for problem in problems_of(place))
-
-
-integers = Draft202012Validator.TYPE_CHECKER.redefine(
-    "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
-)
-Reference: Any = validators.extend(Draft202012Validator, type_checker=integers)  # type: ignore[no-untyped-call]
-
-
-@settings(max_examples=200, deadline=None)
-@given(recipe=recipes, document=some(**dict.fromkeys(strict_schema()["properties"], values)))
-def test_the_quick_check_agrees_with_jsonschema(recipe: dict[str, Any], document: dict[str, Any]) -> None:
-    schema = strict_schema()
-    for candidate in (recipe, document, {**recipe, **document}):
-        assert accepts(candidate, schema, schema) is Reference(schema).is_valid(candidate)
 
 
 def tree(value: Any) -> Node:
