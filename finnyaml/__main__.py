@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from typing import NoReturn
+
+ENDS = (signal.SIGTERM, signal.SIGHUP)
+"""Signals that end a command as Ctrl-C does: `kill`, a batch system, a terminal that is closed."""
 
 
 def main() -> int:
@@ -13,7 +18,16 @@ def main() -> int:
         return 0
     from finnyaml.cli.app import run
 
+    for each in ENDS:
+        if signal.getsignal(each) == signal.SIG_DFL:  # `nohup` means that a signal is not to be heard
+            signal.signal(each, _interrupt)
     return run()
+
+
+def _interrupt(*_: object) -> NoReturn:
+    for each in ENDS:  # they often come together, and the second must not disturb the end
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

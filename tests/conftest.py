@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -31,9 +31,11 @@ def store_folder(tmp_path: Path, catalog_memos: Path) -> Path:
 
 
 @pytest.fixture
-def project(tmp_path: Path, store_folder: Path) -> Project:
+def project(tmp_path: Path, store_folder: Path) -> Iterator[Project]:
     """A fresh project with a fresh store."""
-    return Project(tmp_path / "project", store_folder)
+    made = Project(tmp_path / "project", store_folder)
+    yield made
+    made.kill()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-import signal
+import re
 import subprocess
 import sys
 import textwrap
@@ -18,6 +18,9 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+
+from tests.signals import heard
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -74,6 +77,7 @@ class Project:
     def __init__(self, folder: Path, store: Path, *, empty: bool = False) -> None:
         self.folder = folder
         self.store = store
+        self._started: list[subprocess.Popen[str]] = []
         if empty:
             return
         folder.mkdir(parents=True, exist_ok=True)
@@ -88,29 +92,62 @@ class Project:
         path.write_text(textwrap.dedent(text))
         return path
 
+    def step(self, body: str, options: str = "") -> None:
+        """Replace the step `same` by one with another body, and give its entry further options."""
+        head, _, tail = STEPS.partition("def same(model, cfg):\n")
+        self.write("steps.py", f"{head}def same(model, cfg):\n    {body}\n\n\n{tail.partition('return model')[2]}")
+        if options:
+            self.write("recipe.yaml", RECIPE.replace('"steps.py:same"', f'"steps.py:same", {options}'))
+
+    def pause(self) -> Path:
+        """Replace the step `same` by one that prints `waiting`, and goes on once there is the file that is returned."""
+        go_on = self.folder / "go-on"
+        loop = f"    while not os.path.exists({str(go_on)!r}): time.sleep(0.05)\n    return model"
+        self.step(f"import os, time; print('waiting', flush=True)\n{loop}")
+        return go_on
+
+    def printed(self, task: str, pattern: str) -> re.Match[str]:
+        """Wait until a task of a running build has printed this; returns where."""
+        logs = self.folder / "build/.finnyaml/runs"
+
+        def look() -> re.Match[str] | None:
+            found = (re.search(pattern, log.read_text()) for log in logs.glob(f"*/logs/{task}.log"))
+            return next(filter(None, found), None)
+
+        found = wait_until(look)
+        assert found is not None
+        return found
+
     def environment(self, **more: str) -> dict[str, str]:
         """The environment that builds run in."""
         return {**os.environ, "FINNYAML_STORE": str(self.store), "PYTHONPATH": str(ROOT), **more}
 
-    def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
-        """Start `finnyaml` in the project folder; output is piped."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "finnyaml", *arguments],
-            cwd=self.folder,
-            env=self.environment(**env),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def start(self, *arguments: str, terminal: int | None = None, **env: str) -> subprocess.Popen[str]:
+        """Start `finnyaml` in the project folder; output is piped, its errors go to `terminal` where one is given."""
+        with heard():
+            process = subprocess.Popen(
+                [sys.executable, "-m", "finnyaml", *arguments],
+                cwd=self.folder,
+                env=self.environment(**env),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE if terminal is None else terminal,
+                text=True,
+            )
+        self._started.append(process)
+        return process
+
+    def kill(self) -> None:
+        """End what was started here and still runs: after a test that failed on the way."""
+        for process in self._started:
+            process.kill()
 
     def run(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         """Run `finnyaml` to its end."""
         process = self.start(*arguments, **env)
         try:
-            out, err = process.communicate(timeout=300)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            raise
+            out, err = process.communicate()
+        finally:
+            process.kill()
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def build(self, *arguments: str, code: int = 0, **env: str) -> dict[str, Any]:

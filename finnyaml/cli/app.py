@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import traceback
@@ -80,7 +81,8 @@ def run(arguments: list[str] | None = None) -> int:
         Console().error(error)
         return int(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        print("interrupted: what was finished is kept; the next build continues from there", file=sys.stderr)
+        with contextlib.suppress(OSError):  # the terminal may have gone
+            print("interrupted: what was finished is kept; the next build continues from there", file=sys.stderr)
         return int(ExitCode.INTERRUPTED)
     except Exception as error:
         return _other(error, arguments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,8 @@ class Live:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._live.stop()
+        with contextlib.suppress(OSError):  # the terminal has gone
+            self._live.stop()
 
     def on_event(self, event: Event) -> None:
         """Take one event in."""

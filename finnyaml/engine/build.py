@@ -59,15 +59,13 @@ def build(session: Session, selection: Selection, options: Options, listener: Li
     if locked is not None:
         lockfile.check_before(locked, session)
     engine = Engine.of(session, judge, selection.tasks, listener, jobs=options.jobs, keep_going=options.keep_going)
-    outcome, localised, warnings = Outcome(), list[Localised](), list[Problem]()
+    localised, warnings = list[Localised](), list[Problem]()
+    code = ExitCode.STEP_FAILED
     try:
         with session.store.session():
             outcome = engine.run(plan, selection)
             localised = localise_all(engine, plan, outcome)
             found = _lint(session, engine, outcome)
-            if not selection.partial and len(outcome.built) == len(plan.tasks):
-                outcome.unverified = _never_ran(session, outcome)
-            warnings = [*_of_unverified(session, outcome), *found]
             if locked is not None:
                 lockfile.check_after(locked, outcome.records, session)
             with session.store.lock(f"workspace-{digest_of(str(recipe.workspace))}"):
@@ -75,22 +73,30 @@ def build(session: Session, selection: Selection, options: Options, listener: Li
                 if locked is not None:
                     lockfile.check_after(locked, outcome.records, session)  # it may have had to build again
                 record.save_last_build(recipe.workspace, outcome.records)
+            if not selection.partial and len(outcome.built) == len(plan.tasks):
+                outcome.unverified = _never_ran(session, outcome)
+            warnings = [*_of_unverified(session, outcome), *found]
+        code = outcome.code
     except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
         engine.events.emit("run_interrupted")
+        raise
+    except FinnyamlError as error:
+        code = error.exit_code
         raise
     finally:
         session.pool.close()
-        told = record.of_run(session, selection, outcome, outcome.code, started, engine.folder)
+        told = record.of_run(session, selection, engine.outcome, code, started, engine.folder)
         record.write_json(engine.folder / "run.json", told)
-        engine.events.emit("run_finished", exit_code=int(outcome.code))
+        engine.events.emit("run_finished", exit_code=int(code))
         engine.events.close()
-    if options.lock and outcome.code is ExitCode.OK:
+    if options.lock and code is ExitCode.OK:
         lockfile.write(session, outcome.records)
     if invalid := _invalid_settings(session, outcome.failed):
         raise RecipeError(invalid)
     notes = (*_of_outdated(outdated), *_of_unused(session, outcome))
     places, doubts = tuple(localised), tuple(warnings)
-    return Report(session, outcome, told, engine.folder, outcome.code, places, doubts, notes, written)
+    return Report(session, outcome, told, engine.folder, code, places, doubts, notes, written)
 
 
 def _lint(session: Session, engine: Engine, outcome: Outcome) -> list[Problem]:

@@ -30,7 +30,7 @@ class EventLog:
             if not self._file.closed:
                 self._file.write(json.dumps(record, default=str) + "\n")
                 for listener in self._listeners:
-                    with contextlib.suppress(BrokenPipeError):  # whoever watched has gone; the build goes on
+                    with contextlib.suppress(OSError):  # whoever watched has gone; the build goes on
                         listener(record)
 
     def close(self) -> None:

@@ -49,6 +49,8 @@ class Engine:
     tool_version: Callable[[str], str | None]
     jobs: int = 1
     keep_going: bool = False
+    outcome: Outcome = field(default_factory=Outcome)
+    """What became of the tasks so far: all that there is to tell where a run is interrupted."""
 
     @classmethod
     def of(
@@ -91,7 +93,7 @@ class Engine:
 
     def _attempt(self, plan: Plan, selection: Selection) -> tuple[Outcome, str | None]:
         """One pass over the plan; also the damaged object that ended it early, if any."""
-        outcome = Outcome()
+        outcome = self.outcome = Outcome()
         waiting = {task.id: task for task in plan.tasks.values() if task.id in selection.tasks}
         running: set[str] = set()
         finished: queue.SimpleQueue[tuple[Task, Status, Any]] = queue.SimpleQueue()

@@ -7,20 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.project import RECIPE, STEPS, Project
-
-
-def _with_step(project: Project, body: str, options: str = "") -> None:
-    """Replace the step `same` of the project by one with another body."""
-    head, _, tail = STEPS.partition("def same(model, cfg):\n")
-    project.write("steps.py", f"{head}def same(model, cfg):\n    {body}\n\n\n{tail.partition('return model')[2]}")
-    if options:
-        project.write("recipe.yaml", RECIPE.replace('"steps.py:same"', f'"steps.py:same", {options}'))
+from tests.project import RECIPE, Project
+from tests.waiting import wait_until
 
 
 def _failed(project: Project, *arguments: str) -> tuple[str, dict[str, object]]:
@@ -31,7 +24,7 @@ def _failed(project: Project, *arguments: str) -> tuple[str, dict[str, object]]:
 
 
 def test_a_step_that_raises_is_shown_with_its_place(project: Project) -> None:
-    _with_step(project, 'raise ValueError("the weights are odd")')
+    project.step('raise ValueError("the weights are odd")')
     told, tasks = _failed(project)
     assert "same (steps.py:same) failed: ValueError: the weights are odd" in told
     assert "in your code: steps.py:16" in told
@@ -41,15 +34,15 @@ def test_a_step_that_raises_is_shown_with_its_place(project: Project) -> None:
 
 
 def test_what_was_built_before_a_failure_is_kept(project: Project) -> None:
-    _with_step(project, 'raise ValueError("no")')
+    project.step('raise ValueError("no")')
     _failed(project)
-    _with_step(project, "return model")
+    project.step("return model")
     # The two steps share a file with the mended one, so they run; the model they stand on does not.
     assert project.ran() == ["scale", "same", "report"]
 
 
 def test_a_failed_step_can_be_repeated_alone(project: Project) -> None:
-    _with_step(project, 'raise ValueError("the weights are odd")')
+    project.step('raise ValueError("the weights are odd")')
     told, _ = _failed(project)
     job = next(line.split()[-1] for line in told.splitlines() if "finnyaml.worker.rerun" in line)
     command = [sys.executable, "-m", "finnyaml.worker.rerun", job]
@@ -57,7 +50,7 @@ def test_a_failed_step_can_be_repeated_alone(project: Project) -> None:
         command, cwd=project.folder, env=project.environment(), capture_output=True, text=True, check=False
     )
     assert again.returncode == 1 and "the weights are odd" in again.stderr
-    _with_step(project, "return model")
+    project.step("return model")
     again = subprocess.run(
         command, cwd=project.folder, env=project.environment(), capture_output=True, text=True, check=False
     )
@@ -65,14 +58,14 @@ def test_a_failed_step_can_be_repeated_alone(project: Project) -> None:
 
 
 def test_a_step_that_returns_nothing(project: Project) -> None:
-    _with_step(project, "pass")
+    project.step("pass")
     told, _ = _failed(project)
     assert "steps.py:same returned None instead of a ModelWrapper" in told
     assert "a step ends with `return model`" in told
 
 
 def test_a_step_that_hangs_is_stopped_by_its_timeout(project: Project) -> None:
-    _with_step(project, "import time; time.sleep(600)", "timeout: 3")
+    project.step("import time; time.sleep(600)", "timeout: 3")
     told, _ = _failed(project)
     assert "timeout: it took longer than 3 s" in told
 
@@ -87,13 +80,13 @@ def test_a_step_that_hangs_is_stopped_by_its_timeout(project: Project) -> None:
     ],
 )
 def test_a_step_that_ends_its_process(project: Project, body: str, told_as: str) -> None:
-    _with_step(project, body)
+    project.step(body)
     told, _ = _failed(project)
     assert told_as in told
 
 
 def test_a_step_that_writes_the_configuration(project: Project) -> None:
-    _with_step(project, "cfg.target_fps = 7")
+    project.step("cfg.target_fps = 7")
     told, _ = _failed(project)
     assert "the step writes cfg.target_fps" in told
 
@@ -105,7 +98,7 @@ def test_keyword_arguments_that_a_step_does_not_take(project: Project) -> None:
 
 
 def test_keep_going_builds_the_other_branches(project: Project) -> None:
-    _with_step(project, 'raise ValueError("no")')
+    project.step('raise ValueError("no")')
     project.write(
         "recipe.yaml",
         RECIPE.replace('- {uses: "steps.py:report"}', '- {uses: "steps.py:report", needs: scale}'),
@@ -116,12 +109,13 @@ def test_keep_going_builds_the_other_branches(project: Project) -> None:
 
 
 def test_a_source_that_changes_while_it_is_read_is_not_kept(project: Project) -> None:
-    _with_step(project, "import time; print('go', flush=True); time.sleep(3); return model")
+    go_on = project.pause()
     process = project.start("build", "recipe.yaml")
-    _wait_for_log(project, "same", "go")
+    project.printed("same", "waiting")
     with (project.folder / "steps.py").open("a") as file:
         file.write("\nNEW = 1\n")
-    _, told = process.communicate(timeout=60)
+    go_on.touch()
+    _, told = process.communicate()
     assert process.returncode == 0, told
     assert "changed while the step read it" in told
     assert "same" in project.ran()
@@ -130,39 +124,56 @@ def test_a_source_that_changes_while_it_is_read_is_not_kept(project: Project) ->
 def test_two_builds_at_once_do_the_work_once(project: Project) -> None:
     counter = project.folder.parent / "count"
     body = f"import time; open({str(counter)!r}, 'a').write('x'); time.sleep(2); return model"
-    _with_step(project, body)
+    project.step(body)
     builds = [project.start("build", "recipe.yaml") for _ in range(3)]
     for build in builds:
-        _, told = build.communicate(timeout=120)
+        _, told = build.communicate()
         assert build.returncode == 0, told
     assert counter.read_text() == "x"
 
 
-def test_ctrl_c_ends_everything_at_once(project: Project) -> None:
-    _with_step(project, "import subprocess; print('go', flush=True); subprocess.run(['sleep', '987'])")
-    process = project.start("build", "recipe.yaml")
-    _wait_for_log(project, "same", "go")
-    began = time.monotonic()
-    process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=30)
-    assert time.monotonic() - began < 3
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_everything_and_keeps_what_was_finished(project: Project, number: signal.Signals) -> None:
+    process, sleeper = _asleep(project)
+    process.send_signal(number)
+    _, told = process.communicate()
     assert process.returncode == 130
     assert "interrupted" in told and "Traceback" not in told
-    assert _processes_named("sleep\0987\0") == []
-    _with_step(project, "return model")
-    project.build()
+    wait_until(lambda: _ended(sleeper))
+    run = _newest_run(project)
+    assert run["exit_code"] == 130
+    assert [task["state"] for task in run["tasks"].values()] == ["ran", "ran", "not run", "not run"]
+    assert project.ran("--to", "scale") == []
+
+
+def test_a_terminal_that_is_closed_ends_the_build(project: Project) -> None:
+    terminal, inside = os.openpty()
+    process, sleeper = _asleep(project, inside)
+    os.close(inside)
+    os.close(terminal)
+    process.send_signal(signal.SIGHUP)
+    process.communicate()
+    assert process.returncode == 130
+    wait_until(lambda: _ended(sleeper))
+    assert _newest_run(project)["exit_code"] == 130
+
+
+def test_nohup_keeps_a_build_alive(project: Project) -> None:
+    go_on = project.pause()
+    command = ["nohup", sys.executable, "-m", "finnyaml", "build", "recipe.yaml"]
+    process = subprocess.Popen(command, cwd=project.folder, env=project.environment(), stdout=subprocess.PIPE)
+    project.printed("same", "waiting")
+    process.send_signal(signal.SIGHUP)
+    go_on.touch()
+    process.communicate()
+    assert process.returncode == 0
 
 
 def test_children_end_when_the_build_is_killed(project: Project) -> None:
-    _with_step(project, "import subprocess; print('go', flush=True); subprocess.run(['sleep', '986'])")
-    process = project.start("build", "recipe.yaml")
-    _wait_for_log(project, "same", "go")
+    process, sleeper = _asleep(project)
     process.kill()
     process.communicate()
-    deadline = time.monotonic() + 10
-    while _processes_named("sleep\0986\0") and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert _processes_named("sleep\0986\0") == []
+    wait_until(lambda: _ended(sleeper))
 
 
 def test_a_damaged_object_is_built_again(project: Project) -> None:
@@ -187,7 +198,7 @@ def test_a_damaged_log_does_not_matter(project: Project) -> None:
 
 
 def test_a_step_that_asks_gets_no_answer(project: Project) -> None:
-    _with_step(project, "input('why? ')")
+    project.step("input('why? ')")
     told, _ = _failed(project)
     assert "EOFError" in told
 
@@ -196,7 +207,7 @@ def test_a_build_whose_reader_has_gone_goes_on(project: Project) -> None:
     process = project.start("build", "recipe.yaml")
     assert process.stderr is not None
     process.stderr.close()
-    process.wait(timeout=60)
+    process.wait()
     assert (project.folder / "build/report/fps.txt").exists()
 
 
@@ -226,23 +237,22 @@ def test_results_of_a_tool_stay_good_where_the_tool_is_not(project: Project) -> 
     assert project.ran(**path) == ["same"]
 
 
-def _wait_for_log(project: Project, task: str, text: str) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        for log in (project.folder / "build/.finnyaml/runs").glob(f"*/logs/{task}.log"):
-            if text in log.read_text():
-                return
-        time.sleep(0.05)
-    raise AssertionError(f"{task} never printed {text!r}")
+def _asleep(project: Project, terminal: int | None = None) -> tuple[subprocess.Popen[str], int]:
+    """A build in whose second step a program sleeps for an hour, and the process of that program."""
+    body = "import subprocess; p = subprocess.Popen(['sleep', '3600']); print('asleep', p.pid, flush=True); p.wait()"
+    project.step(body)
+    process = project.start("build", "recipe.yaml", terminal=terminal)
+    return process, int(project.printed("same", r"asleep (\d+)\n")[1])
 
 
-def _processes_named(command: str) -> list[int]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                if (entry / "cmdline").read_bytes() == command.encode():
-                    found.append(int(entry.name))
-            except OSError:
-                continue
-    return found
+def _ended(sleeper: int) -> bool:
+    try:
+        return Path(f"/proc/{sleeper}/cmdline").read_bytes() != b"sleep\x003600\x00"
+    except OSError:
+        return True
+
+
+def _newest_run(project: Project) -> dict[str, Any]:
+    """The record of the newest run."""
+    folder = max((project.folder / "build/.finnyaml/runs").iterdir())
+    return json.loads((folder / "run.json").read_text())  # type: ignore[no-any-return]

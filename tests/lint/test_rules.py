@@ -410,10 +410,10 @@ def test_rtl_by_attribute_and_layers_that_have_none(hardware):
 def test_it_takes_milliseconds_and_needs_no_finn_before_there_is_hardware():
     model = cnn()
     check(model, stage("tidy_up"))
-    start = time.perf_counter()
+    start = time.process_time()  # not the time of day: the machine may have much to do
     for _ in range(10):
         check(model, stage("tidy_up"))
-    assert (time.perf_counter() - start) / 10 < 0.02
+    assert (time.process_time() - start) / 10 < 0.02
 
 
 def test_finn_is_not_imported_for_a_graph_without_hardware():

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ import pytest
 from finnyaml.tools import environment, registry
 from finnyaml.tools.discover import Found, Missing, find, missing, tool_state
 from tests.tools import standins
+from tests.waiting import wait_until
 
 
 def environ(folder: Path, **more: str) -> dict[str, str]:
@@ -83,17 +83,12 @@ def test_hls_is_the_command_that_finn_would_call(tmp_path: Path, version: str, c
 def test_a_tool_that_hangs_is_found_without_version_and_its_children_are_ended(tmp_path: Path) -> None:
     standins.install(tmp_path, "vivado", "version_hangs")
     (tmp_path / "sleep").symlink_to("/bin/sleep")
-    begin = time.monotonic()
-    found = find("vivado", environ(tmp_path), timeout=1.0)
-    assert time.monotonic() - begin < 10
+    found = find("vivado", environ(tmp_path), timeout=2.0)
     assert isinstance(found, Found)
     assert found.version is None
-    assert found.note == "version unknown: no answer to -version within 1 s"
+    assert found.note == "version unknown: no answer to -version within 2 s"
     group = standins.calls(tmp_path, versions=True)[0]["pid"]
-    deadline = time.monotonic() + 10
-    while alive_in_group(group) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not alive_in_group(group)
+    wait_until(lambda: not alive_in_group(group))
 
 
 @pytest.mark.parametrize(
