@@ -100,7 +100,7 @@ def select(
 
 def _tasks(plan: Plan, name: str) -> list[str]:
     """The tasks of a target; the word `bundle` means those of all targets."""
-    if name == bundles.NAME and name not in plan.tasks:
+    if name == bundles.NAME:
         return [task.id for task in plan.tasks.values() if task.kind == name] or [_task(plan, name)]
     return [_task(plan, name)]
 

@@ -6,6 +6,7 @@ another limit judges an old measurement anew instead of measuring again.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,8 +52,8 @@ def judge(gate: Gate, measurement: Mapping[str, Any]) -> Verdict:
     wraps = tuple(_wraps(measurement, settled=gate.settled))
     if measurement["state"] == "reference":  # what the others are compared with
         return Verdict("failed" if wraps else "measured", wraps)
-    broken = tuple(_broken(gate.limits, measurement))
     limited = gate.limits != Limits() or measurement["interval"] is not None
+    broken = tuple(_broken(gate.limits, measurement)) if limited else ()
     return Verdict("failed" if broken or wraps else "passed" if limited else "measured", broken + wraps, bool(broken))
 
 
@@ -71,6 +72,9 @@ def _wraps(measurement: Mapping[str, Any], *, settled: bool) -> Iterator[str]:
 
 def _broken(limits: Limits, measurement: Mapping[str, Any]) -> Iterator[str]:
     name, value, shown = measurement["metric"], float(measurement["value"]), measurement["shown"]
+    if math.isnan(value):  # it is neither above nor below a limit
+        yield f"{name} is {shown}, which is not a number, so it keeps no limit"
+        return
     share = measurement["interval"] is not None
     reference, drop = measurement.get("reference"), drop_of(measurement)
     allowed = USUAL_DROP if share and limits == Limits() else limits.max_drop
@@ -79,9 +83,9 @@ def _broken(limits: Limits, measurement: Mapping[str, Any]) -> Iterator[str]:
             f"{name} is {shown}, and {reference['shown']} in the reference ({reference['name']}): it got worse by "
             f"{_amount(drop, share=share)}, and at most {_amount(allowed, share=share)} is allowed"
         )
-    if limits.min is not None and not value >= limits.min:
+    if limits.min is not None and value < limits.min:
         yield f"{name} is {shown}, and the least allowed is {_level(limits.min, share=share)}"
-    if limits.max is not None and not value <= limits.max:
+    if limits.max is not None and value > limits.max:
         yield f"{name} is {shown}, and the most allowed is {_level(limits.max, share=share)}"
     agreement = measurement.get("agreement")
     compared = reference is not None

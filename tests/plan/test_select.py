@@ -130,9 +130,11 @@ def test_what_comes_before_the_selection_has_to_be_up_to_date(plan: Plan) -> Non
     chosen.check(states)
     states["tidy_up"] = Status("stale", (Reason("new", "tidy_up"),))
     states["streamline"] = Status("waiting")
+    states["model"] = Status("blocked", tuple(Reason("waits", letter) for letter in "abcd"))
     with pytest.raises(RecipeError) as refused:
         chosen.check(states)
-    (problem,) = refused.value.problems
-    assert (
-        problem.message == "tidy_up comes before what was selected and is not up to date: never built with this store"
-    )
+    before = "comes before what was selected and is not up to date"
+    assert {problem.message for problem in refused.value.problems} == {
+        f"tidy_up {before}: never built with this store",
+        f"model {before}: a runs first; b runs first; c runs first",
+    }

@@ -249,6 +249,26 @@ def test_a_cached_task_needs_no_tool_and_a_stale_one_is_blocked_without(here: Wo
     assert verdict({"step": Status("cached")}) is ExitCode.OK
 
 
+def test_what_a_tool_made_holds_where_the_tool_is_not_and_not_where_it_is_another(here: World) -> None:
+    here.commit(reads_of({("tool", "vivado"), ("env", "FINN_QOR")}))
+    here.versions["vivado"] = None
+    assert here.status().state == "cached"
+    here.versions["vivado"] = "2025.1"
+    assert here.status().reasons == (Reason("tool", "vivado", "2024.2", "2025.1"),)
+    here.versions["vivado"] = None
+    with mock.patch.dict(os.environ):
+        del os.environ["FINN_QOR"]
+        assert here.status().reasons == (Reason("env", "FINN_QOR", "1", None),)
+
+
+def test_a_result_whose_record_is_lost_is_no_result(here: World) -> None:
+    here.commit({})
+    (trace,) = here.store.traces(here.status().key)
+    here.store.delete(trace.artifact)
+    here.store = Store.open(here.store.root)  # which has not seen the record yet
+    assert here.status().reasons == (Reason("damaged", trace.artifact[:12]),)
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -291,6 +311,16 @@ def test_two_needs_join_by_their_folders_and_the_first_brings_the_model(here: Wo
         here.judge.judge(here.task, {"model": here.model, "side": other})
 
 
+def test_a_further_step_gives_its_folders_and_not_its_model(here: World) -> None:
+    here.task = replace(here.task, needs=("model", "side"))
+    judge = here.judge
+    judge.plan.tasks["side"] = replace(here.task, id="side", needs=())  # type: ignore[index]
+    tree = {path: here.entry(path) for path in ("model.onnx", "out/side.json", "build/side.v")}
+    side = Built("side digest", tree, Artifact("side digest", "model.onnx", tree), here.model.trace)
+    status = judge.judge(here.task, {"model": here.model, "side": side})
+    assert status.tree == {**here.model.tree, **{path: tree[path] for path in ("out/side.json", "build/side.v")}}
+
+
 def test_of_a_measurement_the_answers_count_and_nothing_that_it_was_made_from(here: World) -> None:
     # The tree of a reference far down the build holds the dataflow parent; a point above must not see that.
     below = {
@@ -305,6 +335,26 @@ def test_of_a_measurement_the_answers_count_and_nothing_that_it_was_made_from(he
     assert status.tree == {**here.model.tree, "out/verification/late.npz": here.entry("out/verification/late.npz")}
 
 
+def test_a_bundle_has_the_files_of_its_end_and_of_the_steps_above_their_digests_only(here: World) -> None:
+    here.task = replace(here.task, kind="bundle", needs=("model", "contract", "above"))
+    judge = here.judge
+    trees = {
+        "contract": {
+            path: here.entry(path) for path in ("model.onnx", "out/report/a.json", "out/bundle/.parts/c.json")
+        },
+        "above": {path: here.entry("as it was before") for path in ("model.onnx", "out/report/a.json")},
+    }
+    needed = {"model": here.model}
+    for name, kind in (("contract", "contract"), ("above", "finn")):
+        judge.plan.tasks[name] = replace(here.task, id=name, kind=kind, needs=())  # type: ignore[index]
+        artifact = Artifact(f"{name} digest", "model.onnx", trees[name])
+        needed[name] = Built(artifact.digest, trees[name], artifact, here.model.trace)
+    status = judge.judge(here.task, needed)
+    parts = {"out/bundle/.parts/c.json": here.entry("out/bundle/.parts/c.json")}
+    assert status.tree == {**here.model.tree, **parts}
+    assert status.parts["inputs"] == ["model digest", "contract digest", "above digest"]
+
+
 def test_a_survey_tells_who_waits_and_who_is_blocked(here: World) -> None:
     here.last = {}
     found = here.judge.survey({"model", "step"})
@@ -314,3 +364,27 @@ def test_a_survey_tells_who_waits_and_who_is_blocked(here: World) -> None:
     here.absent = ("vivado",)
     assert here.judge.survey({"model", "step"})["step"].state == "blocked"
     assert list(here.judge.survey({"model"})) == ["model"]
+    judge = here.judge
+    judge.plan.tasks["below"] = replace(here.task, id="below", needs=("step",), tools=())  # type: ignore[index]
+    judge.plan.tasks["beside"] = replace(here.task, id="beside", needs=("model",), tools=())  # type: ignore[index]
+    found = judge.survey({*judge.plan.tasks})
+    assert {name: status.state for name, status in found.items()} == {
+        "model": "stale",
+        "step": "blocked",
+        "below": "blocked",
+        "beside": "waiting",
+    }
+    assert (found["step"].reasons, found["step"].missing) == ((), ("vivado",))
+    assert (found["below"].reasons, found["below"].missing) == ((Reason("blocked", "step"),), ())
+
+
+def test_a_survey_forces_what_is_to_be_forced(here: World) -> None:
+    here.commit({})
+    judge = here.judge
+    source = judge.plan.tasks["model"]
+    artifact = here.store.put_artifact(here.model.artifact)
+    here.store.add_trace(source.key({}), here.trace({}, artifact))
+    states = {name: status.state for name, status in judge.survey({"model", "step"}).items()}
+    assert states == {"model": "cached", "step": "cached"}
+    forced = judge.survey({"model", "step"}, frozenset(("step",)))
+    assert forced["step"].reasons == (Reason("forced", "step"),)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from finnyaml.recipe.model import Limits
-from finnyaml.verify.gates import Gate, judge
+from finnyaml.verify.gates import Gate, Verdict, judge
 
 
 def measured(value: float | str = 0.96, reference: float | str | None = 0.98, **more: Any) -> dict[str, Any]:
@@ -55,7 +55,12 @@ def error(**more: Any) -> dict[str, Any]:
         (Limits(rtol=0.1), measured(outside_tolerance=None), "failed"),  # what could not be compared is not equal
         (Limits(min=0.5), measured(reference=None), "passed"),
         (Limits(min_agreement=0.9, atol=0.1), measured(reference=None, agreement=None), "passed"),
-        (Limits(max_drop=0.5), measured("nan"), "failed"),
+        (Limits(max_drop=0.5), measured(0.96, "nan"), "failed"),
+        (Limits(max_drop=0.01), measured(0.9, 0.95), "failed"),
+        (Limits(max_drop=0.05), measured(0.9, 0.96, higher_is_better=False), "passed"),
+        (Limits(min=0.97, max_drop=0.5), measured(), "failed"),
+        (Limits(rtol=0.1), measured(outside_tolerance=0), "passed"),
+        (Limits(atol=0.1), measured(reference=None), "passed"),
         (Limits(min=30), measured("inf", "inf", metric="psnr", interval=None), "passed"),
         (Limits(max_drop=3), measured(20.0, "inf", metric="psnr", interval=None), "failed"),
     ],
@@ -64,6 +69,20 @@ def test_limits(limits: Limits, measurement: dict[str, Any], state: str) -> None
     found = judge(Gate(limits), measurement)
     assert (found.state, found.lost) == (state, state == "failed")
     assert bool(found.reasons) == (state == "failed")
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [Limits(min=0.5), Limits(max=0.5), Limits(max_drop=0.5), Limits(min_agreement=0.5), Limits(atol=0.1), Limits()],
+)
+def test_what_is_not_a_number_keeps_no_limit(limits: Limits) -> None:
+    found = judge(Gate(limits), measured("nan", outside_tolerance=0))
+    assert (found.state, found.lost) == ("failed", True)
+    assert found.reasons == ("top1 is nan, which is not a number, so it keeps no limit",)
+
+
+def test_without_a_limit_what_is_not_a_number_is_only_measured() -> None:
+    assert judge(Gate(), measured("nan", None, metric="mse", interval=None)) == Verdict("measured")
 
 
 def test_without_a_limit_nothing_is_passed() -> None:

@@ -1,0 +1,239 @@
+"""The folder that a user looks into: what lies where, what goes, and what is never touched."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from finnyaml.engine import workspace
+from finnyaml.engine.run import Outcome
+from finnyaml.recipe.model import BundleSpec
+from finnyaml.store import ObjectDamaged
+from tests.engine.conftest import Make
+from tests.engine.world import World, task
+
+OWN = {"build_dataflow.log", "time_per_step.json"}
+
+
+def write(here: World, outcome: Outcome, *, partial: bool = False, **ends: str) -> int:
+    """Write the workspace; how many files that took."""
+    seconds = {name: built.trace.seconds for name, built in outcome.built.items()}
+    return workspace.write(here.plan, outcome.built, seconds, here.store, ends, partial=partial)[0]
+
+
+def files(here: World) -> set[str]:
+    """All files of the workspace but finnyaml's own."""
+    root = here.plan.recipe.workspace
+    found = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+    return {path for path in found if not path.startswith(".finnyaml/")}
+
+
+def text(here: World, name: str) -> str:
+    return (here.plan.recipe.workspace / name).read_text()
+
+
+def leaves(here: World, *paths: str, **more: Any) -> Any:
+    return lambda job: here.pool.done(job, *paths, **more)
+
+
+def one_target(world: Make) -> World:
+    here = world(task("a", "model"), replace(task("b", "a"), uses="step_other"))
+    here.targets = {"b": "b"}
+    return here
+
+
+def test_the_layout_is_that_of_finn(world: Make) -> None:
+    here = one_target(world)
+    here.pool.answers["a"] = leaves(here, "build/code/top.v", "inputs/folding.json")
+    here.tasks["verify.b"] = task("verify.b", "b", kind="verify", checks="b")
+    here.tasks["bundle.contract"] = task("bundle.contract", "b", kind="contract", checks="b")
+    here.pool.answers["verify.b"] = leaves(here, "out/verification/b.npz")
+    assert write(here, here.run(), b="b") == 11
+    models = {"intermediate_models/model.onnx", "intermediate_models/step_a.onnx", "intermediate_models/b.onnx"}
+    assert files(here) == OWN | models | {
+        "model.txt",
+        "a.txt",
+        "b.txt",
+        "finn_build/code/top.v",
+        "verify.b.txt",
+        "verification/b.npz",
+    }
+    assert text(here, "intermediate_models/step_a.onnx") == "a"
+    assert json.loads(text(here, "time_per_step.json")) == {
+        "model": 1.25,
+        "a": 1.25,
+        "b": 1.25,
+        "total_build_time": 3.75,
+    }
+    log = text(here, "build_dataflow.log")
+    assert log.startswith("==== model (model.onnx)\nmodel ran\n") and log.endswith("==== b (step_other)\nb ran\n")
+
+
+def test_what_is_as_it_was_is_not_written_again(world: Make) -> None:
+    here = one_target(world)
+    outcome = here.run()
+    assert write(here, outcome, b="b") == 8
+    assert write(here, outcome, b="b") == 0
+    root = here.plan.recipe.workspace
+    (root / "a.txt").write_text("edited")
+    (root / "b.txt").unlink()
+    assert write(here, outcome, b="b") == 2
+    assert (text(here, "a.txt"), text(here, "b.txt")) == ("out/a.txt", "out/b.txt")
+
+
+def test_what_is_no_longer_made_goes_with_its_folders_and_the_users_files_stay(world: Make) -> None:
+    here = one_target(world)
+    here.pool.answers["b"] = leaves(here, "out/report/deep/old.json", "out/kept/old.json")
+    write(here, here.run(), b="b")
+    (here.plan.recipe.workspace / "kept/mine.txt").write_text("mine")
+    del here.pool.answers["b"]
+    write(here, here.run(forced=["b"]), b="b")
+    assert not {"report/deep/old.json", "kept/old.json"} & files(here)
+    assert text(here, "kept/mine.txt") == "mine"
+    assert not (here.plan.recipe.workspace / "report").exists()
+
+
+def test_a_partial_build_leaves_the_files_of_later_steps(world: Make) -> None:
+    here = one_target(world)
+    write(here, here.run(), b="b")
+    all_of_it = files(here)
+    here.tasks["a"] = replace(here.tasks["a"], params={"by": 2})
+    here.pool.answers["a"] = leaves(here, "out/more")
+    write(here, here.run(tasks=["model", "a"]), partial=True, b="a")
+    assert files(here) == {*all_of_it, "more"}
+    write(here, here.run(), b="b")
+    assert files(here) == {*all_of_it, "more"}
+
+
+def test_each_of_several_targets_has_a_folder_that_the_others_leave_alone(world: Make) -> None:
+    here = world(task("a", "model"), task("b", "model"))
+    here.targets = {"first": "a", "second": "b"}
+    write(here, here.run(), first="a", second="b")
+    assert {path.partition("/")[0] for path in files(here)} == {"first", "second"}
+    assert {"first/a.txt", "first/model.txt", "second/b.txt", "second/model.txt"} <= files(here)
+    assert not {"first/b.txt", "second/a.txt"} & files(here)
+    before = files(here)
+    write(here, here.run(), first="a")
+    assert files(here) == before
+    here.targets = {"first": "a", "third": "b"}  # a target that the recipe has no longer goes
+    write(here, here.run(), first="a")
+    assert {path.partition("/")[0] for path in files(here)} == {"first"}
+
+
+def test_modes_are_kept_and_paths_are_those_of_the_workspace(world: Make) -> None:
+    here = one_target(world)
+    blob = here.store.put_bytes(b"cd @@finnyaml:work@@/out/x; ls @@finnyaml:work@@/build @@finnyaml:work@@/inputs\n")
+    script = replace(here.pool.entry(""), blob=blob, mode=0o755)
+    pinned = replace(script, pinned=17, mode=0o644)
+    here.pool.answers["b"] = lambda job: replace(
+        here.pool.done(job), files={"model.onnx": here.pool.entry("b"), "out/run.sh": script, "out/sim": pinned}
+    )
+    write(here, here.run(), b="b")
+    root = here.plan.recipe.workspace
+    assert text(here, "run.sh") == f"cd {root}/x; ls {root}/finn_build {root}/inputs\n"
+    assert (root / "run.sh").stat().st_mode & 0o777 == 0o755
+    assert text(here, "sim").startswith("cd @@finnyaml:work@@")
+    moved = root.with_name("moved")
+    root.rename(moved)
+    here.recipe = {"workspace": moved}
+    write(here, here.run(), b="b")
+    assert text(here, "run.sh").startswith(f"cd {moved}/x")
+
+
+def test_a_damaged_log_is_told_and_a_damaged_file_is_an_error(world: Make) -> None:
+    here = one_target(world)
+    outcome = here.run()
+    here.store.delete(outcome.built["a"].trace.log)
+    write(here, outcome, b="b")
+    assert "==== a (step_a)\n(this log was damaged in the store)\n" in text(here, "build_dataflow.log")
+    here.store.delete(outcome.built["b"].tree["out/b.txt"].blob)
+    (here.plan.recipe.workspace / "b.txt").unlink()
+    with pytest.raises(ObjectDamaged):
+        write(here, outcome, b="b")
+
+
+def test_a_link_in_the_way_is_not_followed_when_files_go(world: Make) -> None:
+    here = one_target(world)
+    here.pool.answers["b"] = leaves(here, "out/report/old.json")
+    write(here, here.run(), b="b")
+    root = here.plan.recipe.workspace
+    elsewhere = root.with_name("elsewhere")
+    (root / "report").rename(elsewhere)
+    (root / "report").symlink_to(elsewhere)
+    del here.pool.answers["b"]
+    write(here, here.run(forced=["b"]), b="b")
+    assert (elsewhere / "old.json").exists()
+
+
+def test_a_record_that_was_tampered_with_removes_nothing_outside(world: Make) -> None:
+    here = one_target(world)
+    write(here, here.run(), b="b")
+    record = workspace.private(here.plan.recipe.workspace) / workspace.MANIFEST
+    outside = here.root / "mine.txt"
+    outside.write_text("mine")
+    data = json.loads(record.read_text())
+    data["files"] |= {str(outside): [], os.path.relpath(outside, here.plan.recipe.workspace): []}
+    record.write_text(json.dumps(data))
+    write(here, here.run(), b="b")
+    assert outside.exists()
+    for damaged in ("[", "[]", "{}"):
+        record.write_text(damaged)
+        assert write(here, here.run(), b="b") == 8  # all is written anew
+
+
+def test_a_bundle_stays_where_none_is_asked_for(world: Make) -> None:
+    here = one_target(world)
+    here.recipe = {"bundle": BundleSpec()}
+    here.tasks["bundle"] = task("bundle", "b", kind="bundle", checks="b")
+    here.pool.answers["bundle"] = leaves(here, "out/bundle/net/bundle.json", "out/bundle/net.tar.gz")
+    write(here, here.run(), b="b")
+    made = {"bundle/net/bundle.json", "bundle/net.tar.gz"}
+    assert made <= files(here)
+    bundle = here.tasks.pop("bundle")
+    here.recipe = {}
+    write(here, here.run(), b="b")
+    assert made <= files(here)
+    here.recipe = {"bundle": BundleSpec()}
+    write(here, here.run(), b="b")
+    assert not made & files(here)
+    here.tasks["bundle"] = bundle
+
+
+def test_a_completed_bundle_is_kept_until_the_build_makes_another(world: Make) -> None:
+    here = one_target(world)
+    here.recipe = {"bundle": BundleSpec()}
+    here.tasks["bundle"] = task("bundle", "b", kind="bundle", checks="b")
+    here.pool.answers["bundle"] = leaves(here, "out/bundle/net/bundle.json")
+    outcome = here.run()
+    write(here, outcome, b="b")
+    facts = here.plan.recipe.workspace / "bundle/net/bundle.json"
+    made_from = outcome.built["bundle"].artifact.files["out/bundle/net/bundle.json"].blob
+    (facts.parent / "bitfile").write_text("")
+    facts.write_text(json.dumps({"attached": {"to": made_from}}))
+    assert write(here, outcome, b="b") == 0
+    assert "attached" in facts.read_text()
+    facts.write_text(json.dumps({"attached": {"to": "0" * 64}}))
+    seconds = dict.fromkeys(outcome.built, 1.0)
+    _, replaced = workspace.write(here.plan, outcome.built, seconds, here.store, {"b": "b"}, partial=False)
+    assert replaced == ("bundle/net",)
+    assert facts.read_text() == "out/bundle/net/bundle.json"
+    assert not (facts.parent / "bitfile").exists()
+
+
+def test_cleaning_takes_what_was_written_and_nothing_else(world: Make, tmp_path: Path) -> None:
+    here = one_target(world)
+    write(here, here.run(), b="b")
+    root = here.plan.recipe.workspace
+    mine = root / "mine.txt"
+    mine.write_text("mine")
+    assert workspace.clean(root) == 8
+    assert [path.name for path in root.iterdir()] == ["mine.txt"]
+    mine.unlink()
+    assert workspace.clean(root) == 0
+    assert not root.exists()
+    assert workspace.clean(tmp_path / "never") == 0
