@@ -129,6 +129,7 @@ def _inputs(session: Session, outcome: Outcome) -> tuple[set[str], set[str], set
     for record in outcome.records.values():
         reads = record["reads"]
         files.update(str(names.path(name)) for name in reads.get("file", ()) if not name.startswith("@inputs/"))
+        files.update(str(names.path(name)) for name in reads.get("text", ()))
         folders.update(str(names.path(name)) for name in reads.get("dir", ()))
         env.update(reads.get("env", ()))
         for tool in reads.get("tool", ()):
