@@ -106,7 +106,7 @@ def build_command(
 ) -> None:
     """Build the targets of a recipe; what is up to date is taken from the store."""
     from finnyaml.cli import build, plan_view, quick
-    from finnyaml.cli.render import Console, up_to_date_lines
+    from finnyaml.cli.render import Console
     from finnyaml.cli.session import open_session
     from finnyaml.plan.select import select
 
@@ -124,7 +124,7 @@ def build_command(
         if as_json:
             print(json.dumps(result, indent=1, default=str))
         if code is ExitCode.OK and not selection.partial:
-            quick.remember(session, sys.argv[1:], outcome, up_to_date_lines(result))
+            quick.remember(session, sys.argv[1:], outcome, result)
     finally:
         session.close()
     raise typer.Exit(code)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml.cli import failures, lint, lockfile, story
-from finnyaml.cli.render import Console, Progress, summary_lines
+from finnyaml.cli.render import Console, Progress, relative, summary_lines
 from finnyaml.cli.session import Session
 from finnyaml.engine import figures, lints, record, refusals, workspace
 from finnyaml.engine.events import EventLog
+from finnyaml.engine.holding import holding
 from finnyaml.engine.localise import Localised, localise_all
 from finnyaml.engine.run import MAX_REPAIRS, Engine, Outcome
 from finnyaml.errors import ExitCode, FinnyamlError, Problem, RecipeError, ToolMissing
@@ -50,6 +51,7 @@ def build(
     started = time.time()
     plan, recipe = session.plan, session.recipe
     judge = session.judge()
+    workspace.check_owner(recipe)
     statuses = judge.survey(selection.tasks, selection.forced)
     selection.check(statuses)
     if not options.keep_going:
@@ -63,6 +65,7 @@ def build(
     engine, view = open_engine(session, judge, selection.tasks, options, console)
     events, folder = engine.events, engine.folder
     outcome, localised, found = Outcome(), list[Localised](), list[Problem]()
+    written = workspace.Written()
     events.emit("run_started", recipe=str(recipe.path), finn=str(session.catalog), tasks=sorted(selection.tasks))
     try:
         with view, session.store.session():
@@ -77,7 +80,7 @@ def build(
             if locked is not None:
                 lockfile.check_after(locked, outcome.records, session)
             with session.store.lock(f"workspace-{digest_of(str(recipe.workspace))}"):
-                written, outdated = _materialise(engine, plan, selection, outcome)
+                written = _materialise(session, engine, selection, outcome)
                 if locked is not None:
                     lockfile.check_after(locked, outcome.records, session)  # it may have had to build again
                 record.save_last_build(recipe.workspace, outcome.records)
@@ -87,7 +90,7 @@ def build(
     finally:
         session.pool.close()
         code = exit_code(outcome)
-        result = _result(session, selection, outcome, code, started, folder)
+        result = {**_result(session, selection, outcome, code, started, folder), "build": written.build}
         record.write_json(folder / "run.json", result)
         events.emit("run_finished", exit_code=int(code))
         events.close()
@@ -110,11 +113,14 @@ def build(
         for point in outcome.unverified
     )
     console.problems(found)
-    for bundle in outdated:
-        console.note(f"note: {bundle} was made anew, without the bitfile that was attached to it: attach one again")
+    for bundle, place in written.aside.items():
+        console.note(
+            f"note: {bundle} was of another build, and a bitfile was attached to it: it lies in {relative(place)} now; "
+            "`finnyaml bundle attach` gives a bundle of this build one"
+        )
     for setting in unused_settings(session, outcome):
         console.note(f"note: no step of this build read `{setting}`")
-    for line in summary_lines(result, written):
+    for line in summary_lines(result, written.files):
         console.out(line)
     return code, result, outcome
 
@@ -191,13 +197,17 @@ def _check_writable(folder: Path) -> None:
         ) from error
 
 
-def _materialise(engine: Engine, plan: Plan, selection: Selection, outcome: Outcome) -> tuple[int, tuple[str, ...]]:
+def _materialise(session: Session, engine: Engine, selection: Selection, outcome: Outcome) -> workspace.Written:
     """Write the workspace (`workspace.write`); a stored file that turns out damaged is built again first."""
+    plan = session.plan
     for _ in range(MAX_REPAIRS):
-        seconds = {name: built.trace.seconds for name, built in outcome.built.items()}
+        wide = session.with_bundles() if workspace.holds_bundle(plan) else session
+        held = holding(wide.plan, wide.judge(), outcome.built, outcome.failed)
+        failed = sorted([*outcome.failed, *outcome.deferred])
+        build = {**workspace.named(plan.recipe, session.sets), "failed": failed}
         ends = {name: end for name, end in selection.ends(plan).items() if end in outcome.built}
         try:
-            return workspace.write(plan, outcome.built, seconds, engine.store, ends, partial=selection.partial)
+            return workspace.write(wide.plan, outcome.built, held, engine.store, ends, build)
         except ObjectDamaged as damage:
             engine.events.emit("store_damaged", object=damage.digest)
             again = engine.run(plan, replace(selection, forced=frozenset()))
