@@ -56,7 +56,6 @@ def build(
     from finnyaml.cli import plan, quick
     from finnyaml.cli.console import Console, show
     from finnyaml.cli.progress import view
-    from finnyaml.cli.summary import up_to_date_lines
     from finnyaml.engine.build import Options
     from finnyaml.engine.build import build as run_build
     from finnyaml.engine.session import open_session
@@ -77,7 +76,7 @@ def build(
         if as_json:
             show(report.record, ())
         if report.code is ExitCode.OK and not selection.partial:
-            quick.remember(session, sys.argv[1:], report.outcome, up_to_date_lines(report.record))
+            quick.remember(session, sys.argv[1:], report.outcome, report.record)
     finally:
         session.close()
     raise typer.Exit(report.code)

@@ -58,13 +58,14 @@ def up_to_date(arguments: list[str]) -> bool:
     return True
 
 
-def remember(session: Session, arguments: list[str], outcome: Outcome, answer: list[str]) -> None:
-    """Write the stamp of a complete build that has just succeeded.
+def remember(session: Session, arguments: list[str], outcome: Outcome, result: Mapping[str, Any]) -> None:
+    """Write the stamp of a complete build that has just succeeded; `result` is its record.
 
     None where a file changed since the recipe was opened: the build may have seen it as it was before.
     """
     if not _plain(arguments):
         return
+    from finnyaml.cli.summary import up_to_date_lines
     from finnyaml.engine.record import write_json
     from finnyaml.engine.workspace import MANIFEST, private
     from finnyaml.tools import discover
@@ -81,7 +82,8 @@ def remember(session: Session, arguments: list[str], outcome: Outcome, answer: l
         "absent": ["vivado"] if session.recipe.toolchain == "auto" and discover.path("vivado") is None else [],
         "workspace": str(session.recipe.workspace),
         "manifest": str(private(session.recipe.workspace) / MANIFEST),
-        "answer": answer,
+        "build": result["build"],
+        "answer": up_to_date_lines(result),
     }
     from pathlib import Path
 
@@ -105,10 +107,12 @@ def _holds(stamp: Mapping[str, Any]) -> bool:
     if any(_fingerprint(path) != print_ for path, print_ in stamp["packages"].items()):
         return False
     with open(stamp["manifest"]) as file:
-        manifest = json.load(file)["files"]
-    workspace = stamp["workspace"]
-    return manifest != {} and all(
-        item[1:] == (_stat(os.path.join(workspace, path)) or [])[:2] for path, item in manifest.items()
+        manifest = json.load(file)
+    workspace, files = stamp["workspace"], manifest["files"]
+    if manifest["build"] != stamp["build"]:
+        return False  # another command line has written the workspace since
+    return files != {} and all(
+        item[1:] == (_stat(os.path.join(workspace, path)) or [])[:2] for path, item in files.items()
     )
 
 
@@ -129,6 +133,7 @@ def _inputs(session: Session, outcome: Outcome) -> tuple[set[str], set[str], set
     for record in outcome.records.values():
         reads = record["reads"]
         files.update(str(names.path(name)) for name in reads.get("file", ()) if not name.startswith("@inputs/"))
+        files.update(str(names.path(name)) for name in reads.get("text", ()))
         folders.update(str(names.path(name)) for name in reads.get("dir", ()))
         env.update(reads.get("env", ()))
         for tool in reads.get("tool", ()):

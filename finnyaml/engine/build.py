@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from dataclasses import dataclass, replace
 from finnyaml.engine import lints, lockfile, preflight, record, refusals, workspace
 from finnyaml.engine.bisect import localise_all
 from finnyaml.engine.events import Listener
+from finnyaml.engine.holding import holding
 from finnyaml.engine.outcome import Outcome
 from finnyaml.engine.report import Localised, Report
 from finnyaml.engine.run import MAX_REPAIRS, Engine
@@ -48,6 +50,7 @@ def build(session: Session, selection: Selection, options: Options, listener: Li
     started = time.time()
     plan, recipe = session.plan, session.recipe
     judge = session.judge()
+    workspace.check_owner(recipe)
     statuses = judge.survey(selection.tasks, selection.forced)
     selection.check(statuses)
     if not options.keep_going:
@@ -60,7 +63,7 @@ def build(session: Session, selection: Selection, options: Options, listener: Li
         lockfile.check_before(locked, session)
     engine = Engine.of(session, judge, selection.tasks, listener, jobs=options.jobs, keep_going=options.keep_going)
     localised, warnings = list[Localised](), list[Problem]()
-    code = ExitCode.STEP_FAILED
+    code, written = ExitCode.STEP_FAILED, workspace.Written()
     try:
         with session.store.session():
             outcome = engine.run(plan, selection)
@@ -69,7 +72,7 @@ def build(session: Session, selection: Selection, options: Options, listener: Li
             if locked is not None:
                 lockfile.check_after(locked, outcome.records, session)
             with session.store.lock(f"workspace-{digest_of(str(recipe.workspace))}"):
-                written, outdated = _materialise(session, engine, selection, outcome)
+                written = _materialise(session, engine, selection, outcome)
                 if locked is not None:
                     lockfile.check_after(locked, outcome.records, session)  # it may have had to build again
                 record.save_last_build(recipe.workspace, outcome.records)
@@ -87,6 +90,7 @@ def build(session: Session, selection: Selection, options: Options, listener: Li
     finally:
         session.pool.close()
         told = record.of_run(session, selection, engine.outcome, code, started, engine.folder)
+        told = {**told, "build": written.build}
         record.write_json(engine.folder / "run.json", told)
         engine.events.emit("run_finished", exit_code=int(code))
         engine.events.close()
@@ -94,9 +98,9 @@ def build(session: Session, selection: Selection, options: Options, listener: Li
         lockfile.write(session, outcome.records)
     if invalid := _invalid_settings(session, outcome.failed):
         raise RecipeError(invalid)
-    notes = (*_of_outdated(outdated), *_of_unused(session, outcome))
+    notes = (*_of_set_aside(session, written), *_of_unused(session, outcome))
     places, doubts = tuple(localised), tuple(warnings)
-    return Report(session, outcome, told, engine.folder, code, places, doubts, notes, written)
+    return Report(session, outcome, told, engine.folder, code, places, doubts, notes, written.files)
 
 
 def _lint(session: Session, engine: Engine, outcome: Outcome) -> list[Problem]:
@@ -122,16 +126,17 @@ def _of_unverified(session: Session, outcome: Outcome) -> Iterator[Problem]:
         yield Problem(f"the verification {point} never ran: no step of this flow has it", where)
 
 
-def _materialise(
-    session: Session, engine: Engine, selection: Selection, outcome: Outcome
-) -> tuple[int, tuple[str, ...]]:
+def _materialise(session: Session, engine: Engine, selection: Selection, outcome: Outcome) -> workspace.Written:
     """Write the workspace (`workspace.write`); a stored file that turns out damaged is built again first."""
     plan = session.plan
     for _ in range(MAX_REPAIRS):
-        seconds = {name: built.trace.seconds for name, built in outcome.built.items()}
+        wide = session.with_bundles() if workspace.holds_bundle(plan) else session
+        held = holding(wide.plan, wide.judge(), outcome.built, outcome.failed)
+        failed = sorted([*outcome.failed, *outcome.deferred])
+        build = {**workspace.named(plan.recipe, session.sets), "failed": failed}
         ends = {name: end for name, end in selection.ends(plan).items() if end in outcome.built}
         try:
-            return workspace.write(plan, outcome.built, seconds, engine.store, ends, partial=selection.partial)
+            return workspace.write(wide.plan, outcome.built, held, engine.store, ends, build)
         except ObjectDamaged as damage:
             engine.events.emit("store_damaged", object=damage.digest)
             again = engine.run(plan, replace(selection, forced=frozenset()))
@@ -165,9 +170,13 @@ def _invalid_settings(session: Session, failed: Mapping[str, Failure]) -> list[P
     return problems
 
 
-def _of_outdated(bundles: tuple[str, ...]) -> Iterator[str]:
-    for bundle in bundles:
-        yield f"{bundle} was made anew, without the bitfile that was attached to it: attach one again"
+def _of_set_aside(session: Session, written: workspace.Written) -> Iterator[str]:
+    for bundle, place in written.aside.items():
+        yield (
+            f"{bundle} was of another build, and a bitfile was attached to it: it lies in "
+            f"{os.path.relpath(place, session.recipe.directory)} now; `finnyaml bundle attach` gives a bundle of this "
+            "build one"
+        )
 
 
 def _of_unused(session: Session, outcome: Outcome) -> Iterator[str]:

@@ -10,23 +10,27 @@ from pathlib import Path, PurePosixPath
 from finnyaml.bundle.names import FACTS
 from finnyaml.plan import bundles
 
+ASIDE = "attached"
+"""Where completed bundles of other builds lie, in the private folder of a workspace."""
+
 
 @dataclass(frozen=True)
 class Delivered:
     """What to do about the bundles that lie in a workspace.
 
     kept: beginnings of the paths of those that were completed since this very build made them; nothing of them is
-    touched. outdated: folders of those that were completed, and that this build makes anew.
+    touched. outdated: folders of those that were completed and are of another build.
     """
 
     kept: tuple[str, ...]
     outdated: tuple[str, ...]
 
 
-def delivered(root: Path, wanted: Mapping[str, str], *, several: bool) -> Delivered:
+def delivered(root: Path, wanted: Mapping[str, str | None], *, several: bool) -> Delivered:
     """Look at the bundles of the workspace `root`.
 
-    `wanted` maps the paths of a build's files to their SHA-256; `several`: each target has a folder of its own.
+    `wanted` maps the paths of a build's files to their SHA-256, and those of other builds' files to None; `several`:
+    each target has a folder of its own.
     """
     kept: list[str] = []
     outdated: list[str] = []
@@ -42,6 +46,15 @@ def delivered(root: Path, wanted: Mapping[str, str], *, several: bool) -> Delive
         elif made_from is not None:
             outdated.append(folder)
     return Delivered(tuple(kept), tuple(outdated))
+
+
+def set_aside(root: Path, folder: str, private: Path) -> Path:
+    """Move a completed bundle out of the way; returns where it lies now. What was attached cannot be made again."""
+    name, number = PurePosixPath(folder).name, 1
+    while (place := private / ASIDE / f"{name}-{number}").exists():
+        number += 1
+    place.parent.mkdir(parents=True, exist_ok=True)
+    return (root / folder).rename(place)
 
 
 def is_bundle(path: str, *, several: bool) -> bool:

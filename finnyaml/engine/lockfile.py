@@ -69,6 +69,7 @@ def check_after(locked: Mapping[str, Any], records: Mapping[str, Any], session: 
 
 def _content(session: Session, records: Mapping[str, Any]) -> dict[str, Any]:
     inputs: dict[str, str | None] = {}
+    texts: dict[str, str | None] = {}
     tools: dict[str, str | None] = {}
     env: dict[str, str | None] = {}
     tasks = {}
@@ -80,10 +81,11 @@ def _content(session: Session, records: Mapping[str, Any]) -> dict[str, Any]:
         inputs.update(
             {file: digest for file, digest in reads.get("file", {}).items() if not file.startswith("@inputs/")}
         )
+        texts.update(reads.get("text", {}))
         tools.update(reads.get("tool", {}))
         env.update(reads.get("env", {}))
         tasks[name] = _task(session, record)
-    read = {"tools": tools, "env": env, "inputs": inputs}
+    read = {"tools": tools, "env": env, "inputs": inputs, **({"texts": texts} if texts else {})}
     ordered = {name: dict(sorted(items.items())) for name, items in read.items()}
     return {**_versions(session), **ordered, "tasks": tasks}
 
@@ -122,7 +124,7 @@ def _now(locked: Mapping[str, Any], session: Session) -> dict[str, Any]:
     """What the inputs, tools and environment variables that a lock file names are now."""
     judge = session.judge()
     task = next(iter(session.plan.tasks.values()))
-    kinds = {"inputs": "file", "tools": "tool", "env": "env"}
+    kinds = {"inputs": "file", "texts": "text", "tools": "tool", "env": "env"}
     reads = {kind: locked.get(section) or {} for section, kind in kinds.items()}
     now = judge.read_values(task, {}, reads)
     return {section: dict(now[kind]) for section, kind in kinds.items() if section in locked}

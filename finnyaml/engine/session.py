@@ -12,7 +12,7 @@ from typing import Any
 
 from finnyaml.engine import record
 from finnyaml.engine.pool import Pool
-from finnyaml.errors import INSTALL_FINN, Problem, StepFailed, ToolMissing
+from finnyaml.errors import INSTALL_FINN, Problem, RecipeError, StepFailed, ToolMissing
 from finnyaml.finn import identity
 from finnyaml.finn.catalog import Catalog
 from finnyaml.finn.identity import Installation
@@ -89,6 +89,17 @@ class Session:
     def missing_tools(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Which of these tools are missing here."""
         return tuple(item.name for item in discover.missing(names, memo=Memos(self.store)))
+
+    def with_bundles(self) -> Session:
+        """This session with bundles in its plan, where they can be: to know of one that lies there whether it holds."""
+        if self.recipe.bundle is not None:
+            return self
+        try:
+            recipe = replace(self.recipe, bundle=BundleSpec())
+            plan, _ = build(recipe, self.catalog, self.plan.code, vivado=discover.path("vivado") is not None)
+        except RecipeError:
+            return self
+        return replace(self, plan=plan)
 
     def close(self) -> None:
         """End the workers."""

@@ -6,7 +6,8 @@
     bundle/<name>/, <name>.tar.gz      the deployment bundle, if it was asked for
     finn_build/                        code generation, simulation and synthesis folders (FINN_BUILD_DIR)
     build_dataflow.log, time_per_step.json
-    .finnyaml/                         runs, the record of the last build
+    build.json                         whose all this is: recipe, overrides, digest of the files
+    .finnyaml/                         runs, the record of the last build, bundles that were set aside
 
 A recipe with several targets gets one such layout per target, in a folder of the target's name.
 """
@@ -17,19 +18,23 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from finnyaml.engine.deliveries import delivered, is_bundle
+from finnyaml.engine.deliveries import ASIDE, delivered, is_bundle, set_aside
+from finnyaml.errors import Problem, RecipeError
 from finnyaml.finn.aliases import short
 from finnyaml.plan.graph import Plan
 from finnyaml.plan.status import Built
+from finnyaml.recipe.model import Recipe
 from finnyaml.store import Entry, ObjectDamaged, Store
+from finnyaml.store.digests import digest_of
 
 PRIVATE = ".finnyaml"
 MANIFEST = "workspace.json"
+BUILD = "build.json"
 
 
 @dataclass(frozen=True)
@@ -42,70 +47,138 @@ class Wanted:
     text: str = ""
 
 
+@dataclass(frozen=True)
+class Written:
+    """What became of a workspace."""
+
+    files: int = 0
+    """How many were written."""
+    aside: Mapping[str, Path] = field(default_factory=dict)
+    """Bundles of other builds that had been completed by hand, and where they lie now."""
+    build: Mapping[str, Any] = field(default_factory=dict)
+    """Whose it is now: what build.json says."""
+
+
 def private(workspace: Path) -> Path:
     """Where finnyaml keeps its own records of a workspace."""
     return workspace / PRIVATE
 
 
+def named(recipe: Recipe, sets: Sequence[str]) -> dict[str, Any]:
+    """What tells a build from others in the same workspace: the recipe file, as seen from there, and the overrides."""
+    return {"recipe": os.path.relpath(recipe.path, recipe.workspace), "name": recipe.name, "set": list(sets)}
+
+
+def check_owner(recipe: Recipe) -> None:
+    """Refuse to write over what another recipe file has built, as long as there is that file. Raises RecipeError."""
+    root = recipe.workspace
+    build = _load(private(root) / MANIFEST).get("build")
+    owner = build.get("recipe") if isinstance(build, dict) else None
+    other = Path(os.path.normpath(root / owner)) if isinstance(owner, str) else None
+    if other is None or not other.is_file() or other.samefile(recipe.path):
+        return
+    shown = os.path.relpath(other, recipe.directory)
+    message = (
+        f"the workspace {root} holds what {shown} builds: {recipe.path.name} would replace it, and two recipes cannot "
+        "share one workspace"
+    )
+    hint = (
+        f"give one of them its own, such as `output: build-{recipe.path.stem}`; or empty it: `finnyaml clean {shown}`"
+    )
+    raise RecipeError([Problem(message, recipe.at(("output",)), hint)])
+
+
+def holds_bundle(plan: Plan) -> bool:
+    """Whether an earlier build left a bundle in the workspace of this plan."""
+    several = len(plan.targets) > 1
+    return any(is_bundle(path, several=several) for path in _load_manifest(plan.recipe.workspace))
+
+
 def write(
     plan: Plan,
     built: Mapping[str, Built],
-    seconds: Mapping[str, float],
+    held: Mapping[str, Built],
     store: Store,
     ends: Mapping[str, str],
-    *,
-    partial: bool,
-) -> tuple[int, tuple[str, ...]]:
-    """Bring the workspace in line with what is built.
+    build: Mapping[str, Any],
+) -> Written:
+    """Bring the workspace in line with what is built; afterwards all in it is of this one build.
 
-    Returns:
-        how many files were written, and the bundles that had been completed by hand and were made anew.
-
-    `ends` maps each target to write to the task that it is built up to; a `partial` build leaves the files of later
-    steps. Files that finnyaml has no use for are left alone; those it wrote and that are no longer wanted go. A bundle
-    stays where none is asked for, and as it is where somebody attached a bitfile to it since this build made it.
+    `ends` maps each target to write to the task that it is built up to. `held` is all that is known of the plan
+    (`holding`): files of earlier builds stay where they are of it (a bundle, another target, later steps), and go where
+    they are not. `build` names the build (`named`). Files that finnyaml did not write are left alone. A bundle stays as
+    it is where somebody attached a bitfile to it since this build made it; one of another build is set aside.
 
     Raises:
         ObjectDamaged: a stored file cannot be given; it has to be built again.
+        RecipeError: meanwhile the workspace is another recipe's.
         OSError: the workspace cannot be written.
     """
+    check_owner(plan.recipe)
     root = plan.recipe.workspace
-    several = len(plan.targets) > 1
     manifest = _load_manifest(root)
-    wanted: dict[str, Wanted] = {}
-    for name, end in ends.items():
-        folder = name if several else ""
-        for relative, item in _of_target(plan, built, seconds, end, store):
-            wanted[f"{folder}/{relative}" if folder else relative] = replace(item, target=folder)
-    replaced = tuple(f"{name}/" if several else "" for name in ends)
-    known_targets = tuple(f"{name}/" for name in plan.targets) if several else ("",)
-    identities = {relative: _identity(item) for relative, item in wanted.items()}
-    found = delivered(root, identities, several=several)
-    for folder in found.outdated:
-        shutil.rmtree(root / folder)
-    for relative in manifest.keys() - wanted.keys():
-        if is_bundle(relative, several=several) and plan.recipe.bundle is None:
-            continue
-        if partial or (not relative.startswith(replaced or ("\0",)) and relative.startswith(known_targets)):
-            continue  # a later step's, or another target's: as it was built last
-        _remove(root, relative)
-        del manifest[relative]
-    written = 0
-    for relative, item in wanted.items():
-        if relative.startswith(found.kept):
-            continue
-        identity = identities[relative]
-        if manifest.get(relative) != [identity, *_signature(root / relative)]:
-            _put(root, relative, item, store)
-            manifest[relative] = [identity, *_signature(root / relative)]
-            written += 1
-    _save(private(root) / MANIFEST, {"root": str(root.resolve()), "files": manifest})
-    return written, found.outdated
+    wanted = {path: item for name, end in ends.items() for path, item in _layout(plan, built, name, end, store)}
+    complete = {name for name, end in ends.items() if end == plan.targets[name]}
+    if manifest.keys() - wanted.keys() - {BUILD}:
+        stays, more = _staying(plan, held, store, manifest, wanted)
+        wanted, complete = {**stays, **wanted}, complete | more
+    digest = digest_of({path: _identity(item) for path, item in wanted.items()})
+    build = {**build, "targets": [name for name in plan.targets if name in complete], "digest": digest}
+    wanted.setdefault(BUILD, Wanted(text=json.dumps(build, indent=2) + "\n"))
+    identities = {path: _identity(item) for path, item in wanted.items()}
+    found = delivered(root, {**dict.fromkeys(manifest), **identities}, several=len(plan.targets) > 1)
+    aside = {folder: set_aside(root, folder, private(root)) for folder in found.outdated}
+    changed = [
+        path
+        for path, identity in identities.items()
+        if not path.startswith(found.kept) and manifest.get(path) != [identity, *_signature(root / path)]
+    ]
+    gone = manifest.keys() - wanted.keys()
+    if changed or gone:  # a build that is killed here leaves nothing that the next one does not know of
+        _save_manifest(root, {"recipe": build["recipe"]}, {**manifest, **{path: [] for path in changed}})
+    for path in gone:
+        _remove(root, path)
+        del manifest[path]
+    for path in changed:
+        _put(root, path, wanted[path], store)
+        manifest[path] = [identities[path], *_signature(root / path)]
+    _save_manifest(root, build, manifest)
+    return Written(len([path for path in changed if path != BUILD]), aside, build)
 
 
-def _of_target(
-    plan: Plan, built: Mapping[str, Built], seconds: Mapping[str, float], end: str, store: Store
-) -> Iterator[tuple[str, Wanted]]:
+def _staying(
+    plan: Plan, held: Mapping[str, Built], store: Store, manifest: Mapping[str, Any], wanted: Mapping[str, Wanted]
+) -> tuple[dict[str, Wanted], set[str]]:
+    """Files of earlier builds that are as this one would make them, and the targets that are complete with them."""
+    stays: dict[str, Wanted] = {}
+    complete = set()
+    several = len(plan.targets) > 1
+    for name, target in plan.targets.items():
+        end = _furthest(plan, held, target)
+        if end is None:
+            continue
+        layout = dict(_layout(plan, held, name, end, store))
+        stays |= {path: item for path, item in layout.items() if manifest.get(path, [])[:1] == [_identity(item)]}
+        there = (path in stays or path in wanted or is_bundle(path, several=several) for path in layout)
+        if end == target and all(there):
+            complete.add(name)
+    return stays, complete
+
+
+def _furthest(plan: Plan, held: Mapping[str, Built], target: str) -> str | None:
+    """The last step on the way to a target that is there."""
+    within = plan.ancestors([target])
+    return next((name for name in reversed([*plan.tasks]) if name in within and name in held), None)
+
+
+def _layout(plan: Plan, built: Mapping[str, Built], name: str, end: str, store: Store) -> Iterator[tuple[str, Wanted]]:
+    """Every file of one target by its place in the workspace."""
+    folder = name if len(plan.targets) > 1 else ""
+    for relative, item in _of_target(plan, built, end, store):
+        yield (f"{folder}/{relative}" if folder else relative), replace(item, target=folder)
+
+
+def _of_target(plan: Plan, built: Mapping[str, Built], end: str, store: Store) -> Iterator[tuple[str, Wanted]]:
     """Every file of one target by its place in the layout."""
     needed = plan.ancestors([end])
     chain = [task for name, task in plan.tasks.items() if name in needed and task.is_step]
@@ -125,7 +198,7 @@ def _of_target(
     for point in points:
         for path, entry in built[point].artifact.files.items():
             yield path.removeprefix("out/"), Wanted(entry, path)
-    times = {task.id: round(seconds[task.id], 3) for task in chain}
+    times = {task.id: round(built[task.id].trace.seconds, 3) for task in chain}
     times["total_build_time"] = round(sum(times.values()), 3)
     yield "time_per_step.json", Wanted(text=json.dumps(times, indent=2) + "\n")
     yield "build_dataflow.log", Wanted(text=_whole_log(chain, built, store))
@@ -185,11 +258,18 @@ def _remove(root: Path, relative: str) -> None:
 
 
 def clean(workspace: Path) -> int:
-    """Remove what finnyaml wrote into a workspace, and its records; returns how many files. Others' files stay."""
+    """Remove what finnyaml wrote into a workspace, and its records; returns how many files.
+
+    Others' files stay, and so do bundles that were completed by hand and set aside.
+    """
     manifest = _load_manifest(workspace)
     for relative in manifest:
         _remove(workspace, relative)
-    shutil.rmtree(private(workspace), ignore_errors=True)
+    for path in private(workspace).glob("*"):
+        if path.name != ASIDE:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    if private(workspace).is_dir() and not any(private(workspace).iterdir()):
+        private(workspace).rmdir()
     if workspace.is_dir() and not any(workspace.iterdir()):
         workspace.rmdir()
     return len(manifest)
@@ -215,10 +295,14 @@ def _load_manifest(root: Path) -> dict[str, Any]:
         return {}
     moved = data.get("root") != str(root.resolve())
     return {
-        path: [] if moved else state
+        path: state[:1] if moved else state
         for path, state in files.items()
-        if not Path(path).is_absolute() and ".." not in Path(path).parts
+        if isinstance(state, list) and not Path(path).is_absolute() and ".." not in Path(path).parts
     }
+
+
+def _save_manifest(root: Path, build: Mapping[str, Any], files: Mapping[str, Any]) -> None:
+    _save(private(root) / MANIFEST, {"root": str(root.resolve()), "build": build, "files": files})
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class Reason:
             return f"${self.name}: {_shown(self.old)} → {_shown(self.new)}"
         if self.kind == "input":
             return f"the model from {self.name} changed"
-        if self.kind in ("file", "tree", "dir"):
+        if self.kind in ("file", "text", "tree", "dir"):
             return f"{_readable(self.name)} {_change(self.old, self.new)}"
         return _SENTENCES[self.kind].format(name=self.name)
 

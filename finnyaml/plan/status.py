@@ -18,7 +18,7 @@ from finnyaml.plan.graph import Plan
 from finnyaml.plan.reasons import Reason, of_parts
 from finnyaml.plan.task import Task
 from finnyaml.store import Artifact, Entry, ObjectDamaged, Store, Trace
-from finnyaml.store.digests import digest_of, file_digest, folder_digest, listing_digest
+from finnyaml.store.digests import content_digest, digest_of, file_digest, folder_digest, listing_digest
 from finnyaml.store.names import Names
 from finnyaml.store.tree import merge, overlay
 
@@ -142,6 +142,8 @@ class Judge:
             return task.setting(name)
         if kind == "file":
             return self._file(name, task)
+        if kind == "text":
+            return self._digest(name, content_digest)
         if kind == "dir":
             return self._digest(name, folder_digest)
         if kind == "tree":

@@ -2,7 +2,8 @@
 
 A worker lives through many tasks of many recipes. Two recipes may both have a `model.py`, and a file may be edited
 between two builds; so nothing of the user's may stay imported. What was imported belongs to what the task read:
-`forget_user_modules` names those files.
+`forget_user_modules` names those files. Code need not be imported to be run (`runpy`, a loader of its own); so the
+recorder tells which sources were loaded, and here it is known whose they are.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import site
 import sys
 import sysconfig
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -44,6 +45,7 @@ class _Session:
     def __init__(self) -> None:
         self.known = frozenset(sys.modules)
         self.path = list(sys.path)
+        self.finders = frozenset(sys.path_importer_cache)
         self.writes_bytecode = not sys.dont_write_bytecode
         self.files: set[Path] = set()
         self.packages: set[str] = set()
@@ -85,18 +87,25 @@ def load_function(ref: CodeRef, recipe_dir: Path) -> Callable[..., Any]:
     return function
 
 
-def forget_user_modules() -> list[Path]:
+def forget_user_modules(loaded: Iterable[str] = ()) -> list[Path]:
     """End the task: un-import every module of the user's and undo the search path.
 
+    `loaded` are sources that were seen to be loaded, whoever's they are.
+
     Returns:
-        The source files of all that was imported since the last call, sorted: what the task read of the user's code.
+        What the task read of the user's code, sorted: the source files of all that was imported since the last call,
+        and those of `loaded` that are the user's. Nothing where no function of theirs was loaded.
     """
     global _session
     if _session is None:
         return []
     session, _session = _session, None
     _purge(session)
+    session.files.update(source for source in map(Path, loaded) if _is_users(source) and not _of_toolchain(source))
     sys.path[:] = session.path
+    for folder in sys.path_importer_cache.keys() - session.finders:
+        if _is_users(Path(folder)):
+            del sys.path_importer_cache[folder]  # an archive would be read for every later task
     sys.dont_write_bytecode = not session.writes_bytecode
     return sorted(session.files)
 
@@ -179,6 +188,13 @@ def _purge(session: _Session) -> None:
             gone.append(name)  # a package without __init__.py has no source of its own
     for name in gone:
         del sys.modules[name]
+
+
+def _of_toolchain(file: Path) -> bool:
+    """Whether a file is of the toolchain where that is installed from a checkout."""
+    packages = [sys.modules[name] for name in _TOOLCHAIN & sys.modules.keys()]
+    folders = [folder for package in packages for folder in getattr(package, "__path__", ())]
+    return any(file.resolve().is_relative_to(Path(folder).resolve()) for folder in folders)
 
 
 def _is_users(file: Path) -> bool:

@@ -19,12 +19,22 @@ def digest_of(data: Any) -> str:
 def file_digest(path: str | Path) -> str | None:
     """Digest of a file as a trace records it; None where there is no such file.
 
-    Python sources count by their syntax tree: comments and formatting do not change what code does.
+    Python sources count by their syntax tree: comments and formatting do not change what code does. For one that was
+    read as data there is `content_digest`.
     """
+    return _digest(path, as_code=str(path).endswith(".py"))
+
+
+def content_digest(path: str | Path) -> str | None:
+    """Digest of the bytes of a file, whatever it is; None where there is no such file."""
+    return _digest(path, as_code=False)
+
+
+def _digest(path: str | Path, *, as_code: bool) -> str | None:
     digest = hashlib.sha256()
     try:
         with open(path, "rb") as file:
-            if str(path).endswith(".py"):
+            if as_code:
                 digest.update(code_form(file.read()))
             while chunk := file.read(1 << 20):  # data sets may be larger than memory
                 digest.update(chunk)

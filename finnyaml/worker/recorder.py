@@ -11,10 +11,14 @@ from __future__ import annotations
 import collections.abc
 import contextlib
 import importlib.machinery
+import importlib.util
+import linecache
 import os
+import runpy
 import shutil
 import sys
 import sysconfig
+import tokenize
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,6 +85,8 @@ class Reads:
     """Raw observations of one step; the worker turns them into a trace."""
 
     files: set[str] = field(default_factory=set)
+    sources: set[str] = field(default_factory=set)
+    """Python sources that were loaded to be run, by whatever loader, those of installed packages among them."""
     folders: set[str] = field(default_factory=set)
     env: dict[str, str | None] = field(default_factory=dict)
     programs: dict[str, str | None] = field(default_factory=dict)
@@ -102,6 +108,8 @@ class Recorder:
         self._reads: Reads | None = None
         self._project = ""
         self._written: set[str] = set()
+        self._kept: set[str] = set()
+        self._base: FrameType | None = None
         sys.addaudithook(self._hear)
         os.environ = _RecordingEnviron(os.environ, self)  # type: ignore[assignment]  # noqa: B003 - a view, not a copy
 
@@ -111,12 +119,13 @@ class Recorder:
 
         Files below `project` count wherever it lies (`/usr/src/app`, say), but not those of an environment inside it.
         """
-        self._reads = reads = Reads()
+        self._reads = reads = Reads(sources=set(self._kept))
         self._project = os.path.join(project, "") if project else ""
+        self._base = sys._getframe(2)
         try:
             yield reads
         finally:
-            self._reads = None
+            self._reads = self._base = None
 
     @contextlib.contextmanager
     def environment_undone(self) -> Iterator[None]:
@@ -171,12 +180,29 @@ class Recorder:
 
     def _note(self, where: set[str], path: str | bytes | os.PathLike[Any]) -> None:
         absolute = _absolute(os.fsdecode(path))
-        if self._is_ignored(os.path.join(absolute, "")) or "__pycache__" in absolute:
+        if self._is_ignored(os.path.join(absolute, "")):
             return
-        looks = sys._getframe(2).f_code.co_filename.startswith(_IMPORTERS)
-        if looks and (absolute.endswith(_MODULES) or os.path.isdir(absolute)):
-            return  # looking for modules; those of the user are recorded by what was imported
-        where.add(absolute)
+        frame = sys._getframe(2)
+        if _loads(frame) and absolute.endswith(_MODULES):
+            source = _source_of(absolute)
+            if source is not None and self._reads is not None:
+                self._reads.sources.add(source)
+                if self._by_package(frame):
+                    self._kept.add(source)
+        elif "__pycache__" not in absolute and not (_looks_for_modules(frame) and os.path.isdir(absolute)):
+            where.add(absolute)
+
+    def _by_package(self, frame: FrameType | None) -> bool:
+        """Whether an installed package takes part in loading a source.
+
+        It stays imported, and may keep what it loaded; a later task then uses it without any file being read.
+        """
+        while frame is not None and frame is not self._base:
+            file = frame.f_code.co_filename
+            if not file.startswith(_OWN) and (file.startswith(self._steps) or _PACKAGES & {*file.split(os.sep)}):
+                return True
+            frame = frame.f_back
+        return False
 
     def _is_ignored(self, path: str) -> bool:
         """The most specific folder decides: the project, or one of those that are not looked at."""
@@ -185,7 +211,35 @@ class Recorder:
 
 
 _IMPORTERS = ("<frozen importlib", os.path.join(os.path.dirname(importlib.__file__), ""))
+_RUNNERS = ("<frozen importlib", "<frozen runpy", runpy.__file__, "<frozen zipimport")
 _MODULES = tuple(importlib.machinery.all_suffixes())
+_PACKAGES = frozenset(("site-packages", "dist-packages"))
+_OWN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
+
+
+def _loads(frame: FrameType) -> bool:
+    """Whether this code opens a file in order to run it or to show lines of it, and not as data."""
+    file, caller = frame.f_code.co_filename, frame.f_back.f_code.co_filename if frame.f_back else ""
+    if file == tokenize.__file__:
+        return caller == linecache.__file__  # for tracebacks, warnings and `inspect`: what they want is code
+    if frame.f_code.co_name == "get_data":  # pkgutil.get_data takes this way as well
+        return file.startswith(_RUNNERS) and caller.startswith(_RUNNERS)
+    return file.startswith(_RUNNERS)
+
+
+def _looks_for_modules(frame: FrameType) -> bool:
+    return frame.f_code.co_filename.startswith(_IMPORTERS)
+
+
+def _source_of(path: str) -> str | None:
+    """The source of a module's file, also where only what was compiled from it is read; None where it has none."""
+    if path.endswith(tuple(importlib.machinery.SOURCE_SUFFIXES)):
+        return path
+    try:
+        source = importlib.util.source_from_cache(path)
+    except ValueError:
+        return path if path.endswith(tuple(importlib.machinery.BYTECODE_SUFFIXES)) else None
+    return source if os.path.exists(source) else path
 
 
 def _absolute(path: str) -> str:

@@ -9,7 +9,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from finnyaml.finn.kernels import KERNELS
 from finnyaml.finn.kernels.register import register
 from finnyaml.recipe.schema import schema_path
 from finnyaml.store import CACHE, Store
-from finnyaml.store.digests import digest_of, file_digest, folder_digest, listing_digest
+from finnyaml.store.digests import content_digest, digest_of, file_digest, folder_digest, listing_digest
 from finnyaml.store.names import Names
 from finnyaml.worker.content import Places
 from finnyaml.worker.context import Context
@@ -52,7 +52,7 @@ class Worker:
         try:
             return self._execute(job)
         except BaseException:
-            _user_sources()  # what the failed step imported is not the next one's
+            _user_sources(())  # what the failed step imported is not the next one's
             raise
 
     @property
@@ -96,7 +96,8 @@ class Worker:
             model = function_of(job.runner)(context)
         if model is not None:
             self._save(model)
-        reads.files.update(at_import.files, named, map(str, _user_sources()))
+        reads.sources = {*named, *map(str, _user_sources(reads.sources))}
+        reads.files.update(at_import.files)
         reads.env = {**at_import.env, **reads.env}
         changed, removed = self._sandbox.take_out(job.tree)
         tree = {path: entry for path, entry in {**job.tree, **changed}.items() if path not in removed}
@@ -190,12 +191,13 @@ def _deterministic(seed: str, sandbox: Path) -> Iterator[None]:
         tempfile.mkdtemp = drawn
 
 
-def _user_sources() -> list[Path]:
+def _user_sources(loaded: Iterable[str]) -> list[Path]:
+    """What the task read of the user's code, of what was seen to be loaded too."""
     if "finnyaml.steps.code" not in sys.modules:
         return []
     from finnyaml.steps.code import forget_user_modules
 
-    return forget_user_modules()
+    return forget_user_modules(loaded)
 
 
 def _classify(
@@ -203,12 +205,16 @@ def _classify(
 ) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]:
     """Sort raw observations into the kinds of a trace; also those inputs that changed under the step."""
     files: dict[str, Any] = {}
+    texts: dict[str, Any] = {}
     tree: dict[str, Any] = {}
     unsure = []
-    for path in sorted(reads.files):
+    for path in sorted(reads.files | reads.sources):
         inside = names.inside(path)
         if inside is None:
-            files[names.hide(path)] = file_digest(path)
+            if path in reads.files and path.endswith(".py"):
+                texts[names.hide(path)] = content_digest(path)
+            else:
+                files[names.hide(path)] = file_digest(path)
             if _modified(path) > begun:
                 unsure.append(path)
         elif inside.startswith("inputs/"):
@@ -226,7 +232,7 @@ def _classify(
                 unsure.append(path)
         elif f"{inside}/".startswith(("build/", "out/")):
             tree[f"{inside}/"] = listing_digest(before, inside)
-    return {"file": files, "dir": folders, "tree": tree, "env": dict(reads.env)}, tuple(unsure)
+    return {"file": files, "text": texts, "dir": folders, "tree": tree, "env": dict(reads.env)}, tuple(unsure)
 
 
 def _modified(path: str) -> int:

@@ -21,6 +21,16 @@ def test_only_what_finnyaml_wrote_goes(finnyaml: Command, tmp_path: Path, finn_s
     assert (workspace / "intermediate_models").is_dir()
 
 
+def test_what_was_set_aside_stays(finnyaml: Command, tmp_path: Path, finn_store: Path) -> None:
+    project = Project(tmp_path, finn_store)
+    project.build()
+    aside = project.folder / "build/.finnyaml/attached/net-1/net.bit"
+    aside.parent.mkdir(parents=True)
+    aside.write_text("made by hand")
+    assert finnyaml("clean", project.folder / "recipe.yaml").code == 0
+    assert [path for path in (project.folder / "build").rglob("*") if path.is_file()] == [aside]
+
+
 def test_a_clean_workspace(finnyaml: Command, tmp_path: Path) -> None:
     project = Project(tmp_path, tmp_path / "store")
     answer = finnyaml("clean", project.folder / "recipe.yaml")

@@ -77,6 +77,29 @@ def test_an_imported_neighbour_counts(project: Project) -> None:
     assert project.ran() == ["scale", "same", "report"]
 
 
+def test_a_source_that_is_loaded_by_hand_counts(project: Project) -> None:
+    loading = STEPS.replace("folder.mkdir(", "runpy.run_path(Path(__file__).with_name('labels.py'))\n    folder.mkdir(")
+    project.write("steps.py", "import runpy\n" + loading)
+    project.write("labels.py", "SHIFT = 0\n")
+    project.build()
+    project.write("labels.py", "# a comment\nSHIFT = 0\n")
+    assert project.ran() == []
+    project.write("labels.py", "SHIFT = 1\n")
+    assert project.ran() == ["report"]
+
+
+def test_a_source_that_is_read_as_text_counts_with_its_comments(project: Project) -> None:
+    reading = STEPS.replace("folder.mkdir(", "Path(__file__).with_name('labels.py').read_text()\n    folder.mkdir(")
+    project.write("steps.py", reading)
+    project.write("labels.py", "SHIFT = 0\n")
+    project.build("--lock")
+    assert project.ran("--frozen") == []
+    project.write("labels.py", "# a comment\nSHIFT = 0\n")
+    assert "texts @recipe/labels.py: locked" in project.build("--frozen", code=2)["error"]
+    assert project.plan()["report"]["reasons"][0]["text"] == "labels.py changed"
+    assert project.ran() == ["report"]
+
+
 def test_a_file_that_a_step_opens_counts(project: Project) -> None:
     reading = STEPS.replace("folder.mkdir(", "Path(__file__).with_name('note.txt').read_text()\n    folder.mkdir(")
     project.write("steps.py", reading)

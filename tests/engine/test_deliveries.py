@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from finnyaml.engine.deliveries import Delivered, delivered, is_bundle
+from finnyaml.engine.deliveries import Delivered, delivered, is_bundle, set_aside
 
 WANTED = {"bundle/net/bundle.json": "aaaa", "bundle/net/README.md": "bbbb", "report/bundle.json": "cccc"}
 
@@ -25,6 +25,21 @@ def test_one_that_this_build_made_stays_as_it_is(tmp_path: Path) -> None:
 def test_one_of_an_earlier_build_is_outdated(tmp_path: Path) -> None:
     attached(tmp_path, "ffff")
     assert delivered(tmp_path, WANTED, several=False) == Delivered((), ("bundle/net",))
+
+
+def test_one_that_no_build_wants_any_more_is_outdated(tmp_path: Path) -> None:
+    attached(tmp_path, "aaaa")
+    assert delivered(tmp_path, dict.fromkeys(WANTED), several=False) == Delivered((), ("bundle/net",))
+
+
+def test_what_is_set_aside_replaces_nothing(tmp_path: Path) -> None:
+    for number in (1, 2):
+        attached(tmp_path, "ffff")
+        (tmp_path / "bundle/net/net.bit").write_text(str(number))
+        place = set_aside(tmp_path, "bundle/net", tmp_path / ".finnyaml")
+        assert (place / "net.bit").read_text() == str(number)
+        assert not (tmp_path / "bundle/net").exists()
+    assert len([*place.parent.iterdir()]) == 2
 
 
 def test_without_a_bitfile_attached_there_is_nothing_to_keep(tmp_path: Path) -> None:

@@ -248,7 +248,10 @@ def test_an_attached_bitfile_outlives_the_next_build(recipes: Path, built_digits
         assert bundle.with_name("attached.tar.gz").read_bytes() == archive
     assert host(bundle, "selftest", "--emulate").returncode == 0
     done = project.run("build", "recipe.yaml", "--target", "bundle", "--set", "bundle.golden=8")
-    assert "made anew, without the bitfile" in done.stderr
+    assert "was of another build, and a bitfile was attached to it" in done.stderr
+    aside = project.folder / "build/.finnyaml/attached/attached-1"
+    assert facts(aside)["driver"]["bitfile"] == "bitfile/finn-accel.bit"
+    assert host(aside, "selftest", "--emulate").returncode == 0
     assert facts(bundle)["driver"]["bitfile"] is None and not (bundle / "bitfile").exists()
 
 
@@ -256,6 +259,16 @@ def test_a_gate_that_stops_the_build_stops_the_bundle(recipes: Path, built_digit
     project = Project(recipes / "digits-cnv", built_digits.store, empty=True)
     result = project.build("bundle", code=3)
     assert result["tasks"]["bundle"]["state"] == "not run"
+    assert not (project.folder / "build/bundle").exists()
+
+
+def test_a_gate_that_stops_takes_the_former_bundle_out(recipes: Path, built_digits: Project) -> None:
+    project = Project(recipes / "stopped", built_digits.store, empty=True)
+    project.write("recipe.yaml", "extends: ../digits-cnv-fixed/recipe.yaml\nname: stopped\n")
+    project.build("--target", "bundle")
+    project.build()
+    assert (project.folder / "build/bundle/stopped/bundle.json").exists()  # nobody asks for it, and it is of this build
+    project.build("--set", "verify.min=0.999", code=3)
     assert not (project.folder / "build/bundle").exists()
 
 

@@ -105,6 +105,11 @@ def one_beat_less(model, cfg):
 """
 
 
+def own_folder(name: str) -> str:
+    """The steps for another recipe beside the small one: each has a workspace of its own."""
+    return STEPS.replace("build-small", f"build-{name}")
+
+
 def report(project: Project, name: str) -> Any:
     return json.loads((project.folder / "build-small/report" / name).read_text())
 
@@ -171,7 +176,7 @@ def test_two_frames_show_an_interval_in_a_report_of_their_own(built: Project) ->
 def test_two_frames_cannot_show_that_a_limit_is_kept(built: Project) -> None:
     limit = report(built, "rtl_fifo_sizing.json")["target"]
     hardware = HARDWARE.replace("24", f"2, max_interval: {limit}")
-    built.write("two.yaml", f"{STEPS}{hardware}verify: {{points: []}}\n")
+    built.write("two.yaml", f"{own_folder('two')}{hardware}verify: {{points: []}}\n")
     done = built.run("build", "two.yaml", "--to", "simulate")
     assert done.returncode == ExitCode.STEP_FAILED, done.stderr
     assert "give rtl.simulate `frames: " in done.stderr
@@ -224,14 +229,15 @@ def test_new_weights_need_no_new_program(built: Project) -> None:
 def test_a_fault_stops_the_build_and_is_named(built: Project, fault: str, after: str, message: str) -> None:
     built.write("faults.py", FAULTS)
     hardware = HARDWARE.replace(f"- {after}\n", f'- {after}\n  - {{uses: "faults.py:{fault}"}}\n')
-    built.write(f"{fault}.yaml", f"{STEPS}{hardware}verify: {{points: []}}\n")
+    built.write(f"{fault}.yaml", f"{own_folder(fault)}{hardware}verify: {{points: []}}\n")
     done = built.run("build", f"{fault}.yaml", "--to", "simulate")
     assert done.returncode == 3, done.stderr
     assert re.search(message, " ".join(done.stderr.split())), done.stderr
 
 
 def test_finn_simulates_layer_by_layer_without_vivado(built: Project) -> None:
-    built.write("layers.yaml", f"{STEPS}verify: {{points: [{{after: node_by_node_rtlsim, limit: 1}}]}}\n")
+    points = "verify: {points: [{after: node_by_node_rtlsim, limit: 1}]}\n"
+    built.write("layers.yaml", own_folder("layers") + points)
     done = built.run("build", "layers.yaml")
     assert done.returncode == 0, done.stderr
     assert "node_by_node_rtlsim" in done.stdout + done.stderr
@@ -251,7 +257,7 @@ def test_a_design_within_the_design_is_refused(op_type: str) -> None:
 
 
 def test_a_layer_in_hls_is_named(built: Project) -> None:
-    built.write("hls.yaml", f"{STEPS}specialize: {{prefer: hls}}\nverify: {{points: []}}\n")
+    built.write("hls.yaml", f"{own_folder('hls')}specialize: {{prefer: hls}}\nverify: {{points: []}}\n")
     done = built.run("build", "hls.yaml")
     assert done.returncode == 4, done.stderr
     assert re.search(r"hw_ipgen needs Vitis HLS, .*: \w+_hls_0", done.stderr), done.stderr
