@@ -268,7 +268,7 @@ class Engine:
             kind=task.kind,
             uses=task.uses,
             runner=task.declared.runner,
-            warm_up=(KINDS[task.params["step"]["kind"]] if task.kind == "bisect" else task.declared).warm_up,
+            warm_up=_warm_up(task),
             users_code=task.declared.users_code,
             params=task.params,
             config=task.config,
@@ -324,6 +324,12 @@ class Engine:
         path = self.folder / "failed" / f"{job.task}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"store": str(self.store.root), "job": job.to_json()}))
+
+
+def _warm_up(task: Task) -> str | None:
+    """What a task needs imported: that of its kind; a search for a loss runs the step of another task."""
+    searched = task.params["step"]["kind"] if "step" in task.params else task.kind
+    return KINDS[searched].warm_up
 
 
 def _next(finished: queue.SimpleQueue[Any]) -> Any:
