@@ -51,6 +51,10 @@ class Problem:
     hint: str | None = None
     severity: str = "error"
 
+    def __str__(self) -> str:
+        place, hint = f"{self.where}: " if self.where else "", f"\n  hint: {self.hint}" if self.hint else ""
+        return f"{place}{self.severity}: {self.message}{hint}"
+
 
 @dataclass(frozen=True)
 class InvalidSetting:
@@ -66,7 +70,7 @@ class InvalidSetting:
 
 
 class FinnyamlError(Exception):
-    """An error that a user can act on."""
+    """An error that a user can act on; a traceback shows its place and hint, too."""
 
     exit_code: ExitCode = ExitCode.STEP_FAILED
 
@@ -75,6 +79,7 @@ class FinnyamlError(Exception):
         self.message = message
         self.hint = hint
         self.where = where
+        self.__notes__ = [*([f"at {where}"] if where else []), *([f"hint: {hint}"] if hint else [])]
 
 
 class RecipeError(FinnyamlError):
@@ -88,6 +93,7 @@ class RecipeError(FinnyamlError):
         first = problems[0]
         super().__init__(first.message, hint=first.hint, where=first.where)
         self.problems = tuple(problems)
+        self.__notes__ = [str(problem) for problem in problems]
 
 
 class ToolMissing(FinnyamlError):

@@ -60,13 +60,19 @@ def counted(number: int, word: str) -> str:
     return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
+class Whole(str):
+    """A line that is never broken: to be copied, or part of something aligned."""
+
+    __slots__ = ()
+
+
 def wrapped(line: str, width: int | None) -> str:
-    """`line`, broken between words where it is longer than `width`; None: as it is.
+    """`line`, broken between words where it is longer than `width` (None: of any length) and not `Whole`.
 
     What follows is indented as the text after a label that stands in a column of its own (`  log:       ...`), else
     by two more than the line. A word that is longer than a line stays whole.
     """
-    if width is None or len(line) <= width:
+    if width is None or len(line) <= width or isinstance(line, Whole):
         return line
     label = re.match(r"[^:]{0,24}:\s{2,}", line)
     indent = len(label[0]) if label else len(line) - len(line.lstrip()) + 2

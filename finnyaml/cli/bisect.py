@@ -33,37 +33,33 @@ def bisect(
 
     Exit code 3: something is lost; 0: nothing is.
     """
+    from finnyaml import api
     from finnyaml.cli.console import Console, show
-    from finnyaml.cli.progress import view
-    from finnyaml.engine.bisect import JOBS, search
-    from finnyaml.engine.session import open_session
+    from finnyaml.cli.progress import watching
 
     console = Console(quiet=as_json)
-    session = open_session(recipe, sets, store, JOBS, console.note)
-    try:
-        console.problems(session.warnings)
-        with view(quiet=as_json) as shown:
-            found = search(session, step, shown.on_event)
-        _tell(found, console)
-    finally:
-        session.close()
+    with watching(console) as progress:
+        try:
+            found = api.Recipe(recipe, sets, store=store).bisect(step, progress=progress)
+        except api.BuildFailed as failed:
+            found = failed.result
+    _tell(found.report, console)
     if as_json:
-        show({"found": [_plain(place) for place in found.localised]}, ())
-    raise typer.Exit(found.code)
+        show({"found": [_plain(place) for place in found.report.localised]}, ())
+    raise typer.Exit(found.exit_code)
 
 
-def _tell(found: Report, console: Console) -> None:
+def _tell(report: Report, console: Console) -> None:
     """Tell what was found."""
-    from finnyaml.cli import failures, loss
+    from finnyaml.api import failures, loss
 
-    session, outcome = found.session, found.outcome
-    broken = {name: failure for name, failure in outcome.failed.items() if name not in outcome.verdicts}
-    for name, failure in broken.items():
-        console.always(*failures.explain(session.plan.tasks[name], failure, session, found.folder))
-    for place in found.localised:
-        console.out(*loss.lines(place, session, outcome))
-    if not found.localised and not broken:
-        console.out(f"nothing is lost: {len(outcome.verdicts)} points measured, every gate passed")
+    broken = list(failures.of_steps(report))
+    for lines in broken:
+        console.always(*lines)
+    for place in report.localised:
+        console.out(*loss.lines(place, report))
+    if not report.localised and not broken:
+        console.out(f"nothing is lost: {len(report.outcome.verdicts)} points measured, every gate passed")
 
 
 def _plain(place: Localised) -> dict[str, Any]:

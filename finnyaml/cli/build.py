@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from finnyaml.cli.arguments import RECIPE, Force, Json, Only, Recipe, Sets, Start, Stop, StoreOption, Target, Targets
-from finnyaml.errors import ExitCode
 
 if TYPE_CHECKING:
     from finnyaml.cli.console import Console
@@ -53,47 +51,45 @@ def build(
     store: StoreOption = None,
 ) -> None:
     """Build targets; take what is up to date from the store."""
+    from finnyaml import api
     from finnyaml.cli import plan, quick
     from finnyaml.cli.console import Console, show
-    from finnyaml.cli.progress import view
-    from finnyaml.engine.build import Options
-    from finnyaml.engine.build import build as run_build
-    from finnyaml.engine.session import open_session
-    from finnyaml.plan.select import select
+    from finnyaml.cli.progress import watching
 
+    if dry_run:
+        plan.plan(recipe, targets, target, start, stop, only, force, sets, as_json, store)
     console = Console(quiet=as_json)
-    jobs = jobs or min(os.cpu_count() or 1, 4)
-    wanted = [*(targets or []), *target]
-    session = open_session(recipe, sets, store, jobs, console.note, wanted)
-    try:
-        console.problems(session.warnings)
-        selection = select(session.plan, wanted, start, stop, only, force)
-        if dry_run:
-            raise typer.Exit(plan.tell(session, selection, console, as_json))
-        with view(quiet=as_json, verbose=verbose) as shown:
-            report = run_build(session, selection, Options(jobs, keep_going, frozen, lock), shown.on_event)
-        _tell(report, console)
-        if as_json:
-            show(report.record, ())
-        if report.code is ExitCode.OK and not selection.partial:
-            quick.remember(session, sys.argv[1:], report.outcome, report.record)
-    finally:
-        session.close()
-    raise typer.Exit(report.code)
+    with watching(console, verbose=verbose) as progress:
+        try:
+            result = api.Recipe(recipe, sets, store=store).build(
+                *(targets or ()),
+                *target,
+                start=start,
+                stop=stop,
+                only=only,
+                force=force,
+                jobs=jobs,
+                keep_going=keep_going,
+                frozen=frozen,
+                lock=lock,
+                progress=progress,
+            )
+        except api.BuildFailed as failed:
+            result = failed.result
+    _tell(result.report, console)
+    if as_json:
+        show(result.report.record, ())
+    quick.remember(result.report, sys.argv[1:])
+    raise typer.Exit(result.exit_code)
 
 
 def _tell(report: Report, console: Console) -> None:
     """Tell what failed and why, what to know beside it, and how it went."""
-    from finnyaml.cli import failures, loss
-    from finnyaml.cli.summary import summary_lines
+    from finnyaml.api import failures, loss, summary
 
-    session, outcome = report.session, report.outcome
-    for name, failure in outcome.failed.items():
-        if name not in outcome.verdicts:
-            console.always(*failures.explain(session.plan.tasks[name], failure, session, report.folder), "")
-    for lines in (*loss.unexplained(outcome), *(loss.lines(place, session, outcome) for place in report.localised)):
+    for lines in (*failures.of_steps(report), *loss.of_gates(report)):
         console.always(*lines, "")
     console.problems(report.warnings)
     for note in report.notes:
         console.note(f"note: {note}")
-    console.out(*summary_lines(report.record, report.written))
+    console.out(*summary.lines(report.record, report.written))

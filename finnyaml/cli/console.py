@@ -16,12 +16,6 @@ from finnyaml.errors import FinnyamlError, Problem, RecipeError
 from finnyaml.text import wrapped
 
 
-class Whole(str):
-    """A line that is never broken: to be copied, or part of something aligned."""
-
-    __slots__ = ()
-
-
 def columns(stream: TextIO) -> int | None:
     """How long a line may be there; None where it may have any length."""
     return shutil.get_terminal_size().columns if stream.isatty() else None
@@ -31,7 +25,7 @@ def write(lines: Iterable[str], stream: TextIO) -> None:
     """Print lines, broken between words where the stream is a terminal."""
     width = columns(stream)
     for line in lines:
-        print(line if isinstance(line, Whole) else wrapped(line, width), file=stream, flush=True)
+        print(wrapped(line, width), file=stream, flush=True)
 
 
 def show(data: Any, lines: Iterable[str]) -> None:

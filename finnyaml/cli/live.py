@@ -10,8 +10,8 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live as RichLive
 from rich.text import Text
 
-from finnyaml.cli.lines import line_of, why
-from finnyaml.engine.events import Event
+from finnyaml.api.lines import line_of, why
+from finnyaml.engine.events import ENDS, Event
 from finnyaml.text import duration
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Live:
         with contextlib.suppress(OSError):  # the terminal has gone
             self._live.stop()
 
-    def on_event(self, event: Event) -> None:
+    def __call__(self, event: Event) -> None:
         """Take one event in."""
         kind, task = event["event"], str(event.get("task", ""))
         if kind == "run_started":
@@ -58,12 +58,12 @@ class Live:
             self._running[task] = (time.monotonic(), why(event["reasons"]))
             return
         self._running.pop(task, None)
-        if kind in ("task_cached", "task_finished", "task_failed", "task_blocked", "task_skipped"):
+        if kind in ENDS:
             self._done += task in self._steps
-        line = line_of(event, self._width)
-        if line is not None:
+        if line := line_of(event):
+            shown = line.text(self._width)
             self._console.print(
-                Text(line, style=STYLES.get(kind, ""), overflow="ellipsis", no_wrap=kind != "task_failed")
+                Text(shown, style=STYLES.get(kind, ""), overflow="ellipsis", no_wrap=kind != "task_failed")
             )
 
     def __rich__(self) -> RenderableType:

@@ -5,42 +5,55 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING
 
-from finnyaml.cli.console import write
-from finnyaml.cli.lines import line_of
-from finnyaml.engine.events import Event
+from finnyaml.api.progress import Lines
+from finnyaml.cli.console import Console, write
+from finnyaml.engine.events import Event, Listener
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Progress(Protocol):
-    """A view of a running build."""
+@contextmanager
+def watching(console: Console, *, verbose: bool = False) -> Iterator[Listener]:
+    """A listener that shows what happens, in the way that fits the terminal; `verbose` also shows what steps print."""
+    with ExitStack() as stack:
+        views: list[Listener] = []
+        if not console.quiet and sys.stderr.isatty() and not verbose and os.environ.get("TERM") != "dumb":
+            from finnyaml.cli.live import Live
 
-    def __enter__(self) -> Self: ...
-    def __exit__(self, *_: object) -> None: ...
-    def on_event(self, event: Event) -> None:
-        """Show one event."""
+            views.append(stack.enter_context(Live()))
+        elif not console.quiet:
+            views.append(_Wrapped(sys.stderr).show)
+        if verbose:
+            views.append(stack.enter_context(_Follow()))
+
+        def listen(event: Event) -> None:
+            if event["event"] == "note":
+                console.note(event["text"])
+            elif event["event"] == "warnings":
+                console.problems(event["problems"])
+            for view in views:
+                view(event)
+
+        yield listen
 
 
-def view(*, quiet: bool, verbose: bool = False) -> Progress:
-    """The view that fits where progress goes; `verbose` also shows what steps print, `quiet` nothing else."""
-    if not quiet and sys.stderr.isatty() and not verbose and os.environ.get("TERM") != "dumb":
-        from finnyaml.cli.live import Live
+class _Wrapped(Lines):
+    """Lines that are broken at the edge of a terminal."""
 
-        return Live()
-    return _Lines(None if quiet else sys.stderr, verbose)
+    def note(self, text: str) -> None:
+        write([text], self.stream)
 
 
-class _Lines:
-    """Plain lines to a stream, if there is one; `verbose` shows what the steps print too, as it comes."""
+class _Follow:
+    """Copies the log of each running step to standard error, as it comes."""
 
-    def __init__(self, stream: TextIO | None, verbose: bool) -> None:
-        self._width = 0
-        self._stream = stream
-        self._verbose = verbose
+    def __init__(self) -> None:
         self._logs = Path()
         self._ended: dict[str, threading.Event] = {}
         self._tails: list[threading.Thread] = []
@@ -54,25 +67,16 @@ class _Lines:
         for tail in self._tails:
             tail.join(timeout=1)
 
-    def on_event(self, event: Event) -> None:
-        """Print the event's line."""
-        if event["event"] == "run_started":
-            self._width = max(map(len, event["tasks"]), default=0)
+    def __call__(self, event: Event) -> None:
+        kind, task = event["event"], str(event.get("task", ""))
+        if kind == "run_started":
             self._logs = Path(event["run"], "logs")
-        if self._verbose:
-            self._follow(event)
-        line = line_of(event, self._width)
-        if line is not None and self._stream is not None:
-            write([line], self._stream)
-
-    def _follow(self, event: Event) -> None:
-        task = str(event.get("task", ""))
-        if event["event"] == "task_started":
+        elif kind == "task_started":
             self._ended[task] = threading.Event()
             tail = threading.Thread(target=_tail, args=(self._logs / f"{task}.log", self._ended[task]), daemon=True)
             self._tails.append(tail)
             tail.start()
-        elif event["event"] in ("task_finished", "task_failed") and task in self._ended:
+        elif kind in ("task_finished", "task_failed") and task in self._ended:
             self._ended[task].set()
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from finnyaml.engine.outcome import Outcome
+    from finnyaml.engine.report import Report
     from finnyaml.engine.session import Session
 
 UNDERSTOOD = frozenset(("--set", "--store", "--jobs", "--target", "-t"))
@@ -58,19 +59,20 @@ def up_to_date(arguments: list[str]) -> bool:
     return True
 
 
-def remember(session: Session, arguments: list[str], outcome: Outcome, result: Mapping[str, Any]) -> None:
-    """Write the stamp of a complete build that has just succeeded; `result` is its record.
+def remember(report: Report, arguments: list[str]) -> None:
+    """Write the stamp of a build that has just ended, if it is complete and has succeeded.
 
     None where a file changed since the recipe was opened: the build may have seen it as it was before.
     """
-    if not _plain(arguments):
+    if report.code != 0 or report.selection.partial or not _plain(arguments):
         return
-    from finnyaml.cli.summary import up_to_date_lines
+    from finnyaml.api.summary import up_to_date_lines
     from finnyaml.engine.record import write_json
     from finnyaml.engine.workspace import MANIFEST, private
     from finnyaml.tools import discover
 
-    files, folders, env, tools = _inputs(session, outcome)
+    session = report.session
+    files, folders, env, tools = _inputs(session, report.outcome)
     if any(_touched(path) > session.opened - CLOCK for path in {*files, *folders}):
         return
     stamp = {
@@ -82,8 +84,8 @@ def remember(session: Session, arguments: list[str], outcome: Outcome, result: M
         "absent": ["vivado"] if session.recipe.toolchain == "auto" and discover.path("vivado") is None else [],
         "workspace": str(session.recipe.workspace),
         "manifest": str(private(session.recipe.workspace) / MANIFEST),
-        "build": result["build"],
-        "answer": up_to_date_lines(result),
+        "build": report.record["build"],
+        "answer": up_to_date_lines(report.record),
     }
     from pathlib import Path
 

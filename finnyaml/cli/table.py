@@ -6,7 +6,8 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 
-from finnyaml.cli.console import Whole, columns
+from finnyaml.cli.console import columns
+from finnyaml.text import Whole
 
 
 def table(

@@ -57,7 +57,7 @@ def search(session: Session, step: str | None, listener: Listener = lambda _: No
     code = _code(outcome, found)
     told = record.of_run(session, selection, outcome, code, started, engine.folder)
     record.write_json(engine.folder / "run.json", told)
-    return Report(session, outcome, told, engine.folder, code, tuple(found))
+    return Report(session, selection, outcome, told, engine.folder, code, tuple(found))
 
 
 def _code(outcome: Outcome, found: Sequence[Localised]) -> ExitCode:

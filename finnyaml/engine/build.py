@@ -100,7 +100,7 @@ def build(session: Session, selection: Selection, options: Options, listener: Li
         raise RecipeError(invalid)
     notes = (*_of_set_aside(session, written), *_of_unused(session, outcome))
     places, doubts = tuple(localised), tuple(warnings)
-    return Report(session, outcome, told, engine.folder, code, places, doubts, notes, written.files)
+    return Report(session, selection, outcome, told, engine.folder, code, places, doubts, notes, written.files)
 
 
 def _lint(session: Session, engine: Engine, outcome: Outcome) -> list[Problem]:

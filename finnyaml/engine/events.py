@@ -13,6 +13,9 @@ from typing import Any
 Event = Mapping[str, Any]
 Listener = Callable[[Event], None]
 
+ENDS = frozenset(("task_cached", "task_finished", "task_failed", "task_blocked", "task_skipped"))
+"""Events after which a task is done with."""
+
 
 class EventLog:
     """Writes events to a file and passes them on. Safe to use from several threads."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml.engine.pool import Pool
+from finnyaml.engine.workspace import MODEL
 from finnyaml.errors import Problem
 from finnyaml.kinds import KINDS
 from finnyaml.lint import catalogue
@@ -18,8 +19,6 @@ from finnyaml.plan.task import Task
 from finnyaml.store import Store
 from finnyaml.store.digests import digest_of
 from finnyaml.worker.job import Done, Failure, Job
-
-MODEL = "model.onnx"
 
 DATA_TYPES = {"uint8": "UINT8", "int8": "INT8", "uint16": "UINT16", "int16": "INT16"}
 """What measured data was (NumPy's names), in QONNX's names."""

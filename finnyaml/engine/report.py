@@ -10,6 +10,7 @@ from typing import Any
 from finnyaml.engine.outcome import Outcome
 from finnyaml.engine.session import Session
 from finnyaml.errors import ExitCode, Problem
+from finnyaml.plan.select import Selection
 from finnyaml.worker.job import Failure
 
 
@@ -38,6 +39,7 @@ class Report:
     """
 
     session: Session
+    selection: Selection
     outcome: Outcome
     record: Mapping[str, Any]
     folder: Path

@@ -68,8 +68,8 @@ class Engine:
             recipe=str(session.recipe.path),
             finn=str(session.catalog),
             run=str(folder),
-            tasks=sorted(tasks),
-            steps=sorted(name for name in tasks if session.plan.tasks[name].is_step),
+            tasks=[name for name in session.plan.tasks if name in tasks],
+            steps=[name for name, task in session.plan.tasks.items() if name in tasks and task.is_step],
         )
         return cls(session.store, session.pool, judge, events, folder, session.tool_version, jobs, keep_going)
 

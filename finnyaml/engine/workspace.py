@@ -36,6 +36,9 @@ PRIVATE = ".finnyaml"
 MANIFEST = "workspace.json"
 BUILD = "build.json"
 
+MODEL = "model.onnx"
+"""The model of a task, in the tree of its files."""
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -62,6 +65,13 @@ class Written:
 def private(workspace: Path) -> Path:
     """Where finnyaml keeps its own records of a workspace."""
     return workspace / PRIVATE
+
+
+def folder_of(plan: Plan, task: str) -> Path:
+    """Where in the workspace the files of a task lie: with several targets, in the folder of the first that has it."""
+    root, step = plan.recipe.workspace, plan.tasks[task].checks or task
+    within = (name for name, end in plan.targets.items() if step in plan.ancestors([end]))
+    return root / next(within, "") if len(plan.targets) > 1 else root
 
 
 def named(recipe: Recipe, sets: Sequence[str]) -> dict[str, Any]:
@@ -186,10 +196,10 @@ def _of_target(plan: Plan, built: Mapping[str, Built], end: str, store: Store) -
     points = [point for point in points if plan.tasks[point].checks in (None, *needed)]
     points = [point for point in points if plan.tasks[point].kind != "contract"]  # its files are parts of the bundle
     for task in chain:
-        model = built[task.id].tree.get("model.onnx")
+        model = built[task.id].tree.get(MODEL)
         if model is not None:
             named = task.uses if task.kind in ("finn", "finn_open") and task.id == short(task.uses) else task.id
-            yield f"intermediate_models/{named}.onnx", Wanted(model, "model.onnx")
+            yield f"intermediate_models/{named}.onnx", Wanted(model, MODEL)
     for path, entry in built[end].tree.items():
         if path.startswith("out/"):
             yield path.removeprefix("out/"), Wanted(entry, path)
@@ -217,17 +227,30 @@ def _whole_log(chain: Iterable[Any], built: Mapping[str, Built], store: Store) -
 
 
 def _put(root: Path, relative: str, item: Wanted, store: Store) -> None:
-    path = root / relative
+    if item.entry is not None:
+        checkout(root / relative, item.relative, item.entry, root / item.target, store)
+        return
+    _make_room(root / relative)
+    (root / relative).write_text(item.text)
+
+
+def checkout(path: Path, relative: str, entry: Entry, root: Path, store: Store) -> None:
+    """Write the stored file `relative` of a tree to `path`; what it says of other files is as if it lay in `root`.
+
+    Raises:
+        ObjectDamaged: the store cannot give it.
+    """
+    data = store.read(entry.blob)
+    if b"@@finnyaml:" in data and entry.pinned is None:
+        data = _revealed(relative, data, root)
+    _make_room(path)
+    path.write_bytes(data)
+    path.chmod(entry.mode)
+
+
+def _make_room(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
-    if item.entry is None:
-        path.write_text(item.text)
-        return
-    data = store.read(item.entry.blob)
-    if b"@@finnyaml:" in data and item.entry.pinned is None:
-        data = _revealed(item.relative, data, root / item.target)
-    path.write_bytes(data)
-    path.chmod(item.entry.mode)
 
 
 def _revealed(relative: str, data: bytes, root: Path) -> bytes:

@@ -1,25 +1,33 @@
-"""Where accuracy was lost, told: what `build` says below a failed gate, and what `bisect` answers."""
+"""Where accuracy is lost, told: below a failed gate of a build, and as the answer of a search."""
 
 from __future__ import annotations
 
-from finnyaml.cli.console import Whole
-from finnyaml.engine.outcome import Outcome
-from finnyaml.engine.report import Localised
-from finnyaml.engine.session import Session
+from collections.abc import Iterator
+
+from finnyaml.engine.report import Localised, Report
 from finnyaml.lint import fix
 from finnyaml.lint.catalogue import RULES
 from finnyaml.plan.points import FOLDER
 from finnyaml.recipe.model import Recipe
 from finnyaml.steps.builtin import STEPS
-from finnyaml.text import relative
+from finnyaml.text import Whole, relative
 
 REFERENCE = {"tree": f"{FOLDER}/source.npz", "name": "source"}
 """What points have that are compared with the model itself."""
 
 
-def lines(found: Localised, session: Session, outcome: Outcome) -> list[str]:
+def of_gates(report: Report) -> Iterator[list[str]]:
+    """Every gate that stopped the build: first those where nothing is lost in accuracy, then where it is lost."""
+    verdicts = report.outcome.verdicts
+    for point, failure in report.outcome.failed.items():
+        if point in verdicts and not verdicts[point].lost:
+            yield [f"{point} failed: {failure.message}", *([f"  hint: {failure.hint}"] if failure.hint else [])]
+    yield from (lines(place, report) for place in report.localised)
+
+
+def lines(found: Localised, report: Report) -> list[str]:
     """The story of one failed point, ending with an edit of the recipe where there is an exact repair."""
-    verdict = outcome.verdicts.get(found.point)
+    session, verdict = report.session, report.outcome.verdicts.get(found.point)
     head = [f"{found.point} {verdict.state}: {'; '.join(verdict.reasons)}"] if verdict and verdict.reasons else []
     if found.failure is not None:
         return [*head, f"  {found.step} could not be searched for the place: {found.failure.message}"]
@@ -36,15 +44,6 @@ def lines(found: Localised, session: Session, outcome: Outcome) -> list[str]:
         told.append(f"  picture: {relative(found.picture)}")
     rule = RULES.get((found.found["cause"] or {}).get("id", ""))
     return [*told, *(_edit(session.recipe, rule.repair) if rule and rule.repair else ())]
-
-
-def unexplained(outcome: Outcome) -> list[list[str]]:
-    """What is said of points that stopped the build without anything being lost in accuracy."""
-    return [
-        [f"{point} failed: {failure.message}", *([f"  hint: {failure.hint}"] if failure.hint else [])]
-        for point, failure in outcome.failed.items()
-        if point in outcome.verdicts and not outcome.verdicts[point].lost
-    ]
 
 
 def _edit(recipe: Recipe, repair: str) -> list[str]:

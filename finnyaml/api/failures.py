@@ -5,14 +5,22 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-from finnyaml.cli.console import Whole
+from finnyaml.engine.report import Report
 from finnyaml.engine.session import Session, store_root
 from finnyaml.plan.task import Task
-from finnyaml.text import relative
+from finnyaml.text import Whole, relative
 from finnyaml.worker.error_logs import SANDBOX
 from finnyaml.worker.job import Failure
+
+
+def of_steps(report: Report) -> Iterator[list[str]]:
+    """Every step that failed, each in a few lines; gates are not among them."""
+    for name, failure in report.outcome.failed.items():
+        if name not in report.outcome.verdicts:
+            yield explain(report.session.plan.tasks[name], failure, report.session, report.folder)
 
 
 def explain(task: Task, failure: Failure, session: Session, run: Path) -> list[str]:

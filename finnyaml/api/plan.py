@@ -1,0 +1,178 @@
+"""What a build would run, and why, as Python uses it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from finnyaml.api import html
+from finnyaml.engine.session import Session
+from finnyaml.finn import aliases
+from finnyaml.plan import graph
+from finnyaml.plan.draw import MARKS
+from finnyaml.plan.status import Status, verdict
+from finnyaml.plan.task import Task
+from finnyaml.recipe.build import default_id
+from finnyaml.steps import open_rtl
+from finnyaml.text import counted
+from finnyaml.tools import registry
+
+
+@dataclass(frozen=True)
+class PlannedTask:
+    """One task of a plan: a step, a verification point (`verify.streamline`) or a bundle.
+
+    `state` is `cached`, `stale` (it has to run), `waiting` (for the result of a stale task) or `blocked`. `uses` is the
+    step or code that it runs, `needs` the tasks it takes from. `reasons` say why it has to run or waits, and what a
+    blocked one lacks. `missing` are the tools it lacks here.
+    """
+
+    task: str
+    uses: str
+    state: str
+    needs: tuple[str, ...]
+    reasons: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+class Plan:
+    """The tasks of a recipe with their state, as it was when the plan was made.
+
+    `str(plan)` is what `finnyaml plan` prints; a notebook shows a table. `pandas.DataFrame(plan.rows())` makes a frame.
+    """
+
+    def __init__(self, session: Session, statuses: Mapping[str, Status]) -> None:
+        """Made by `Recipe.plan`."""
+        self.name = session.recipe.name
+        """The name of the recipe."""
+        self.finn = str(session.catalog)
+        """The FINN that would run it."""
+        self.toolchain = session.plan.toolchain
+        """`open` or `vivado`: what makes hardware of the layers."""
+        self.targets: Mapping[str, str] = dict(session.plan.targets)
+        """Each target with the step that it is built up to."""
+        self.warnings = session.warnings
+        """What is doubtful in the recipe."""
+        self.notes = tuple(_taken(session.plan))
+        """What else there is to know."""
+        self.tasks: Mapping[str, PlannedTask] = {
+            name: _planned(session.plan.tasks[name], status) for name, status in statuses.items()
+        }
+        """The selected tasks by id, in an order in which they can run."""
+        self.exit_code = verdict(statuses)
+        """What `finnyaml plan` gives the shell: TOOL_MISSING where a task cannot run here, else OK."""
+        self._recipe = session.recipe.path
+        self._statuses = statuses
+        self._steps = {name for name in statuses if session.plan.tasks[name].is_step}
+        self._shown = {name: _shown(session.plan.tasks[name]) for name in statuses}
+
+    @property
+    def up_to_date(self) -> bool:
+        """Whether a build has nothing to run."""
+        return all(task.state == "cached" for task in self.tasks.values())
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row per task: `task`, `uses`, `state`, `needs`, `reasons` and `missing`, the last three as text."""
+        return [
+            {
+                "task": name,
+                "uses": task.uses,
+                "state": task.state,
+                "needs": ", ".join(task.needs),
+                "reasons": "; ".join(task.reasons),
+                "missing": ", ".join(task.missing),
+            }
+            for name, task in self.tasks.items()
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as data that JSON can hold: what `finnyaml plan --json` prints."""
+        return {
+            "recipe": str(self._recipe),
+            "finn": self.finn,
+            "toolchain": self.toolchain,
+            "targets": self.targets,
+            "tasks": {name: _plain(self.tasks[name], status) for name, status in self._statuses.items()},
+        }
+
+    def __repr__(self) -> str:
+        return f"<finnyaml plan of {self.name}: {self._counted()[0]}>"
+
+    def __str__(self) -> str:
+        width = max(map(len, self._shown.values()), default=0)
+        lines = []
+        for name, task in self.tasks.items():
+            first, *rest = _few(task) or [""]
+            shown = f"{MARKS[task.state]} {self._shown[name].ljust(width)}  {_does(task).ljust(7)}  {first}"
+            lines.append(shown.rstrip())
+            lines += [f"  {' ' * width}           {reason}" for reason in rest]
+        return "\n".join([*lines, *self._counted()])
+
+    def _repr_html_(self) -> str:
+        rows = [(self._shown[name], _does(task), "; ".join(_few(task))) for name, task in self.tasks.items()]
+        return html.table(("task", "state", "why"), rows, f"{self.name}: {'; '.join(self._counted())}")
+
+    def _counted(self) -> list[str]:
+        steps = [task.state for name, task in self.tasks.items() if name in self._steps]
+        others = [task.state for name, task in self.tasks.items() if name not in self._steps]
+        more = [f"{len(others)} more that measure or deliver: {_counts(others)}"] if others else []
+        return [f"{counted(len(steps), 'step')}: {_counts(steps)}", *more]
+
+
+def _planned(task: Task, status: Status) -> PlannedTask:
+    reasons = map(str, status.reasons) if status.state != "cached" else ()
+    lacks = (f"needs {tool}, which is missing: {registry.tool(tool).hint}" for tool in status.missing)
+    return PlannedTask(task.id, task.uses, status.state, task.needs, (*lacks, *reasons), status.missing)
+
+
+def _plain(task: PlannedTask, status: Status) -> dict[str, Any]:
+    return {
+        "state": status.state,
+        "uses": task.uses,
+        "needs": list(task.needs),
+        "key": status.key or None,
+        "digest": status.built.digest if status.built else None,
+        "missing": list(status.missing),
+        "reasons": [
+            {"kind": item.kind, "name": item.name, "old": item.old, "new": item.new, "text": str(item)}
+            for item in status.reasons
+        ],
+    }
+
+
+def _counts(states: Iterable[str]) -> str:
+    """How many are in which state."""
+    counts = Counter(states)
+    told = f"{counts['cached']} up to date, {counts['stale']} to run, {counts['waiting']} after that"
+    return f"{told}, {counts['blocked']} blocked" if counts["blocked"] else told
+
+
+def _does(task: PlannedTask) -> str:
+    return "run" if task.state == "stale" else task.state
+
+
+def _few(task: PlannedTask) -> list[str]:
+    """The reasons as people are told: of many tasks that one waits for, the first."""
+    if task.state == "waiting" and len(task.reasons) > 2:
+        return [f"{task.reasons[0]}, and {len(task.reasons) - 1} others"]
+    return list(task.reasons)
+
+
+def _taken(plan: graph.Plan) -> list[str]:
+    """The toolchain, where the recipe leaves it to what is installed and it stands for steps of FINN."""
+    if plan.recipe.toolchain != "auto" or plan.toolchain != "open":
+        return []
+    written = {entry.pointer for entry in plan.recipe.steps.written if entry.uses in open_rtl.STEPS}
+    stands = any(task.uses in open_rtl.STEPS and task.pointer not in written for task in plan.tasks.values())
+    return ["toolchain: open (no Vivado here)"] if stands else []
+
+
+def _shown(task: Task) -> str:
+    """The id, with the step where the id says another one."""
+    step = aliases.short(task.uses)
+    kind = task.declared
+    opaque = kind.opaque or kind.source or kind.looks
+    says = opaque or task.id == default_id(task.uses) or task.id.endswith(f".{step}")
+    return task.id if says else f"{task.id} ({step})"
