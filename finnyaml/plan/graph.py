@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from graphlib import TopologicalSorter
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
 from finnyaml.errors import Problem, RecipeError
@@ -18,9 +20,9 @@ from finnyaml.plan.points import SIMULATIONS, code_params, data_params, points_o
 from finnyaml.plan.steps import Expansion, Placed
 from finnyaml.plan.task import Task
 from finnyaml.recipe.model import Processing, Recipe
+from finnyaml.recipe.step_graph import Step, check_graph, check_targets, linked
 from finnyaml.steps import builtin, open_rtl
 from finnyaml.store.names import Names
-from finnyaml.text import did_you_mean
 from finnyaml.tools.needs import needs as tools_of
 
 if TYPE_CHECKING:
@@ -44,11 +46,11 @@ class Plan:
 
     @functools.cached_property
     def graph(self) -> networkx.DiGraph[str]:
-        """The DAG as a networkx graph: an edge leads from a task to each that needs it."""
+        """The DAG as a networkx graph: an edge leads from a task to each that needs it; a node's `task` is the task."""
         import networkx
 
         graph: networkx.DiGraph[str] = networkx.DiGraph()
-        graph.add_nodes_from(self.tasks)
+        graph.add_nodes_from((name, {"task": task}) for name, task in self.tasks.items())
         graph.add_edges_from((need, task.id) for task in self.tasks.values() for need in task.needs)
         return graph
 
@@ -133,15 +135,15 @@ def build(recipe: Recipe, catalog: Catalog, code: CodeOf, *, vivado: bool = True
         )
     if any(problem.severity == "error" for problem in problems):
         raise RecipeError(_in_order(problems))
-    verified = with_points(recipe, catalog, _ordered(tasks, recipe), code, toolchain)
+    verified = with_points(recipe, catalog, _ordered(tasks), code, toolchain)
     problems += verified.problems
     if verified.problems:
         raise RecipeError(_in_order(problems))
-    ordered = _ordered(verified.tasks, recipe)
+    ordered = _ordered(verified.tasks)
     plan = Plan(recipe, catalog, ordered, {}, toolchain, code)
     targets = _targets(plan)
     bundled = with_bundles(recipe, catalog, ordered, targets, code)
-    plan = Plan(recipe, catalog, _ordered(bundled, recipe), targets, toolchain, code)
+    plan = Plan(recipe, catalog, _ordered(bundled), targets, toolchain, code)
     return plan, tuple(_in_order(problems))
 
 
@@ -223,7 +225,7 @@ def _tools(item: Placed, config: Mapping[str, Any], catalog: Catalog) -> tuple[s
 def _needs(
     placed: Sequence[Placed], sources: Sequence[str], recipe: Recipe, problems: list[Problem]
 ) -> dict[str, tuple[str, ...]]:
-    """Each entry's needs by id: what it says, else the entry before it."""
+    """Each entry's needs by id: what it says, else the entry before it. What is wrong with them goes to `problems`."""
     known = {*sources, *(item.id for item in placed)}
     # A phase goes by its name where the recipe gives it no id; its result is that of its last part.
     phases = {
@@ -232,56 +234,39 @@ def _needs(
         if item.phase and not item.entry.id
         for name in (item.phase, item.phase.removeprefix("phase_"))
     }
-    needs: dict[str, tuple[str, ...]] = {}
-    previous = sources[-1]
+    complete = not any(problem.severity == "error" for problem in problems)
+    steps = []
     for item in placed:
-        where = recipe.at((*item.entry.pointer, "needs"))
-        if item.id in needs or item.id in sources:
-            reason = "is taken by the recipe's own section" if item.id in sources else "stands twice in the steps"
-            hint = "give one of them an `id:` of its own"
-            problems.append(Problem(f"the id {item.id!r} {reason}", recipe.at(item.entry.pointer), hint))
-        wanted = (previous,) if item.entry.needs is None else item.entry.needs
-        wanted = tuple(need if need in known else phases.get(need, need) for need in wanted)
-        if not wanted:
-            hint = "leave out `needs` for the entry before it, or name the step that makes the model"
-            problems.append(Problem(f"{item.id} needs no step, so it would get no model", where, hint))
-        for need in wanted:
-            if need not in known:
-                problems.append(
-                    Problem(f"{item.id} needs {need!r}, which is no step here", where, did_you_mean(need, known, 3))
-                )
-        needs[item.id] = tuple(need for need in wanted if need in known)
-        previous = item.id
-    return needs
+        if item.id in sources:
+            message = f"the id {item.id!r} is taken by the recipe's own section"
+            problems.append(Problem(message, recipe.at(item.entry.pointer), "give it an `id:` of its own"))
+        needs = item.entry.needs
+        if needs is not None:
+            needs = tuple(need if need in known else phases.get(need, need) for need in needs)
+        steps.append(Step(item.id, item.entry, needs))
+    problems += check_graph(recipe, steps, sources if complete else None)
+    return {name: tuple(need for need in needs if need in known) for name, needs in linked(steps, sources[-1]).items()}
 
 
-def _ordered(tasks: Mapping[str, Task], recipe: Recipe) -> dict[str, Task]:
-    """The tasks in topological order; among equals, in the order of the recipe.
-
-    Raises:
-        RecipeError: the needs form a cycle; it is shown.
-    """
-    import networkx
-
-    graph: networkx.DiGraph[str] = networkx.DiGraph()
-    graph.add_nodes_from(tasks)
-    graph.add_edges_from((need, task.id) for task in tasks.values() for need in (*task.needs, *task.after))
-    position = {name: (index, 0) for index, name in enumerate(tasks)}
-    for name, task in tasks.items():
+def _ordered(tasks: Mapping[str, Task]) -> dict[str, Task]:
+    """The tasks in topological order; among equals, in the order of the recipe."""
+    position = {name: (index, 0, index) for index, name in enumerate(tasks)}
+    for index, (name, task) in enumerate(tasks.items()):
         if task.checks is not None:  # a point stands behind its step, so that a gate falls as early as it can
-            position[name] = (position[task.checks][0], 1)
+            position[name] = (position[task.checks][0], 1, index)
         elif not task.is_step:
-            position[name] = (0, 1)
-    try:
-        order = list(networkx.lexicographical_topological_sort(graph, key=lambda name: position[name]))
-    except networkx.NetworkXUnfeasible:
-        cycle = [edge[0] for edge in networkx.find_cycle(graph.reverse())]
-        shown = " -> ".join([*cycle, cycle[0]])
-        written = [at for name in cycle if (at := (*tasks[name].pointer, "needs")) in recipe.positions]
-        hint = "`a -> b` means that a needs b: one of these `needs:` has to go"
-        where = recipe.at(written[-1] if written else tasks[cycle[0]].pointer)
-        raise RecipeError([Problem(f"the steps need each other in a circle: {shown}", where, hint)]) from None
-    return {name: tasks[name] for name in order}
+            position[name] = (0, 1, index)
+    sorter = TopologicalSorter({name: (*task.needs, *task.after) for name, task in tasks.items()})
+    sorter.prepare()
+    ordered: dict[str, Task] = {}
+    ready: list[tuple[tuple[int, int, int], str]] = []
+    while sorter.is_active():
+        for name in sorter.get_ready():
+            heappush(ready, (position[name], name))
+        _, name = heappop(ready)
+        ordered[name] = tasks[name]
+        sorter.done(name)
+    return ordered
 
 
 def _targets(plan: Plan) -> dict[str, str]:
@@ -296,13 +281,7 @@ def _targets(plan: Plan) -> dict[str, str]:
     recipe = plan.recipe
     if not recipe.targets:
         return {name: name for name in ends}
-    problems = [
-        Problem(
-            f"target {name!r} is no step here: {task!r}", recipe.at(("targets", name)), did_you_mean(task, steps, 3)
-        )
-        for name, task in recipe.targets.items()
-        if task not in steps
-    ]
+    problems = list(check_targets(recipe, steps, ()))
     if not problems:
         reached = plan.ancestors(recipe.targets.values())
         for name in steps:

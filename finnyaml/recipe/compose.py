@@ -172,6 +172,6 @@ def _base(extends: Node, files: list[Path], problems: list[Problem]) -> Path:
         raise fail(f"the extended recipe {quoted(text)} does not exist", similar_file(base))
     for index, file in enumerate(files):
         if base.samefile(file):
-            circle = " -> ".join(os.path.relpath(step, files[0].parent) for step in [*files[index:], file])
-            raise fail(f"recipes extend each other in a circle: {circle}", "one of them must not extend another")
+            cycle = " -> ".join(os.path.relpath(step, files[0].parent) for step in [*files[index:], file])
+            raise fail(f"recipes extend each other in a cycle: {cycle}", "one of them must not extend another")
     return base

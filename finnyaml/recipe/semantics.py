@@ -125,7 +125,7 @@ def _output(recipe: Recipe) -> Iterator[Problem]:
             real = workspace.resolve()
             outside = folder.resolve() not in real.parents
             blocked = any(part.exists() and not part.is_dir() for part in (lexical, *lexical.parents))
-        except (OSError, RuntimeError) as error:  # a circle of symbolic links, a name that is too long
+        except (OSError, RuntimeError) as error:  # a cycle of symbolic links, a name that is too long
             yield problem(f"cannot be a folder: {error}")
             return
         if outside:

@@ -1,105 +1,129 @@
-"""Ids, needs and targets of the steps, as far as the recipe alone says them.
+"""Ids, needs and targets of steps: of those that a recipe lists, and of all that a plan has.
 
-A named flow and the phases of newer FINN versions bring steps that only FINN knows; then a name that the
-recipe does not define may still be right, and the plan checks it.
+A recipe alone does not say which steps a flow or a phase of FINN brings. Then the plan finds the mistake, in the same
+words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 
 from finnyaml.errors import Problem
 from finnyaml.recipe.build import default_id
 from finnyaml.recipe.model import Pointer, Recipe, StepEntry
 from finnyaml.text import did_you_mean, quoted
 
-SECTIONS = frozenset(("model", "preprocess", "postprocess"))
-"""Ids of what the recipe's own sections make, for the first step of a branch; the plan knows which are there."""
+SECTIONS = ("model", "preprocess", "postprocess")
+"""Ids of what the recipe's own sections make, for the first step of a branch."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step with the entry that brought it. `needs`: ids; None: the step before it."""
+
+    id: str
+    entry: StepEntry
+    needs: tuple[str, ...] | None
 
 
 def check_steps(recipe: Recipe) -> Iterator[Problem]:
-    """Duplicate ids, unknown needs and targets, circles."""
-    steps = recipe.steps
-    written = steps.written
-    by_id: dict[str, StepEntry] = {}
-    for entry in written:
-        name = step_id(entry)
-        if name in by_id:
-            yield _duplicate(recipe, entry, by_id[name])
+    """What is wrong with the steps that the recipe lists, as far as it alone can say it."""
+    if recipe.steps.flow is not None:
+        return
+    steps = [Step(entry.id or default_id(entry.uses), entry, entry.needs) for entry in recipe.steps.entries]
+    if any(step.id.startswith("phase_") for step in steps):
+        yield from check_graph(recipe, steps, None)
+        return
+    yield from check_graph(recipe, steps, SECTIONS)
+    if steps:
+        yield from check_targets(recipe, [step.id for step in steps], SECTIONS)
+
+
+def check_graph(recipe: Recipe, steps: Sequence[Step], sections: Collection[str] | None) -> Iterator[Problem]:
+    """Duplicate ids, needs that do not exist, cycles.
+
+    `sections` are the sections of the recipe that may be needed; None: there are more steps than these, so any name may
+    be right.
+    """
+    by_id: dict[str, Step] = {}
+    for step in steps:
+        if step.id in by_id:
+            yield _duplicate(recipe, step, by_id[step.id])
         else:
-            by_id[name] = entry
-    complete = steps.flow is None and not any(name.startswith("phase_") for name in by_id)
-    for entry in written:
-        yield from _check_needs(recipe, entry, by_id, complete)
-    yield from _circles(recipe, steps.entries, by_id)
-    if complete and by_id:
-        for target, name in recipe.targets.items():
-            if name not in by_id and name not in SECTIONS:
-                message = f"the target {quoted(target)} is the step {quoted(name)}, which does not exist"
-                yield Problem(message, recipe.at(("targets", target)), _near(name, by_id))
+            by_id[step.id] = step
+    for step in steps:
+        yield from _check_needs(recipe, step, by_id, sections)
+    yield from _cycles(recipe, by_id, linked(steps, "model"))
 
 
-def step_id(entry: StepEntry) -> str:
-    """The id of `entry`, written or default."""
-    return entry.id or default_id(entry.uses)
+def check_targets(recipe: Recipe, ids: Collection[str], sections: Collection[str]) -> Iterator[Problem]:
+    """Targets that are neither one of the steps `ids` nor one of these sections."""
+    for target, name in recipe.targets.items():
+        if name not in ids and name not in sections:
+            message = f"the target {quoted(target)} is the step {quoted(name)}, which does not exist"
+            yield Problem(message, recipe.at(("targets", target)), _near(name, ids))
 
 
-def _duplicate(recipe: Recipe, entry: StepEntry, first: StepEntry) -> Problem:
-    place = recipe.at(_id_pointer(first))
-    where = recipe.at(_id_pointer(entry))
+def linked(steps: Sequence[Step], first: str) -> dict[str, tuple[str, ...]]:
+    """What each step needs by id (of two with one id, the first); `first` is what stands before the first of them."""
+    needs: dict[str, tuple[str, ...]] = {}
+    for step in steps:
+        needs.setdefault(step.id, (first,) if step.needs is None else step.needs)
+        first = step.id
+    return needs
+
+
+def _duplicate(recipe: Recipe, step: Step, first: Step) -> Problem:
+    place, where = recipe.at(_id_pointer(first)), recipe.at(_id_pointer(step))
     line = ""
     if place and where:
         file = "" if place.file == where.file else f" of {place.file.name}"
         line = f": line {place.line}{file} has it already"
-    hint = "choose another id" if entry.id else f"give it an id of its own: {{uses: {entry.uses}, id: ...}}"
-    return Problem(f"duplicate step id {quoted(step_id(entry))}{line}", where, hint)
+    hint = "choose another id" if step.entry.id else f"give it an id of its own: {{uses: {step.entry.uses}, id: ...}}"
+    return Problem(f"duplicate step id {quoted(step.id)}{line}", where, hint)
 
 
-def _id_pointer(entry: StepEntry) -> Pointer:
-    return (*entry.pointer, "id" if entry.id else "uses")
+def _id_pointer(step: Step) -> Pointer:
+    return (*step.entry.pointer, "id" if step.entry.id else "uses")
 
 
-def _check_needs(recipe: Recipe, entry: StepEntry, by_id: Mapping[str, StepEntry], complete: bool) -> Iterator[Problem]:
-    for index, need in enumerate(entry.needs or ()):
-        where = recipe.at((*entry.pointer, "needs", index))
-        if need == step_id(entry):
+def _check_needs(
+    recipe: Recipe, step: Step, by_id: Mapping[str, Step], sections: Collection[str] | None
+) -> Iterator[Problem]:
+    pointer = (*step.entry.pointer, "needs")
+    if step.needs == ():
+        hint = "leave out `needs` for the entry before it, or name the step that makes the model"
+        yield Problem(f"the step {quoted(step.id)} needs no step, so it would get no model", recipe.at(pointer), hint)
+    for index, need in enumerate(step.needs or ()):
+        where = recipe.at((*pointer, index))
+        if need == step.id:
             yield Problem(f"the step {quoted(need)} needs itself", where, "name the step that comes before it")
-        elif complete and need not in by_id and need not in SECTIONS:
-            message = f"the step {quoted(step_id(entry))} needs {quoted(need)}, which does not exist"
+        elif sections is not None and need not in by_id and need not in sections:
+            message = f"the step {quoted(step.id)} needs {quoted(need)}, which does not exist"
             yield Problem(message, where, _near(need, by_id))
 
 
-def _near(name: str, ids: Mapping[str, StepEntry]) -> str | None:
+def _near(name: str, ids: Collection[str]) -> str | None:
     short = default_id(name)
     return f"its id is {quoted(short)}" if short in ids and short != name else did_you_mean(name, ids)
 
 
-def _circles(recipe: Recipe, entries: tuple[StepEntry, ...], by_id: Mapping[str, StepEntry]) -> Iterator[Problem]:
-    """Every circle once, at the `needs` that closes it."""
-    needs: dict[str, tuple[str, ...]] = {}
-    previous: tuple[str, ...] = ()
-    for entry in entries:
-        name = step_id(entry)
-        wanted = previous if entry.needs is None else entry.needs
-        needs.setdefault(name, tuple(need for need in wanted if need in by_id and need != name))
-        previous = (name,)
-    done: set[str] = set()
-    for start in needs:
-        # Depth first without recursion: a recipe may have thousands of steps in a row.
-        trail: list[str] = []
-        todo = [(start, iter((start,)))]
-        while todo:
-            name = next(todo[-1][1], "")
-            if not name:
-                todo.pop()
-                if trail:
-                    done.add(trail.pop())
-            elif name in trail:
-                circle = [*trail[trail.index(name) :], name]
-                written = [by_id[step] for step in circle[:-1] if by_id[step].needs is not None]
-                where = recipe.at((*written[-1].pointer, "needs"))
-                message = f"the steps need each other in a circle: {' -> '.join(circle)}"
-                yield Problem(message, where, "`a -> b` means that a needs b: remove one of these needs")
-            elif name not in done:
-                trail.append(name)
-                todo.append((name, iter(needs[name])))
+def _cycles(recipe: Recipe, by_id: Mapping[str, Step], needs: Mapping[str, tuple[str, ...]]) -> Iterator[Problem]:
+    """Every cycle, at the last `needs` of it that is written."""
+    order = {name: index for index, name in enumerate(by_id)}
+    left = {name: [need for need in wanted if need in by_id and need != name] for name, wanted in needs.items()}
+    while True:
+        try:
+            TopologicalSorter(left).prepare()
+            return
+        except CycleError as error:
+            found = error.args[1][:0:-1]  # there, each is needed by the next
+        start = found.index(min(found, key=order.__getitem__))
+        cycle = found[start:] + found[:start]
+        written = [name for name in cycle if by_id[name].needs is not None]
+        where = recipe.at((*by_id[written[-1]].entry.pointer, "needs"))
+        message = f"the steps need each other in a cycle: {' -> '.join([*cycle, cycle[0]])}"
+        yield Problem(message, where, "`a -> b` means that a needs b: remove one of these needs")
+        left[cycle[0]].remove([*cycle, cycle[0]][1])

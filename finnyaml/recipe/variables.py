@@ -126,10 +126,10 @@ class Variables:
 
     def _variable(self, name: str, depth: int) -> Node | None:
         if name in self._active:
-            circle = [*self._active[self._active.index(name) :], name]
+            cycle = [*self._active[self._active.index(name) :], name]
             where = self._vars[name].where
-            self._add(f"variables refer to each other in a circle: {' -> '.join(circle)}", where, "give one a value")
-            for part in circle:
+            self._add(f"variables refer to each other in a cycle: {' -> '.join(cycle)}", where, "give one a value")
+            for part in cycle:
                 self._resolved[part] = None
         if name not in self._resolved:
             if len(self._active) >= MAX_DEPTH:

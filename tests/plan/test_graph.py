@@ -55,6 +55,7 @@ def test_a_list_branches_and_joins_as_it_says(maker: Maker) -> None:
     assert plan.tasks["hw_codegen"].needs == ("left", "right")
     assert plan.tasks["right"].kind == "code"
     assert sorted(plan.graph.edges) == sorted((need, task.id) for task in plan.tasks.values() for need in task.needs)
+    assert plan.graph.nodes["right"]["task"] is plan.tasks["right"]
     assert plan.ancestors(["left"]) == {"model", "tidy_up", "streamline", "left"}
     assert plan.descendants(["left"]) == {"left", "hw_codegen"}
 
@@ -208,36 +209,41 @@ def test_ids_of_sections_that_a_recipe_lacks_are_free(maker: Maker) -> None:
 
 def test_an_inserted_step_may_not_have_the_id_of_one_in_the_flow(maker: Maker) -> None:
     told = maker.refused("steps: {flow: short, insert: [{after: streamline, steps: tidy_up}]}")
-    assert "the id 'tidy_up' stands twice in the steps" in told[0].message
-    assert "`id:`" in str(told[0].hint)
+    assert "duplicate step id 'tidy_up': line 2 has it already" in told[0].message
+    assert "{uses: tidy_up, id: ...}" in str(told[0].hint)
 
 
 def test_needs_of_a_flow_that_do_not_exist_get_a_near_miss(maker: Maker) -> None:
     (told,) = maker.refused(
         "steps: {flow: short, insert: [{after: tidy_up, steps: {uses: 'own.py:lean', needs: tidyup}}]}"
     )
-    assert shown(told) == "2:84 lean needs 'tidyup', which is no step here | did you mean 'tidy_up'?"
+    assert shown(told) == "2:84 the step 'lean' needs 'tidyup', which does not exist | did you mean 'tidy_up'?"
+
+
+def test_what_follows_from_an_unknown_step_is_not_told_too(maker: Maker) -> None:
+    (told,) = maker.refused("steps: [tidy_up, streamlin, {uses: convert_to_hw, needs: streamlin}]")
+    assert "has no step 'streamlin'" in told.message
 
 
 def test_a_step_without_needs_would_get_no_model(maker: Maker) -> None:
-    (told,) = maker.refused("steps: [tidy_up, {uses: streamline, needs: []}]")
-    assert shown(told).startswith("2:44 streamline needs no step, so it would get no model | leave out `needs`")
+    (told,) = maker.refused("steps: {flow: short, replace: [{step: tidy_up, by: {uses: tidy_up, needs: []}}]}")
+    assert shown(told).startswith("2:75 the step 'tidy_up' needs no step, so it would get no model | leave out `needs`")
 
 
-def test_a_circle_is_shown_whole_in_the_direction_of_the_needs(maker: Maker) -> None:
+def test_a_cycle_is_shown_whole_in_the_direction_of_the_needs(maker: Maker) -> None:
     (told,) = maker.refused("""
 steps:
   flow: short
   insert: [{after: tidy_up, steps: {uses: "own.py:lean", needs: convert_to_hw}}]
 """)
     # convert_to_hw needs streamline needs lean (each the entry before it), and lean is written to need convert_to_hw.
-    circle = "lean -> convert_to_hw -> streamline -> lean"
+    cycle = "lean -> convert_to_hw -> streamline -> lean"
     turns = [
-        circle,
+        cycle,
         "convert_to_hw -> streamline -> lean -> convert_to_hw",
         "streamline -> lean -> convert_to_hw -> streamline",
     ]
-    assert told.message.removeprefix("the steps need each other in a circle: ") in turns
+    assert told.message.removeprefix("the steps need each other in a cycle: ") in turns
     assert told.where is not None and told.where.line == 5  # where `needs` is written
     assert "`a -> b` means that a needs b" in str(told.hint)
 
@@ -254,7 +260,10 @@ def test_named_targets(maker: Maker) -> None:
 
 def test_a_target_that_is_no_step(maker: Maker) -> None:
     (told,) = maker.refused("steps: short\ntargets: {lean: convert_to_hv}")
-    assert shown(told) == "3:17 target 'lean' is no step here: 'convert_to_hv' | did you mean 'convert_to_hw'?"
+    assert (
+        shown(told)
+        == "3:17 the target 'lean' is the step 'convert_to_hv', which does not exist | did you mean 'convert_to_hw'?"
+    )
 
 
 def test_steps_that_no_target_needs(maker: Maker) -> None:

@@ -77,7 +77,7 @@ def test_errors_in_the_base_are_shown_there(folder: Folder) -> None:
         ("extends: ▶sub\n", ["folder 'sub'", "'recipe.yaml'"]),
         ("extends: ▶[base.yaml]\n", ["path of one recipe", "a list"]),
         ("extends: ▶${env.X}/base.yaml\n", ["cannot use variables"]),
-        ("extends: ▶recipe.yaml\n", ["in a circle: recipe.yaml -> recipe.yaml"]),
+        ("extends: ▶recipe.yaml\n", ["in a cycle: recipe.yaml -> recipe.yaml"]),
     ],
 )
 def test_bad_extends(folder: Folder, text: str, words: list[str]) -> None:
@@ -86,7 +86,7 @@ def test_bad_extends(folder: Folder, text: str, words: list[str]) -> None:
     folder.refuses(text, *words)
 
 
-def test_circle_of_recipes_shows_the_chain(folder: Folder) -> None:
+def test_cycle_of_recipes_shows_the_chain(folder: Folder) -> None:
     folder.write("b.yaml", "extends: sub/c.yaml\n")
     file = folder.write("sub/c.yaml", "# here\nextends: ../b.yaml\n")
     (problem,) = folder.problems("extends: b.yaml\n")
@@ -143,8 +143,8 @@ def test_used_environment_is_recorded(folder: Folder) -> None:
         ("finn: {x: ▶'${}'}\n", ["no variable ''"]),
         ("vars: {l: [1]}\nfinn: {x: ▶'a${l}'}\n", ["'${l}' is a list", "part of a text"]),
         ("vars: {l: null}\nfinn: {x: ▶'a${l}'}\n", ["'${l}' is empty"]),
-        ("vars: {a: ▶'${b}', b: '${a}'}\nfinn: {x: '${a}', y: '${b}'}\n", ["circle: a -> b -> a"]),
-        ("vars: {a: ▶'x${a}'}\n", ["circle: a -> a"]),
+        ("vars: {a: ▶'${b}', b: '${a}'}\nfinn: {x: '${a}', y: '${b}'}\n", ["cycle: a -> b -> a"]),
+        ("vars: {a: ▶'x${a}'}\n", ["cycle: a -> a"]),
         ("vars: {a: ▶'${nope}'}\nfolding: {target_fps: '${a}'}\n", ["no variable 'nope'"]),
         ("finn: {x: ▶'${env.HOME}'}\n", ["'HOME' is not declared", "`env: [HOME]`"]),
         ("env: [DATA_ROOT]\nfinn: {x: ▶'${env.DATA_ROT}'}\n", ["not declared", "did you mean 'DATA_ROOT'"]),
