@@ -114,7 +114,7 @@ class Project:
             found = (re.search(pattern, log.read_text()) for log in logs.glob(f"*/logs/{task}.log"))
             return next(filter(None, found), None)
 
-        found = wait_until(look)
+        found = wait_until(look, lambda: self._started[-1].poll() is None)
         assert found is not None
         return found
 

@@ -1,4 +1,4 @@
-"""Waiting for what another process does. Nothing here knows how long that takes: the time limit of a test ends it."""
+"""Waiting for what another process or thread does. Nothing here knows how long that takes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_until(look: Callable[[], T]) -> T:
-    """Look again and again until there is something; returns it."""
+def wait_until(look: Callable[[], T], alive: Callable[[], bool] = lambda: True) -> T:
+    """Look again and again until there is something, and return it.
+
+    `alive` says whether it can still come. AssertionError where it cannot; where it never does, the time limit of all
+    tests ends the waiting.
+    """
     while not (found := look()):
+        assert alive(), "it ended, and what was waited for never came"
         time.sleep(0.05)
     return found

@@ -14,7 +14,7 @@ failed = {"type": "ValueError", "message": "no", "hint": None, "invalid_settings
 asked = []
 for line in sys.stdin:
     request = json.loads(line)
-    asked.append([request["op"], request.get("kind"), request["log"]])
+    asked.append([request["op"], request.get("reference"), request["log"]])
     answer = {"ok": True}
     if request["op"] == "catalog":
         if request["known"].get("dies"):

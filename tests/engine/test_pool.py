@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from finnyaml.engine.pool import Pool, _Process
+from finnyaml.kinds import KINDS
 from finnyaml.store import Store
 from finnyaml.worker.job import Done, Failure, Job
 from tests.waiting import wait_until
@@ -30,8 +31,9 @@ def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
     made.close()
 
 
-def job(tmp_path: Path, uses: str = "works", kind: str = "finn", **params: Any) -> Job:
-    return Job("t", kind, uses, params, {}, {}, {}, "0", str(tmp_path), str(tmp_path / f"{uses}.log"))
+def job(tmp_path: Path, uses: str = "works", kind: str = "finn") -> Job:
+    declared, log = KINDS[kind], str(tmp_path / f"{uses}.log")
+    return Job("t", kind, uses, {}, {}, {}, {}, "0", str(tmp_path), log, declared.runner, declared.warm_up)
 
 
 def sandboxes(tmp_path: Path) -> list[Path]:
@@ -56,10 +58,10 @@ def test_one_worker_does_job_after_job_in_one_sandbox(pool: Pool, tmp_path: Path
 
 
 def test_before_a_job_its_imports_are_asked_for(pool: Pool, tmp_path: Path) -> None:
-    search = job(tmp_path, kind="bisect", step={"kind": "code"})
-    result = pool.run(search)
+    asked = job(tmp_path, kind="brevitas")
+    result = pool.run(asked)
     assert isinstance(result, Done)
-    assert result.figures["asked"] == [["warm_up", "code", search.log], ["run", None, search.log]]
+    assert result.figures["asked"] == [["warm_up", KINDS["brevitas"].warm_up, asked.log], ["run", None, asked.log]]
 
 
 def test_imports_have_no_time_limit_and_the_job_has_its_own(
@@ -114,7 +116,7 @@ def test_closing_ends_a_worker_at_work_with_what_it_started(pool: Pool, tmp_path
     thread = threading.Thread(target=lambda: results.append(pool.run(job(tmp_path, "hangs"))))
     thread.start()
     log = tmp_path / "hangs.log"
-    wait_until(lambda: log.exists() and log.read_text().endswith("."))
+    wait_until(lambda: log.exists() and log.read_text().endswith("."), thread.is_alive)
     pool.close()
     thread.join()
     assert isinstance(results[0], Failure) and results[0].message == "the build was stopped"

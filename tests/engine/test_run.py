@@ -10,7 +10,8 @@ from unittest import mock
 
 import pytest
 
-from finnyaml.engine.run import MAX_REPAIRS, Outcome
+from finnyaml.engine.outcome import Outcome
+from finnyaml.engine.run import MAX_REPAIRS
 from finnyaml.errors import FinnyamlError, StoreError
 from finnyaml.finn.settings import Staged
 from finnyaml.plan.status import Built
@@ -248,7 +249,7 @@ def test_what_another_build_made_while_we_waited_is_taken(world: Make) -> None:
     with here.store.lock(digest_of([key, {"fps": 5}])):
         thread = threading.Thread(target=lambda: outcomes.append(engine.run(here.plan, here.selection())))
         thread.start()
-        wait_until(lambda: here.told("task_waiting"))
+        wait_until(lambda: here.told("task_waiting"), thread.is_alive)
         here.store.add_trace(key, trace)
     thread.join()
     assert here.pool.ran == ["model", "a"]  # as before: nothing ran this time
@@ -389,7 +390,7 @@ def test_a_gate_may_warn_or_wait_for_the_end(
 def test_a_further_look_runs_once_on_what_the_plan_has_built(world: Make) -> None:
     here = world(task("a", "model"))
     outcome = here.run()
-    look = task("look", "a", kind="bisect")
+    look = task("look", "a", kind="verify")
     first = here.engine.look(look, outcome)
     assert isinstance(first, Built)
     assert set(first.tree) == {*outcome.built["a"].tree, "out/look.txt"}

@@ -11,19 +11,27 @@ from typing import Any
 import pytest
 
 from finnyaml.engine import workspace
-from finnyaml.engine.run import Outcome
+from finnyaml.engine.holding import holding
+from finnyaml.engine.outcome import Outcome
+from finnyaml.engine.workspace import Written
 from finnyaml.recipe.model import BundleSpec
 from finnyaml.store import ObjectDamaged
 from tests.engine.conftest import Make
 from tests.engine.world import World, task
 
-OWN = {"build_dataflow.log", "time_per_step.json"}
+OWN = {"build.json", "build_dataflow.log", "time_per_step.json"}
 
 
-def write(here: World, outcome: Outcome, *, partial: bool = False, **ends: str) -> int:
-    """Write the workspace; how many files that took."""
-    seconds = {name: built.trace.seconds for name, built in outcome.built.items()}
-    return workspace.write(here.plan, outcome.built, seconds, here.store, ends, partial=partial)[0]
+def written(here: World, outcome: Outcome, **ends: str) -> Written:
+    """Write the workspace, as a build does."""
+    held = holding(here.plan, here.engine.judge, outcome.built, outcome.failed)
+    build = workspace.named(here.plan.recipe, [])
+    return workspace.write(here.plan, outcome.built, held, here.store, ends, build)
+
+
+def write(here: World, outcome: Outcome, **ends: str) -> int:
+    """The same; how many files that took."""
+    return written(here, outcome, **ends).files
 
 
 def files(here: World) -> set[str]:
@@ -104,7 +112,7 @@ def test_a_partial_build_leaves_the_files_of_later_steps(world: Make) -> None:
     all_of_it = files(here)
     here.tasks["a"] = replace(here.tasks["a"], params={"by": 2})
     here.pool.answers["a"] = leaves(here, "out/more")
-    write(here, here.run(tasks=["model", "a"]), partial=True, b="a")
+    write(here, here.run(tasks=["model", "a"]), b="a")
     assert files(here) == {*all_of_it, "more"}
     write(here, here.run(), b="b")
     assert files(here) == {*all_of_it, "more"}
@@ -114,7 +122,7 @@ def test_each_of_several_targets_has_a_folder_that_the_others_leave_alone(world:
     here = world(task("a", "model"), task("b", "model"))
     here.targets = {"first": "a", "second": "b"}
     write(here, here.run(), first="a", second="b")
-    assert {path.partition("/")[0] for path in files(here)} == {"first", "second"}
+    assert {path.partition("/")[0] for path in files(here)} == {"build.json", "first", "second"}
     assert {"first/a.txt", "first/model.txt", "second/b.txt", "second/model.txt"} <= files(here)
     assert not {"first/b.txt", "second/a.txt"} & files(here)
     before = files(here)
@@ -122,7 +130,7 @@ def test_each_of_several_targets_has_a_folder_that_the_others_leave_alone(world:
     assert files(here) == before
     here.targets = {"first": "a", "third": "b"}  # a target that the recipe has no longer goes
     write(here, here.run(), first="a")
-    assert {path.partition("/")[0] for path in files(here)} == {"first"}
+    assert {path.partition("/")[0] for path in files(here)} == {"build.json", "first"}
 
 
 def test_modes_are_kept_and_paths_are_those_of_the_workspace(world: Make) -> None:
@@ -186,43 +194,48 @@ def test_a_record_that_was_tampered_with_removes_nothing_outside(world: Make) ->
         assert write(here, here.run(), b="b") == 8  # all is written anew
 
 
-def test_a_bundle_stays_where_none_is_asked_for(world: Make) -> None:
+def with_bundle(world: Make) -> World:
     here = one_target(world)
     here.recipe = {"bundle": BundleSpec()}
     here.tasks["bundle"] = task("bundle", "b", kind="bundle", checks="b")
     here.pool.answers["bundle"] = leaves(here, "out/bundle/net/bundle.json", "out/bundle/net.tar.gz")
-    write(here, here.run(), b="b")
-    made = {"bundle/net/bundle.json", "bundle/net.tar.gz"}
-    assert made <= files(here)
-    bundle = here.tasks.pop("bundle")
-    here.recipe = {}
-    write(here, here.run(), b="b")
-    assert made <= files(here)
-    here.recipe = {"bundle": BundleSpec()}
-    write(here, here.run(), b="b")
-    assert not made & files(here)
-    here.tasks["bundle"] = bundle
+    return here
 
 
-def test_a_completed_bundle_is_kept_until_the_build_makes_another(world: Make) -> None:
-    here = one_target(world)
-    here.recipe = {"bundle": BundleSpec()}
-    here.tasks["bundle"] = task("bundle", "b", kind="bundle", checks="b")
-    here.pool.answers["bundle"] = leaves(here, "out/bundle/net/bundle.json")
+def test_a_bundle_stays_as_long_as_it_is_the_one_that_the_build_would_make(world: Make) -> None:
+    here = with_bundle(world)
+    bundle = {"bundle/net/bundle.json", "bundle/net.tar.gz"}
+    write(here, here.run(), b="b")
+    assert bundle <= files(here)
+    steps = ["model", "a", "b"]
+    write(here, here.run(tasks=steps), b="b")
+    assert bundle <= files(here)
+    here.pool.answers["b"] = leaves(here, digest="another model")
+    write(here, here.run(tasks=steps, forced=["b"]), b="b")
+    assert not bundle & files(here)
+
+
+def test_a_completed_bundle_is_kept_and_one_of_another_build_is_set_aside(world: Make) -> None:
+    here = with_bundle(world)
     outcome = here.run()
     write(here, outcome, b="b")
     facts = here.plan.recipe.workspace / "bundle/net/bundle.json"
     made_from = outcome.built["bundle"].artifact.files["out/bundle/net/bundle.json"].blob
-    (facts.parent / "bitfile").write_text("")
+    (facts.parent / "bitfile").write_text("precious")
     facts.write_text(json.dumps({"attached": {"to": made_from}}))
-    assert write(here, outcome, b="b") == 0
+    assert (write(here, outcome, b="b"), written(here, outcome, b="b").aside) == (0, {})
     assert "attached" in facts.read_text()
-    facts.write_text(json.dumps({"attached": {"to": "0" * 64}}))
-    seconds = dict.fromkeys(outcome.built, 1.0)
-    _, replaced = workspace.write(here.plan, outcome.built, seconds, here.store, {"b": "b"}, partial=False)
-    assert replaced == ("bundle/net",)
-    assert facts.read_text() == "out/bundle/net/bundle.json"
-    assert not (facts.parent / "bitfile").exists()
+    for _ in range(2):
+        (facts.parent / "bitfile").write_text("precious")
+        facts.write_text(json.dumps({"attached": {"to": "0" * 64}}))
+        (folder, place), *more = written(here, outcome, b="b").aside.items()
+        assert (folder, more) == ("bundle/net", [])
+        assert (place / "bitfile").read_text() == "precious"
+        assert facts.read_text() == "out/bundle/net/bundle.json"
+        assert not (facts.parent / "bitfile").exists()
+    workspace.clean(here.plan.recipe.workspace)
+    assert (place / "bitfile").exists()
+    assert not facts.exists()
 
 
 def test_cleaning_takes_what_was_written_and_nothing_else(world: Make, tmp_path: Path) -> None:
@@ -231,7 +244,7 @@ def test_cleaning_takes_what_was_written_and_nothing_else(world: Make, tmp_path:
     root = here.plan.recipe.workspace
     mine = root / "mine.txt"
     mine.write_text("mine")
-    assert workspace.clean(root) == 8
+    assert workspace.clean(root) == 9
     assert [path.name for path in root.iterdir()] == ["mine.txt"]
     mine.unlink()
     assert workspace.clean(root) == 0

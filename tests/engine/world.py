@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml.engine.events import EventLog
-from finnyaml.engine.run import Engine, Outcome
+from finnyaml.engine.outcome import Outcome
+from finnyaml.engine.run import Engine
 from finnyaml.plan.graph import Plan
 from finnyaml.plan.select import Selection
 from finnyaml.plan.status import Judge
