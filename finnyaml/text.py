@@ -66,16 +66,16 @@ class Whole(str):
     __slots__ = ()
 
 
-def wrapped(line: str, width: int | None) -> str:
+def wrapped(line: str, width: int | None, hang: int = 0) -> str:
     """`line`, broken between words where it is longer than `width` (None: of any length) and not `Whole`.
 
     What follows is indented as the text after a label that stands in a column of its own (`  log:       ...`), else
-    by two more than the line. A word that is longer than a line stays whole.
+    by two more than the line where that is indented, else by `hang`. A word that is longer than a line stays whole.
     """
     if width is None or len(line) <= width or isinstance(line, Whole):
         return line
-    label = re.match(r"[^:]{0,24}:\s{2,}", line)
-    indent = len(label[0]) if label else len(line) - len(line.lstrip()) + 2
+    label, own = re.match(r"[^:]{0,24}:\s{2,}", line), len(line) - len(line.lstrip())
+    indent = len(label[0]) if label else own + 2 if own else hang
     broken = textwrap.wrap(line, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
     return "\n".join(broken)
 

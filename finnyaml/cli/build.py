@@ -90,6 +90,8 @@ def _tell(report: Report, console: Console) -> None:
     for lines in (*failures.of_steps(report), *loss.of_gates(report)):
         console.always(*lines, "")
     console.problems(report.warnings)
+    if report.warnings:
+        console.note("")
     for note in report.notes:
         console.note(f"note: {note}")
     console.out(*summary.lines(report.record, report.written))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from finnyaml.errors import FinnyamlError, Problem, RecipeError
-from finnyaml.text import wrapped
+from finnyaml.text import Whole, wrapped
 
 
 def columns(stream: TextIO) -> int | None:
@@ -21,11 +21,17 @@ def columns(stream: TextIO) -> int | None:
     return shutil.get_terminal_size().columns if stream.isatty() else None
 
 
-def write(lines: Iterable[str], stream: TextIO) -> None:
-    """Print lines, broken between words where the stream is a terminal."""
+def cut(line: str) -> Whole:
+    """A line of the result that ends at the edge of a terminal."""
+    width = columns(sys.stdout)
+    return Whole(line if width is None or len(line) <= width else f"{line[: width - 1]}…")
+
+
+def write(lines: Iterable[str], stream: TextIO, hang: int = 0) -> None:
+    """Print lines, broken between words where the stream is a terminal; `hang` is what follows a break indented by."""
     width = columns(stream)
     for line in lines:
-        print(wrapped(line, width), file=stream, flush=True)
+        print(wrapped(line, width, hang), file=stream, flush=True)
 
 
 def show(data: Any, lines: Iterable[str]) -> None:
@@ -55,10 +61,10 @@ class Console:
     def __init__(self, *, quiet: bool = False) -> None:
         self.quiet = quiet
 
-    def out(self, *lines: str) -> None:
+    def out(self, *lines: str, hang: int = 0) -> None:
         """Print a result, unless it goes out as JSON."""
         if not self.quiet:
-            write(lines, sys.stdout)
+            write(lines, sys.stdout, hang)
 
     def always(self, *lines: str) -> None:
         """Tell what must not be missed."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from finnyaml.cli.arguments import Json, StoreOption
+from finnyaml.cli.console import Whole
 from finnyaml.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -61,20 +62,16 @@ def _lines(report: Report) -> Iterator[str]:
 
 
 def _check(check: Check, width: int, versions: int) -> Iterator[str]:
+    """One line, and where something is not as it should be, below it what it is for and what to do."""
     state = _styled(WORDS[check.state].ljust(7), fg=COLOURS[check.state])
-    head = f"  {state}  {check.name.ljust(width)}  {(check.version or '-').ljust(versions)}"
-    details = []
-    if check.where:
-        details.append(_home(check.where))
-    if check.state != "found" or not check.where:
-        details.append(f"for {check.enables}")
+    where = _home(check.where) if check.where else ""
+    yield Whole(f"  {state}  {check.name.ljust(width)}  {(check.version or '-').ljust(versions)}  {where}".rstrip())
     if check.note:
-        details.append(check.note)
-    if check.hint and check.state != "found":
-        details.append(f"-> {check.hint}")
-    indent = " " * (2 + 7 + 2 + width + 2 + versions)
-    for index, detail in enumerate(details or [""]):
-        yield f"{indent if index else head}  {detail}".rstrip()
+        yield f"           {check.note}"
+    if check.state != "found":
+        yield f"           for {check.enables}"
+        if check.hint:
+            yield f"           -> {check.hint}"
 
 
 def _summary(report: Report) -> str:

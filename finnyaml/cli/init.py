@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -37,17 +38,35 @@ def init(
     The network is an ONNX file, or a Python function that returns a Brevitas module. The Python file is only read,
     never run. What cannot be known is marked TODO.
     """
-    from finnyaml.cli.console import save
+    from finnyaml.cli.console import save, show
     from finnyaml.errors import Problem, RecipeError
-    from finnyaml.recipe.starter import examine, recipe_text
+    from finnyaml.recipe.schema import schema_path
+    from finnyaml.recipe.starter import SCHEMA, examine, recipe_text
     from finnyaml.text import relative
 
     if output.exists() and not force:
         raise RecipeError([Problem(f"{output} exists", hint="-o names another file, --force writes over this one")])
-    found = examine(source, output.absolute().parent, shape)
-    text = recipe_text(found, board, clock)
+    text = recipe_text(examine(source, output.absolute().parent, shape), board, clock)
     save(text, output)
-    print(f"wrote {relative(output)}")
-    todo = [str(number) for number, line in enumerate(text.splitlines(), 1) if "TODO" in line]
-    first = f"fill in line {' and '.join(todo)}, then " if todo else ""
-    print(f"next: {first}finnyaml lint {relative(output)}")
+    schema = output.with_name(SCHEMA)
+    if not schema.exists():
+        save(schema_path().read_text("utf-8"), schema)
+    show(None, _told(text, relative(output), relative(schema)))
+
+
+def _told(text: str, recipe: str, schema: str) -> Iterator[str]:
+    """What was written, and what to do next."""
+    yield f"wrote {recipe}, and {schema} for editors"
+    marked = [(str(number), line) for number, line in enumerate(text.splitlines(), 1) if "TODO" in line]
+    fill = [number for number, line in marked if "TODO check" not in line]
+    check = [number for number, line in marked if "TODO check" in line]
+    if fill:
+        yield f"next: fill in {_lines(fill)} (TODO)"
+    if check:
+        yield f"next: check what was guessed, in {_lines(check)} (TODO check)"
+    yield f"next: finnyaml lint{'' if recipe == str(RECIPE) else f' {recipe}'}"
+
+
+def _lines(numbers: list[str]) -> str:
+    *head, last = numbers
+    return f"lines {', '.join(head)} and {last}" if head else f"line {last}"

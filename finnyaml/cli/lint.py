@@ -70,13 +70,13 @@ def _tell(found: Checked, console: Console) -> None:
 
 def _repair(found: Checked, console: Console) -> None:
     """Put the exact repairs into the recipe, and show the edit as a diff."""
+    from finnyaml.cli.console import cut
     from finnyaml.engine.check import repair
     from finnyaml.lint.fix import Proposal
-    from finnyaml.text import Whole
 
     for edit in repair(found):
         if isinstance(edit, Proposal):
-            console.out(Whole(edit.diff().rstrip()))
+            console.out(*map(cut, edit.diff().splitlines()))
         else:
             console.always(str(edit))
 

@@ -55,7 +55,7 @@ def up_to_date(arguments: list[str]) -> bool:
             return False
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return False
-    print("\n".join(stamp["answer"]))
+    _tell(stamp["answer"])
     return True
 
 
@@ -93,6 +93,16 @@ def remember(report: Report, arguments: list[str]) -> None:
         write_json(Path(_stamp_path(arguments)), stamp)
     except OSError:
         return  # it only costs the next no-op build half a second
+
+
+def _tell(answer: list[str]) -> None:
+    """Print the answer, broken between words where it is too long for the terminal."""
+    if sys.stdout.isatty() and max(map(len, answer)) > os.get_terminal_size(sys.stdout.fileno()).columns:
+        from finnyaml.cli.console import write
+
+        write(answer, sys.stdout)
+    else:
+        print("\n".join(answer))
 
 
 def _holds(stamp: Mapping[str, Any]) -> bool:

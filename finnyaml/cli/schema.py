@@ -7,9 +7,19 @@ from typing import Annotated
 
 import typer
 
+from finnyaml.cli.arguments import StoreOption
+
 
 def schema(
     write: Annotated[Path | None, typer.Option("--write", metavar="FILE", help="Write it to this file.")] = None,
+    installed: Annotated[
+        bool,
+        typer.Option(
+            "--installed",
+            help="Complete it with what the installed FINN has: steps, options, outputs, boards.",
+        ),
+    ] = False,
+    store: StoreOption = None,
 ) -> None:
     """Print the JSON Schema of recipes, for editors.
 
@@ -23,12 +33,22 @@ def schema(
 
     JetBrains: Settings, Languages & Frameworks, Schemas and DTDs, JSON Schema Mappings.
     """
-    from finnyaml.cli.console import save
-    from finnyaml.recipe.schema import schema_path
+    from finnyaml.cli.console import note, save, show
 
-    text = schema_path().read_text("utf-8")
+    if installed:
+        import json
+
+        from finnyaml.engine.completion import completed
+        from finnyaml.engine.installed import open_catalog
+
+        text = json.dumps(completed(open_catalog(store, note)), indent=2) + "\n"
+    else:
+        from finnyaml.recipe.schema import schema_path
+
+        text = schema_path().read_text("utf-8")
     if write is None:
         print(text, end="")
         return
     save(text, write)
-    print(f"wrote {write}; first line of a recipe beside it:\n# yaml-language-server: $schema={write.name}")
+    lines = (f"wrote {write}; first line of a recipe beside it:", f"# yaml-language-server: $schema={write.name}")
+    show(None, lines)

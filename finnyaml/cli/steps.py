@@ -113,7 +113,7 @@ def _steps(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"{found['finn']} has {len(found['steps'])} steps. A recipe names them under `steps:`."
     yield ""
     rows = [
-        (name, _short(", ".join(step["tools"]) or "-", 30), sentence(step["doc"]))
+        (name, _short(", ".join(step["tools"]) or "-", 18), sentence(step["doc"]))
         for name, step in found["steps"].items()
     ]
     yield from table(("STEP", "NEEDS", "WHAT IT DOES"), rows)
@@ -189,8 +189,8 @@ def _options(found: Mapping[str, Any]) -> Iterator[str]:
     rows = [
         (
             option["recipe"],
-            _short(_type(option), 24),
-            _short(json.dumps(option["default"]), 20),
+            _short(_type(option), 18),
+            _short(json.dumps(option["default"]), 14),
             "" if option["recipe"].endswith(option["name"]) else option["name"],
             sentence(option["doc"]),
         )

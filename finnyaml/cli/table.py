@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterable, Sequence
 
-from finnyaml.cli.console import columns
-from finnyaml.text import Whole
+from finnyaml.cli.console import cut
 
 
 def table(
@@ -16,13 +14,10 @@ def table(
     """Lines of a table with two blanks between columns; the columns `right` are aligned to the right."""
     lines = [list(header), *map(list, rows)] if header else list(map(list, rows))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    flush_right, most = frozenset(right), columns(sys.stdout)
+    flush_right = frozenset(right)
 
     def cell(index: int, text: str) -> str:
         return text.rjust(widths[index]) if index in flush_right else text.ljust(widths[index])
-
-    def cut(line: str) -> Whole:
-        return Whole(line if most is None or len(line) <= most else f"{line[: most - 1]}…")
 
     cells = ("  ".join(cell(index, text) for index, text in enumerate(line)).rstrip() for line in lines)
     return [cut(" " * indent + line) for line in cells]

@@ -32,14 +32,14 @@ def _render(problem: Problem, width: int | None) -> str:
     where = problem.where
     message = printable(problem.message)
     if where is None:
-        lines = [wrapped(f"{problem.severity}: {message}", width)]
+        lines = [wrapped(f"{problem.severity}: {message}", width, 2)]
     elif where.file.name == OPTION:
-        lines = [wrapped(f"{OPTION} (option {where.line}): {problem.severity}: {message}", width)]
+        lines = [wrapped(f"{OPTION} (option {where.line}): {problem.severity}: {message}", width, 2)]
     else:
         shown = printable(str(Where(_relative(where.file), where.line, where.column)))
-        lines = [wrapped(f"{shown}: {problem.severity}: {message}", width), *_snippet(where, width)]
+        lines = [wrapped(f"{shown}: {problem.severity}: {message}", width, 2), *_snippet(where, width)]
     if problem.hint:
-        lines.append(wrapped(f"hint: {printable(problem.hint)}", width))
+        lines.append(wrapped(f"hint: {printable(problem.hint)}", width, 2))
     return "\n".join(lines)
 
 

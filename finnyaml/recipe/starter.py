@@ -7,11 +7,13 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from finnyaml.errors import Problem, RecipeError
+from finnyaml.recipe import dataset
+from finnyaml.recipe.dataset import Found
 from finnyaml.recipe.paths import similar_file
 from finnyaml.text import did_you_mean, either, relative
 
@@ -20,6 +22,8 @@ CLOCK_NS = 10.0
 COLUMN = 39
 """Where comments begin, unless what they are about is longer."""
 WEIGHTS = (".pth", ".pt", ".ckpt", ".tar")
+SCHEMA = "recipe.schema.json"
+"""The JSON Schema beside a recipe."""
 LAYOUTS = {1: "N", 2: "NC", 3: "NCW", 4: "NCHW"}
 QONNX_OPERATORS = frozenset(("Quant", "IntQuant", "BipolarQuant", "FloatQuant", "Trunc"))
 _MODULES = ("Module", "Sequential", "QuantModule")
@@ -34,9 +38,14 @@ class Source:
     about: str = ""
     shape: tuple[int, ...] = ()
     datatype: str | None = None
-    weights: str | None = None
+    datatype_from: str = "as the model says"
+    weights: tuple[str, ...] = ()
+    """Checkpoints beside the model: which one is meant is only known where there is one."""
     args: tuple[str, ...] = ()
     """Arguments that the factory cannot do without."""
+    data: Found | None = None
+    """The data set beside the model."""
+    shape_from_data: bool = False
 
     @property
     def name(self) -> str:
@@ -49,13 +58,18 @@ class Source:
         return len(self.shape) == 4 and self.shape[1] in (1, 3)
 
     @property
+    def bytes(self) -> bool:
+        """Whether its input are the bytes of pictures, as far as one can guess."""
+        return self.image and (self.datatype or "UINT8") == "UINT8"
+
+    @property
     def layout(self) -> str:
         """The layout that a network of PyTorch has."""
         return LAYOUTS.get(len(self.shape), "")
 
 
-def recipe_text(source: Source, board: str | None, clock_ns: float | None) -> str:
-    """The recipe."""
+def recipe_text(source: Source, board: str | None, clock_ns: float | None, schema: str = SCHEMA) -> str:
+    """The recipe; `schema` is where its editor finds the JSON Schema."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
     environment = Environment(
@@ -70,6 +84,7 @@ def recipe_text(source: Source, board: str | None, clock_ns: float | None) -> st
     text = environment.get_template("recipe.yaml.j2").render(
         source=source,
         name=_name(source.name),
+        schema=schema,
         board=board or BOARD,
         board_chosen=board is not None,
         clock_ns=clock_ns or CLOCK_NS,
@@ -78,7 +93,9 @@ def recipe_text(source: Source, board: str | None, clock_ns: float | None) -> st
 
 
 def examine(text: str, folder: Path, shape: str | None) -> Source:
-    """Look at `model.onnx`, `model.py` or `model.py:factory`; paths become relative to `folder`, the recipe's.
+    """Look at `model.onnx`, `model.py` or `model.py:factory`, and at what lies beside it.
+
+    Paths become relative to `folder`, the recipe's.
 
     Raises:
         RecipeError: no such file, or nothing in it that a recipe could start from.
@@ -90,13 +107,32 @@ def examine(text: str, folder: Path, shape: str | None) -> Source:
         path = Path(head)
     if not path.is_file():
         raise RecipeError([Problem(f"there is no file {path}", hint=similar_file(path.absolute()))])
-    shown = Path(os.path.relpath(path.absolute(), folder.absolute())).as_posix()
+    shown = _relative(path, folder)
     if path.suffix == ".py":
-        return _brevitas(path, shown, function, folder, wanted)
-    if path.suffix == ".onnx":
-        return _onnx(path, shown, wanted)
-    hint = "a checkpoint alone has no network: name the Python file that makes it" if path.suffix in WEIGHTS else None
-    raise RecipeError([Problem(f"{path} is neither an .onnx nor a .py file", hint=hint)])
+        source = _brevitas(path, shown, function, folder, wanted)
+    elif path.suffix == ".onnx":
+        source = _onnx(path, shown, wanted)
+    else:
+        hint = "a checkpoint alone has no network: name the Python file that makes it"
+        wrong = f"{path} is neither an .onnx nor a .py file"
+        raise RecipeError([Problem(wrong, hint=hint if path.suffix in WEIGHTS else None)])
+    return _with_data(source, dataset.find(path.parent, lambda file: _relative(file, folder)))
+
+
+def _with_data(source: Source, data: Found | None) -> Source:
+    """A source with what the data set says of the network's input, where the model itself says nothing."""
+    if data is None:
+        return source
+    source = replace(source, data=data)
+    if not source.shape and len(data.shape) in LAYOUTS and (len(data.shape) < 4 or data.shape[1] in (1, 3)):
+        source = replace(source, shape=(1, *data.shape[1:]), shape_from_data=True)
+    if not source.datatype and data.datatype:
+        source = replace(source, datatype=data.datatype, datatype_from=f"as in {data.name}")
+    return source
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return Path(os.path.relpath(path.absolute(), folder.absolute())).as_posix()
 
 
 def _shape(text: str | None) -> tuple[int, ...]:
@@ -133,7 +169,8 @@ def _onnx(path: Path, shown: str, wanted: tuple[int, ...]) -> Source:
     if own and wanted and own != wanted:
         raise RecipeError([Problem(f"--shape {list(wanted)}: the input of {path} has the shape {list(own)}")])
     about = f"{_dialect(model)}, input {inputs[0].name!r} of shape {[size or '?' for size in dims]}"
-    return Source("onnx", shown, about, wanted or own, _datatype(model, inputs[0].name))
+    datatype = _datatype(model, inputs[0].name)
+    return Source("onnx", shown, about, wanted or own, None if datatype == "FLOAT32" else datatype)
 
 
 def _dialect(model: Any) -> str:
@@ -177,9 +214,8 @@ def _brevitas(path: Path, shown: str, function: str | None, folder: Path, shape:
         raise RecipeError(
             [Problem(f"{path} defines no function or torch module {function!r}", hint=did_you_mean(function, found, 3))]
         )
-    weights = sorted(item.name for item in path.parent.iterdir() if item.suffix in WEIGHTS)
-    file = Path(os.path.relpath(path.parent / weights[0], folder)).as_posix() if len(weights) == 1 else None
-    return Source("brevitas", f"{shown}:{function}", "", shape, weights=file, args=found[function])
+    weights = tuple(_relative(item, folder) for item in sorted(path.parent.iterdir()) if item.suffix in WEIGHTS)
+    return Source("brevitas", f"{shown}:{function}", "", shape, weights=weights, args=found[function])
 
 
 def _which(path: Path, names: Sequence[str]) -> Problem:
@@ -245,4 +281,4 @@ def _yaml(value: Any) -> str:
     return text.replace("${", "$${")
 
 
-_WORDS = frozenset(("null", "true", "false", "yes", "no", "on", "off", "."))
+_WORDS = frozenset(("null", "true", "false", "yes", "no", "on", "off", "y", "n", "."))

@@ -17,7 +17,7 @@ def test_what_is_there_and_what_is_missing(finnyaml: Command, monkeypatch: pytes
     lines = answer.out.splitlines()
     assert any(line.split()[:3] == ["ok", "FINN", "1.6.1"] for line in lines)
     place = next(index for index, line in enumerate(lines) if line.split()[:2] == ["missing", "vivado"])
-    assert any("-> install Vivado" in line for line in lines[place : place + 3])
+    assert any("-> install Vivado" in line for line in lines[place : place + 4])
     assert "\x1b" not in answer.out  # colours are for terminals
 
 
