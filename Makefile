@@ -112,9 +112,10 @@ check-wheel: setup
 	echo "finnyaml: installing the wheel into .venv-wheel"; \
 	.venv-wheel/bin/python -m pip install --quiet "$$(ls -t "$$PWD"/dist/*.whl | head -n 1)[finn]"; \
 	.venv-wheel/bin/python -m pip check; \
-	export FINNYAML_STORE="$$PWD/.venv-wheel/store"; \
-	.venv-wheel/bin/finnyaml build recipes/digits-cnv-fixed/recipe.yaml; \
-	.venv-wheel/bin/finnyaml build recipes/digits-rtl/recipe.yaml --to simulate
+	cp -r recipes .venv-wheel; cd .venv-wheel; \
+	export FINNYAML_STORE="$$PWD/store"; \
+	bin/finnyaml build recipes/digits-cnv-fixed/recipe.yaml; \
+	bin/finnyaml build recipes/digits-rtl/recipe.yaml --to simulate
 
 setup-bench: $(BENCH_READY)
 	@:

@@ -41,14 +41,14 @@ def check(recipe: Path, sets: Sequence[str], store: Path | None, notice: Callabl
     """Check a recipe: its structure and files, then (where FINN is) its plan, then the tools of this machine."""
     found = Checked(recipe)
     try:
-        _, warnings = load_recipe(recipe, sets, os.environ, vocabulary())
-        found.problems += warnings
-        if identity.package_root("finn") is not None:
-            session = open_session(recipe, sets, store, 1, notice)
-            try:
-                _look_at(session, found)
-            finally:
-                session.close()
+        if identity.package_root("finn") is None:
+            found.problems += load_recipe(recipe, sets, os.environ, vocabulary())[1]
+            return found
+        session = open_session(recipe, sets, store, 1, notice)
+        try:
+            _look_at(session, found)
+        finally:
+            session.close()
     except RecipeError as error:
         found.problems += error.problems
     found.problems = list(dict.fromkeys(found.problems))

@@ -12,16 +12,16 @@ from typing import Any
 
 from finnyaml.engine import record
 from finnyaml.engine.pool import Pool
-from finnyaml.errors import INSTALL_FINN, Problem, RecipeError, StepFailed, ToolMissing
+from finnyaml.errors import INSTALL_FINN, FinnyamlError, Problem, RecipeError, StepFailed, ToolMissing
 from finnyaml.finn import identity
 from finnyaml.finn.catalog import Catalog
 from finnyaml.finn.identity import Installation
 from finnyaml.kinds.code import Code
 from finnyaml.plan import bundles
-from finnyaml.plan.graph import Plan, build
+from finnyaml.plan.graph import Plan, build, wrong_names
 from finnyaml.plan.status import Judge
 from finnyaml.plan.vocabulary import vocabulary
-from finnyaml.recipe.load import load_recipe
+from finnyaml.recipe.load import draft_recipe
 from finnyaml.recipe.model import BundleSpec, Recipe
 from finnyaml.store import Store
 from finnyaml.tools import discover
@@ -123,7 +123,10 @@ def open_session(
         FinnyamlError: FINN is not installed, or the store cannot be used.
     """
     opened = time.time_ns()
-    recipe, warnings = load_recipe(path, sets, os.environ, vocabulary())
+    draft = draft_recipe(path, sets, os.environ, vocabulary())
+    if not draft.sound:
+        raise draft.refused(_finn_says(draft.recipe, store_option))
+    recipe = draft.recipe
     if recipe.bundle is None and any(bundles.asked_by(name) for name in {*targets} - {*recipe.targets}):
         recipe = replace(recipe, bundle=BundleSpec())
     store = Store.open(store_root(store_option))
@@ -143,14 +146,33 @@ def open_session(
         pool.close()
         raise
     last = record.last_build(recipe.workspace)
-    warned = (*warnings, *more)
+    warned = (*draft.problems, *more)
     return Session(recipe, store, installation, catalog, plan, warned, pool, last, tuple(sets), opened)
+
+
+def _finn_says(recipe: Recipe, store_option: Path | None) -> Sequence[Problem]:
+    """What is wrong in FINN's eyes with a recipe that is wrong already, where FINN was asked before what it has."""
+    if not store_root(store_option).is_dir():
+        return ()
+    try:
+        store = Store.open(store_root(store_option))
+        installation = identity.find(store.memo, store.put_memo)
+    except FinnyamlError:
+        return ()
+    known = None if installation is None else store.memo(_catalog_memo(store, installation))
+    if known is None:
+        return ()
+    return wrong_names(recipe, Catalog.from_json(known), vivado=discover.path("vivado") is not None)
+
+
+def _catalog_memo(store: Store, installation: Installation) -> str:
+    questions = identity.tree_digest(Path(identity.__file__).parent, store.memo, store.put_memo)
+    return f"catalog-{questions[:16]}-{installation.digest}"
 
 
 def installed_catalog(store: Store, installation: Installation, pool: Pool, notice: Callable[[str], None]) -> Catalog:
     """The catalog of the installed FINN: from the store, or asked from it once."""
-    questions = identity.tree_digest(Path(identity.__file__).parent, store.memo, store.put_memo)
-    name = f"catalog-{questions[:16]}-{installation.digest}"
+    name = _catalog_memo(store, installation)
     known = store.memo(name)
     if known is None:
         notice(f"asking {installation} for its steps, options and boards (once per version, some 10 s)")

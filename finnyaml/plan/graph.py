@@ -86,14 +86,10 @@ def build(recipe: Recipe, catalog: Catalog, code: CodeOf, *, vivado: bool = True
     Raises:
         RecipeError: with every problem found.
     """
-    toolchain = recipe.toolchain if recipe.toolchain != "auto" else "vivado" if vivado else "open"
-    expansion = Expansion(recipe, catalog, toolchain)
-    placed = expansion.placed()
-    problems = expansion.problems
+    toolchain = _toolchain(recipe, vivado=vivado)
+    placed, base, configs, problems = _named(recipe, catalog, toolchain)
     sources = _source_tasks(recipe, code)
     needs = _needs(placed, [task.id for task in sources], recipe, problems)
-    base, setting_problems = settings.resolve(recipe, catalog)
-    problems += setting_problems
     problems += without_vivado.unstitched(recipe, placed, needs)
     if toolchain == "open":
         problems += without_vivado.problems(recipe, placed, base)
@@ -101,12 +97,7 @@ def build(recipe: Recipe, catalog: Catalog, code: CodeOf, *, vivado: bool = True
     defaults = {name: item.default for name, item in catalog.fields.items()}
     tasks = {task.id: task for task in sources}
     for item in placed:
-        config = base
-        if not KINDS[item.kind].users_code and item.entry.uses not in open_rtl.STEPS and item.entry.with_:
-            config, overlay_problems = settings.resolve(
-                recipe, catalog, item.entry.with_, (*item.entry.pointer, "with")
-            )
-            problems += [problem for problem in overlay_problems if problem not in setting_problems]
+        config = configs.get(item.id, base)
         at = (*item.entry.pointer, "with")
         own = frozenset(name for name, pointer in config.pointers.items() if pointer[: len(at)] == at)
         values = {**config.values}
@@ -145,6 +136,35 @@ def build(recipe: Recipe, catalog: Catalog, code: CodeOf, *, vivado: bool = True
     bundled = with_bundles(recipe, catalog, ordered, targets, code)
     plan = Plan(recipe, catalog, _ordered(bundled), targets, toolchain, code)
     return plan, tuple(_in_order(problems))
+
+
+def wrong_names(recipe: Recipe, catalog: Catalog, *, vivado: bool = True) -> list[Problem]:
+    """What a recipe names that this FINN does not have: steps, flows, build options, boards; and warnings.
+
+    Unlike `build`, for the usable part of a recipe too that has other errors.
+    """
+    return _named(recipe, catalog, _toolchain(recipe, vivado=vivado))[-1]
+
+
+def _toolchain(recipe: Recipe, *, vivado: bool) -> str:
+    return recipe.toolchain if recipe.toolchain != "auto" else "vivado" if vivado else "open"
+
+
+def _named(
+    recipe: Recipe, catalog: Catalog, toolchain: str
+) -> tuple[list[Placed], settings.FinnConfig, dict[str, settings.FinnConfig], list[Problem]]:
+    """The entries in order, the settings of the recipe, those of entries with their own, and what is wrong in them."""
+    expansion = Expansion(recipe, catalog, toolchain)
+    placed = expansion.placed()
+    base, wrong = settings.resolve(recipe, catalog)
+    problems = [*expansion.problems, *wrong]
+    configs = {}
+    for item in placed:
+        if not KINDS[item.kind].users_code and item.entry.uses not in open_rtl.STEPS and item.entry.with_:
+            at = (*item.entry.pointer, "with")
+            configs[item.id], further = settings.resolve(recipe, catalog, item.entry.with_, at)
+            problems += [problem for problem in further if problem not in wrong]
+    return placed, base, configs, problems
 
 
 def _source_tasks(recipe: Recipe, code: CodeOf) -> list[Task]:

@@ -33,6 +33,65 @@ def test_all_errors_of_a_plan_come_at_once(finnyaml: Command, project: Project) 
     assert answer.data["exit_code"] == 2
 
 
+ACROSS = """
+name: across
+model: {onnx: tyni.onnx}
+steps: {flow: estimate_onyl, insrt: []}
+folding: {targt_fps: 2000}
+target: {board: Pynq-Z9, clock_ns: fast}
+finn: {standalone_threshold: true}
+verify: {data: {npz: none.npz, inputs: x, labels: y}, metric: agreemnt}
+"""
+
+
+def test_errors_of_all_layers_come_at_once(finnyaml: Command, project: Project) -> None:
+    """Structure, files and names of FINN's: what one layer refuses does not hide what the next one would."""
+    recipe = project.write("across.yaml", ACROSS)
+    answer = finnyaml("lint", recipe, "--json")
+    found = [(item["line"], item["message"].partition("'")[2].partition("'")[0]) for item in answer.data["problems"]]
+    assert answer.code == 2
+    assert found == [
+        (3, "tyni.onnx"),
+        (4, "estimate_onyl"),
+        (4, "insrt"),
+        (5, "targt_fps"),
+        (6, "Pynq-Z9"),
+        (6, "fast"),
+        (7, "standalone_threshold"),
+        (8, "none.npz"),
+        (8, "agreemnt"),
+    ]
+    hints = [item["hint"] for item in answer.data["problems"]]
+    assert hints[-1] == "did you mean 'agreement'?" and "Pynq-Z2" in hints[4]
+    told = [finnyaml(command, recipe).err.count("error: ") for command in ("build", "plan", "graph")]
+    assert told == [len(found)] * 3
+
+
+@pytest.mark.parametrize(
+    ("wrong", "lines"),
+    [
+        ("steps: {insert: []}\ntargets: {all: nowhere}", [3]),  # no step is known, so no target is blamed
+        ("steps: [{uses: tidy_up, nedds: model}]\ntargets: {all: tidy_up}", [3]),
+        (
+            "steps: estimate_only\ntarget: {board: '${board}', shell: 1}",
+            [4, 4],
+        ),  # the variable, not a board of its name
+    ],
+)
+def test_what_follows_from_another_error_is_not_told(
+    finnyaml: Command, project: Project, wrong: str, lines: list[int]
+) -> None:
+    answer = finnyaml("lint", project.write("bad.yaml", f"name: bad\nmodel: {{onnx: tiny.onnx}}\n{wrong}\n"), "--json")
+    assert [item["line"] for item in answer.data["problems"]] == lines
+
+
+def test_a_store_that_knows_no_finn_is_not_asked(finnyaml: Command, project: Project) -> None:
+    """Nor made: a recipe that is wrong anyway does not wait for FINN to answer."""
+    store = project.folder / "no-store"
+    answer = finnyaml("lint", project.write("across.yaml", ACROSS), "--json", store=store)
+    assert len(answer.data["problems"]) == 6 and not store.exists()
+
+
 def test_problems_show_their_place(finnyaml: Command, project: Project) -> None:
     answer = finnyaml("lint", project.write("bad.yaml", BAD))
     assert "bad.yaml:5:17: error: finn-plus" in answer.err

@@ -1,0 +1,77 @@
+"""What is too long for a terminal is broken between words, and stays whole in a pipe."""
+
+from __future__ import annotations
+
+import pytest
+
+from finnyaml.text import wrapped
+from tests.cli.terminal import screen
+from tests.project import Project
+
+LONG = "a sentence of some words"
+
+
+@pytest.mark.parametrize(
+    ("line", "hang", "lines"),
+    [
+        (LONG, 0, ["a sentence of", "some words"]),
+        (LONG, 2, ["a sentence of", "  some words"]),
+        (f"  {LONG}", 0, ["  a sentence of", "    some words"]),
+        (f"  log:  {LONG}", 0, ["  log:  a", "        sentence", "        of some", "        words"]),
+        ("hint: " + LONG, 0, ["hint: a sentence", "of some words"]),
+        ("short", 0, ["short"]),
+        ("one-word-that-is-longer-than-a-line and more", 0, ["one-word-that-is-longer-than-a-line", "and more"]),
+        ("", 0, [""]),
+    ],
+)
+def test_lines_break_between_words(line: str, hang: int, lines: list[str]) -> None:
+    assert wrapped(line, 16, hang).split("\n") == lines
+    assert wrapped(line, None, hang) == line
+
+
+RECIPE = """
+model: {onnx: tiny.onnx}
+steps: [{uses: "steps.py:scale", wiht: {by: 2.0}}, streamlin]
+finn: {no_such_option: 1}
+verify: {data: {npz: data.npz, inputs: x, labels: y}, metric: accuracy_of_the_best_class}
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["lint", "bad.yaml"],
+        ["plan"],
+        ["steps", "list"],
+        ["steps", "show", "streamline"],
+        ["steps", "options", "target_fps"],
+        ["doctor"],
+        ["cache"],
+        ["build", "bad.yaml"],
+    ],
+    ids=" ".join,
+)
+def test_on_80_columns_no_word_is_broken(project: Project, arguments: list[str]) -> None:
+    project.write("bad.yaml", RECIPE)
+    whole = project.run(*arguments)
+    said = f"{whole.stdout} {whole.stderr}".split()
+    lines = [line for line in screen(arguments, project.folder, project.store) if line]
+    assert lines
+    for line in lines:
+        if "…" not in line and " | " not in line:  # tables and lines of files are cut
+            assert not line.split() or line.split()[-1] in said
+        assert len(line) <= 80 or "/" in line  # a path is one word
+
+
+def test_commands_to_copy_stay_whole(project: Project) -> None:
+    project.write("steps.py", "def scale(model, cfg, by=1):\n    raise ValueError('a reason')\n")
+    project.write("recipe.yaml", 'model: {onnx: tiny.onnx}\nsteps: [{uses: "steps.py:scale"}]\n')
+    lines = screen(["build"], project.folder, project.store, columns=40)
+    assert any(line.startswith("  try again: ") and line.endswith("recipe.yaml --to scale") for line in lines)
+
+
+def test_the_quick_answer_is_broken_too(project: Project) -> None:
+    project.write("recipe.yaml", "name: tiny-with-a-name\nmodel: {onnx: tiny.onnx}\nsteps: ['steps.py:same']\n")
+    assert project.run("build").returncode == 0
+    lines = screen(["build"], project.folder, project.store, columns=30)
+    assert lines[:2] == ["tiny-with-a-name is up to", "date: 2 steps"]
