@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from finnyaml.cli.arguments import Json, StoreOption
-from finnyaml.cli.console import Whole
 from finnyaml.errors import ExitCode
+from finnyaml.text import Whole
 
 if TYPE_CHECKING:
     from finnyaml.tools.doctor import Check, Report
