@@ -14,6 +14,7 @@ from finnyaml.engine.session import installed_catalog, store_root
 from finnyaml.errors import INSTALL_FINN, Problem, RecipeError, ToolMissing
 from finnyaml.finn import aliases, identity, settings
 from finnyaml.finn.catalog import Catalog
+from finnyaml.plan import phases
 from finnyaml.recipe.load import load_recipe
 from finnyaml.steps import builtin, open_rtl
 from finnyaml.store import Store
@@ -43,7 +44,7 @@ def steps(catalog: Catalog) -> dict[str, Any]:
         "finn": str(catalog),
         "steps": {aliases.short(name): _step(catalog, name) for name in sorted(catalog.steps)},
         "flows": {name: [aliases.short(step) for step in listed] for name, listed in sorted(catalog.flows.items())},
-        "phases": {name: {"doc": phase.doc, "parts": _parts(catalog, name)} for name, phase in catalog.phases.items()},
+        "phases": {name: {"doc": phase.doc, "parts": phases.part_ids(phase)} for name, phase in catalog.phases.items()},
         "repairs": {name: step.does for name, step in builtin.STEPS.items()},
         "rtl": {name: kind.does for name, kind in open_rtl.STEPS.items()},
     }
@@ -53,10 +54,8 @@ def describe(catalog: Catalog, name: str, recipe: Path | None) -> dict[str, Any]
     """All of one step, flow or phase. RecipeError where there is none of this name."""
     if name in catalog.flows:
         return {"flow": name, "steps": [aliases.short(step) for step in catalog.flows[name]]}
-    for phase in (name, f"phase_{name}"):
-        if phase in catalog.phases:
-            found = catalog.phases[phase]
-            return {"phase": phase, "doc": found.doc, "module": found.module, "parts": _parts(catalog, phase)}
+    if phase := phases.find(name, catalog):
+        return {"phase": phase.name, "doc": phase.doc, "module": phase.module, "parts": phases.part_ids(phase)}
     if name in builtin.STEPS:
         return {"repair": name, "doc": builtin.STEPS[name].does}
     if name in open_rtl.STEPS:
@@ -123,13 +122,6 @@ def _step(catalog: Catalog, name: str) -> dict[str, Any]:
         "flows": [flow for flow, listed in catalog.flows.items() if name in listed],
         "aliases": [aliases.short(other) for row in aliases.SYNONYMS if name in row for other in row if other != name],
     }
-
-
-def _parts(catalog: Catalog, phase: str) -> list[str]:
-    short = phase.removeprefix("phase_")
-    return [
-        aliases.short(value) if kind == "step" else f"{short}.{value}" for kind, value in catalog.phases[phase].parts
-    ]
 
 
 def _reads(name: str, step: str | None, last: Mapping[str, Any]) -> dict[str, Any]:

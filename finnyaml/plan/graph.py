@@ -14,10 +14,11 @@ from finnyaml.finn import settings
 from finnyaml.finn.catalog import Catalog
 from finnyaml.kinds import KINDS
 from finnyaml.kinds.code import CodeOf, no_code
-from finnyaml.plan import without_vivado
+from finnyaml.plan import phases, without_vivado
 from finnyaml.plan.bundles import with_bundles
+from finnyaml.plan.placed import Placed
 from finnyaml.plan.points import SIMULATIONS, code_params, data_params, points_of, with_points
-from finnyaml.plan.steps import Expansion, Placed
+from finnyaml.plan.steps import Expansion
 from finnyaml.plan.task import Task
 from finnyaml.recipe.model import Processing, Recipe
 from finnyaml.recipe.step_graph import Step, check_graph, check_targets, linked
@@ -247,13 +248,7 @@ def _needs(
 ) -> dict[str, tuple[str, ...]]:
     """Each entry's needs by id: what it says, else the entry before it. What is wrong with them goes to `problems`."""
     known = {*sources, *(item.id for item in placed)}
-    # A phase goes by its name where the recipe gives it no id; its result is that of its last part.
-    phases = {
-        name: item.id
-        for item in placed
-        if item.phase and not item.entry.id
-        for name in (item.phase, item.phase.removeprefix("phase_"))
-    }
+    of_phases = phases.results(placed)
     complete = not any(problem.severity == "error" for problem in problems)
     steps = []
     for item in placed:
@@ -262,7 +257,7 @@ def _needs(
             problems.append(Problem(message, recipe.at(item.entry.pointer), "give it an `id:` of its own"))
         needs = item.entry.needs
         if needs is not None:
-            needs = tuple(need if need in known else phases.get(need, need) for need in needs)
+            needs = tuple(need if need in known else of_phases.get(need, need) for need in needs)
         steps.append(Step(item.id, item.entry, needs))
     problems += check_graph(recipe, steps, sources if complete else None)
     return {name: tuple(need for need in needs if need in known) for name, needs in linked(steps, sources[-1]).items()}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from finnyaml.errors import Problem
 from finnyaml.finn import aliases
-from finnyaml.finn.catalog import Catalog, Phase
+from finnyaml.finn.catalog import Catalog
+from finnyaml.plan import phases
+from finnyaml.plan.placed import Placed
 from finnyaml.recipe.build import default_id
 from finnyaml.recipe.model import FlowEdit, Pointer, Recipe, StepEntry
 from finnyaml.steps import builtin, open_rtl
@@ -15,29 +17,6 @@ from finnyaml.text import did_you_mean
 
 FREE_DEPTHS = frozenset(("auto", "file", "depths", "strategy"))
 """Words of `fifo:` with which the recipe itself says what depths the FIFOs get."""
-
-
-@dataclass(frozen=True)
-class Placed:
-    """An entry with everything resolved but its needs: `kind` is that of its task.
-
-    `phase` is the phase that brought it, `index` which part of that phase a segment is. `step` is the step of FINN that
-    it is or stands for; `names` are ids that mean it together with all else that this step, or the entry, became.
-    """
-
-    id: str
-    kind: str
-    uses: str
-    entry: StepEntry
-    phase: str | None = None
-    index: str | None = None
-    step: str | None = None
-    names: tuple[str, ...] = ()
-
-    @property
-    def open(self) -> bool:
-        """Whether it is FINN's step, run without Xilinx' tools."""
-        return self.kind == "finn_open"
 
 
 class Expansion:
@@ -86,7 +65,7 @@ class Expansion:
 
     def _named(self, anchor: str, listed: Sequence[Placed]) -> list[int]:
         """Where all that the entry of that id became stands; else what runs the step, or comes from the phase."""
-        step, phase = aliases.resolve(anchor, self.catalog.steps), self._phase(anchor)
+        step, phase = aliases.resolve(anchor, self.catalog.steps), phases.find(anchor, self.catalog)
         by_id = [index for index, item in enumerate(listed) if anchor in (item.id, *item.names)]
         return by_id or [
             index
@@ -107,9 +86,10 @@ class Expansion:
                 self._problem(message, (*entry.pointer, "with"), "leave `with:` out")
             yield Placed(entry.id or entry.uses, "repair", entry.uses, entry)
             return
-        phase = self._phase(entry.uses)
+        phase = phases.find(entry.uses, self.catalog)
         if phase is not None:
-            yield from self._parts(phase, entry)
+            self.problems += phases.check(phase, entry, self.recipe)
+            yield from phases.parts(phase, entry, self._steps_for)
             return
         name = aliases.resolve(entry.uses, self.catalog.steps)
         if name is None:
@@ -123,10 +103,10 @@ class Expansion:
             self._problem(notice, entry.pointer, None, "warning")
         yield from self._steps_for(name, entry.id or written, entry)
 
-    def _steps_for(self, name: str, task: str, entry: StepEntry, phase: str | None = None) -> Iterator[Placed]:
+    def _steps_for(self, name: str, task: str, entry: StepEntry) -> Iterator[Placed]:
         """A step of FINN, or with the open toolchain what stands for it; the last has the id of the entry."""
         if not self._open:
-            yield Placed(task, "finn", name, entry, phase, step=name)
+            yield Placed(task, "finn", name, entry, step=name)
             return
         outputs = entry.with_.get("outputs", self.recipe.settings.outputs)
         makes = open_rtl.OUTPUTS.get(name)
@@ -141,36 +121,13 @@ class Expansion:
                 message = f"with the open toolchain, {stands}: it reads nothing of `{key}`"
                 hint = f"list {first} itself, or set `toolchain: vivado`"
                 self._problem(message, (*entry.pointer, "with", key), hint)
-            yield Placed(task, first, first, replace(entry, with_=target), phase, step=name)
+            yield Placed(task, first, first, replace(entry, with_=target), step=name)
             return
         inserts, kind = f"{task}.insert" if further else task, "finn_open" if first in open_rtl.RUN_OPEN else "finn"
-        yield Placed(inserts, kind, first, entry, phase, step=name, names=(task,))
+        yield Placed(inserts, kind, first, entry, step=name, names=(task,))
         for step in further:
             silent = replace(entry, needs=None, with_={})
-            yield Placed(task, step, step, silent, phase, step=name, names=(task,))
-
-    def _phase(self, uses: str) -> Phase | None:
-        return self.catalog.phases.get(uses) or self.catalog.phases.get(f"phase_{uses}")
-
-    def _parts(self, phase: Phase, entry: StepEntry) -> Iterator[Placed]:
-        """The steps of a phase; what the entry says of needs holds for the first, its id for the last."""
-        if entry.with_ and len(phase.parts) > 1:
-            steps = ", ".join(aliases.short(value) for kind, value in phase.parts if kind == "step")
-            message = f"{entry.uses} is {len(phase.parts)} steps, and `with:` is for one"
-            hint = f"list its steps ({steps}) instead, or set it for the whole recipe"
-            self._problem(message, (*entry.pointer, "with"), hint)
-        for number, (kind, value) in enumerate(phase.parts):
-            part = entry if number == 0 else replace(entry, needs=None)
-            segment = f"{phase.name.removeprefix('phase_')}.{value}"
-            name = aliases.short(value) if kind == "step" else segment
-            if entry.id:
-                name = entry.id if number == len(phase.parts) - 1 else f"{entry.id}.{value.removeprefix('step_')}"
-            whole = (entry.id,) if entry.id else ()
-            if kind == "step":
-                for item in self._steps_for(value, name, part, phase.name):
-                    yield replace(item, names=(*item.names, *whole))
-            else:
-                yield Placed(name, "segment", segment, part, phase.name, value, names=whole)
+            yield Placed(task, step, step, silent, step=name, names=(task,))
 
     def _problem(self, message: str, pointer: Pointer, hint: str | None, severity: str = "error") -> None:
         self.problems.append(Problem(message, self.recipe.at(pointer), hint, severity))

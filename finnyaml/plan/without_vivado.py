@@ -9,7 +9,7 @@ from finnyaml.errors import Problem
 from finnyaml.finn import aliases
 from finnyaml.finn.catalog import Catalog
 from finnyaml.finn.settings import FinnConfig
-from finnyaml.plan.steps import Placed
+from finnyaml.plan.placed import Placed
 from finnyaml.recipe.model import Recipe
 from finnyaml.steps import open_rtl
 
