@@ -14,7 +14,7 @@ from . import text
 from .accelerator import Accelerator
 from .checks.answers import class_labels, classifies, predictions
 from .checks.report import FAILED, OK, REFUSED, Problem, Report, exit_code
-from .checks.selftest import SECONDS, selftest_bundle
+from .checks.selftest import SECONDS, selftest
 from .checks.validate import validate
 from .contract import Bundle
 from .errors import AcceleratorError
@@ -76,7 +76,7 @@ def _selftest(asked: argparse.Namespace) -> int:
         return opened[0]
 
     try:
-        report = selftest_bundle(Bundle.load(asked.bundle), open_once, asked.emulate, SECONDS)
+        report = selftest(Bundle.load(asked.bundle), open_once, asked.emulate, SECONDS)
     finally:
         for accelerator in opened:
             accelerator.close()

@@ -17,11 +17,6 @@ class Rule:
     title: str
     repair: str | None = None
 
-    @property
-    def page(self) -> str:
-        """The page that explains it, from the top of the repository."""
-        return f"docs/lints/{self.id}.md"
-
 
 RULES: dict[str, Rule] = {
     rule.id: rule

@@ -1,4 +1,4 @@
-"""Trees of files as values: what an artifact makes of a tree, what changed between two, what several give together."""
+"""Trees of files as values: what an artifact makes of a tree, and what several give together."""
 
 from __future__ import annotations
 
@@ -26,12 +26,6 @@ def overlay(base: Tree, artifact: Artifact) -> dict[str, Entry]:
     """The tree after a task that was given `base` and produced `artifact`."""
     removed = set(artifact.removed)
     return {path: entry for path, entry in base.items() if path not in removed} | dict(artifact.files)
-
-
-def diff(base: Tree, tree: Tree) -> tuple[dict[str, Entry], tuple[str, ...]]:
-    """What makes `tree` of `base`: the `files` and `removed` of an artifact; `overlay` puts them back together."""
-    files = {path: entry for path, entry in tree.items() if base.get(path) != entry}
-    return files, tuple(sorted(base.keys() - tree.keys()))
 
 
 def merge(trees: Iterable[Tree]) -> dict[str, Entry]:

@@ -8,7 +8,6 @@ first line of the best rank is the cause. Logs may be huge, so they are read lin
 from __future__ import annotations
 
 import contextlib
-import io
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -118,16 +117,6 @@ _HINTS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"cannot find -lz\b|zlib\.h", "Install the development files of zlib (package zlib1g-dev)."),
     )
 )
-
-
-def first_error(log: str | Path) -> ErrorLine | None:
-    """The first real cause in a log, or None: a `Path` is read piece by piece, a `str` is the text itself."""
-    if isinstance(log, str):
-        found = _search(io.BytesIO(log.encode("utf-8", "replace")))
-    else:
-        with log.open("rb") as file:
-            found = _search(file)
-    return found[1] if found else None
 
 
 def tool_logs(folder: Path, since: float = 0.0) -> list[Path]:

@@ -10,7 +10,7 @@ import pytest
 
 from finnyaml.accelerator import Accelerator, Bundle, text
 from finnyaml.accelerator.checks.report import SelftestReport
-from finnyaml.accelerator.checks.selftest import selftest_bundle
+from finnyaml.accelerator.checks.selftest import selftest
 from finnyaml.accelerator.devices.board import open_board
 from finnyaml.accelerator.devices.transport import Transport
 from tests.board.conftest import Board, make_settings
@@ -21,7 +21,7 @@ from tests.bundle.sample import WEIGHT_FILE, write_json
 def run(board: Board, standin: StandIn | None = None) -> SelftestReport:
     bundle = Bundle.load(board.folder)
     device = standin or board.standin()
-    return selftest_bundle(
+    return selftest(
         bundle, lambda: Accelerator(board.folder, device=open_board(bundle, 64, device)), emulate=False, seconds=0.05
     )
 

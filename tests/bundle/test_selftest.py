@@ -12,7 +12,7 @@ import pytest
 from finnyaml.accelerator import Accelerator
 from finnyaml.accelerator.checks.faults import Observed, recognised
 from finnyaml.accelerator.checks.report import SelftestReport
-from finnyaml.accelerator.checks.selftest import selftest, selftest_bundle
+from finnyaml.accelerator.checks.selftest import selftest
 from finnyaml.accelerator.contract import Bundle
 from finnyaml.accelerator.devices.emulator import Emulator
 from finnyaml.accelerator.errors import AcceleratorError
@@ -54,8 +54,9 @@ class Faulty:
 
 
 def outcome(folder: Path, fault: Callable[[np.ndarray, list], np.ndarray] | None = None) -> SelftestReport:
-    device = Faulty(Bundle.load(folder), fault) if fault else Emulator(Bundle.load(folder))
-    return selftest(Accelerator(folder, device=device), seconds=QUICK)
+    bundle = Bundle.load(folder)
+    device = Faulty(bundle, fault) if fault else Emulator(bundle)
+    return selftest(bundle, lambda: Accelerator(folder, device=device), not fault, QUICK)
 
 
 def names(report: SelftestReport) -> list[str]:
@@ -93,7 +94,7 @@ def test_a_flipped_bit_in_a_weight_file_shows_in_its_digest_and_in_its_channel(f
 def test_missing_weights_are_named_once(folder: Path) -> None:
     (folder / WEIGHT_FILE).unlink()
     bundle = Bundle.load(folder)
-    report = selftest_bundle(bundle, lambda: Accelerator(folder, emulate=True), True, QUICK)
+    report = selftest(bundle, lambda: Accelerator(folder, emulate=True), True, QUICK)
     assert names(report) == ["weights not loaded"]
     assert WEIGHT_FILE in report.problems[0].message
     assert report.exit_code == 1
@@ -309,7 +310,7 @@ def test_a_damaged_bitfile_is_not_loaded(folder: Path) -> None:
     def opened() -> Accelerator:
         raise AssertionError("the board was opened")
 
-    report = selftest_bundle(Bundle.load(folder), opened, False, QUICK)
+    report = selftest(Bundle.load(folder), opened, False, QUICK)
     assert names(report) == ["bitfile damaged"]
     assert "truncated: " in report.problems[0].message
 
@@ -328,7 +329,7 @@ def test_a_board_that_cannot_be_opened_is_a_problem_of_the_report(sound: Path) -
     def opened() -> Accelerator:
         raise AcceleratorError("PYNQ is not installed here", name="package missing", hint="install it")
 
-    report = selftest_bundle(Bundle.load(sound), opened, False, QUICK)
+    report = selftest(Bundle.load(sound), opened, False, QUICK)
     assert names(report) == ["package missing"]
     assert "install it" in report.problems[0].message
     assert report.exit_code == 4

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from finnyaml.tools.failure import first_error, first_error_of, hint_for, tool_logs
+from finnyaml.tools.failure import first_error_of, hint_for, tool_logs
+from tests.tools.logs import first_error
 
 DECOYS = """\
 INFO: [Common 17-1460] Use of init.tcl in ERROR_HANDLER is deprecated

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from finnyaml.tools.failure import first_error
 from tests.tools import standins
+from tests.tools.logs import first_error
 
 
 def run(folder: Path, tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..devices.clock import promised_mhz
-from ..devices.emulator import Emulator
 from ..devices.transport import Transport
 from ..errors import AcceleratorError
 from . import golden as samples
@@ -26,20 +25,13 @@ SECONDS = 1.0
 """How long each speed is measured."""
 
 
-def selftest(accelerator: Accelerator, *, seconds: float = SECONDS) -> SelftestReport:
-    """Test an open accelerator: files, golden samples in several batch sizes, throughput and latency.
-
-    All problems are reported, not only the first. `seconds` is how long each speed is measured.
-    """
-    return selftest_bundle(accelerator.bundle, lambda: accelerator, isinstance(accelerator.device, Emulator), seconds)
-
-
-def selftest_bundle(
+def selftest(
     bundle: Bundle, opened: Callable[[], Accelerator], emulate: bool, seconds: float = SECONDS
 ) -> SelftestReport:
-    """As `selftest`, for an accelerator that `opened` opens once the files have been checked: damage can prevent that.
+    """Test an accelerator: files, golden samples in several batch sizes, throughput and latency.
 
-    A board is not opened where its bitfile is damaged.
+    All problems are reported, not only the first. `opened` opens it once the files have been checked: damage can
+    prevent that, and a board is not opened where its bitfile is damaged. `seconds` is how long each speed is measured.
     """
     found = [*file_problems(bundle)]
     for problem in hardware_problems(bundle):
