@@ -18,51 +18,45 @@ def test_the_second_build_runs_nothing(project: Project) -> None:
     assert project.ran() == []
 
 
-def test_a_parameter_rebuilds_its_step_and_what_depends_on_it(project: Project) -> None:
-    project.build()
-    assert project.ran("--set", "steps.0.with.by=3.0") == ["scale", "same", "report"]
+def test_a_parameter_rebuilds_its_step_and_what_depends_on_it(built: Project) -> None:
+    assert built.ran("--set", "steps.0.with.by=3.0") == ["scale", "same", "report"]
 
 
-def test_a_setting_rebuilds_only_the_step_that_read_it(project: Project) -> None:
-    project.build()
-    plan = project.plan("--set", "folding.target_fps=200")
+def test_a_setting_rebuilds_only_the_step_that_read_it(built: Project) -> None:
+    plan = built.plan("--set", "folding.target_fps=200")
     assert [name for name, task in plan.items() if task["state"] != "cached"] == ["report"]
     assert plan["report"]["reasons"][0]["text"] == "target_fps: 100 → 200"
-    assert project.ran("--set", "folding.target_fps=200") == ["report"]
-    assert (project.folder / "build/report/fps.txt").read_text() == "200\n"
+    assert built.ran("--set", "folding.target_fps=200") == ["report"]
+    assert (built.folder / "build/report/fps.txt").read_text() == "200\n"
 
 
-def test_a_setting_that_no_step_read_rebuilds_nothing(project: Project) -> None:
-    project.build()
-    assert project.ran("--set", "folding.mvau_wwidth_max=99") == []
+def test_a_setting_that_no_step_read_rebuilds_nothing(built: Project) -> None:
+    assert built.ran("--set", "folding.mvau_wwidth_max=99") == []
 
 
-def test_going_back_to_an_old_value_finds_the_old_result(project: Project) -> None:
-    project.build()
-    project.build("--set", "folding.target_fps=200")
-    assert project.ran() == []
-    assert (project.folder / "build/report/fps.txt").read_text() == "100\n"
+def test_going_back_to_an_old_value_finds_the_old_result(built: Project) -> None:
+    built.build("--set", "folding.target_fps=200")
+    assert built.ran() == []
+    assert (built.folder / "build/report/fps.txt").read_text() == "100\n"
 
 
-def test_an_equal_result_stops_the_rebuild(project: Project) -> None:
-    project.build()
-    project.write("steps.py", STEPS.replace("* np.float32(by)", "* np.float32(by) * np.float32(1)"))
+def test_an_equal_result_stops_the_rebuild(built: Project) -> None:
+    built.write("steps.py", STEPS.replace("* np.float32(by)", "* np.float32(by) * np.float32(1)"))
     # All custom steps are in that file, so each runs; none makes the model differ, so `report` sees an equal input.
-    first = project.plan()
+    first = built.plan()
     assert first["scale"]["reasons"][0]["text"] == "steps.py changed"
-    project.write("other.py", "from steps import same\n")
-    project.write("recipe.yaml", RECIPE.replace('"steps.py:report"', '"reports.py:report"'))
-    project.write("reports.py", STEPS)
-    project.build()
-    project.write("steps.py", STEPS.replace("* np.float32(by)", "* np.float32(1) * np.float32(by)"))
-    assert project.ran() == ["scale", "same"]
+    built.write("other.py", "from steps import same\n")
+    built.write("recipe.yaml", RECIPE.replace('"steps.py:report"', '"reports.py:report"'))
+    built.write("reports.py", STEPS)
+    built.build()
+    built.write("steps.py", STEPS.replace("* np.float32(by)", "* np.float32(1) * np.float32(by)"))
+    assert built.ran() == ["scale", "same"]
 
 
-def test_comments_and_formatting_rebuild_nothing(project: Project) -> None:
-    project.build()
-    project.write("steps.py", "# a comment\n" + STEPS.replace("by=2.0", "by = 2.0"))
-    project.write("recipe.yaml", "# a comment\n" + RECIPE.replace("name: tiny", "name:   tiny"))
-    assert project.ran() == []
+def test_comments_and_formatting_rebuild_nothing(built: Project) -> None:
+    built.write("steps.py", "# a comment\n" + STEPS.replace("by=2.0", "by = 2.0"))
+    built.write("recipe.yaml", "# a comment\n" + RECIPE.replace("name: tiny", "name:   tiny"))
+    assert built.ran() == []
 
 
 def test_an_imported_neighbour_counts(project: Project) -> None:
@@ -239,9 +233,8 @@ def test_a_workspace_record_from_elsewhere_deletes_nothing_outside(project: Proj
     assert victim.read_text() == "precious"
 
 
-def test_force_runs_a_step_that_is_up_to_date(project: Project) -> None:
-    project.build()
-    assert project.ran("--force", "same") == ["same"]
+def test_force_runs_a_step_that_is_up_to_date(built: Project) -> None:
+    assert built.ran("--force", "same") == ["same"]
 
 
 def test_selections(project: Project) -> None:
@@ -251,18 +244,16 @@ def test_selections(project: Project) -> None:
     assert project.ran("same") == []
 
 
-def test_what_was_not_selected_does_not_run(project: Project) -> None:
-    project.build()
+def test_what_was_not_selected_does_not_run(built: Project) -> None:
     changed = ("--set", "steps.0.with.by=3.0")  # `scale` gives another model, so `same` would have to run
-    done = project.run("build", "recipe.yaml", "--only", "scale", "--only", "report", *changed)
+    done = built.run("build", "recipe.yaml", "--only", "scale", "--only", "report", *changed)
     assert done.returncode == 1
     assert "same (steps.py:same) failed: it would have to run again" in done.stderr
     assert "the model from scale changed" in done.stderr
 
 
-def test_json_names_the_exact_reason(project: Project) -> None:
-    project.build()
-    reasons = project.plan("--set", "steps.0.with.by=5")["scale"]["reasons"]
+def test_json_names_the_exact_reason(built: Project) -> None:
+    reasons = built.plan("--set", "steps.0.with.by=5")["scale"]["reasons"]
     assert (reasons[0]["name"], reasons[0]["old"], reasons[0]["new"]) == ("with.by", 2.0, 5)
     assert reasons[0]["text"] == "parameter with.by: 2.0 → 5"
 

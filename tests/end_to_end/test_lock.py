@@ -12,10 +12,10 @@ from tests.project import STEPS, Project
 
 
 @pytest.fixture
-def locked(project: Project) -> Project:
-    done = project.run("build", "recipe.yaml", "--lock")
+def locked(built: Project) -> Project:
+    done = built.run("build", "recipe.yaml", "--lock")
     assert done.returncode == 0, done.stderr
-    return project
+    return built
 
 
 def _lock(project: Project) -> Path:
