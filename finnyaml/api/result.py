@@ -13,7 +13,7 @@ from finnyaml.api import failures, html, loss, summary
 from finnyaml.engine import workspace
 from finnyaml.engine.report import Report
 from finnyaml.errors import ExitCode, FinnyamlError, Problem, RecipeError
-from finnyaml.plan.points import id_of
+from finnyaml.plan.points import PREFIX, id_of
 from finnyaml.plan.status import Built
 from finnyaml.text import did_you_mean
 
@@ -189,10 +189,14 @@ class Result:
         """
         import numpy as np
 
-        point = id_of(step)
-        params = self.report.session.plan.tasks[point].params if point in self.report.session.plan.tasks else {}
-        built = self._built(point)
-        with np.load(io.BytesIO(self.report.session.store.read(built.artifact.files[params["file"]].blob))) as archive:
+        tasks, store = self.report.session.plan.tasks, self.report.session.store
+        if id_of(step) not in tasks:
+            measured = [name.removeprefix(PREFIX) for name in tasks if name.startswith(PREFIX)]
+            raise RecipeError([Problem(f"nothing is measured after {step!r}", hint=did_you_mean(step, measured, 3))])
+        entry = self._built(id_of(step)).artifact.files.get(tasks[id_of(step)].params["file"])
+        if entry is None:
+            raise FinnyamlError(f"the graph after {step} could not be executed, so there are no predictions")
+        with np.load(io.BytesIO(store.read(entry.blob))) as archive:
             return dict(archive)
 
     @property

@@ -70,6 +70,22 @@ def test_an_unknown_step(load: Load, name: str) -> None:
         result.model(name)
 
 
+def test_what_is_not_measured(load: Load) -> None:
+    with pytest.raises(finnyaml.RecipeError, match="nothing is measured after 'model_'") as caught:
+        load().build().predictions("model_")
+    assert caught.value.hint == "did you mean 'model'?"
+
+
+def test_a_graph_that_cannot_be_executed_has_no_predictions(load: Load, tiny: Project) -> None:
+    steps = (tiny.folder / "steps.py").read_text()
+    strange = 'model.graph.node[0].op_type = "NoSuchOperator"'
+    tiny.write("steps.py", steps.replace('"""Change nothing."""', strange))
+    result = load().build(stop="same")
+    assert result.measurements["same"].verdict == "not verified" and result.measurements["same"].value is None
+    with pytest.raises(finnyaml.FinnyamlError, match="could not be executed"):
+        result.predictions("same")
+
+
 def test_what_was_not_built_is_not_there(load: Load) -> None:
     result = load().build(stop="scale")
     with pytest.raises(finnyaml.FinnyamlError, match="same was not built"):
