@@ -14,6 +14,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from finnyaml import plugins
+
 if TYPE_CHECKING:
     from finnyaml.engine.outcome import Outcome
     from finnyaml.engine.report import Report
@@ -73,12 +75,13 @@ def remember(report: Report, arguments: list[str]) -> None:
 
     session = report.session
     files, folders, env, tools = _inputs(session, report.outcome)
-    if any(_touched(path) > session.opened - CLOCK for path in {*files, *folders}):
+    if any(_touched(path) > session.opened - CLOCK for path in {*files, *folders, *_sources_of_plugins()}):
         return
     stamp = {
         "files": {path: _file_state(path) for path in sorted(files)},
         "folders": {path: _listing(path) for path in sorted(folders)},
         "packages": {path: _fingerprint(path) for path in _packages(session)},
+        "plugins": plugins.seen(),
         "env": {name: os.environ.get(name) for name in sorted({*env, *ALWAYS, *session.recipe.env})},
         "tools": {path: _stat(path) for path in sorted(tools)},
         "absent": ["vivado"] if session.recipe.toolchain == "auto" and discover.path("vivado") is None else [],
@@ -117,6 +120,8 @@ def _holds(stamp: Mapping[str, Any]) -> bool:
     if any(_listing(path) != names for path, names in stamp["folders"].items()):
         return False
     if any(_fingerprint(path) != print_ for path, print_ in stamp["packages"].items()):
+        return False
+    if plugins.stamp() != stamp["plugins"]:
         return False
     with open(stamp["manifest"]) as file:
         manifest = json.load(file)
@@ -177,7 +182,17 @@ def _inputs(session: Session, outcome: Outcome) -> tuple[set[str], set[str], set
 
 def _packages(session: Session) -> Iterable[str]:
     own = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    return [own, *(str(root) for root in session.installation.roots.values())]
+    return [own, *map(str, session.installation.roots.values()), *_plugins()]
+
+
+def _plugins() -> list[str]:
+    """The folders, or single files, of all packages with plug-ins."""
+    return [str(folder) for package in plugins.packages() for folder in plugins.folders_of(package)]
+
+
+def _sources_of_plugins() -> list[str]:
+    walked = (item for root in _plugins() for item in os.walk(root))
+    return [os.path.join(at, name) for at, _, names in walked if "__pycache__" not in at for name in names]
 
 
 def _stamp_path(arguments: list[str]) -> str:
@@ -254,11 +269,11 @@ def _listing(path: str) -> list[str] | None:
 
 
 def _fingerprint(root: str) -> str:
-    """Digest of the names, sizes and times of all source files below a folder."""
+    """Digest of the names, sizes and times of all source files below a folder; of a single file, its own."""
     import hashlib
 
-    parts: list[str] = []
-    waiting = [root]
+    parts = [f"{root}\0{_stat(root)}"] if os.path.isfile(root) else []
+    waiting = [] if parts else [root]
     while waiting:
         folder = waiting.pop()
         with os.scandir(folder) as entries:

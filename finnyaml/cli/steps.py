@@ -126,6 +126,14 @@ def _steps(found: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield "RTL: steps of finnyaml itself, for hardware without Vivado (docs/rtl.md)"
     yield from table(("STEP", "WHAT IT DOES"), list(found["rtl"].items()))
+    if rows := [
+        (name, group.removesuffix("s").replace("_", " "), plugin["distribution"])
+        for group, listed in found["plugins"].items()
+        for name, plugin in listed.items()
+    ]:
+        yield ""
+        yield "PLUG-INS of installed packages (docs/extending.md)"
+        yield from table(("NAME", "WHAT IT IS", "PACKAGE"), rows)
     if found["phases"]:
         yield ""
         yield "PHASES: FINN's groups of steps; a recipe may name one like a step"
@@ -141,7 +149,7 @@ def _steps(found: Mapping[str, Any]) -> Iterator[str]:
 
 def _described(described: Mapping[str, Any]) -> Iterator[str]:
     """One step, flow or phase to read."""
-    kind = next(kind for kind in ("step", "flow", "phase", "repair", "rtl") if kind in described)
+    kind = next(kind for kind in ("step", "flow", "phase", "repair", "rtl", "plug-in") if kind in described)
     yield f"{described[kind]} ({kind})"
     if described.get("doc"):
         yield ""
@@ -152,6 +160,9 @@ def _described(described: Mapping[str, Any]) -> Iterator[str]:
         ("parts", "parts"),
         ("runs", "runs"),
         ("module", "module"),
+        ("group", "group"),
+        ("function", "function"),
+        ("distribution", "package"),
         ("tools", "needs"),
         ("flows", "flows"),
         ("aliases", "other names"),

@@ -30,8 +30,8 @@ class Checked:
     problems: list[Problem] = field(default_factory=list)
     missing: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Tasks that cannot run here, with the tools they lack."""
-    repairs: list[str] = field(default_factory=list)
-    """Steps that repair what was found, exactly."""
+    repairs: dict[str, str] = field(default_factory=dict)
+    """Steps that repair what was found, exactly, each with the step after which it belongs."""
     looked_at: int = 0
     """How many built graphs the rules looked at."""
     code: ExitCode = ExitCode.OK
@@ -66,7 +66,9 @@ def _look_at(session: Session, found: Checked) -> None:
         log = Path(folder, "log")
         seen = lints.findings(session.plan, built, session.store, session.pool, log)
     found.problems += [lints.problem(session.plan, task, finding) for task, finding in seen]
-    found.repairs = list(dict.fromkeys(finding.repair for _, finding in seen if finding.repair))
+    for task, finding in seen:
+        if finding.repair:
+            found.repairs.setdefault(finding.repair, _place(session, finding.repair, task))
     found.looked_at = sum(session.plan.tasks[name].is_step for name in built)
     found.missing = {name: status.missing for name, status in statuses.items() if status.missing}
     found.code = verdict(statuses)
@@ -81,15 +83,23 @@ def _look_at(session: Session, found: Checked) -> None:
         found.problems.append(Problem(message, where, _hints(tools), "warning"))
 
 
+def _place(session: Session, repair: str, task: str) -> str:
+    """The step after which a repair belongs; that of a plug-in belongs where its rule spoke first, after some step."""
+    if repair in STEPS:
+        return str(STEPS[repair].after)
+    steps = [name for name, item in session.plan.tasks.items() if item.is_step and not item.declared.source]
+    return task if task in steps else steps[0]
+
+
 def _hints(tools: Iterable[str]) -> str:
     return "; ".join(dict.fromkeys(registry.tool(tool).hint for tool in tools))
 
 
 def repair(found: Checked) -> Iterator[fix.Proposal | fix.ByHand]:
     """Write the exact repairs into the recipe, one after the other; yields each edit, or why it is left to the user."""
-    for step in found.repairs:
+    for step, after in found.repairs.items():
         try:
-            proposed = fix.propose_for(found.recipe, step, str(STEPS[step].after))
+            proposed = fix.propose_for(found.recipe, step, after)
         except fix.ByHand as reason:
             yield reason
             continue

@@ -9,9 +9,10 @@ import copy
 from collections.abc import Iterable
 from typing import Any
 
+from finnyaml import plugins
 from finnyaml.finn import aliases, settings
 from finnyaml.finn.catalog import Catalog, Field
-from finnyaml.lint.catalogue import RULES
+from finnyaml.lint.catalogue import rule_ids
 from finnyaml.recipe.schema import schema
 from finnyaml.steps import builtin, open_rtl
 
@@ -30,7 +31,7 @@ TYPES = {
 
 
 def completed(catalog: Catalog) -> dict[str, Any]:
-    """The schema with steps, flows, phases, repairs, build options, outputs, boards and lint rules by name."""
+    """The schema with steps, flows, phases, repairs, build options, outputs, boards, lint rules, plug-ins by name."""
     whole = copy.deepcopy(schema())
     parts = whole["$defs"]
     code = {"title": "a Python function", "type": "string", "pattern": ":"}
@@ -45,7 +46,10 @@ def completed(catalog: Catalog) -> dict[str, Any]:
         if field is not None and field.choices:
             parts[section]["properties"][key]["anyOf"] = [_names(field.choices), LATER]
     parts["finn"] |= {"properties": dict(_options(catalog)), "additionalProperties": False}
-    parts["ignored"]["anyOf"][0] |= _names(RULES)
+    parts["ignored"]["anyOf"][0] |= _names(rule_ids())
+    parts["metric"]["anyOf"][0]["enum"] += plugins.installed("metrics")
+    parts["metric"]["anyOf"][-1] = code
+    parts["data"]["properties"]["python"]["examples"] += plugins.installed("data_sources")
     whole["title"] += f", with what {catalog} has"
     return whole
 
@@ -59,7 +63,7 @@ def _steps(catalog: Catalog) -> Iterable[str]:
     others = {other for row in aliases.SYNONYMS if not catalog.steps.keys().isdisjoint(row) for other in row}
     for name in (*catalog.steps, *others, *catalog.phases):
         yield from (name, name.removeprefix("step_"), name.removeprefix("phase_"))
-    yield from (*builtin.STEPS, *open_rtl.STEPS)
+    yield from (*builtin.STEPS, *open_rtl.STEPS, *plugins.installed("steps"), *plugins.installed("repairs"))
 
 
 def _options(catalog: Catalog) -> Iterable[tuple[str, Any]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from finnyaml import plugins
 from finnyaml.engine import record
 from finnyaml.engine.pool import Pool
 from finnyaml.engine.session import installed_catalog, store_root
@@ -15,6 +16,7 @@ from finnyaml.errors import INSTALL_FINN, Problem, RecipeError, ToolMissing
 from finnyaml.finn import aliases, identity, settings
 from finnyaml.finn.catalog import Catalog
 from finnyaml.plan import phases
+from finnyaml.plugins import Plugin
 from finnyaml.recipe.load import load_recipe
 from finnyaml.steps import builtin, open_rtl
 from finnyaml.store import Store
@@ -47,6 +49,7 @@ def steps(catalog: Catalog) -> dict[str, Any]:
         "phases": {name: {"doc": phase.doc, "parts": phases.part_ids(phase)} for name, phase in catalog.phases.items()},
         "repairs": {name: step.does for name, step in builtin.STEPS.items()},
         "rtl": {name: kind.does for name, kind in open_rtl.STEPS.items()},
+        "plugins": {group: {name: _plugin(item) for name, item in listed.items()} for group, listed in _plugins()},
     }
 
 
@@ -62,6 +65,9 @@ def describe(catalog: Catalog, name: str, recipe: Path | None) -> dict[str, Any]
         kind = open_rtl.STEPS[name]
         settings_ = [f"{key} ({json.dumps(value)})" for key, value in kind.settings.items()]
         return {"rtl": name, "doc": kind.does, "tools": list(kind.tools), "settings": settings_}
+    for group, listed in _plugins():
+        if name in listed:
+            return {"plug-in": name, "group": f"finnyaml.{group}", **_plugin(listed[name])}
     last = record.last_build(load_recipe(recipe)[0].workspace) if recipe else {}
     uses = last[name]["parts"]["step"][1] if name in last else name
     real = aliases.resolve(uses, catalog.steps)
@@ -110,6 +116,14 @@ def word_of(name: str) -> str:
     if name == "generate_outputs":
         return "outputs"
     return settings.OURS[name].strip("`") if name in settings.OURS else f"finn.{name}"
+
+
+def _plugins() -> Iterator[tuple[str, Mapping[str, Plugin]]]:
+    return ((group, plugins.installed(group)) for group in plugins.DOORS)
+
+
+def _plugin(plugin: Plugin) -> dict[str, str]:
+    return {"distribution": plugin.distribution, "function": plugin.target}
 
 
 def _step(catalog: Catalog, name: str) -> dict[str, Any]:

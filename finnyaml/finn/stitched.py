@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from finnyaml.errors import StepFailed
 from finnyaml.finn import dataflow, estimates
 from finnyaml.finn.identity import distribution_of_finn
-from finnyaml.finn.kernels import KERNELS
+from finnyaml.finn.kernels import kernels
 from finnyaml.finn.kernels.register import register
 from finnyaml.rtl import covered, sources, stitch_script
 from finnyaml.rtl.block_design import BlockDesign, Pin
@@ -146,7 +146,7 @@ def _layers(model: ModelWrapper) -> list[covered.Layer]:
     from finn.transformation.fpgadataflow.specialize_layers import rtl_variants
     from qonnx.custom_op.registry import getCustomOp
 
-    layers = []
+    layers, has_kernel = [], kernels()
     for node in model.graph.node:
         base = node.op_type.removesuffix("_hls")
         layer = covered.Layer(
@@ -155,7 +155,7 @@ def _layers(model: ModelWrapper) -> list[covered.Layer]:
             style=_STYLES.get(node.domain, ""),
             attributes={},
             has_rtl=f"{base}_rtl" in rtl_variants,
-            has_kernel=base in KERNELS,
+            has_kernel=base in has_kernel,
             code=False,
         )
         if layer.style:

@@ -3,6 +3,9 @@
 Imports inside functions count (but not those of a package's `__init__`, which has lazy ones for people only), those for
 types alone do not. What lies beside a module and is not Python (templates,
 SystemVerilog, C++) counts with it. `from package import subpackage` counts the whole of the subpackage.
+
+Plug-ins count like our own code, with what they import of their own package and of finnyaml. Of those that are looked
+up by a runner and not named by a recipe, all that are installed count.
 """
 
 from __future__ import annotations
@@ -11,11 +14,12 @@ import ast
 import functools
 import hashlib
 import importlib.metadata
-import importlib.util
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from finnyaml import plugins
 
 BASE = ("finnyaml.worker.worker",)
 """What runs around every runner."""
@@ -40,7 +44,10 @@ PutMemo = Callable[[str, Mapping[str, Any]], None]
 
 @dataclass(frozen=True)
 class Module:
-    """One module: its file and what lies beside it (relative to the folder that holds the package), its imports."""
+    """One module: its file and what lies beside it (relative to the folder that holds the package), its imports.
+
+    An import is the dotted name of what is imported: a module, or something in one.
+    """
 
     files: tuple[str, ...]
     imports: tuple[str, ...]
@@ -48,11 +55,9 @@ class Module:
 
 def modules_of(package: Path) -> dict[str, Module]:
     """All modules of a package by dotted name, from the sources in its folder (or its one file)."""
-    if package.is_file():
-        return {package.stem: _module(package, package.parent, package.stem, frozenset((package.stem,)))}
-    names = {_name(path, package): path for path in sorted(package.rglob("*.py")) if "__pycache__" not in path.parts}
-    known = frozenset(names)
-    return {name: _module(path, package.parent, name, known) for name, path in names.items()}
+    paths = [package] if package.is_file() else sorted(package.rglob("*.py"))
+    names = {_name(path, package): path for path in paths if "__pycache__" not in path.parts}
+    return {name: _module(path, package.parent, name) for name, path in names.items()}
 
 
 def closure(modules: Mapping[str, Module], roots: Iterable[str]) -> set[str]:
@@ -63,7 +68,11 @@ def closure(modules: Mapping[str, Module], roots: Iterable[str]) -> set[str]:
         name = waiting.pop()
         if name in modules and name not in found:
             found.add(name)
-            waiting += (*modules[name].imports, *_parents(name))
+            waiting += _parents(name)
+            for imported in modules[name].imports:
+                waiting.append(imported if imported in modules else imported.rpartition(".")[0])
+                if imported in modules and modules[imported].files[0].endswith("__init__.py"):
+                    waiting += (other for other in modules if other.startswith(f"{imported}."))
     return found
 
 
@@ -90,7 +99,7 @@ class Code:
         """By room of finnyaml (`finnyaml/verify`) or by package: the digest of what these references import of it."""
         roots = tuple(dict.fromkeys(reference.partition(":")[0] for reference in (*references, *BASE)))
         if roots not in self._known:
-            self._known[roots] = {**self._of(roots), **self._always}
+            self._known[roots] = {**self._of(self._with_plugins(roots)), **self._always}
         return dict(self._known[roots])
 
     def files(self, *references: str) -> set[str]:
@@ -98,6 +107,18 @@ class Code:
         roots = [reference.partition(":")[0] for reference in (*references, *BASE)]
         modules = self._modules(roots)[0]
         return {file for name in closure(modules, roots) for file in modules[name].files}
+
+    def _with_plugins(self, roots: tuple[str, ...]) -> tuple[str, ...]:
+        """These modules, and those of the plug-ins that what they import looks up."""
+        found = closure(self._modules(roots)[0], roots)
+        looked_up = (
+            plugin.target.partition(":")[0]
+            for group, door in plugins.DOORS.items()
+            if door in found
+            for plugin in plugins.installed(group).values()
+        )
+        more = tuple(dict.fromkeys((*roots, *looked_up)))
+        return roots if more == roots else self._with_plugins(more)
 
     def _of(self, roots: tuple[str, ...]) -> dict[str, str]:
         modules, digests = self._modules(roots)
@@ -120,18 +141,18 @@ class Code:
         return modules, digests
 
     def _look(self, package: str) -> tuple[dict[str, Module], dict[str, str]]:
-        folder = self._folders.get(package) or _folder_of(package)
-        if folder is None:
-            return {}, {}
-        name = f"code-{_fingerprint(folder)}"
-        known = self._memo(name)
-        if known is None:
-            known = _examined(folder, name)
-            self._put_memo(name, known)
-        modules = {
-            key: Module(tuple(module["files"]), tuple(module["imports"])) for key, module in known["modules"].items()
-        }
-        return modules, dict(known["digests"])
+        modules: dict[str, Module] = {}
+        digests: dict[str, str] = {}
+        for folder in (self._folders[package],) if package in self._folders else plugins.folders_of(package):
+            name = f"code-{_fingerprint(folder)}"
+            known = self._memo(name)
+            if known is None:
+                known = _examined(folder, name)
+                self._put_memo(name, known)
+            for key, module in known["modules"].items():
+                modules[key] = Module(tuple(module["files"]), tuple(module["imports"]))
+            digests |= known["digests"]
+        return modules, digests
 
 
 def version(distribution: str) -> str | None:
@@ -149,15 +170,6 @@ def _examined(folder: Path, _fingerprint: str) -> dict[str, Any]:
     files = sorted({file for module in modules.values() for file in module.files})
     digests = {file: hashlib.sha256((folder.parent / file).read_bytes()).hexdigest() for file in files}
     return {"modules": {name: vars(module) for name, module in modules.items()}, "digests": digests}
-
-
-def _folder_of(package: str) -> Path | None:
-    """Where a package is, or its one file; None where there is none."""
-    spec = importlib.util.find_spec(package)
-    if spec is None or spec.origin is None:
-        return None
-    path = Path(spec.origin).resolve()
-    return path.parent if spec.submodule_search_locations else path
 
 
 def _together(files: Iterable[str], digests: Mapping[str, str]) -> str:
@@ -194,12 +206,12 @@ def _parents(name: str) -> Iterator[str]:
         yield name
 
 
-def _module(path: Path, base: Path, name: str, known: Collection[str]) -> Module:
+def _module(path: Path, base: Path, name: str) -> Module:
     is_package = path.name == "__init__.py"
     package = name if is_package else name.rpartition(".")[0]
-    found: set[str] = set()
-    for node in _imports(ast.parse(path.read_bytes(), str(path)).body, lazy=not is_package):
-        found.update(_imported(node, package, known))
+    nodes = _imports(ast.parse(path.read_bytes(), str(path)).body, lazy=not is_package)
+    own = (OWN, name.partition(".")[0])
+    found = {imported for node in nodes for imported in _imported(node, package) if imported.partition(".")[0] in own}
     return Module((str(path.relative_to(base)), *_beside(path.parent, base)), tuple(sorted(found)))
 
 
@@ -217,23 +229,14 @@ def _imports(statements: Iterable[ast.stmt], *, lazy: bool) -> Iterator[ast.Impo
                 yield from _imports(getattr(node, part, ()), lazy=lazy)
 
 
-def _imported(node: ast.Import | ast.ImportFrom, package: str, known: Collection[str]) -> Iterator[str]:
-    """The modules of `known` that an import names; all of those in a package that is imported from another."""
+def _imported(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[str]:
+    """The dotted names that an import brings; `module.*` where that is a module without anything in it."""
     if isinstance(node, ast.Import):
-        yield from (alias.name for alias in node.names if alias.name in known)
+        yield from (f"{alias.name}.*" for alias in node.names)
         return
-    source = node.module or ""
-    if node.level:
-        above = package.split(".")
-        source = ".".join([*above[: len(above) - node.level + 1], *([node.module] if node.module else [])])
-    if source not in known:
-        return
-    for alias in node.names:
-        full = f"{source}.{alias.name}"
-        if full in known:
-            yield from (other for other in known if other == full or other.startswith(f"{full}."))
-        else:
-            yield source
+    above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+    source = ".".join([*above, *([node.module] if node.module else [])])
+    yield from (f"{source}.{alias.name}" for alias in node.names)
 
 
 @functools.cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from finnyaml import plugins
 from finnyaml.lint.finding import Finding, Severity
 
 
@@ -73,7 +74,12 @@ RULES: dict[str, Rule] = {
         ),
     )
 }
-"""All rules by id, in the order of the documentation."""
+"""All rules of finnyaml by id, in the order of the documentation."""
+
+
+def rule_ids() -> tuple[str, ...]:
+    """The ids of all rules, those of plug-ins last."""
+    return (*RULES, *plugins.installed("lint_rules"))
 
 
 def suppressed(findings: Iterable[Finding], ignore: Collection[tuple[str, str | None]]) -> list[Finding]:

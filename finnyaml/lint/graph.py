@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
+from finnyaml import plugins
+from finnyaml.errors import FinnyamlError
 from finnyaml.graph.view import View
 from finnyaml.lint import accumulators, conversion, folding, inputs, padding, queues, style, thresholds, weights
+from finnyaml.lint.catalogue import RULES
 from finnyaml.lint.finding import Finding
-from finnyaml.lint.rules import CHECKS
+from finnyaml.lint.rules import CHECKS, Check
 from finnyaml.lint.stage import Stage
 
 if TYPE_CHECKING:
@@ -26,4 +30,15 @@ def check(model: ModelWrapper, stage: Stage) -> list[Finding]:
     `catalogue.suppressed` takes their findings out.
     """
     view = View(model)
-    return [found for rule in CHECKS.values() for found in rule(view, stage)]
+    return [found for rule in _rules() for found in rule(view, stage)]
+
+
+@functools.cache
+def _rules() -> tuple[Check, ...]:
+    """What checks the rules, those of plug-ins last."""
+    found = [check for rule, check in CHECKS.items() if rule in RULES]
+    for name, plugin in plugins.installed("lint_rules").items():
+        found.append(plugins.load("lint_rules", name))
+        if CHECKS.get(name) is not found[-1]:
+            raise FinnyamlError(f"{plugin} has to be decorated with `@checks(Rule({name!r}, ...))`")
+    return tuple(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from finnyaml.finn import specialize
-from finnyaml.finn.kernels import KERNELS
+from finnyaml.finn.kernels import kernels
 from finnyaml.graph.operators import HARDWARE
 from finnyaml.graph.view import View
 from finnyaml.lint.finding import Finding
@@ -25,7 +25,7 @@ def _rtl(view: View, stage: Stage) -> Iterator[Finding]:
         node for node in view.nodes if node.domain == HARDWARE and node.op_type != "StreamingDataflowPartition"
     ]
     entries, preferred = stage.config.get("specialize") or {}, stage.config.get("prefer") or ""
-    ours = KERNELS if preferred == "rtl" else {}
+    ours = kernels() if preferred == "rtl" else {}
     wanted = [
         node
         for node in undecided

@@ -11,10 +11,9 @@ from typing import Any
 
 from finnyaml.errors import Problem, RecipeError
 from finnyaml.finn.catalog import Catalog
-from finnyaml.kinds import KINDS
 from finnyaml.kinds.code import CodeOf
 from finnyaml.plan.points import PREFIX, data_params
-from finnyaml.plan.task import Task
+from finnyaml.plan.task import Task, references
 from finnyaml.recipe.model import BundleSpec, Recipe
 from finnyaml.store.names import Names
 
@@ -61,22 +60,23 @@ def with_bundles(
         _check_partitioned(recipe, end, steps)
         points = [name for name, task in tasks.items() if task.kind == "verify" and task.checks in steps]
         added[contract.id] = contract
+        params = {
+            **_filling(recipe, recipe.bundle, recipe.name + own.replace(".", "-")),
+            "points": [point.removeprefix(PREFIX) for point in points],
+            "steps": list(steps),
+        }
         added[NAME + own] = Task(
             id=NAME + own,
             kind="bundle",
             uses="bundle",
             needs=(end, contract.id, *points, *(name for name in steps if name != end)),
             pointer=("bundle",),
-            params={
-                **_filling(recipe, recipe.bundle, recipe.name + own.replace(".", "-")),
-                "points": [point.removeprefix(PREFIX) for point in points],
-                "steps": list(steps),
-            },
+            params=params,
             config=tasks[end].config,
             defaults=defaults,
             setting_pointers=tasks[end].setting_pointers,
             checks=end,
-            implementation=code(*KINDS["bundle"].code),
+            implementation=code(*references("bundle", "bundle", params)),
         )
     return {**tasks, **added}
 
@@ -101,7 +101,7 @@ def _contract(recipe: Recipe, spec: BundleSpec, source: Task, end: str, name: st
         pointer=("bundle",),
         params=params,
         checks=end,
-        implementation=code(*KINDS["contract"].code),
+        implementation=code(*references("contract", "contract", params)),
     )
 
 

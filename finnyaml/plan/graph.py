@@ -19,10 +19,10 @@ from finnyaml.plan.bundles import with_bundles
 from finnyaml.plan.placed import Placed
 from finnyaml.plan.points import SIMULATIONS, code_params, data_params, points_of, with_points
 from finnyaml.plan.steps import Expansion
-from finnyaml.plan.task import Task
+from finnyaml.plan.task import Task, references
 from finnyaml.recipe.model import Processing, Recipe
 from finnyaml.recipe.step_graph import Step, check_graph, check_targets, linked
-from finnyaml.steps import builtin, open_rtl
+from finnyaml.steps import open_rtl
 from finnyaml.store.names import Names
 from finnyaml.tools.needs import needs as tools_of
 
@@ -98,7 +98,7 @@ def build(recipe: Recipe, catalog: Catalog, code: CodeOf, *, vivado: bool = True
     defaults = {name: item.default for name, item in catalog.fields.items()}
     tasks = {task.id: task for task in sources}
     for item in placed:
-        config = configs.get(item.id, base)
+        config, params = configs.get(item.id, base), _params(item, recipe)
         at = (*item.entry.pointer, "with")
         own = frozenset(name for name, pointer in config.pointers.items() if pointer[: len(at)] == at)
         values = {**config.values}
@@ -115,7 +115,7 @@ def build(recipe: Recipe, catalog: Catalog, code: CodeOf, *, vivado: bool = True
             uses=item.uses,
             needs=needs.get(item.id, ()),
             pointer=item.entry.pointer,
-            params=_params(item, recipe),
+            params=params,
             config=values,
             defaults=defaults,
             staged=config.staged,
@@ -123,7 +123,7 @@ def build(recipe: Recipe, catalog: Catalog, code: CodeOf, *, vivado: bool = True
             setting_pointers=config.pointers,
             tools=tuple(sorted({*item.entry.tools, *_tools(item, {**defaults, **values}, catalog)})),
             timeout=item.entry.timeout,
-            implementation=code(*KINDS[item.kind].code, *_function(item)),
+            implementation=code(*references(item.kind, item.uses, params)),
         )
     if any(problem.severity == "error" for problem in problems):
         raise RecipeError(_in_order(problems))
@@ -182,12 +182,13 @@ def _source_tasks(recipe: Recipe, code: CodeOf) -> list[Task]:
         assert recipe.model.onnx is not None
         kind, uses = "onnx", recipe.model.onnx.name
         params["file"] = names.hide(recipe.model.onnx)
-    tasks = [Task("model", kind, uses, (), ("model",), params, implementation=code(*KINDS[kind].code))]
+    implementation = code(*references(kind, uses, params))
+    tasks = [Task("model", kind, uses, (), ("model",), params, implementation=implementation)]
     for section, stages in (("preprocess", recipe.preprocess), ("postprocess", recipe.postprocess)):
         if stages:
             listed = {"stages": [_stage(stage, names) for stage in stages], "input": input_spec}
             needs = (tasks[-1].id,)
-            implementation = code(*KINDS["processing"].code)
+            implementation = code(*references("processing", section, listed))
             tasks.append(Task(section, "processing", section, needs, (section,), listed, implementation=implementation))
     return tasks
 
@@ -202,9 +203,9 @@ def _stage(stage: Processing, names: Names) -> dict[str, Any]:
 
 
 def _params(item: Placed, recipe: Recipe) -> dict[str, Any]:
-    if item.kind == "code":
-        assert item.entry.code is not None
-        return {"code": code_params(item.entry.code, Names(None, recipe.directory)), "with": dict(item.entry.with_)}
+    if item.entry.code is not None:
+        named = {"code": code_params(item.entry.code, Names(None, recipe.directory))}
+        return {**named, "with": dict(item.entry.with_)} if item.kind == "code" else named
     if item.kind == "segment":
         return {"phase": item.phase, "index": item.index}
     if item.uses in open_rtl.STEPS:
@@ -228,11 +229,6 @@ def _rtl_params(item: Placed, recipe: Recipe) -> dict[str, Any]:
         limit = min(params["frames"], spec.limit or params["frames"])
         data = data_params(replace(spec, limit=limit), Names(None, recipe.directory))
     return {**params, "data": data, "layout": recipe.model.input.layout, "file": f"{SIMULATIONS}/{item.id}.npz"}
-
-
-def _function(item: Placed) -> tuple[str, ...]:
-    """The function that the runner calls, where it is one of finnyaml's."""
-    return (builtin.STEPS[item.uses].function,) if item.kind == "repair" else ()
 
 
 def _tools(item: Placed, config: Mapping[str, Any], catalog: Catalog) -> tuple[str, ...]:

@@ -13,10 +13,9 @@ from typing import Any
 from finnyaml.errors import Problem
 from finnyaml.finn import aliases
 from finnyaml.finn.catalog import Catalog
-from finnyaml.kinds import KINDS
 from finnyaml.kinds.code import CodeOf
 from finnyaml.plan import without_vivado
-from finnyaml.plan.task import Task
+from finnyaml.plan.task import Task, references
 from finnyaml.recipe.model import CodeRef, DataSpec, Limits, PointEntry, Pointer, Recipe, Verify
 from finnyaml.steps import open_rtl
 from finnyaml.store.names import Names
@@ -208,7 +207,7 @@ class _Builder:
             params=params,
             checks=step,
             gate=Gate(limits, (entry.on_fail if entry else None) or verify.on_fail, entry is not None, step in settled),
-            implementation=self._code(*KINDS["verify"].code),
+            implementation=self._code(*references("verify", params["metric"]["name"], params)),
         )
 
     def _settled(self) -> set[str]:
@@ -259,7 +258,8 @@ class _Builder:
         }
         needs = () if torch else (self._sources[-1],)
         kind = "torch_reference" if torch else "reference"
-        return Task(SOURCE, kind, model.uses, needs, ("verify",), params, implementation=self._code(*KINDS[kind].code))
+        implementation = self._code(*references(kind, model.uses, params))
+        return Task(SOURCE, kind, model.uses, needs, ("verify",), params, implementation=implementation)
 
     def _simulate(self, asked: Mapping[str, PointEntry]) -> bool:
         """Hand golden samples to the steps whose own verification is wanted; whether there are any."""
@@ -348,7 +348,7 @@ def bisection(step: Task, point: Task, code: CodeOf) -> Task:
         params=params,
         own_settings=frozenset(),
         after=(),
-        implementation=code(*KINDS["bisect"].code, *step.declared.code),
+        implementation=code(*references("bisect", step.uses, params)),
     )
 
 
@@ -371,7 +371,8 @@ def code_params(ref: CodeRef, names: Names) -> dict[str, Any]:
     """A reference to code as parameters of a task."""
     file = names.hide(ref.file) if ref.file else None
     text = ref.function if ref.file else ref.text
-    return {"text": text, "function": ref.function, "file": file, "module": ref.module}
+    params = {"text": text, "function": ref.function, "file": file, "module": ref.module}
+    return {**params, "plugin": ref.plugin} if ref.plugin else params
 
 
 def points_of(tasks: Iterable[Task], steps: set[str]) -> set[str]:

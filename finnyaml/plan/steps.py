@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from finnyaml import plugins
 from finnyaml.errors import Problem
 from finnyaml.finn import aliases
 from finnyaml.finn.catalog import Catalog
 from finnyaml.plan import phases
 from finnyaml.plan.placed import Placed
 from finnyaml.recipe.build import default_id
-from finnyaml.recipe.model import FlowEdit, Pointer, Recipe, StepEntry
+from finnyaml.recipe.model import CodeRef, FlowEdit, Pointer, Recipe, StepEntry
 from finnyaml.steps import builtin, open_rtl
 from finnyaml.text import did_you_mean
 
@@ -74,17 +75,18 @@ class Expansion:
         ]
 
     def _place(self, entry: StepEntry) -> Iterator[Placed]:
+        if entry.uses in plugins.installed("repairs"):
+            named = CodeRef(entry.uses, entry.uses, plugin="repairs")
+            yield self._repair(replace(entry, code=named))
+            return
         if entry.code is not None:
-            yield Placed(entry.id or entry.code.function.removeprefix("step_"), "code", entry.uses, entry)
+            yield Placed(entry.id or default_id(entry.uses), "code", entry.uses, entry)
             return
         if entry.uses in open_rtl.STEPS:
             yield Placed(entry.id or default_id(entry.uses), entry.uses, entry.uses, entry)
             return
         if entry.uses in builtin.STEPS:
-            if entry.with_:
-                message = f"{entry.uses} takes no settings"
-                self._problem(message, (*entry.pointer, "with"), "leave `with:` out")
-            yield Placed(entry.id or entry.uses, "repair", entry.uses, entry)
+            yield self._repair(entry)
             return
         phase = phases.find(entry.uses, self.catalog)
         if phase is not None:
@@ -93,7 +95,8 @@ class Expansion:
             return
         name = aliases.resolve(entry.uses, self.catalog.steps)
         if name is None:
-            known = [*map(aliases.short, self.catalog.steps), *self.catalog.phases, *builtin.STEPS, *open_rtl.STEPS]
+            own = (*builtin.STEPS, *open_rtl.STEPS, *plugins.installed("steps"), *plugins.installed("repairs"))
+            known = [*map(aliases.short, self.catalog.steps), *self.catalog.phases, *own]
             hint = did_you_mean(aliases.short(entry.uses), known, 3)
             self._problem(f"{self.catalog} has no step {entry.uses!r}", entry.pointer, hint)
             return
@@ -102,6 +105,11 @@ class Expansion:
             notice = f"{entry.uses} is called {aliases.short(name)} in {self.catalog}"
             self._problem(notice, entry.pointer, None, "warning")
         yield from self._steps_for(name, entry.id or written, entry)
+
+    def _repair(self, entry: StepEntry) -> Placed:
+        if entry.with_:
+            self._problem(f"{entry.uses} takes no settings", (*entry.pointer, "with"), "leave `with:` out")
+        return Placed(entry.id or default_id(entry.uses), "repair", entry.uses, replace(entry, with_={}))
 
     def _steps_for(self, name: str, task: str, entry: StepEntry) -> Iterator[Placed]:
         """A step of FINN, or with the open toolchain what stands for it; the last has the id of the entry."""

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from finnyaml import plugins
 from finnyaml.finn.settings import Staged
 from finnyaml.kinds import KINDS, Kind
 from finnyaml.recipe.model import Pointer
+from finnyaml.steps import builtin
 from finnyaml.store.digests import digest_of
 from finnyaml.verify.gates import Gate
 
@@ -74,3 +76,18 @@ class Task:
     def setting(self, name: str) -> Any:
         """The value of a configuration field as this task would read it."""
         return self.config[name] if name in self.config else self.defaults.get(name)
+
+
+def references(kind: str, uses: str, params: Mapping[str, Any]) -> tuple[str, ...]:
+    """What decides what a task makes, for its keys: the code of its kind, and the functions of ours that it names."""
+    found = [*KINDS[kind].code]
+    for part in (params, params.get("data"), params.get("metric") if kind == "verify" else None):
+        named = (part or {}).get("code") or {}
+        if named.get("plugin"):
+            found.append(plugins.installed(named["plugin"])[named["text"]].target)
+    if kind == "repair" and uses in builtin.STEPS:
+        found.append(builtin.STEPS[uses].function)
+    if kind == "bisect":
+        step = params["step"]
+        found += references(step["kind"], step["uses"], step["params"])
+    return tuple(found)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from finnyaml import plugins
 from finnyaml.bundle import names
-from finnyaml.lint.catalogue import RULES
+from finnyaml.lint.catalogue import rule_ids
 from finnyaml.recipe.vocabulary import Vocabulary
 from finnyaml.steps import open_rtl
 
@@ -11,8 +12,13 @@ from finnyaml.steps import open_rtl
 def vocabulary() -> Vocabulary:
     """All names that are known here."""
     return Vocabulary(
-        lint_rules=RULES,
+        lint_rules=rule_ids(),
         own_settings=open_rtl.STEPS,
+        plugins={
+            "steps": [*plugins.installed("steps"), *plugins.installed("repairs")],
+            "metrics": plugins.installed("metrics"),
+            "data_sources": plugins.installed("data_sources"),
+        },
         bundle_files=names.OWN,
         bundle_reserved=(names.FACTS, *names.RESERVED),
     )

@@ -145,7 +145,7 @@ class _Builder:
             data, written = {"uses": data}, pointer
         else:
             written = (*pointer, "uses")
-        code = code_ref(data["uses"], self._folder(written)) if is_code(data["uses"]) else None
+        code = code_ref(data["uses"], self._folder(written), "steps") if is_code(data["uses"]) else None
         needs = data.get("needs")
         extra = data.get("with", {})
         own = data["uses"].startswith("rtl.")
@@ -204,7 +204,7 @@ class _Builder:
         if "images" in data:
             return DataSpec("images", file("images"), limit=limit, shuffle=shuffle)
         if "python" in data:
-            code = code_ref(data["python"], self._folder((*at, "python")))
+            code = code_ref(data["python"], self._folder((*at, "python")), "data_sources")
             return DataSpec("python", code=code, args=data.get("args", {}), limit=limit, shuffle=shuffle)
         return None
 
@@ -212,7 +212,7 @@ class _Builder:
         if isinstance(data, dict):
             return MetricSpec("top_k", data["top_k"])
         if is_code(data):
-            return MetricSpec("python", code=code_ref(data, self._folder(("verify", "metric"))))
+            return MetricSpec("python", code=code_ref(data, self._folder(("verify", "metric")), "metrics"))
         return MetricSpec("top_k", 1) if data == "top1" else MetricSpec(data)
 
     def _reference(self, data: Any) -> ReferenceSpec:

@@ -18,15 +18,18 @@ _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def is_code(uses: str) -> bool:
-    """Whether `uses` names custom code rather than a step."""
-    return ":" in uses or uses.endswith(".py")
+    """Whether `uses` names custom code, or a plug-in (`package.name`), rather than something of finnyaml or FINN."""
+    return ":" in uses or ("." in uses and not uses.startswith("rtl."))
 
 
-def code_ref(text: str, folder: Path) -> CodeRef:
+def code_ref(text: str, folder: Path, plugin: str | None = None) -> CodeRef:
     """Read `path.py:function` (the path relative to `folder`) or `package.module:function`.
 
-    Text that is neither gives a reference with no file and no module, which `check_code` refuses.
+    `plugin`: the group of plug-ins that may stand here as well, by name. Text that is none of these gives a reference
+    with no file and no module, which `check_code` refuses.
     """
+    if plugin and is_code(text) and ":" not in text and not text.endswith(".py"):
+        return CodeRef(text, text, plugin=plugin)
     source, _, function = text.rpartition(":")
     if not function.isidentifier():
         return CodeRef(text, function)
@@ -41,7 +44,7 @@ def check_code(ref: CodeRef, where: Where, positional: Sequence[str], keywords: 
     Of an installed module only the syntax of the reference is checked: looking further would import it.
     """
     if ref.file is None:
-        if ref.module is None:
+        if ref.module is None and ref.plugin is None:
             hint = "write path.py:function or package.module:function"
             yield Problem(f"{quoted(ref.text)} does not name a Python function", where, hint)
         return

@@ -19,13 +19,17 @@ Pointer = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class CodeRef:
-    """`path.py:function` (then `file` is absolute) or `package.module:function` (then `module` is set)."""
+    """`path.py:function` (then `file` is absolute), `package.module:function` (then `module` is set) or a plug-in.
+
+    A plug-in goes by its name, `text`; `plugin` is the group of entry points in which it is looked up.
+    """
 
     text: str
     """As the user wrote it."""
     function: str
     file: Path | None = None
     module: str | None = None
+    plugin: str | None = None
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,8 @@ class Processing:
 class StepEntry:
     """One entry of `steps:`.
 
-    `uses` is a step name as written (a registered or FINN step, a phase, or code in `code`). `needs` is None
-    where the recipe is silent (then: the previous entry). `with_` holds keyword arguments for custom code, or a
+    `uses` is a step name as written (a step of FINN or finnyaml, a phase, or code or a plug-in in `code`). `needs` is
+    None where the recipe is silent (then: the previous entry). `with_` holds keyword arguments for code, or a
     settings overlay (`folding`, `fifo`, `specialize`, `target`, `outputs`, `finn`) for a FINN step, or the settings of
     an `rtl.` step. `timeout` is in seconds. `tools` are extra tools that custom code needs.
     """

@@ -9,7 +9,7 @@ from typing import Any
 
 from finnyaml.errors import Problem
 from finnyaml.recipe.bundle import check_bundle
-from finnyaml.recipe.model import Pointer, Recipe
+from finnyaml.recipe.model import Pointer, Recipe, StepEntry
 from finnyaml.recipe.named import check_file, check_named_code
 from finnyaml.recipe.settings_files import check_defaults, check_settings_file
 from finnyaml.recipe.step_graph import check_steps
@@ -31,12 +31,7 @@ def check(recipe: Recipe, known: Vocabulary) -> Iterator[Problem]:
                 yield from _normalise(recipe, (*pointer, "normalize"), stage.options)
     yield from check_steps(recipe)
     for entry in recipe.steps.written:
-        uses = (
-            entry.pointer
-            if recipe.at((*entry.pointer, "uses")) == recipe.at(entry.pointer)
-            else (*entry.pointer, "uses")
-        )
-        yield from check_named_code(recipe, uses, entry.code, ("model", "cfg"), entry.with_)
+        yield from check_named_code(recipe, _uses(recipe, entry), entry.code, ("model", "cfg"), entry.with_)
         if not entry.code and entry.uses not in known.own_settings:
             yield from _sections(recipe, (*entry.pointer, "with"), entry.with_)
     settings = recipe.settings
@@ -46,8 +41,16 @@ def check(recipe: Recipe, known: Vocabulary) -> Iterator[Problem]:
     yield from check_verify(recipe)
     if known.lint_rules is not None:
         yield from _lint(recipe, known.lint_rules)
+    if known.plugins is not None:
+        yield from _plugins(recipe, known.plugins)
     yield from check_bundle(recipe, known)
     yield from _output(recipe)
+
+
+def _uses(recipe: Recipe, entry: StepEntry) -> Pointer:
+    """Where an entry says what it uses."""
+    written = (*entry.pointer, "uses")
+    return entry.pointer if recipe.at(written) == recipe.at(entry.pointer) else written
 
 
 def _model(recipe: Recipe) -> Iterator[Problem]:
@@ -102,6 +105,22 @@ def _lint(recipe: Recipe, rules: Collection[str]) -> Iterator[Problem]:
         if rule not in rules:
             pointer: Pointer = ("lint", "ignore", index, "rule")
             yield Problem(f"there is no lint rule {quoted(rule)}", recipe.at(pointer), did_you_mean(rule, rules))
+
+
+def _plugins(recipe: Recipe, known: Mapping[str, Collection[str]]) -> Iterator[Problem]:
+    """The plug-ins that a recipe names must be installed."""
+    named = [(_uses(recipe, entry), entry.code) for entry in recipe.steps.written]
+    if recipe.verify is not None:
+        named += [
+            (("verify", "data", "python"), recipe.verify.data.code),
+            (("verify", "metric"), recipe.verify.metric.code),
+        ]
+    for pointer, code in named:
+        if code and code.plugin and code.text not in known[code.plugin]:
+            what = code.plugin.removesuffix("s").replace("_", " ")
+            hint = did_you_mean(code.text, known[code.plugin], 3, else_="installed")
+            other = "install the package; code of your own is path.py:function or package.module:function"
+            yield Problem(f"no installed package has the {what} {quoted(code.text)}", recipe.at(pointer), hint or other)
 
 
 def _output(recipe: Recipe) -> Iterator[Problem]:

@@ -15,11 +15,12 @@ import site
 import sys
 import sysconfig
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from finnyaml import plugins
 from finnyaml.errors import StepFailed
 from finnyaml.recipe.model import CodeRef
 from finnyaml.text import did_you_mean
@@ -55,8 +56,14 @@ class _Session:
 _session: _Session | None = None
 
 
+def reference(params: Mapping[str, Any], file: Callable[[str], Path]) -> CodeRef:
+    """The code that parameters of a task name. `file` turns a name that travels into a path, and notes it as read."""
+    path = file(params["file"]) if params["file"] else None
+    return CodeRef(params["text"], params["function"], path, params["module"], params.get("plugin"))
+
+
 def load_function(ref: CodeRef, recipe_dir: Path) -> Callable[..., Any]:
-    """Import the function that a recipe names, from its present source.
+    """Import the function that a recipe names, from its present source. That of a plug-in stays imported.
 
     `path.py:function` finds modules beside its own file, `package.module:function` those beside the recipe; both before
     anything installed, as Python does for a script.
@@ -64,8 +71,11 @@ def load_function(ref: CodeRef, recipe_dir: Path) -> Callable[..., Any]:
     Raises:
         StepFailed: no such file or module; it cannot be imported (names the user's line); it has no such function;
             the name is no function.
+        FinnyamlError: the plug-in cannot be loaded.
     """
     global _session
+    if ref.plugin:
+        return plugins.load(ref.plugin, ref.text)  # type: ignore[no-any-return]
     if _session is None:
         _session = _Session()
     _purge(_session)
@@ -175,11 +185,12 @@ def _search_first(folder: Path) -> None:
 def _purge(session: _Session) -> None:
     """Take the modules that are the user's, and new since the session began, out of `sys.modules`."""
     gone = []
+    stays = _TOOLCHAIN | plugins.packages()
     for name, module in list(sys.modules.items()):
         source = getattr(module, "__file__", None)
         if name.partition(".")[0] in session.packages - _TOOLCHAIN and source:
             session.files.add(Path(source).absolute())
-        if name in session.known or name.partition(".")[0] in _TOOLCHAIN:
+        if name in session.known or name.partition(".")[0] in stays:
             continue
         if source and _is_users(Path(source)):
             session.files.add(Path(source).absolute())  # not resolved: a link may lead elsewhere tomorrow

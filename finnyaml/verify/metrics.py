@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from finnyaml.errors import StepFailed
-from finnyaml.recipe.model import CodeRef
-from finnyaml.steps.code import explain, load_function
+from finnyaml.steps.code import explain, load_function, reference
 from finnyaml.text import percent
 from finnyaml.verify.classes import class_labels, predictions, ranked
 
@@ -225,10 +224,8 @@ def make_metric(
     if kind == "agreement":
         return Agreement(indices)
     if kind == "python":
-        code = params["code"]
-        path = file(code["file"]) if code.get("file") else None
-        reference = CodeRef(code["text"], code["function"], path, code.get("module"))
-        return Own(code["function"], load_function(reference, recipe_dir))
+        code = reference(params["code"], file)
+        return Own(code.function, load_function(code, recipe_dir))
     known: dict[str, type[Metric]] = {"mse": MeanSquaredError, "psnr": PeakSignalToNoise, "max_abs": MaxAbs}
     return known[kind]()
 

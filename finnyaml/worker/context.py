@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from finnyaml.errors import StepFailed
 from finnyaml.recipe.model import CodeRef, InputSpec, Processing
+from finnyaml.steps import code
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
@@ -64,9 +65,7 @@ def input_spec(params: Mapping[str, Any]) -> InputSpec:
 
 def code_ref(context: Context, data: Mapping[str, Any] | None = None) -> CodeRef:
     """The code that the parameters name; its file is noted as read."""
-    data = data or context.params["code"]
-    file = context.file(data["file"]) if data.get("file") else None
-    return CodeRef(data["text"], data["function"], file, data.get("module"))
+    return code.reference(data or context.params["code"], context.file)
 
 
 def processing_stage(context: Context, data: Mapping[str, Any]) -> Processing:

@@ -96,8 +96,8 @@ class Reads:
 class Recorder:
     """Records into the `Reads` of the step that runs; one per process, since audit hooks cannot be removed.
 
-    `steps` are the packages whose code is the steps (FINN, QONNX): of environment variables, only what they and the
-    user's own code look at is recorded. Libraries below them look at hundreds, for their own tuning.
+    `steps` are the packages whose code is the steps (FINN, QONNX, plug-ins): of environment variables, only what they
+    and the user's own code look at is recorded. Libraries below them look at hundreds, for their own tuning.
     """
 
     def __init__(self, steps: list[Path], ignore: list[Path]) -> None:

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from finnyaml import plugins
 from finnyaml.finn import identity
-from finnyaml.finn.kernels import KERNELS
+from finnyaml.finn.kernels import kernels
 from finnyaml.finn.kernels.register import register
 from finnyaml.recipe.schema import schema_path
 from finnyaml.store import CACHE, Store
@@ -27,8 +28,6 @@ from finnyaml.worker.job import Done, Job
 from finnyaml.worker.recorder import Reads, Recorder
 from finnyaml.worker.sandbox import MODEL, Sandbox
 
-OWN_LAYERS = frozenset(KERNELS.values())
-
 
 class Worker:
     """The state that one worker process keeps between jobs."""
@@ -39,9 +38,11 @@ class Worker:
         self._sandbox = Sandbox(sandbox, self._store, Places.of(sandbox, folders))
         own = Path(__file__).resolve().parents[1]
         steps = [folders[name] for name in identity.SOURCE_PACKAGES if name in folders]
+        steps += [folder for package in plugins.packages() for folder in plugins.folders_of(package)]
         kept = [self._store.root / name for name in ("objects", CACHE)]
         # Else its list of fonts lies in the home folder, and whoever draws would depend on it.
         os.environ["MPLCONFIGDIR"] = str(self._store.root / CACHE / "matplotlib")
+        self._kernels = frozenset(kernels().values())
         self._recorder = Recorder(steps, [own, schema_path().parent, *kept])
         self._warm: dict[str, Reads] = {}
         self._warming = 0.0
@@ -137,7 +138,7 @@ class Worker:
         from qonnx.core.modelwrapper import ModelWrapper
 
         model = ModelWrapper(str(self._sandbox.root / MODEL))
-        if OWN_LAYERS.intersection(node.op_type for node in model.graph.node):
+        if self._kernels.intersection(node.op_type for node in model.graph.node):
             register()
         return model
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from finnyaml import plugins
+
 KERNELS: Mapping[str, str] = {
     "Pool": "Pool_rtl",
     "DuplicateStreams": "DuplicateStreams_rtl",
@@ -16,3 +18,9 @@ KERNELS: Mapping[str, str] = {
     "LabelSelect": "LabelSelect_rtl",
 }
 """FINN's layers, by op type before specialisation, to the op types of our kernels for them."""
+
+
+def kernels() -> Mapping[str, str]:
+    """The same with the kernels of plug-ins: the name of the entry point is the layer, that of the class the kernel."""
+    further = plugins.installed("kernels", KERNELS)
+    return {**KERNELS, **{layer: plugin.target.rpartition(":")[2] for layer, plugin in further.items()}}

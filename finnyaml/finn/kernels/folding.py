@@ -31,9 +31,9 @@ def _under_known_names(apply: Apply) -> Apply:
     from finn.transformation.fpgadataflow.annotate_cycles import AnnotateCycles
     from qonnx.transformation.general import GiveUniqueNodeNames
 
-    from finnyaml.finn.kernels import KERNELS
+    from finnyaml.finn.kernels import kernels
 
-    known = {kernel: f"{op_type}_hls" for op_type, kernel in KERNELS.items()}
+    known = {kernel: f"{op_type}_hls" for op_type, kernel in kernels().items()}
 
     @functools.wraps(apply)
     def folded(self: Any, model: ModelWrapper) -> tuple[ModelWrapper, bool]:

@@ -29,14 +29,19 @@ class Port:
 
 @dataclass(frozen=True)
 class Module:
-    """The SystemVerilog module (`hdl/<name>.sv`) that implements a layer, and its parameters."""
+    """The SystemVerilog module (`<name>.sv`) that implements a layer, and its parameters."""
 
     name: str
     parameters: Mapping[str, int | str]
 
 
 class Kernel(RTLBackend):  # type: ignore[misc]
-    """Base of our kernels; a kernel derives from it first and then from FINN's layer."""
+    """Base of our kernels; a kernel derives from it first and then from FINN's layer.
+
+    `sources` is the folder with the SystemVerilog of its module.
+    """
+
+    sources = SOURCES
 
     @abstractmethod
     def why_not(self) -> str | None:
@@ -72,8 +77,8 @@ class Kernel(RTLBackend):  # type: ignore[misc]
         folder = Path(self.get_nodeattr("code_gen_dir_ipgen"))
         module = self.module()
         self.write_data(model, folder)
-        for source in (SKID, module.name):
-            shutil.copyfile(SOURCES / f"{source}.sv", folder / f"{source}.sv")
+        for source in (SOURCES / f"{SKID}.sv", self.sources / f"{module.name}.sv"):
+            shutil.copyfile(source, folder / source.name)
         top = self.get_verilog_top_module_name()
         (folder / f"{top}.v").write_text(self._wrapper(top, module))
         # the name stays when FINN renames the node, as it does when it makes a Zynq project

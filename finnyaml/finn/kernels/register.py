@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from finnyaml.finn.kernels import KERNELS
+from finnyaml import plugins
+from finnyaml.finn.kernels import kernels
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
 
 
 def register() -> None:
-    """Make FINN know our kernels; a second call changes nothing.
+    """Make FINN know our kernels and those of plug-ins; a second call changes nothing.
 
     What FINN's `SpecializeLayers` chooses stays as it was: it keeps the list of RTL layers that it had. Its
     `SetFolding` folds our kernels as it does the HLS layers that they replace (see `folding`).
@@ -28,7 +29,8 @@ def register() -> None:
 
     if specialize_layers.rtl_variants is rtl.custom_op:
         specialize_layers.rtl_variants = dict(rtl.custom_op)
-    for kernel in (Pool_rtl, DuplicateStreams_rtl, IntegerAdd_rtl, GlobalAccPool_rtl, LabelSelect_rtl):
+    further = [plugins.load("kernels", layer) for layer in plugins.installed("kernels")]
+    for kernel in (Pool_rtl, DuplicateStreams_rtl, IntegerAdd_rtl, GlobalAccPool_rtl, LabelSelect_rtl, *further):
         rtl.custom_op[kernel.__name__] = kernel
     folding.adapt()
 
@@ -46,4 +48,4 @@ def use_kernels(model: ModelWrapper) -> tuple[ModelWrapper, list[tuple[str, str]
     from finnyaml.finn.kernels.conversion import converted
 
     register()
-    return converted(model, KERNELS)
+    return converted(model, kernels())

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from finnyaml import plugins
 from finnyaml.graph.layers import Graph
 from finnyaml.graph.operators import LINEAR
 from finnyaml.graph.view import View, attributes, is_hardware
@@ -42,8 +43,9 @@ class Case:
 
 
 def explain(case: Case) -> Cause | None:
-    """The cause, if it is a known one."""
-    return next((cause for recogniser in _RECOGNISERS if (cause := recogniser(case)) is not None), None)
+    """The cause, if it is a known one. Plug-ins are asked first: they are there for something special."""
+    recognisers = (*(plugins.load("causes", name) for name in plugins.installed("causes")), *_RECOGNISERS)
+    return next((cause for recogniser in recognisers if (cause := recogniser(case)) is not None), None)
 
 
 def _padding(case: Case) -> Cause | None:

@@ -10,8 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from finnyaml.errors import StepFailed
-from finnyaml.recipe.model import CodeRef
-from finnyaml.steps.code import load_function
+from finnyaml.steps.code import load_function, reference
 from finnyaml.verify.data import arrays
 from finnyaml.verify.data.batches import Batches, Pair, call, pair, refused
 from finnyaml.verify.data.images import Images
@@ -145,8 +144,7 @@ def _made(
 ) -> _Samples:
     """What the user's code makes: arrays, or batches of which no more than `most` samples are wanted."""
     name = code["text"]
-    path = file(code["file"]) if code.get("file") else None
-    function = load_function(CodeRef(name, code["function"], path, code.get("module")), recipe_dir)
+    function = load_function(reference(code, file), recipe_dir)
     made = call(name, lambda: function(**args))
     if found := pair(name, made):
         return _InMemory(*found)

@@ -10,7 +10,7 @@ import numpy as np
 from onnx import GraphProto, NodeProto, numpy_helper
 
 from finnyaml.finn.door import register_reshape
-from finnyaml.finn.kernels import KERNELS
+from finnyaml.finn.kernels import kernels
 from finnyaml.graph.operators import HARDWARE
 from finnyaml.verify.executor.base import NotExecutable
 from finnyaml.verify.executor.external import restore_weights
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 PARTITIONS = ("StreamingDataflowPartition", "GenericPartition")
 SPECIALISED = (f"{HARDWARE}.hls", f"{HARDWARE}.rtl")
-OWN = {kernel: layer for layer, kernel in KERNELS.items()}
-"""Kernels of our own, to the layer of FINN that each computes."""
-
 # layers that only move the stream and have no form before specialisation
 PLUMBING = {"CheckSum_hls", "IODMA_hls", "TLastMarker_hls"}
 # layers whose output is their input
@@ -131,6 +128,7 @@ def _despecialise(model: ModelWrapper) -> None:
 
     if any(node.op_type.startswith("Reshape") and node.domain.startswith(HARDWARE) for node in model.graph.node):
         register_reshape()
+    computes = {kernel: layer for layer, kernel in kernels().items()}
     for node in model.graph.node:
         if node.domain not in SPECIALISED:
             continue
@@ -140,7 +138,7 @@ def _despecialise(model: ModelWrapper) -> None:
             continue
         before = NodeProto()
         before.CopyFrom(node)
-        node.op_type, node.domain = OWN.get(node.op_type, node.op_type.rsplit("_", 1)[0]), HARDWARE
+        node.op_type, node.domain = computes.get(node.op_type, node.op_type.rsplit("_", 1)[0]), HARDWARE
         # without it the layer executes as Python, not as a simulation
         kept = [a for a in node.attribute if a.name != "exec_mode"]
         del node.attribute[:]

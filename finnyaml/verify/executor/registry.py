@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from typing import Any
 
 from onnx import NodeProto
 
+from finnyaml import plugins
+
 # imported for the lowerings that they register
 from finnyaml.verify.executor import elementwise, hardware, qonnx_ops, streams  # noqa: F401
-from finnyaml.verify.executor.base import LOWERINGS, Lowering, NotLowerable, Source
+from finnyaml.verify.executor.base import LOWERINGS, Lower, Lowering, NotLowerable, Source
 from finnyaml.verify.executor.standard import lower_standard
 
 STANDARD = ("", "ai.onnx")
@@ -29,14 +33,26 @@ def lower(node: NodeProto, source: Source, opsets: dict[str, int]) -> Lowering:
     else:
         name = f"finn.{node.op_type}" if node.domain.startswith("finn.") and node.op_type in NAMESAKES else node.op_type
         name = f"live.{name}" if live else name
-        if name not in LOWERINGS or node.domain.endswith(".channels_last"):
+        known = _lowerings()
+        if name not in known or node.domain.endswith(".channels_last"):
             loaded = " whose weights are loaded at run time" if live else ""
             raise NotLowerable(f"no batched form of {node.op_type} ({node.domain}){loaded} is known")
-        LOWERINGS[name](lowering)
+        known[name](lowering)
     made = {t for n in lowering.nodes for t in n.output}
     if missing := [t for t in node.output if t and t not in made]:
         raise NotLowerable(f"its lowering makes no {', '.join(missing)}")
     return lowering
+
+
+@functools.cache
+def _lowerings() -> Mapping[str, Lower]:
+    """All lowerings of custom ops, by op type; those of plug-ins are imported when they are called."""
+    further = plugins.installed("lowerings", LOWERINGS)
+    return {**LOWERINGS, **{name: functools.partial(_of_plugin, name) for name in further}}
+
+
+def _of_plugin(name: str, lowering: Lowering) -> None:
+    plugins.load("lowerings", name)(lowering)
 
 
 def _instance(node: NodeProto, opsets: dict[str, int]) -> Any:

@@ -1,11 +1,12 @@
-"""An exact repair (`finnyaml.steps.builtin`)."""
+"""An exact repair: one of finnyaml (`finnyaml.steps.builtin`) or a plug-in."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from finnyaml.steps.builtin import STEPS
-from finnyaml.worker.context import Context, needed_model
+from finnyaml.steps.code import load_function
+from finnyaml.worker.context import Context, code_ref, needed_model
 from finnyaml.worker.functions import function_of
 
 if TYPE_CHECKING:
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
 
 def run(context: Context) -> ModelWrapper:
     """Make an exact change to the graph and say what was changed."""
-    repaired = function_of(STEPS[context.uses].function)(needed_model(context))
+    own = STEPS.get(context.uses)
+    function = function_of(own.function) if own else load_function(code_ref(context), context.recipe_dir)
+    repaired = function(needed_model(context))
     for sentence in (*repaired.changes, *repaired.notes):
         print(sentence)
     context.figures["changes"] = len(repaired.changes)

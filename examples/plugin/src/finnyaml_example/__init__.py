@@ -1,0 +1,1 @@
+"""One small plug-in for each door of finnyaml."""
