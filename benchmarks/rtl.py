@@ -113,7 +113,7 @@ def measure(name: str, folder: Path) -> Measured:
     answers.append(both[0] if both[0] == both[1] else f"{both[0]}; with stalls {both[1]}")
 
     single, speeds = _speeds(sized, frames.inputs)
-    figures = performance.figures(sized.design, single)
+    figures = performance.metrics(sized.design, single)
     return Measured(
         name=name,
         answers=answers,

@@ -57,7 +57,7 @@ class Port:
         """uint8 [n, *packed[1:]] to values [n, *normal[1:]] in the smallest dtype that holds them.
 
         Raises:
-            AcceleratorError: "wrong output": another shape, or bits that are no value of the datatype.
+            AcceleratorError: "wrong output": another shape, or bits that are not values of the datatype.
         """
         if packed.dtype != np.uint8 or packed.shape[1:] != self.packed[1:]:
             raise AcceleratorError(

@@ -29,7 +29,7 @@ def changed_files(bundle: Bundle) -> list[tuple[str, str]]:
 
 
 def unlisted_files(bundle: Bundle) -> list[str]:
-    """The files below `OWN_FOLDERS` that bundle.json does not list; what Python keeps in __pycache__ is no file."""
+    """The files below `OWN_FOLDERS` that bundle.json does not list; what Python keeps in __pycache__ is not a file."""
     found = (path for folder in OWN_FOLDERS for path in (bundle.folder / folder).rglob("*") if not path.is_dir())
     names = {path.relative_to(bundle.folder).as_posix() for path in found if "__pycache__" not in path.parts}
     return sorted(names - set(bundle.data["files"]))

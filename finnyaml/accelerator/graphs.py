@@ -134,7 +134,7 @@ def values_at(positions: np.ndarray, bits: np.ndarray, datatype: Datatype) -> np
     `positions`.
 
     Raises:
-        AcceleratorError: "wrong range": bits that are no value of the datatype.
+        AcceleratorError: "wrong range": bits that are not values of the datatype.
     """
     codes: np.ndarray = np.zeros(positions.shape, f"u{container_bytes(datatype.bits)}")
     for bit in range(datatype.bits):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from finnyaml.engine.report import Localised, Report
+from finnyaml.engine.report import Bisected, Report
 from finnyaml.lint import fix
 from finnyaml.lint.catalogue import RULES
 from finnyaml.plan.points import FOLDER
@@ -22,10 +22,10 @@ def of_gates(report: Report) -> Iterator[list[str]]:
     for point, failure in report.outcome.failed.items():
         if point in verdicts and not verdicts[point].lost:
             yield [f"{point} failed: {failure.message}", *([f"  hint: {failure.hint}"] if failure.hint else [])]
-    yield from (lines(place, report) for place in report.localised)
+    yield from (lines(place, report) for place in report.bisected)
 
 
-def lines(found: Localised, report: Report) -> list[str]:
+def lines(found: Bisected, report: Report) -> list[str]:
     """The story of one failed point, ending with an edit of the recipe where there is an exact repair."""
     session, verdict = report.session, report.outcome.verdicts.get(found.point)
     head = [f"{found.point} {verdict.state}: {'; '.join(verdict.reasons)}"] if verdict and verdict.reasons else []

@@ -52,7 +52,7 @@ class Measurement:
 class Loss:
     """Where accuracy is lost, as found after a gate failed: `str(loss)` tells it.
 
-    `point` is the verification point whose gate failed, `step` the step that loses it. `found` is the localisation as
+    `point` is the verification point whose gate failed, `step` the step that loses it. `found` is the loss as
     data (docs/verification.md): transformation, first wrong tensor, cause; None where it was lost before any step of
     FINN, or could not be searched. `picture` is a PNG of where in the tensor it is lost.
     """
@@ -113,7 +113,7 @@ class Result:
         """Where accuracy is lost, for each branch whose gate failed."""
         return tuple(
             Loss(item.point, item.step, item.found, item.picture, "\n".join(loss.lines(item, self.report)))
-            for item in self.report.localised
+            for item in self.report.bisected
         )
 
     @cached_property
@@ -129,7 +129,7 @@ class Result:
         `fmax_mhz` in MHz, `WNS` in ns; `LUT`, `FF`, `DSP`, `BRAM_18K`, `BRAM18`, `URAM` are counts.
         """
         tasks = self.report.record["tasks"]
-        return {name: task["key_figures"] for name, task in tasks.items() if task.get("key_figures")}
+        return {name: task["key_metrics"] for name, task in tasks.items() if task.get("key_metrics")}
 
     @cached_property
     def measurements(self) -> Mapping[str, Measurement]:

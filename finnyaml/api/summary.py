@@ -37,14 +37,14 @@ def headline(record: Mapping[str, Any]) -> str:
 def bundles(record: Mapping[str, Any]) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     """The archive of each deployment bundle in the workspace, with what is known of it."""
     for name, task in record["tasks"].items():
-        found = task.get("figures", {}).get("bundle")
+        found = task.get("metrics", {}).get("bundle")
         if found:
             target = name.partition(".")[2]  # several targets have a folder each
             yield Path(record["workspace"], target, "bundle", f"{found['name']}.tar.gz"), found
 
 
 def _found(record: Mapping[str, Any]) -> list[str]:
-    numbers = {name: task["key_figures"] for name, task in record["tasks"].items() if task.get("key_figures")}
+    numbers = {name: task["key_metrics"] for name, task in record["tasks"].items() if task.get("key_metrics")}
     told = [f"  {name}: {_rounded(found)}" for name, found in numbers.items()]
     return [*told, *accuracy.lines(record), *_bundle_lines(record)]
 

@@ -34,7 +34,7 @@ def attach(folder: Path, bitfile: Path, hwh: Path | None = None) -> dict[str, An
         the new bundle.json.
 
     Raises:
-        RecipeError: the bitfile is damaged or of another build, or the folder is no sound bundle.
+        RecipeError: the bitfile is damaged or of another build, or the folder is not a sound bundle.
         StepFailed: the folder cannot be written, or a template cannot be filled in.
     """
     folder = folder.resolve()
@@ -67,7 +67,7 @@ def _made(bundle: Bundle, target: Path, bitfile: Path, hwh: Path | None) -> dict
 
 
 def _check_form(file: Path) -> None:
-    """Whether this finnyaml knows what this bundle.json says; what is no JSON at all, `Bundle.load` tells."""
+    """Whether this finnyaml knows what this bundle.json says; what is not JSON at all, `Bundle.load` tells."""
     try:
         data = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError):

@@ -57,7 +57,7 @@ def accuracy(points: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         points: in the order of the build: what `finnyaml.verify.measure` gives, each with its `step`.
 
     Returns:
-        None where nothing was measured, or where the metric's value is no number.
+        None where nothing was measured, or where the metric's value is not a number.
     """
     keys = ("step", "value", "shown", "samples", "state", "interval", "agreement")
     shown = [{key: point.get(key) for key in keys} for point in points]
@@ -137,7 +137,7 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise StepFailed(f"{path.name} is no JSON: {error}", hint="the step that wrote it was interrupted?") from error
+        raise StepFailed(f"{path.name} is not JSON: {error}", hint="the step that wrote it was interrupted?") from error
 
 
 def _resources(found: Any, entry: str, name: str) -> dict[str, Any] | None:

@@ -216,7 +216,7 @@ def _datatype(model: ModelWrapper, tensor: str) -> Datatype:
 
 
 def _dtype(datatype: Datatype) -> np.dtype:
-    """What holds values for the user: as small as can be, but float32 for all that are no integers."""
+    """What holds values for the user: as small as can be, but float32 for all that are not integers."""
     return datatype.numpy if datatype.numpy.kind in "iu" else np.dtype(np.float32)
 
 

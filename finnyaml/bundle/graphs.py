@@ -57,7 +57,7 @@ def write_hardware(model: ModelWrapper, folder: Path, weights: Mapping[str, dict
     """Write the hardware layers into `folder`; returns their entry in the contract.
 
     weights: by tensor of the prepared model, what the contract says of weights that are loaded at run time. Layers that
-    have no form in standard ONNX are no error: the bundle works on the board, it only cannot be emulated; the entry
+    have no form in standard ONNX are not an error: the bundle works on the board, it only cannot be emulated; the entry
     says why.
     """
     try:

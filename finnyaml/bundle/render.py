@@ -45,7 +45,7 @@ def read_templates(folder: Path) -> dict[str, str]:
     """All text files below a folder of templates, by their paths in it.
 
     Raises:
-        StepFailed: no such folder; a template that is no UTF-8 text.
+        StepFailed: no such folder; a template that is not UTF-8 text.
     """
     if not folder.is_dir():
         raise StepFailed(f"there is no folder {folder}", hint="bundle.templates names the folder of your own templates")
@@ -59,7 +59,7 @@ def read_templates(folder: Path) -> dict[str, str]:
                 found[relative] = path.read_text("utf-8")
             except UnicodeDecodeError as error:
                 if name.endswith(ENDING):
-                    raise StepFailed(f"{folder.name}/{relative} is no UTF-8 text: {error}") from error
+                    raise StepFailed(f"{folder.name}/{relative} is not UTF-8 text: {error}") from error
     return found
 
 

@@ -17,7 +17,7 @@ from finnyaml.errors import StepFailed
 def finish(folder: Path, data: dict[str, Any], templates: Templates, strangers: Set[str] = frozenset()) -> Path:
     """Complete the bundle in `folder` from `data`, all of bundle.json but `files`.
 
-    `strangers` lie in the folder and are no files of the bundle.
+    `strangers` lie in the folder and are not files of the bundle.
 
     Returns:
         the archive: `<folder>.tar.gz`.

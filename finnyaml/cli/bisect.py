@@ -11,7 +11,7 @@ from finnyaml.cli.arguments import RECIPE, Json, Recipe, Sets, StoreOption
 
 if TYPE_CHECKING:
     from finnyaml.cli.console import Console
-    from finnyaml.engine.report import Localised, Report
+    from finnyaml.engine.report import Bisected, Report
 
 
 def bisect(
@@ -45,7 +45,7 @@ def bisect(
             found = failed.result
     _tell(found.report, console)
     if as_json:
-        show({"found": [_plain(place) for place in found.report.localised]}, ())
+        show({"found": [_plain(place) for place in found.report.bisected]}, ())
     raise typer.Exit(found.exit_code)
 
 
@@ -56,11 +56,11 @@ def _tell(report: Report, console: Console) -> None:
     broken = list(failures.of_steps(report))
     for lines in broken:
         console.always(*lines)
-    for place in report.localised:
+    for place in report.bisected:
         console.out(*loss.lines(place, report))
-    if not report.localised and not broken:
+    if not report.bisected and not broken:
         console.out(f"nothing is lost: {len(report.outcome.verdicts)} points measured, every gate passed")
 
 
-def _plain(place: Localised) -> dict[str, Any]:
+def _plain(place: Bisected) -> dict[str, Any]:
     return {**asdict(place), "picture": str(place.picture) if place.picture else None}

@@ -101,7 +101,7 @@ def days(text: str) -> float:
     """`30d`, `12h`, `2w` in days. RecipeError for anything else."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([hdw])", text.strip().lower())
     if found is None:
-        raise RecipeError([Problem(f"--older-than {text}: that is no time span", hint="write 30d, 12h or 2w")])
+        raise RecipeError([Problem(f"--older-than {text}: that is not a time span", hint="write 30d, 12h or 2w")])
     return float(found[1]) * _AGES[found[2]]
 
 
@@ -109,7 +109,7 @@ def byte_count(text: str) -> int:
     """`10GB`, `500M`, `1.5 GiB` in bytes, all in powers of 1024. RecipeError for anything else."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT])(?:I?B)?", text.strip().upper())
     if found is None:
-        raise RecipeError([Problem(f"--max-size {text}: that is no size", hint="write 10GB or 500MB")])
+        raise RecipeError([Problem(f"--max-size {text}: that is not a size", hint="write 10GB or 500MB")])
     return int(float(found[1]) * _SIZES[found[2]])
 
 

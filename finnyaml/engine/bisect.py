@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from finnyaml.engine import record, refusals
 from finnyaml.engine.events import Listener
 from finnyaml.engine.outcome import Outcome
-from finnyaml.engine.report import Localised, Report
+from finnyaml.engine.report import Bisected, Report
 from finnyaml.engine.run import Engine
 from finnyaml.engine.session import Session
 from finnyaml.errors import ExitCode, Problem, RecipeError
@@ -46,9 +46,9 @@ def search(session: Session, step: str | None, listener: Listener = lambda _: No
         with session.store.session():
             outcome = engine.run(plan, selection)
             if task is None:
-                found = localise_all(engine, plan, outcome)
+                found = bisect_all(engine, plan, outcome)
             elif all(need in outcome.built for need in plan.tasks[task].needs):
-                found = [localise(engine, plan, outcome, task, _point_of(plan, task))]
+                found = [find_loss(engine, plan, outcome, task, _point_of(plan, task))]
             else:
                 found = []
     finally:
@@ -60,7 +60,7 @@ def search(session: Session, step: str | None, listener: Listener = lambda _: No
     return Report(session, selection, outcome, told, engine.folder, code, tuple(found))
 
 
-def _code(outcome: Outcome, found: Sequence[Localised]) -> ExitCode:
+def _code(outcome: Outcome, found: Sequence[Bisected]) -> ExitCode:
     verdicts = outcome.verdicts
     if not verdicts.keys() >= outcome.failed.keys() or any(place.failure for place in found):
         return ExitCode.STEP_FAILED
@@ -73,7 +73,7 @@ def _before(plan: Plan, task: str, step: str) -> Selection:
     """What has to be built before one step can be searched."""
     searched = plan.tasks[task]
     if not searched.needs or not searched.is_step or searched.uses in open_rtl.SAME_GRAPH:
-        raise RecipeError([Problem(f"{step} is no step that changes a model, so nothing can be lost in it")])
+        raise RecipeError([Problem(f"{step} is not a step that changes a model, so nothing can be lost in it")])
     tasks = plan.ancestors([*searched.needs, *plan.tasks[_point_of(plan, task)].needs[1:]])
     return Selection(tasks, frozenset(tasks), frozenset(), frozenset(), (task,), True)
 
@@ -83,29 +83,29 @@ def _point_of(plan: Plan, step: str) -> str:
     return id_of(step) if id_of(step) in plan.tasks else next(task.id for task in plan.tasks.values() if task.checks)
 
 
-def localise_all(engine: Engine, plan: Plan, outcome: Outcome) -> list[Localised]:
-    """Localise every failed point that is the first of its branch."""
+def bisect_all(engine: Engine, plan: Plan, outcome: Outcome) -> list[Bisected]:
+    """Bisect every failed point that is the first of its branch."""
     return [
-        localise(engine, plan, outcome, _culprit(engine, plan, outcome, point), point)
+        find_loss(engine, plan, outcome, _culprit(engine, plan, outcome, point), point)
         for point in _first_failed(plan, outcome)
     ]
 
 
-def localise(engine: Engine, plan: Plan, outcome: Outcome, step: str, point: str) -> Localised:
+def find_loss(engine: Engine, plan: Plan, outcome: Outcome, step: str, point: str) -> Bisected:
     """Where `step` loses it, by the measure of `point`; what the step needs has to be built."""
     if plan.tasks[step].declared.source:
-        return Localised(point, step)
-    engine.events.emit("localising", step=step)
+        return Bisected(point, step)
+    engine.events.emit("bisecting", step=step)
     result = engine.look(bisection(plan.tasks[step], plan.tasks[point], plan.code), outcome)
     if isinstance(result, Failure):
-        return Localised(point, step, failure=result)
-    found = result.trace.info["figures"]["localisation"]
+        return Bisected(point, step, failure=result)
+    found = result.trace.info["metrics"]["loss"]
     picture = None
     for path, entry in result.artifact.files.items():
         if path.endswith(".png"):
             picture = engine.folder / f"bisect-{step}.png"
             picture.write_bytes(engine.store.read(entry.blob))
-    return Localised(point, step, found, picture)
+    return Bisected(point, step, found, picture)
 
 
 def _first_failed(plan: Plan, outcome: Outcome) -> list[str]:
@@ -132,7 +132,7 @@ def _culprit(engine: Engine, plan: Plan, outcome: Outcome, point: str) -> str:
     while not plan.tasks[found].declared.source and (above := next(iter(plan.tasks[found].needs), None)):
         measured = outcome.measured.get(id_of(above)) or engine.look(moved(failed, above), outcome)
         values = refusals.measurement(measured) if isinstance(measured, Built) else None
-        if values is None or not gates.judge(failed.gate, values).lost:
+        if values is None or not gates.verdict(failed.gate, values).lost:
             break
         found = above
     return found

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from finnyaml.engine import lints, lockfile, preflight, record, refusals, workspace
-from finnyaml.engine.bisect import localise_all
+from finnyaml.engine.bisect import bisect_all
 from finnyaml.engine.events import Listener
 from finnyaml.engine.holding import holding
 from finnyaml.engine.outcome import Outcome
-from finnyaml.engine.report import Localised, Report
+from finnyaml.engine.report import Bisected, Report
 from finnyaml.engine.run import MAX_REPAIRS, Engine
 from finnyaml.engine.session import Session
 from finnyaml.errors import ExitCode, FinnyamlError, Problem, RecipeError
@@ -62,12 +62,12 @@ def build(session: Session, selection: Selection, options: Options, listener: Li
     if locked is not None:
         lockfile.check_before(locked, session)
     engine = Engine.of(session, judge, selection.tasks, listener, jobs=options.jobs, keep_going=options.keep_going)
-    localised, warnings = list[Localised](), list[Problem]()
+    bisected, warnings = list[Bisected](), list[Problem]()
     code, written = ExitCode.STEP_FAILED, workspace.Written()
     try:
         with session.store.session():
             outcome = engine.run(plan, selection)
-            localised = localise_all(engine, plan, outcome)
+            bisected = bisect_all(engine, plan, outcome)
             found = _lint(session, engine, outcome)
             if locked is not None:
                 lockfile.check_after(locked, outcome.records, session)
@@ -99,7 +99,7 @@ def build(session: Session, selection: Selection, options: Options, listener: Li
     if invalid := _invalid_settings(session, outcome.failed):
         raise RecipeError(invalid)
     notes = (*_of_set_aside(session, written), *_of_unused(session, outcome))
-    places, doubts = tuple(localised), tuple(warnings)
+    places, doubts = tuple(bisected), tuple(warnings)
     return Report(session, selection, outcome, told, engine.folder, code, places, doubts, notes, written.files)
 
 

@@ -43,7 +43,7 @@ def findings(plan: Plan, built: Mapping[str, Built], store: Store, pool: Pool, l
         result = _asked(plan, stages, blobs, pool, log)
         if isinstance(result, Failure):
             return ((stages[0]["task"], Finding("lint-failed", "warning", f"no graph was checked: {result.message}")),)
-        told = result.figures["findings"]
+        told = result.metrics["findings"]
         store.put_memo(name, told)
     found = {task: [Finding.of(item) for item in items] for task, items in told.items()}
     return tuple(_first_of_each(plan, found, plan.recipe.lint.ignore))
@@ -92,7 +92,7 @@ def _stages(plan: Plan, built: Mapping[str, Built]) -> tuple[list[dict[str, Any]
 def _data_type(built: Mapping[str, Built]) -> str | None:
     """What the measured data was; None where nothing was measured, or the data says nothing (floats)."""
     for item in built.values():
-        measured = item.trace.info.get("figures", {}).get("measurement")
+        measured = item.trace.info.get("metrics", {}).get("measurement")
         if measured is not None:
             return DATA_TYPES.get(measured.get("data_type", ""))
     return None

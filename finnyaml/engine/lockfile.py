@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from finnyaml import __version__
-from finnyaml.engine import figures
+from finnyaml.engine import metrics
 from finnyaml.engine.session import Session
 from finnyaml.errors import Problem, RecipeError
 from finnyaml.recipe.model import Recipe
@@ -46,7 +46,7 @@ def read(recipe: Recipe) -> dict[str, Any]:
         raise RecipeError([Problem(f"{path.name} cannot be read: {error}")]) from error
     tasks = data.get("tasks") if isinstance(data, dict) else None
     if not isinstance(tasks, dict) or not all(isinstance(task, dict) for task in tasks.values()):
-        raise RecipeError([Problem(f"{path.name} is no lock file of finnyaml")])
+        raise RecipeError([Problem(f"{path.name} is not a lock file of finnyaml")])
     return data
 
 
@@ -91,9 +91,9 @@ def _content(session: Session, records: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _task(session: Session, record: Mapping[str, Any]) -> dict[str, Any]:
-    measured = record["figures"].get("measurement")
+    measured = record["metrics"].get("measurement")
     if measured is None:
-        return {"digest": record["digest"], **_figures(session, record)}
+        return {"digest": record["digest"], **_metrics(session, record)}
     # A measurement has no model of its own: what it found is what has to be found again.
     return {name: measured[name] for name in ("state", "metric", "value", "samples", "agreement") if name in measured}
 
@@ -112,10 +112,10 @@ def _versions(session: Session) -> dict[str, Any]:
     }
 
 
-def _figures(session: Session, record: Mapping[str, Any]) -> dict[str, Any]:
+def _metrics(session: Session, record: Mapping[str, Any]) -> dict[str, Any]:
     try:
         artifact = session.store.artifact(record["artifact"])
-        return figures.of_artifact(artifact, session.store)
+        return metrics.of_artifact(artifact, session.store)
     except ObjectDamaged:
         return {}
 

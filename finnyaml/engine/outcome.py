@@ -31,7 +31,7 @@ class Outcome:
     measured: dict[str, Built] = field(default_factory=dict)
     """The verification points that were measured, whatever their gates said."""
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Per task: key parts, reads and figures, for the record of the last build."""
+    """Per task: key parts, reads and metrics, for the record of the last build."""
 
     @property
     def code(self) -> ExitCode:

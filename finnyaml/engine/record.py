@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finnyaml.engine import figures, refusals
+from finnyaml.engine import metrics, refusals
 from finnyaml.engine.workspace import private
 from finnyaml.errors import ExitCode, FinnyamlError
 
@@ -66,7 +66,7 @@ def of_run(
             continue
         if name in outcome.built:
             entry = {"state": "ran" if name in outcome.ran else "cached", **outcome.records[name]}
-            entry["key_figures"] = figures.of_artifact(outcome.built[name].artifact, session.store)
+            entry["key_metrics"] = metrics.of_artifact(outcome.built[name].artifact, session.store)
             tasks[name] = {key: value for key, value in entry.items() if key not in ("parts", "reads")}
         elif name in outcome.failed:
             failure = {key: value for key, value in asdict(outcome.failed[name]).items() if key != "damaged"}

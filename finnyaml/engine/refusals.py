@@ -44,14 +44,14 @@ def _never_verified(task: Task, built: Built) -> Failure | None:
 
 def measurement(built: Built) -> Mapping[str, Any] | None:
     """What a verification point measured; None for other tasks."""
-    found: Mapping[str, Any] | None = built.trace.info.get("figures", {}).get("measurement")
+    found: Mapping[str, Any] | None = built.trace.info.get("metrics", {}).get("measurement")
     return found
 
 
 def verdict(task: Task, built: Built) -> gates.Verdict | None:
     """What the gate of a verification point says; None for other tasks."""
     measured = measurement(built)
-    return gates.judge(task.gate, measured) if task.gate is not None and measured is not None else None
+    return gates.verdict(task.gate, measured) if task.gate is not None and measured is not None else None
 
 
 def counts(gate: gates.Gate, found: gates.Verdict) -> bool:

@@ -15,10 +15,10 @@ from finnyaml.worker.job import Failure
 
 
 @dataclass(frozen=True)
-class Localised:
+class Bisected:
     """What was found about one failed point: the step that lost it, and (where FINN made that step) where in it.
 
-    `found` is the localisation as plain data, `picture` the heat map in the folder of the run.
+    `found` is the loss as plain data, `picture` the heat map in the folder of the run.
     """
 
     point: str
@@ -33,7 +33,7 @@ class Report:
     """What became of a build, or of a search for a loss.
 
     `record` is the JSON form that lies as run.json in `folder`: the data that views are made from. `code` is what the
-    command line gives the shell. `localised` says where failed gates lost it. `warnings` are what lint rules find in
+    command line gives the shell. `bisected` says where failed gates lost it. `warnings` are what lint rules find in
     the graphs that are built, and points of FINN's own verification that never ran. `notes` tell what else the user
     has to know. `written` counts the files that the workspace got.
     """
@@ -44,7 +44,7 @@ class Report:
     record: Mapping[str, Any]
     folder: Path
     code: ExitCode
-    localised: tuple[Localised, ...]
+    bisected: tuple[Bisected, ...]
     warnings: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
     written: int = 0

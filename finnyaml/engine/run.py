@@ -192,7 +192,7 @@ class Engine:
             "log": built.trace.log,
             "seconds": built.trace.seconds,
             "peak_memory": built.trace.peak_memory,
-            "figures": built.trace.info.get("figures", {}),
+            "metrics": built.trace.info.get("metrics", {}),
         }
         if ran:
             outcome.ran.append(task.id)
@@ -302,7 +302,7 @@ class Engine:
             peak_memory=done.peak_memory,
             log=self.store.put_file(Path(job.log)) if Path(job.log).exists() else "",
             created=round(time.time(), 3),
-            info={"task": task.id, "uses": task.uses, "figures": dict(done.figures), "programs": dict(done.programs)},
+            info={"task": task.id, "uses": task.uses, "metrics": dict(done.metrics), "programs": dict(done.programs)},
         )
         if done.unsure:
             self.events.emit("input_changed", task=task.id, files=done.unsure)
@@ -315,7 +315,7 @@ class Engine:
             warm_up=round(done.warm_up, 3),
             peak_memory=trace.peak_memory,
             digest=done.digest,
-            measurement=done.figures.get("measurement"),
+            measurement=done.metrics.get("measurement"),
         )
         return Built(done.digest, overlay(status.tree, artifact), artifact, trace)
 

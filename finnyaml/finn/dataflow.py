@@ -36,7 +36,7 @@ class Dataflow:
 
 
 def inputs(model: ModelWrapper) -> list[str]:
-    """The graph's input tensors that are no constants."""
+    """The graph's input tensors that are not constants."""
     known = {each.name for each in model.graph.initializer}
     return [each.name for each in model.graph.input if each.name not in known]
 

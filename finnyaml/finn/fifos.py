@@ -26,7 +26,7 @@ def with_depths(model: ModelWrapper, depths: Mapping[str, int], part: str, clock
     again: it takes the larger one of the producer's outFIFODepths and the consumer's inFIFODepths.
 
     Raises:
-        ValueError: a name that is no FIFO of the model.
+        ValueError: a name that is not a FIFO of the model.
     """
     from finn.transformation.fpgadataflow.prepare_ip import PrepareIP
 

@@ -110,7 +110,7 @@ def _unmatched_defaults(field: str, nodes: Mapping[str, Any], defaults: Mapping[
 def _unknown_node(field: str, name: str, nodes: Sequence[str]) -> InvalidSetting:
     where = "before specialisation (MVAU_0)" if field == "specialize_layers_config_file" else "at this step"
     hint = did_you_mean(name, nodes, 3, else_=f"the nodes {where} are")
-    return InvalidSetting(field, (name,), f"{name} is no node of the model {where}", hint)
+    return InvalidSetting(field, (name,), f"{name} is not a node of the model {where}", hint)
 
 
 def _unknown_attributes(field: str, name: str, node: Any, attributes: Mapping[str, Any]) -> Iterator[InvalidSetting]:

@@ -49,14 +49,14 @@ def is_partitioned(model: ModelWrapper) -> bool:
 
 
 def check_hardware(model: ModelWrapper, parent: ModelWrapper | None) -> None:
-    """Refuse what is no accelerator with one stream in and one out.
+    """Refuse what is not an accelerator with one stream in and one out.
 
     Raises:
-        StepFailed: layers that are no hardware, no dataflow parent, several inputs or outputs.
+        StepFailed: layers that are not hardware, no dataflow parent, several inputs or outputs.
     """
     outside = [n for n in model.graph.node if not n.domain.startswith(HARDWARE)]
     if outside or not model.graph.node:
-        found = f": {outside[0].op_type} {outside[0].name} is no hardware layer" if outside else ""
+        found = f": {outside[0].op_type} {outside[0].name} is not a hardware layer" if outside else ""
         raise StepFailed(f"the accelerator has not been cut out of the graph{found}", hint=f"{_CUT} to the steps")
     if parent is None:
         raise StepFailed(
@@ -102,7 +102,7 @@ def ports(model: ModelWrapper) -> tuple[Port, Port]:
 
 
 def data_input(model: ModelWrapper) -> str:
-    """The name of a graph's first input that is no constant."""
+    """The name of a graph's first input that is not a constant."""
     known = {i.name for i in model.graph.initializer}
     return next(str(i.name) for i in model.graph.input if i.name not in known)
 

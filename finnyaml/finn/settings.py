@@ -198,7 +198,7 @@ def _config_file(
         try:
             entries = json.loads(Path(content["file"]).read_text())
         except (OSError, ValueError) as error:
-            return None, [Problem(f"{content['file']} is no JSON file: {error}", recipe.at((*at, section, "file")))]
+            return None, [Problem(f"{content['file']} is not a JSON file: {error}", recipe.at((*at, section, "file")))]
     merge = {"folding": _merge_folding, "specialize": _merge_specialize, "fifo": _merge_fifo}
     problems = [
         replace(problem, where=recipe.at((*at, section, *place))) for place, problem in merge[section](entries, content)

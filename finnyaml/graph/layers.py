@@ -1,4 +1,4 @@
-"""What localisation asks of a graph as it was executed: order, producers, paths, layouts, and layers in words."""
+"""What the search for a loss asks of an executed graph: order, producers, paths, layouts, layers in words."""
 
 from __future__ import annotations
 

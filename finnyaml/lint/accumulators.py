@@ -101,7 +101,7 @@ def _too_narrow(view: View, stage: Stage) -> Iterator[Finding]:
             yield finding(
                 "accumulator-too-narrow",
                 f"{node.name} can reach {xnor} from {wrong.low} to {wrong.high}, but its type {wrong.claimed.name} "
-                f"holds only {wrong.claimed.min():g} to {wrong.claimed.max():g}: the hardware wraps around there, "
+                f"holds only {wrong.claimed.min():g} to {wrong.claimed.max():g}: the hardware overflows there, "
                 "FINN's simulation in Python does not",
                 node=node.name,
                 hint=f"insert the step widen_accumulators after minimize_bit_width: exact ({wrong.right.name})",

@@ -78,7 +78,7 @@ def propose(text: str, repair: str, after: str, inherited: Any = None) -> str:
 
     Raises:
         ByHand: no place for it that is certain, or an edit that would change more than the steps.
-        RecipeError: `text` is no recipe.
+        RecipeError: `text` is not a recipe.
     """
     body = text.removeprefix("\ufeff")
     plain = _plain(body)

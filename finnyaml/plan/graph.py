@@ -284,7 +284,7 @@ def _targets(plan: Plan) -> dict[str, str]:
     """The targets of the recipe; where it names none, every step that no step needs.
 
     Raises:
-        RecipeError: a target that is no task, or steps that no target needs.
+        RecipeError: a target that is not a task, or steps that no target needs.
     """
     steps = {name: task for name, task in plan.tasks.items() if task.is_step}
     needed = {need for task in steps.values() for need in task.needs}

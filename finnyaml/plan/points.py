@@ -1,7 +1,7 @@
 """From `verify:` to tasks: the reference, one point per measured step, and the gates before expensive work.
 
 A point measures the model that a step made; it never changes it. Its task has the key of what it measures (model, data,
-metric); its limits are no part of that.
+metric); its limits are not part of that.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SIMULATIONS = "out/rtl/simulation"
 GOLDEN = {"verify_input_npy": "golden_input.npy", "verify_expected_output_npy": "golden_output.npy"}
 """FINN's configuration fields for its own verification, and the files made for them."""
 
-SHARES = frozenset(("top_k", "agreement"))
+FRACTIONS = frozenset(("top_k", "agreement"))
 """Kinds of metrics that are a share of the samples."""
 
 BISECT_SAMPLES = 1000
@@ -237,7 +237,7 @@ class _Builder:
         found = next(self._named(wanted), None)
         if found is None:
             self._problem(
-                f"the reference is no step here: {wanted!r}",
+                f"the reference is not a step here: {wanted!r}",
                 ("verify", "reference"),
                 did_you_mean(wanted, self._tasks, 3),
             )
@@ -337,7 +337,7 @@ def bisection(step: Task, point: Task, code: CodeOf) -> Task:
         "step": {"kind": step.kind, "runner": step.declared.runner, "uses": step.uses, "params": dict(step.params)},
         **{name: point.params[name] for name in ("metric", "reference", "layout")},
         "data": {**data, "limit": min(data["limit"] or BISECT_SAMPLES, BISECT_SAMPLES)},
-        "max_drop": point.gate.limits.max_drop if point.gate and point.params["metric"]["kind"] in SHARES else None,
+        "max_drop": point.gate.limits.max_drop if point.gate and point.params["metric"]["kind"] in FRACTIONS else None,
         "folder": f"{FOLDER}/bisect-{step.id}",
     }
     return replace(

@@ -117,7 +117,7 @@ def _task(plan: Plan, name: str) -> str:
     raise RecipeError(
         [
             Problem(
-                f"{name!r} is no target and no step of this recipe",
+                f"{name!r} is neither a target nor a step of this recipe",
                 hint=did_you_mean(name, {*plan.targets, *plan.tasks, bundles.NAME}, 3),
             )
         ]

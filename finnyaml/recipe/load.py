@@ -61,7 +61,7 @@ def draft_recipe(
     `environ` stands for the environment of the process where given. `known` has the names that the recipe is checked
     against.
 
-    Raises RecipeError where nothing can be used: it cannot be read, or is no YAML.
+    Raises RecipeError where nothing can be used: it cannot be read, or is not YAML.
     """
     path = located(Path.cwd(), str(path))
     problems: list[Problem] = []

@@ -141,7 +141,7 @@ def _shape(text: str | None) -> tuple[int, ...]:
     parts = re.split(r"[,x\s]+", text.strip().strip("[]()"))
     if not all(part.isdecimal() and int(part) for part in parts):
         hint = "write the shape of one input, the batch first: --shape 1,3,32,32"
-        raise RecipeError([Problem(f"--shape {text}: that is no shape", hint=hint)])
+        raise RecipeError([Problem(f"--shape {text}: that is not a shape", hint=hint)])
     return tuple(map(int, parts))
 
 
@@ -156,9 +156,9 @@ def _onnx(path: Path, shown: str, wanted: tuple[int, ...]) -> Source:
     try:
         model = onnx.load(str(path), load_external_data=False)
     except Exception as error:  # protobuf's own errors
-        raise RecipeError([Problem(f"{path} is no ONNX model: {str(error).strip().splitlines()[0]}")]) from error
+        raise RecipeError([Problem(f"{path} is not an ONNX model: {str(error).strip().splitlines()[0]}")]) from error
     if not model.graph.node:
-        raise RecipeError([Problem(f"{path} is no ONNX model: there is no graph in it")])
+        raise RecipeError([Problem(f"{path} is not an ONNX model: there is no graph in it")])
     constants = {tensor.name for tensor in model.graph.initializer}
     inputs = [tensor for tensor in model.graph.input if tensor.name not in constants]
     if len(inputs) != 1:
@@ -270,7 +270,7 @@ def _name(text: str) -> str:
 
 
 def _yaml(value: Any) -> str:
-    """A value as YAML: plain where that is safe, else quoted; `${` is no variable here."""
+    """A value as YAML: plain where that is safe, else quoted; `${` is not a variable here."""
     if (
         isinstance(value, str)
         and re.fullmatch(r"[A-Za-z_.][\w./-]*(:\w+)?", value, re.ASCII)

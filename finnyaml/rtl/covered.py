@@ -43,7 +43,7 @@ _REPAIRS = {"MVAU": "; binary networks get there with `represent_bipolar`, which
 class Layer:
     """A node of FINN's graph.
 
-    style: "rtl", "hls", or "" for what is no hardware layer. attributes: those of `ATTRIBUTES` that it has. has_rtl:
+    style: "rtl", "hls", or "" for what is not a hardware layer. attributes: those of `ATTRIBUTES` that it has. has_rtl:
     FINN has an RTL variant of this operator; has_kernel: finnyaml has one. code: the code that FINN generated is there.
     """
 

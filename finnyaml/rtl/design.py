@@ -51,7 +51,7 @@ class Stream:
 @dataclass(frozen=True)
 class Fifo:
     """A FIFO node. depth: in beats; width: bits of one beat, without padding; producer, consumer: the nearest nodes
-    that are no FIFO, None is the outside."""
+    that are not a FIFO, None is the outside."""
 
     node: str
     depth: int

@@ -146,7 +146,7 @@ class _Writer:
         found = {n.upper().removeprefix(prefix): n for n in self.ports[pin.cell] if n.upper().startswith(prefix)}
         if set(found) != set(SIGNALS):
             raise StepFailed(
-                f"{pin} is no AXI stream of {', '.join(SIGNALS)}: module {self.cells[pin.cell].module} has "
+                f"{pin} is not an AXI stream of {', '.join(SIGNALS)}: module {self.cells[pin.cell].module} has "
                 f"{', '.join(found.values()) or 'no such ports'}"
             )
         return found

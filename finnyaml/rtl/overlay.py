@@ -70,7 +70,7 @@ FIFO = Patch(
 )
 MVU = Patch(
     "mvu.sv",
-    "a check that waits 100 ns from the start of a simulation is no hardware",
+    "a check that waits 100 ns from the start of a simulation is not hardware",
     (Move(first="\tif(1) begin : blkRecoveryWatch\n", last="\tend : blkRecoveryWatch\n"),),
 )
 THRESHOLDING = Patch(

@@ -10,7 +10,7 @@ from finnyaml.rtl.design import Design
 from finnyaml.rtl.simulation import Run
 
 
-def figures(design: Design, run: Run) -> dict[str, Any]:
+def metrics(design: Design, run: Run) -> dict[str, Any]:
     """The figures of a run without stalls.
 
     "interval": cycles per frame once the pipeline is full: the median over the second half of the frames of each

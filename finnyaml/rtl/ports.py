@@ -28,7 +28,7 @@ def ports(cells: Sequence[Cell], files: Sequence[Path]) -> dict[str, dict[str, P
     vendor are unknown, say), and FINN's wrappers use parameters before they declare them.
 
     Raises:
-        StepFailed: a module is not in the files; a port is no vector of bits, or its width cannot be found.
+        StepFailed: a module is not in the files; a port is not a vector of bits, or its width cannot be found.
     """
     from pyslang import Bag, SourceManager, ast, syntax
 
@@ -72,7 +72,7 @@ def _port(port: Any, cell: Cell) -> Port:
     from pyslang import ast
 
     if port.kind != ast.SymbolKind.Port:
-        raise StepFailed(f"{cell.path}: {port.name} of module {cell.module} is no port of bits")
+        raise StepFailed(f"{cell.path}: {port.name} of module {cell.module} is not a port of bits")
     direction = _DIRECTIONS.get(port.direction.name)
     if direction is None:
         raise StepFailed(f"{cell.path}: {port.name} of module {cell.module} is neither input nor output")

@@ -105,7 +105,7 @@ def _relocated(file: Path, folders: Mapping[str, Path]) -> tuple[str, dict[str, 
                 if found:
                     return f'"{DATA}/{node}__{target.name}"'
         raise StepFailed(
-            f"{file.name} reads {path}, which is no memory image that FINN generated for a layer",
+            f"{file.name} reads {path}, which is not a memory image that FINN generated for a layer",
             hint="was the code generated in another folder, or deleted since? hw_codegen makes it anew",
         )
 

@@ -12,7 +12,7 @@ _ESCAPES = {"n": "\n", "t": "\t"}
 
 
 class TclError(ValueError):
-    """What is no Tcl, or more of it than is read here. The message quotes the line."""
+    """What is not Tcl, or more of it than is read here. The message quotes the line."""
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def load_function(ref: CodeRef, recipe_dir: Path) -> Callable[..., Any]:
 
     Raises:
         StepFailed: no such file or module; it cannot be imported (names the user's line); it has no such function;
-            the name is no function.
+            the name is not a function.
         FinnyamlError: the plug-in cannot be loaded.
     """
     global _session
@@ -138,7 +138,7 @@ def _from_file(ref: CodeRef, file: Path) -> ModuleType:
     name = file.stem if file.stem not in sys.modules else f"recipe_{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
-        raise StepFailed(f"{ref.text}: {file.name} is no Python source", hint="name a file that ends in .py")
+        raise StepFailed(f"{ref.text}: {file.name} is not a Python source", hint="name a file that ends in .py")
     _search_first(file.parent)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module

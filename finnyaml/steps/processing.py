@@ -70,7 +70,9 @@ def prepend(model: ModelWrapper, stage: Processing, spec: InputSpec, recipe_dir:
         shape = model.get_tensor_shape(model.graph.input[0].name)
         model = _merge(_own_graph(stage, shape, recipe_dir), model, "preprocess")
     else:
-        raise StepFailed(f"'{stage.kind}' is no pre-processing", hint="there is: to_tensor, normalize, brevitas, onnx")
+        raise StepFailed(
+            f"'{stage.kind}' is not a pre-processing", hint="there is: to_tensor, normalize, brevitas, onnx"
+        )
     model.set_tensor_datatype(model.graph.input[0].name, find_datatype(datatype or "FLOAT32"))
     return model
 
@@ -92,7 +94,7 @@ def append(model: ModelWrapper, stage: Processing, recipe_dir: Path) -> ModelWra
         return _top_k(model, int(stage.options.get("k", 1)), shape)
     if stage.kind in ("brevitas", "onnx"):
         return _merge(model, _own_graph(stage, shape, recipe_dir), "postprocess")
-    raise StepFailed(f"'{stage.kind}' is no post-processing", hint="there is: top_k, brevitas, onnx")
+    raise StepFailed(f"'{stage.kind}' is not a post-processing", hint="there is: top_k, brevitas, onnx")
 
 
 def _insert_first(model: ModelWrapper, operations: Sequence[tuple[str, np.ndarray]]) -> ModelWrapper:

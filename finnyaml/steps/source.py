@@ -184,7 +184,7 @@ def find_datatype(name: str) -> Any:
         common = [*DataType.get_accumulator_dt_cands(), "FLOAT32", "FLOAT16"]
         near = did_you_mean(name.upper(), common)
         hint = near if near and near.startswith("did") else "for example UINT8, INT4, BIPOLAR, FIXED<8,4>, FLOAT32"
-        raise StepFailed(f"'{name}' is no datatype of QONNX", hint=hint) from error
+        raise StepFailed(f"'{name}' is not a datatype of QONNX", hint=hint) from error
 
 
 def _make(factory: Callable[..., Any], args: Mapping[str, Any]) -> torch.nn.Module:
@@ -228,7 +228,7 @@ def _read_checkpoint(path: Path) -> Any:
                 hint="save the tensors alone: torch.save(model.state_dict(), path)",
             ) from error
         raise StepFailed(
-            f"{path} is no PyTorch checkpoint, or a damaged one; nothing of it was run ({_reason(error)})",
+            f"{path} is not a PyTorch checkpoint, or a damaged one; nothing of it was run ({_reason(error)})",
             hint="write it with torch.save(model.state_dict(), path)",
         ) from error
 
@@ -289,9 +289,9 @@ def _parse(path: Path) -> onnx.ModelProto:
     except OSError as error:
         raise StepFailed(f"cannot read the model {path}: {error.strerror or error}") from error
     except Exception as error:
-        raise StepFailed(f"{path} is no ONNX model: {_first_line(error)}", hint=_what_it_is(path)) from error
+        raise StepFailed(f"{path} is not an ONNX model: {_first_line(error)}", hint=_what_it_is(path)) from error
     if not model.ir_version or not model.graph.node:
-        raise StepFailed(f"{path} is no ONNX model: there is no graph in it", hint=_what_it_is(path))
+        raise StepFailed(f"{path} is not an ONNX model: there is no graph in it", hint=_what_it_is(path))
     return model
 
 
@@ -360,7 +360,7 @@ def _deliver(wrapper: ModelWrapper, layout: str) -> ModelWrapper:
     shape = wrapper.get_tensor_shape(name)
     known = ["NCHW", "NHWC", "NCW", "NWC", "NC", "N"]
     if layout not in known:
-        raise StepFailed(f"'{layout}' is no layout", hint=did_you_mean(layout.upper(), known))
+        raise StepFailed(f"'{layout}' is not a layout", hint=did_you_mean(layout.upper(), known))
     if len(layout) != len(shape):
         raise StepFailed(f"the layout {layout} has {len(layout)} dimensions, the input {shape} has {len(shape)}")
     if len(shape) < 2:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 CACHE = "cache"
-"""The folder of a store for what can be made again at any time, and is no artifact: compiled simulators."""
+"""The folder of a store for what can be made again at any time, and is not an artifact: compiled simulators."""
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ class Objects:
                     os.fchmod(file.fileno(), _SYNCED)
 
     def objects(self) -> Iterator[tuple[str, os.stat_result]]:
-        """Every object with its status, in no order; files in the folders that are no objects are passed over."""
+        """Every object with its status, in no order; files in the folders that are not objects are passed over."""
         with explained(self.root):
             for folder in _scan(self.root / "objects"):
                 for entry in _scan(folder.path) if folder.is_dir() else ():

@@ -41,7 +41,7 @@ class Store(Objects):
     """Blobs, artifacts and traces at `root`; made by `Store.open`. Any number of processes and threads may use one.
 
     Every method raises `StoreError` when the disk does not let it do its work, and ValueError for a key or name that
-    is no plain file name.
+    is not a plain file name.
     """
 
     def __init__(self, root: Path) -> None:

@@ -1,4 +1,4 @@
-"""Conditions that FINN needs and that are no programs: variables, headers, sources, licences."""
+"""Conditions that FINN needs and that are not programs: variables, headers, sources, licences."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _xilinx_env(tool: Tool, environ: Mapping[str, str]) -> Found | Missing:
     if not root:
         return Missing(tool.name, "XILINX_VIVADO is not set", tool.hint)
     if not Path(root).is_dir():
-        return Missing(tool.name, f"XILINX_VIVADO names {root}, which is no folder", tool.hint)
+        return Missing(tool.name, f"XILINX_VIVADO names {root}, which is not a folder", tool.hint)
     version = vivado_version(environ)
     if version is None:
         return Missing(tool.name, f"XILINX_VIVADO={root} holds no version such as 2022.2", tool.hint)

@@ -95,7 +95,7 @@ def _whole(table: np.ndarray) -> np.ndarray:
     if table.dtype.kind == "f" and not (np.isfinite(table) & (table == np.rint(table))).all():
         strange: Any = table[~(np.isfinite(table) & (table == np.rint(table)))][0]
         raise StepFailed(
-            f"the model answers {strange}, which is no class index",
+            f"the model answers {strange}, which is not a class index",
             hint=f"a single output per sample has to be the class (`postprocess: [{{top_k: 1}}]`); {_OTHERS}",
         )
     return table.astype(np.int64)

@@ -45,28 +45,30 @@ class Verdict:
     lost: bool = False
 
 
-def judge(gate: Gate, measurement: Mapping[str, Any]) -> Verdict:
+def verdict(gate: Gate, measurement: Mapping[str, Any]) -> Verdict:
     """What a gate says of a measurement. A point that could not be measured is never passed."""
     if measurement["state"] == "not executable":
         return Verdict("not verified", (f"not executable here: {measurement['reason']}",))
-    wraps = tuple(_wraps(measurement, settled=gate.settled))
+    overflows = tuple(_overflows(measurement, settled=gate.settled))
     if measurement["state"] == "reference":  # what the others are compared with
-        return Verdict("failed" if wraps else "measured", wraps)
+        return Verdict("failed" if overflows else "measured", overflows)
     limited = gate.limits != Limits() or measurement["interval"] is not None
     broken = tuple(_broken(gate.limits, measurement)) if limited else ()
-    return Verdict("failed" if broken or wraps else "passed" if limited else "measured", broken + wraps, bool(broken))
+    return Verdict(
+        "failed" if broken or overflows else "passed" if limited else "measured", broken + overflows, bool(broken)
+    )
 
 
-def _wraps(measurement: Mapping[str, Any], *, settled: bool) -> Iterator[str]:
-    """Values that leave their type where that is a promise to the FPGA: software computes on, hardware wraps around."""
+def _overflows(measurement: Mapping[str, Any], *, settled: bool) -> Iterator[str]:
+    """Values that leave their type where that is a promise to the FPGA: software computes on, hardware overflows."""
     for item in measurement["violations"]:
         held = f"{item['low']:g} to {item['high']:g}"
         if item["place"] == "input":
-            yield f"the data has {held}, which the input's type {item['datatype']} does not hold: it would wrap around"
+            yield f"the data has {held}, which the input's type {item['datatype']} does not hold: it would overflow"
         elif item["place"] == "hardware" and settled:
             yield (
                 f"{item['node']} ({item['op_type']}) yields {held}, which its type {item['datatype']} does not hold: "
-                "hardware would wrap around"
+                "hardware would overflow"
             )
 
 

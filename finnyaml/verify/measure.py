@@ -102,7 +102,7 @@ def measure(
         "value": _number(metric.value),
         "shown": metric.shown(metric.value),
         "higher_is_better": metric.higher_is_better,
-        "interval": list(wilson(round(metric.value * data.size), data.size)) if metric.is_share else None,
+        "interval": list(wilson(round(metric.value * data.size), data.size)) if metric.is_fraction else None,
         "agreement": agreement.value if agreement is not None else None,
         "outside_tolerance": outside,
         **common,
@@ -152,7 +152,7 @@ def _with_answers(data: DataSet, reference: Answers | None) -> Iterator[tuple[Ba
 
 
 def _classes(outputs: np.ndarray, indices: bool) -> np.ndarray | None:
-    """The class of each sample; None where the model is no classifier."""
+    """The class of each sample; None where the model is not a classifier."""
     try:
         return predictions(outputs, indices)
     except StepFailed:

@@ -26,7 +26,7 @@ class Metric(ABC):
     higher_is_better = True
     needs_labels = False
     needs_reference = False
-    is_share = False
+    is_fraction = False
     """Whether the value is a share of the samples, from 0 to 1."""
 
     @abstractmethod
@@ -49,13 +49,13 @@ class Metric(ABC):
 
     def shown(self, value: float) -> str:
         """A value of this metric as people read it."""
-        return percent(value) if self.is_share else f"{value:.4g}"
+        return percent(value) if self.is_fraction else f"{value:.4g}"
 
 
 class _Share(Metric):
     """The share of the samples for which something holds; `hits` of `count` do."""
 
-    is_share = True
+    is_fraction = True
 
     def __init__(self) -> None:
         self.hits = 0

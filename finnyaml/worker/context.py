@@ -22,7 +22,7 @@ class Context:
     `config` makes the recording build configuration; `file` turns an `@recipe/...` name into a path, and notes it as
     read. `root` is the sandbox, with the files of earlier tasks below `out/` and `build/`; `cache`, shared by all
     workers, is for what can be made again at any time, such as compiled simulators. `digests` are those of the models
-    that it needs, by task. What a runner puts into `figures` is kept beside its result, and is no part of it.
+    that it needs, by task. What a runner puts into `metrics` is kept beside its result, and is not a part of it.
     """
 
     uses: str
@@ -33,7 +33,7 @@ class Context:
     recipe_dir: Path
     root: Path
     cache: Path
-    figures: dict[str, Any]
+    metrics: dict[str, Any]
     digests: Mapping[str, str]
 
 

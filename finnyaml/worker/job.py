@@ -72,7 +72,7 @@ class Done:
     seconds: float
     warm_up: float
     peak_memory: int
-    figures: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

@@ -42,7 +42,7 @@ class Sandbox:
         for name in (*TREES, "inputs", "tmp"):
             (root / name).mkdir(parents=True, exist_ok=True)
 
-    def lay_in(self, tree: Mapping[str, Entry], inputs: Mapping[str, str]) -> None:
+    def checkout(self, tree: Mapping[str, Entry], inputs: Mapping[str, str]) -> None:
         """Make the folder hold exactly `tree` and the staged `inputs` (file name to blob), `inputs/` last.
 
         Raises:
@@ -58,7 +58,7 @@ class Sandbox:
         for name, blob in inputs.items():
             (self.root / "inputs" / name).write_bytes(self._store.read(blob))
 
-    def take_out(self, before: Mapping[str, Entry]) -> tuple[dict[str, Entry], tuple[str, ...]]:
+    def commit(self, before: Mapping[str, Entry]) -> tuple[dict[str, Entry], tuple[str, ...]]:
         """Store what differs from the tree `before`: (new and changed files, removed files)."""
         changed = {}
         seen = set()

@@ -66,7 +66,7 @@ class Worker:
         warm_up, self._warming = self._warming, 0.0
         started, begun = time.monotonic(), time.time_ns()
         names = Names(self._sandbox.root, Path(job.recipe_dir))
-        self._sandbox.lay_in(job.tree, job.inputs)
+        self._sandbox.checkout(job.tree, job.inputs)
         closure = self._sandbox.closure(job.tree)
         config_reads: set[str] = set()
         named: set[str] = set()
@@ -85,7 +85,7 @@ class Worker:
             recipe_dir=Path(job.recipe_dir),
             root=self._sandbox.root,
             cache=self._store.root / CACHE,
-            figures={},
+            metrics={},
             digests=job.digests,
         )
         os.chdir(self._sandbox.root / "tmp")
@@ -100,7 +100,7 @@ class Worker:
         reads.sources = {*named, *map(str, _user_sources(reads.sources))}
         reads.files.update(at_import.files)
         reads.env = {**at_import.env, **reads.env}
-        changed, removed = self._sandbox.take_out(job.tree)
+        changed, removed = self._sandbox.commit(job.tree)
         tree = {path: entry for path, entry in {**job.tree, **changed}.items() if path not in removed}
         recorded, unsure = _classify(reads, names, job.tree, closure, begun)
         if job.users_code and reads.programs:  # what they read is not seen, so all that they could read counts
@@ -117,7 +117,7 @@ class Worker:
             seconds=time.monotonic() - started,
             warm_up=warm_up,
             peak_memory=_peak_memory(),
-            figures={**_figures(model), **context.figures},
+            metrics={**_metrics(model), **context.metrics},
         )
 
     def warm_up(self, reference: str | None) -> Reads:
@@ -245,7 +245,7 @@ def _modified(path: str) -> int:
     return max(stat.st_mtime_ns, stat.st_ctime_ns)
 
 
-def _figures(model: Any) -> dict[str, Any]:
+def _metrics(model: Any) -> dict[str, Any]:
     return (
         {}
         if model is None

@@ -111,7 +111,7 @@ def digits_cnv(
         act_bits: bits of every inner activation; 1 means -1 or +1, 2 means -1, 0 or +1.
         weight_bits: bits of every weight, as those of an activation.
         kernel: edge length of the convolution kernels in pixels.
-        padding: zeros put around every convolution input. Zero is no value of a 1-bit activation: see README.md.
+        padding: zeros put around every convolution input. Zero is not a value of a 1-bit activation: see README.md.
         bias: whether convolutions have a bias.
     """
     return DigitsCNV(act_bits, weight_bits, kernel, padding, bias)

@@ -98,7 +98,7 @@ def graph(
     datatypes: Mapping[str, str],
     ends: tuple[str, str],
 ) -> ModelWrapper:
-    """A model of one input and one output. shapes, datatypes: of all tensors that are no constants."""
+    """A model of one input and one output. shapes, datatypes: of all tensors that are not constants."""
     indices = {n.output[1] for n in nodes if n.op_type == "TopK"}
     infos = {
         t: helper.make_tensor_value_info(t, TensorProto.INT64 if t in indices else TensorProto.FLOAT, shape)

@@ -315,7 +315,7 @@ def test_accuracy() -> None:
 def test_damaged_reports_are_told(tmp_path: Path) -> None:
     root, parts = sandbox(tmp_path)
     (root / "out/report/estimate_layer_resources.json").write_text("{")
-    with pytest.raises(StepFailed, match=r"estimate_layer_resources.json is no JSON"):
+    with pytest.raises(StepFailed, match=r"estimate_layer_resources.json is not JSON"):
         again(root, parts)
 
 

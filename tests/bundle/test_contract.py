@@ -68,7 +68,7 @@ def test_a_port_refuses_other_shapes(folder: Path) -> None:
 
 def test_bits_that_are_no_value_are_the_fault_of_the_accelerator(folder: Path) -> None:
     port = replace(Bundle.load(folder).accelerator_output, datatype=parse("TERNARY"), packed=(1, 3, 1))
-    with pytest.raises(AcceleratorError, match="wrong output: the bits 10 are no TERNARY value") as caught:
+    with pytest.raises(AcceleratorError, match="wrong output: the bits 10 are not a TERNARY value") as caught:
         port.unpack(np.full((2, 3, 1), 0b101010, np.uint8))
     assert exit_code(caught.value.name) == 1
     assert exit_code("wrong range") == 2

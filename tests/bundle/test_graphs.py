@@ -96,7 +96,7 @@ def test_weights_that_are_no_values_are_damaged(bundle: Bundle) -> None:
     spec["weights"][0]["datatype"] = "TERNARY"
     graph = open_graph(spec, bundle)
     assert isinstance(graph, Sessions)
-    with pytest.raises(AcceleratorError, match=f"weights damaged: {WEIGHT_FILE}: the bits 10 are no TERNARY value"):
+    with pytest.raises(AcceleratorError, match=f"weights damaged: {WEIGHT_FILE}: the bits 10 are not a TERNARY value"):
         graph.set_weights(LAYER, b"\xaa" * 400)
 
 

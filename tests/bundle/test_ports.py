@@ -71,7 +71,7 @@ def test_layouts_are_those_of_the_graph_or_of_finns_layers(built_network: Built)
 def test_a_graph_without_an_accelerator_is_refused(built_network: Built) -> None:
     stages = built_network("digits-cnv")
     for step in ("step_streamline", "step_convert_to_hw"):
-        with pytest.raises(StepFailed, match=r"has not been cut out of the graph: .* is no hardware layer") as error:
+        with pytest.raises(StepFailed, match=r"has not been cut out of the graph: .* is not a hardware layer") as error:
             check_hardware(stages[step], None)
         assert str(error.value.hint).startswith("add create_dataflow_partition (and what comes before it)")
     # all of it is hardware, and either nobody has cut it out, or FINN did not keep what is around it

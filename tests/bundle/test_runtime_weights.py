@@ -136,7 +136,7 @@ def test_one_flipped_bit_is_one_other_weight(loaded: tuple[ModelWrapper, Bundle]
         before = values_at(place, bits, datatype)
         flipped = bits.copy()
         flipped[place.reshape(-1)[-1]] ^= 1
-        if datatype.kind == "ternary" and before.reshape(-1)[-1] != 0:  # the highest bit alone is no TERNARY value
+        if datatype.kind == "ternary" and before.reshape(-1)[-1] != 0:  # the highest bit alone is not a TERNARY value
             flipped[place.reshape(-1)[-1] + 1] ^= 1
         after = values_at(place, flipped, datatype)
         assert np.flatnonzero((before != after).reshape(-1)).tolist() == [before.size - 1]

@@ -212,8 +212,8 @@ def test_the_recipe_may_lie_elsewhere(finnyaml: Command, here: Path) -> None:
     ("arguments", "words"),
     [
         (["tiny.onxx"], "did you mean 'tiny.onnx'?"),
-        (["empty.onnx"], "is no ONNX model"),
-        (["text.onnx"], "is no ONNX model"),
+        (["empty.onnx"], "is not an ONNX model"),
+        (["text.onnx"], "is not an ONNX model"),
         (["weights.pth"], "name the Python file"),
         (["broken.py"], "broken.py:1 is not valid Python"),
         (["empty.py"], "defines no function"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 done = {"digest": "d", "model": None, "files": {}, "removed": [], "config_reads": ["fps"], "reads": {}, "programs": {}}
 done |= {"unsure": [], "seconds": 1.0, "warm_up": 0.0, "peak_memory": 0}
-done["figures"] = {"pid": os.getpid(), "args": sys.argv[1:]}
+done["metrics"] = {"pid": os.getpid(), "args": sys.argv[1:]}
 failed = {"type": "ValueError", "message": "no", "hint": None, "invalid_settings": []}
 asked = []
 for line in sys.stdin:
@@ -34,6 +34,6 @@ for line in sys.stdin:
         if uses == "errs":
             Path(request["log"]).write_text("ERROR: [Synth 8-439] module not found\n")
             os._exit(3)
-        done["figures"]["asked"] = asked
+        done["metrics"]["asked"] = asked
         answer = {"ok": uses != "fails", "result": done if uses != "fails" else failed}
     print(json.dumps(answer), flush=True)

@@ -42,7 +42,7 @@ def sandboxes(tmp_path: Path) -> list[Path]:
 
 def pid(result: Done | Failure) -> int:
     assert isinstance(result, Done), result
-    return int(result.figures["pid"])
+    return int(result.metrics["pid"])
 
 
 def test_one_worker_does_job_after_job_in_one_sandbox(pool: Pool, tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_before_a_job_its_imports_are_asked_for(pool: Pool, tmp_path: Path) -> N
     asked = job(tmp_path, kind="brevitas")
     result = pool.run(asked)
     assert isinstance(result, Done)
-    assert result.figures["asked"] == [["warm_up", KINDS["brevitas"].warm_up, asked.log], ["run", None, asked.log]]
+    assert result.metrics["asked"] == [["warm_up", KINDS["brevitas"].warm_up, asked.log], ["run", None, asked.log]]
 
 
 def test_imports_have_no_time_limit_and_the_job_has_its_own(

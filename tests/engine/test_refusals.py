@@ -24,7 +24,7 @@ def built(*paths: str, config: tuple[str, ...] = (), measured: Any = None) -> Bu
     files = {path: Entry("0", "0", 0o644) for path in paths}
     artifact = Artifact("digest", "model.onnx", files, ())
     reads = {"config": dict.fromkeys(config)} if config else {}
-    info = {} if measured is None else {"figures": {"measurement": measured}}
+    info = {} if measured is None else {"metrics": {"measurement": measured}}
     trace = Trace(artifact="0", reads=reads, seconds=0, peak_memory=0, log="", created=0, info=info)
     return Built("digest", files, artifact, trace)
 

@@ -175,7 +175,7 @@ def test_the_trace_has_what_was_read_and_the_record_what_became_of_it(world: Mak
         config_reads=("fps", "clock"),
         reads={"file": {"@recipe/x": "0"}, "env": {}},
         programs={"g++": "/usr/bin/g++", "sh": "/bin/sh"},
-        figures={"luts": 3},
+        metrics={"luts": 3},
     )
     outcome = here.run()
     (trace,) = here.store.traces(outcome.records["a"]["key"])
@@ -185,7 +185,7 @@ def test_the_trace_has_what_was_read_and_the_record_what_became_of_it(world: Mak
         "tool": {"vivado": "2022.2", "g++": "12"},
     }
     programs = {"g++": "/usr/bin/g++", "sh": "/bin/sh"}
-    assert trace.info == {"task": "a", "uses": "step_a", "figures": {"luts": 3}, "programs": programs}
+    assert trace.info == {"task": "a", "uses": "step_a", "metrics": {"luts": 3}, "programs": programs}
     assert here.store.read(trace.log) == b"a ran\n"
     assert (trace.seconds, trace.peak_memory) == (1.25, 7)
     assert outcome.records["a"] == {
@@ -197,7 +197,7 @@ def test_the_trace_has_what_was_read_and_the_record_what_became_of_it(world: Mak
         "log": trace.log,
         "seconds": 1.25,
         "peak_memory": 7,
-        "figures": {"luts": 3},
+        "metrics": {"luts": 3},
     }
     (event,) = [event for event in here.told("task_finished") if event["task"] == "a"]
     assert (event["seconds"], event["warm_up"], event["peak_memory"], event["digest"]) == (1.25, 0.5, 7, "a digest")
@@ -321,7 +321,7 @@ def measures(world: World, value: float | None) -> Callable[[Job], Done]:
         found = {"state": "measured", "value": value, "shown": str(value), "interval": [0, 1], "violations": []}
     found |= {"metric": "top1", "samples": 10, "higher_is_better": True}
     file = "out/verification/a.npz"
-    return lambda job: world.pool.done(job, file, "out/verification_output/x.npy", figures={"measurement": found})
+    return lambda job: world.pool.done(job, file, "out/verification_output/x.npy", metrics={"measurement": found})
 
 
 def test_a_gate_that_passes_lets_the_build_go_on(world: Make) -> None:

@@ -154,7 +154,7 @@ def test_the_bundle_says_what_was_built(original: Path) -> None:
 def test_emulated_it_predicts_what_the_build_did(
     delivered: Project, original: Path, test_set: Path, tmp_path: Path
 ) -> None:
-    """All 500 held-out digits, one by one; 500 is no multiple of the batch."""
+    """All 500 held-out digits, one by one; 500 is not a multiple of the batch."""
     done = host(original, "validate", "--emulate", "--batch", "64", "--data", test_set, "--out", tmp_path / "out.npz")
     assert done.returncode == 0, done.stdout + done.stderr
     with (

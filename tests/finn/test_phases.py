@@ -57,7 +57,7 @@ def phase_plain(model, cfg):
 
 
 def phase_mixed(model, cfg):
-    # Statements that are no call of a step are segments.
+    # Statements that are not a call of a step are segments.
     model = _on_bodies(model, cfg, step_one)
     model = _execute(step_one, model, cfg)
     if cfg.wide:

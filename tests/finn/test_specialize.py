@@ -119,7 +119,7 @@ def test_xnor_and_merged_thresholds(tmp_path):
 
 
 def test_the_lint_rule_knows_what_is_preferred(pooled, tmp_path):
-    """Pool_0, which one of our kernels takes, is no finding; layers that nobody asked anything of are none either."""
+    """Pool_0, which one of our kernels takes, is not a finding, nor are layers that nobody asked anything of."""
     binary = run(cnn(), TO_PARTITION, tmp_path)
     config = {"fpga_part": ZCU102, "prefer": "rtl"}
 

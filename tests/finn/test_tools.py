@@ -211,7 +211,7 @@ def test_the_workspace_holds_all_products(built: Site) -> None:
         "deploy/driver/settings.json",
     ):
         assert built.read(name)
-    assert built.result["tasks"]["out_of_context_synthesis"]["key_figures"]["LUT"] == 4711
+    assert built.result["tasks"]["out_of_context_synthesis"]["key_metrics"]["LUT"] == 4711
 
 
 def test_the_driver_is_made_without_any_tool(built: Site) -> None:

@@ -116,7 +116,7 @@ def test_work_with_tools_waits_for_the_gates_above_it_and_for_no_others(maker: M
     assert plan.tasks["streamline"].after == ()
     assert "verify.convert_to_hw" not in plan.ancestors(["set_fifo_depths"])
     assert "verify.streamline" in plan.ancestors(["hw_ipgen"])
-    # The gates are waited for, and are no part of what the work is made of.
+    # The gates are waited for, and are not part of what the work is made of.
     assert "verify.streamline" not in plan.tasks["hw_ipgen"].needs
 
 
@@ -141,7 +141,7 @@ def test_the_reference_may_be_another_step_or_stored_answers(maker: Maker) -> No
     assert plan.tasks["verify.streamline"].needs == ("streamline",)
     assert plan.tasks["verify.streamline"].params["reference"]["file"] == "@recipe/gold.npy"
     (unknown,) = maker.refused(f"steps: short\n{DATA}  reference: tidyup\n")
-    assert "the reference is no step here: 'tidyup' | did you mean 'tidy_up'?" in shown(unknown)
+    assert "the reference is not a step here: 'tidyup' | did you mean 'tidy_up'?" in shown(unknown)
 
 
 def test_finns_own_simulation_gets_golden_samples_made_from_the_source(maker: Maker) -> None:

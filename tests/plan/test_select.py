@@ -21,7 +21,7 @@ steps:
   - hw_codegen
   - {uses: convert_to_hw, id: right, needs: streamline}
   - {uses: "own.py:lean", id: report}
-targets: {hardware: hw_codegen, figures: report, half: left}
+targets: {hardware: hw_codegen, metrics: report, half: left}
 """
 COMMON = {"model", "tidy_up", "streamline"}
 
@@ -47,9 +47,9 @@ def test_without_a_word_all_targets_are_meant(plan: Plan) -> None:
 
 
 def test_a_target_is_all_that_it_needs(plan: Plan) -> None:
-    chosen = select(plan, ["figures"])
+    chosen = select(plan, ["metrics"])
     assert chosen.tasks == {*COMMON, "right", "report"}
-    assert chosen.ends(plan) == {"figures": "report"}
+    assert chosen.ends(plan) == {"metrics": "report"}
     assert not chosen.partial
 
 
@@ -57,7 +57,7 @@ def test_a_step_is_a_partial_target(plan: Plan) -> None:
     chosen = select(plan, ["right"])
     assert chosen.tasks == {*COMMON, "right"}
     assert chosen.partial
-    assert chosen.ends(plan) == {"figures": "right"}
+    assert chosen.ends(plan) == {"metrics": "right"}
 
 
 def test_a_step_behind_the_end_of_a_smaller_target_is_still_built_for_the_larger(plan: Plan) -> None:
@@ -65,13 +65,13 @@ def test_a_step_behind_the_end_of_a_smaller_target_is_still_built_for_the_larger
     longer = select(plan, ["right", "left"])
     assert longer.targets == {"half"}
     assert longer.partial
-    assert longer.ends(plan) == {"hardware": "left", "figures": "right", "half": "left"}
+    assert longer.ends(plan) == {"hardware": "left", "metrics": "right", "half": "left"}
 
 
 def test_to_stops_and_counts_for_every_target_it_leads_to(plan: Plan) -> None:
     chosen = select(plan, stop="streamline")
     assert chosen.tasks == COMMON
-    assert chosen.ends(plan) == {"hardware": "streamline", "figures": "streamline", "half": "streamline"}
+    assert chosen.ends(plan) == {"hardware": "streamline", "metrics": "streamline", "half": "streamline"}
 
 
 def test_from_leaves_what_comes_before_to_the_store(plan: Plan) -> None:
@@ -86,7 +86,7 @@ def test_only_runs_these_and_nothing_else(plan: Plan) -> None:
     chosen = select(plan, only=["right", "tidy_up"])
     assert chosen.runnable == {"right", "tidy_up"}
     assert chosen.tasks == {*COMMON, "right"}
-    assert chosen.ends(plan) == {"hardware": "tidy_up", "figures": "right", "half": "tidy_up"}
+    assert chosen.ends(plan) == {"hardware": "tidy_up", "metrics": "right", "half": "tidy_up"}
 
 
 def test_forced_steps_must_be_among_the_selected(plan: Plan) -> None:
@@ -103,11 +103,11 @@ def test_names_may_be_targets_ids_or_steps(plan: Plan) -> None:
 def test_near_misses(plan: Plan) -> None:
     assert (
         refusal(plan, targets=["hardwar"])
-        == "'hardwar' is no target and no step of this recipe | did you mean 'hardware'?"
+        == "'hardwar' is neither a target nor a step of this recipe | did you mean 'hardware'?"
     )
     assert "did you mean 'streamline'" in refusal(plan, start="streamlin")
     # convert_to_hw stands twice under other ids: which of them is meant?
-    assert "'convert_to_hw' is no target and no step" in refusal(plan, stop="convert_to_hw")
+    assert "'convert_to_hw' is neither a target nor a step" in refusal(plan, stop="convert_to_hw")
 
 
 @pytest.mark.parametrize(
@@ -116,8 +116,8 @@ def test_near_misses(plan: Plan) -> None:
         ({"only": ["left"], "start": "left"}, "--only already says which steps"),
         ({"only": ["left"], "stop": "left"}, "--only already says which steps"),
         ({"start": "right", "stop": "left"}, "--from right: it is not among the selected steps"),
-        ({"targets": ["figures"], "stop": "left"}, "--to left: it is not among the selected steps"),
-        ({"targets": ["figures"], "only": ["left"]}, "--only left: it is not among the selected steps"),
+        ({"targets": ["metrics"], "stop": "left"}, "--to left: it is not among the selected steps"),
+        ({"targets": ["metrics"], "only": ["left"]}, "--only left: it is not among the selected steps"),
     ],
 )
 def test_words_that_exclude_each_other(plan: Plan, options: dict[str, object], message: str) -> None:

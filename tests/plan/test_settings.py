@@ -315,4 +315,4 @@ def test_a_settings_file_that_is_no_longer_json_is_told(maker: Maker, tmp_path: 
     recipe = maker.recipe(STEPS + "folding: {file: folding.json}")
     path.write_text("{")
     _, (told,) = settings.resolve(recipe, CATALOG)
-    assert "folding.json is no JSON file" in told.message
+    assert "folding.json is not a JSON file" in told.message

@@ -21,7 +21,7 @@ from finnyaml.recipe.scalars import resolve
 from finnyaml.recipe.schema import strict_schema
 from finnyaml.recipe.snippet import render_problems
 
-# Where PyYAML (YAML 1.1) writes a text without quotes that YAML 1.2 reads as a number, it is no text of ours.
+# Where PyYAML (YAML 1.1) writes a text without quotes that YAML 1.2 reads as a number, it is not a text of ours.
 texts = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=12).filter(lambda text: resolves_to_text(text))
 names = st.from_regex(r"\A[a-z][a-z0-9_]{0,8}\Z")
 numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**20), 10**20)

@@ -104,7 +104,7 @@ def _node(op_type: str, inputs: list[str], outputs: list[str], **attributes: Any
 
 
 def executed(model: Any, inputs: np.ndarray) -> dict[str, np.ndarray]:
-    """FINN's Python values of every tensor of the graph that is no constant, [frames, ...]."""
+    """FINN's Python values of every tensor of the graph that is not a constant, [frames, ...]."""
     from finn.core.onnx_exec import execute_onnx
     from finn.transformation.fpgadataflow.set_exec_mode import SetExecMode
 

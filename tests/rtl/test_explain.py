@@ -210,7 +210,7 @@ def test_a_layer_that_gives_too_little(sound: Case, shallow: Run) -> None:
 
 def figures(design: Design, run: Run, interval: float, **most: int) -> dict[str, Any]:
     """The figures of a run, with another interval and these fills."""
-    found = performance.figures(design, run)
+    found = performance.metrics(design, run)
     assert found["interval"] == 256
     fifos = {node: {**fifo, "most": most.get(node, 0)} for node, fifo in found["fifos"].items()}
     return {**found, "interval": interval, "fifos": fifos}
@@ -219,7 +219,7 @@ def figures(design: Design, run: Run, interval: float, **most: int) -> dict[str,
 def test_a_design_that_is_too_slow(sound: Case) -> None:
     """Intervals and fills are made up: this design is as fast with any depths with which it does not hang."""
     design, run = Design.load(sound.folder), sound.run()
-    folded = slow(design, performance.figures(design, run), 100)
+    folded = slow(design, performance.metrics(design, run), 100)
     assert folded.node in (FIRST, LAST) and "alone takes 256 cycles per frame" in folded.message
     full = {"StreamingFIFO_rtl_0": 2, BYPASS: 32, "StreamingFIFO_rtl_2": 1}
     found = slow(design, figures(design, run, 300, **full), 256)

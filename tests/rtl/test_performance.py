@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from finnyaml.rtl.design import Design, Fifo
-from finnyaml.rtl.performance import figures
+from finnyaml.rtl.performance import metrics
 from finnyaml.rtl.simulation import Run, Simulator
 from tests.rtl import stand_in
 from tests.rtl.two_layers import TwoLayers
@@ -38,7 +38,7 @@ def run(last_out: list[int], chunks: tuple[int, ...]) -> Run:
 
 
 def test_the_interval_is_that_of_the_full_pipeline(design: Design) -> None:
-    found = figures(design, run([206, 216, 230, 340, 450, 562], (6,)))
+    found = metrics(design, run([206, 216, 230, 340, 450, 562], (6,)))
     assert (found["interval"], found["interval_least"], found["interval_most"]) == (110.0, 110, 112)
     assert found["latency"] == 200
     assert found["ratio"] == 1.1
@@ -49,17 +49,17 @@ def test_the_interval_is_that_of_the_full_pipeline(design: Design) -> None:
 
 
 def test_processes_are_apart(design: Design) -> None:
-    assert figures(design, run([206, 306, 406, 200, 290, 380], (3, 3)))["interval"] == 95.0
+    assert metrics(design, run([206, 306, 406, 200, 290, 380], (3, 3)))["interval"] == 95.0
 
 
 @pytest.mark.parametrize(("last_out", "chunks"), [([206], (1,)), ([206, 206], (1, 1)), ([], (1,)), ([206], (1, 2))])
 def test_single_frames_have_no_interval(design: Design, last_out: list[int], chunks: tuple[int, ...]) -> None:
-    found = figures(design, run(last_out, chunks))
+    found = metrics(design, run(last_out, chunks))
     assert found["interval"] is None and found["fps"] is None and found["ratio"] is None
     assert found["latency"] == (200 if last_out else None)
 
 
 def test_a_real_design_is_as_fast_as_its_slowest_layer(simulator: Simulator, two_layers: TwoLayers) -> None:
-    found = figures(simulator.design, simulator.run(np.concatenate([two_layers.inputs] * 4)))
+    found = metrics(simulator.design, simulator.run(np.concatenate([two_layers.inputs] * 4)))
     assert found["interval"] == found["interval_most"] == simulator.design.max_cycles
     assert found["latency"] > found["interval"]

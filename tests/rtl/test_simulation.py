@@ -69,7 +69,7 @@ def test_stalls_cost_cycles(simulator: Simulator, two_layers: TwoLayers) -> None
 def test_frames_keep_their_distance(simulator: Simulator, two_layers: TwoLayers) -> None:
     run = simulator.run(two_layers.inputs, every=100, patience=60)
     assert np.diff(run.first_in).min() == 100
-    assert run.finished  # waiting for the next frame is no standstill
+    assert run.finished  # waiting for the next frame is not a standstill
 
 
 def test_new_weights_need_no_new_program(simulator: Simulator, two_layers: TwoLayers, tmp_path: Path) -> None:

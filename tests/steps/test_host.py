@@ -81,7 +81,7 @@ def test_what_stands_inside_stays(tmp_path):
     model = run(net.model(x), TO_HARDWARE, tmp_path)
     made = leave_to_host(model)
     assert "ElementwiseMul" in [node.op_type for node in made.model.graph.node]
-    assert made.changes == (), "a sum of two branches is no scale"
+    assert made.changes == (), "a sum of two branches is not a scale"
 
 
 def test_too_early_and_too_late(tmp_path):

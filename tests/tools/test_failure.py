@@ -194,7 +194,7 @@ LINES = [
 ]
 
 
-@settings(deadline=None)  # a busy machine is no defect
+@settings(deadline=None)  # a busy machine is not a defect
 @given(st.text() | st.lists(st.sampled_from(LINES) | st.text()).map("\n".join))
 @example("while executing")
 @example("\n \nwhile executing")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from finnyaml.recipe.model import Limits
-from finnyaml.verify.gates import Gate, Verdict, judge
+from finnyaml.verify.gates import Gate, Verdict, verdict
 
 
 def measured(value: float | str = 0.96, reference: float | str | None = 0.98, **more: Any) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def error(**more: Any) -> dict[str, Any]:
     [
         (Limits(max_drop=0.02), measured(), "passed"),  # 0.98 - 0.96 is 0.0200000000000000018 in floating point
         (Limits(max_drop=0.019), measured(), "failed"),
-        (Limits(max_drop=0.0), measured(0.99), "passed"),  # better than the reference is no drop
+        (Limits(max_drop=0.0), measured(0.99), "passed"),  # better than the reference is not a drop
         (Limits(), measured(), "failed"),  # one percentage point, where nothing is said
         (Limits(), measured(0.971), "passed"),
         (Limits(max_drop=0.2), error(), "failed"),
@@ -66,7 +66,7 @@ def error(**more: Any) -> dict[str, Any]:
     ],
 )
 def test_limits(limits: Limits, measurement: dict[str, Any], state: str) -> None:
-    found = judge(Gate(limits), measurement)
+    found = verdict(Gate(limits), measurement)
     assert (found.state, found.lost) == (state, state == "failed")
     assert bool(found.reasons) == (state == "failed")
 
@@ -76,32 +76,32 @@ def test_limits(limits: Limits, measurement: dict[str, Any], state: str) -> None
     [Limits(min=0.5), Limits(max=0.5), Limits(max_drop=0.5), Limits(min_agreement=0.5), Limits(atol=0.1), Limits()],
 )
 def test_what_is_not_a_number_keeps_no_limit(limits: Limits) -> None:
-    found = judge(Gate(limits), measured("nan", outside_tolerance=0))
+    found = verdict(Gate(limits), measured("nan", outside_tolerance=0))
     assert (found.state, found.lost) == ("failed", True)
     assert found.reasons == ("top1 is nan, which is not a number, so it keeps no limit",)
 
 
 def test_without_a_limit_what_is_not_a_number_is_only_measured() -> None:
-    assert judge(Gate(), measured("nan", None, metric="mse", interval=None)) == Verdict("measured")
+    assert verdict(Gate(), measured("nan", None, metric="mse", interval=None)) == Verdict("measured")
 
 
 def test_without_a_limit_nothing_is_passed() -> None:
-    assert judge(Gate(), error()).state == "measured"  # no usual limit for what is no share of the samples
+    assert verdict(Gate(), error()).state == "measured"  # no usual limit for what is not a share of the samples
     reference = {"state": "reference", "metric": "mse", "samples": 5, "violations": []}
-    assert judge(Gate(Limits(max=0.1)), reference).state == "measured"
+    assert verdict(Gate(Limits(max=0.1)), reference).state == "measured"
 
 
 def test_the_message_has_the_figures() -> None:
-    found = judge(Gate(Limits(max_drop=0.005)), measured())
+    found = verdict(Gate(Limits(max_drop=0.005)), measured())
     assert found.reasons == (
         "top1 is 0.96, and 0.98 in the reference (source): it got worse by 2 points, and at most 0.5 points is allowed",
     )
-    found = judge(Gate(Limits(max_drop=0.1)), error())
+    found = verdict(Gate(Limits(max_drop=0.1)), error())
     assert "it got worse by 0.25, and at most 0.1 is allowed" in found.reasons[0]
 
 
 def test_a_point_that_could_not_run_is_not_passed() -> None:
-    found = judge(Gate(), {"state": "not executable", "reason": "no simulator", "metric": "top1", "samples": 5})
+    found = verdict(Gate(), {"state": "not executable", "reason": "no simulator", "metric": "top1", "samples": 5})
     assert (found.state, found.reasons) == ("not verified", ("not executable here: no simulator",))
 
 
@@ -109,16 +109,16 @@ ITEM = {"tensor": "t", "node": "MVAU_4", "op_type": "MVAU", "datatype": "INT7", 
 
 
 def test_values_that_hardware_cannot_hold_fail_every_gate() -> None:
-    wraps = judge(Gate(Limits(max_drop=1.0)), measured(violations=[{**ITEM, "place": "hardware"}]))
-    assert (wraps.state, wraps.lost) == ("failed", False)
-    assert wraps.reasons == (
-        "MVAU_4 (MVAU) yields 9 to 64, which its type INT7 does not hold: hardware would wrap around",
+    overflows = verdict(Gate(Limits(max_drop=1.0)), measured(violations=[{**ITEM, "place": "hardware"}]))
+    assert (overflows.state, overflows.lost) == ("failed", False)
+    assert overflows.reasons == (
+        "MVAU_4 (MVAU) yields 9 to 64, which its type INT7 does not hold: hardware would overflow",
     )
 
 
 def test_types_that_will_be_set_anew_promise_nothing_yet() -> None:
     early = Gate(Limits(max_drop=1.0), settled=False)
-    assert judge(early, measured(violations=[{**ITEM, "place": "hardware"}])).state == "passed"
-    assert judge(early, measured(violations=[{**ITEM, "place": "input"}])).state == "failed"
+    assert verdict(early, measured(violations=[{**ITEM, "place": "hardware"}])).state == "passed"
+    assert verdict(early, measured(violations=[{**ITEM, "place": "input"}])).state == "failed"
     # Before there is hardware, an annotation is a claim that FINN goes on to correct.
-    assert judge(Gate(Limits(max_drop=1.0)), measured(violations=[{**ITEM, "place": "graph"}])).state == "passed"
+    assert verdict(Gate(Limits(max_drop=1.0)), measured(violations=[{**ITEM, "place": "graph"}])).state == "passed"

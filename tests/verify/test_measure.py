@@ -121,7 +121,7 @@ def test_data_that_the_input_cannot_hold_is_no_measurement(tmp_path: Path) -> No
     (item,) = found["violations"]
     assert (item["tensor"], item["datatype"], item["high"], item["place"]) == ("x", "INT8", 255, "input")
     (reason,) = judge(Gate(), found).reasons  # 128 would arrive as -128
-    assert reason == "the data has 128 to 255, which the input's type INT8 does not hold: it would wrap around"
+    assert reason == "the data has 128 to 255, which the input's type INT8 does not hold: it would overflow"
 
 
 def test_a_torch_module_runs_with_the_stages_of_the_recipe(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_labels_as_they_should_not_be():
 
 def test_outputs_that_are_no_classes():
     refused("[3, 2, 2] are neither", "psnr", kind="top_k", k=1, outputs=np.ones((4, 2, 2)), labels=LABELS)
-    refused("0.5, which is no class index", kind="agreement", outputs=np.full(4, 0.5), reference=np.ones(4))
+    refused("0.5, which is not a class index", kind="agreement", outputs=np.full(4, 0.5), reference=np.ones(4))
     refused("nan, which is no", kind="agreement", outputs=np.full(4, np.nan), reference=np.ones(4))
 
 

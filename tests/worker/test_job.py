@@ -44,7 +44,7 @@ def test_what_a_job_made() -> None:
         seconds=1.5,
         warm_up=0.5,
         peak_memory=7,
-        figures={"nodes": 3},
+        metrics={"nodes": 3},
     )
     assert Done.from_json(json.loads(json.dumps(asdict(done)))) == done
 

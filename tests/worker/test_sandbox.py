@@ -29,7 +29,7 @@ def sandbox_at(root: Path, store: Store) -> Sandbox:
 @pytest.fixture
 def sandbox(tmp_path: Path, store: Store) -> Sandbox:
     made = sandbox_at(tmp_path / "one", store)
-    made.lay_in({}, {})
+    made.checkout({}, {})
     return made
 
 
@@ -58,10 +58,10 @@ def test_what_a_task_made_is_taken_out_and_laid_into_another_sandbox(
 ) -> None:
     files = {"build/code_x/top.v": "module", "out/report/a.json": "{}", "build/run.sh": f"cd {sandbox.root}/build"}
     write(sandbox, files)
-    tree, removed = sandbox.take_out({})
+    tree, removed = sandbox.commit({})
     assert tree.keys() == files.keys() and not removed
     other = sandbox_at(tmp_path / "a longer (path) than the first", store)
-    other.lay_in(tree, {"images.npy": store.put_bytes(b"data")})
+    other.checkout(tree, {"images.npy": store.put_bytes(b"data")})
     assert held(other) == EMPTY | {
         "build/code_x": "/",
         "out/report": "/",
@@ -69,17 +69,17 @@ def test_what_a_task_made_is_taken_out_and_laid_into_another_sandbox(
         **files,
         "build/run.sh": f"cd {other.root}/build",
     }
-    assert other.take_out(tree) == ({}, ())
+    assert other.commit(tree) == ({}, ())
 
 
 def test_files_elsewhere_in_the_sandbox_are_not_taken_out(sandbox: Sandbox) -> None:
     write(sandbox, {"tmp/a": "a", "inputs/b": "b", "stray": "c"})
-    assert sandbox.take_out({}) == ({}, ())
+    assert sandbox.commit({}) == ({}, ())
 
 
 def test_what_an_earlier_task_left_is_gone(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     write(sandbox, {"build/a/b": "1", "out/keep": "2", "tmp/t": "3", "inputs/i": "4", "model.onnx": "5"})
-    tree, _ = sandbox.take_out({})
+    tree, _ = sandbox.commit({})
     (sandbox.root / "build/empty/deep").mkdir(parents=True)
     (sandbox.root / "out/link").symlink_to("keep")
     (sandbox.root / "out/nowhere").symlink_to("/does/not/exist")
@@ -88,16 +88,16 @@ def test_what_an_earlier_task_left_is_gone(sandbox: Sandbox, monkeypatch: pytest
     monkeypatch.chdir(sandbox.root)  # the path of a socket may have some hundred characters only
     listener.bind("build/socket")
     listener.close()
-    sandbox.lay_in({"out/keep": tree["out/keep"]}, {})
+    sandbox.checkout({"out/keep": tree["out/keep"]}, {})
     assert held(sandbox) == EMPTY | {"out/keep": "2"}
 
 
 def test_a_folder_in_the_place_of_a_file_and_a_file_in_the_place_of_a_folder(sandbox: Sandbox) -> None:
     write(sandbox, {"build/a": "file", "build/b/c": "in a folder"})
-    tree, _ = sandbox.take_out({})
-    sandbox.lay_in({}, {})
+    tree, _ = sandbox.commit({})
+    sandbox.checkout({}, {})
     write(sandbox, {"build/a/x": "folder", "build/b": "file"})
-    sandbox.lay_in(tree, {})
+    sandbox.checkout(tree, {})
     assert held(sandbox) == EMPTY | {"build/a": "file", "build/b": "/", "build/b/c": "in a folder"}
 
 
@@ -105,40 +105,40 @@ def test_files_that_are_there_already_are_not_written_again(
     sandbox: Sandbox, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(sandbox, {"build/a": "1", "model.onnx": "2"})
-    tree, _ = sandbox.take_out({})
+    tree, _ = sandbox.commit({})
     monkeypatch.setattr(store, "read", lambda blob: pytest.fail("read from the store"))
-    sandbox.lay_in(tree, {})
-    assert sandbox.take_out(tree) == ({}, ())
+    sandbox.checkout(tree, {})
+    assert sandbox.commit(tree) == ({}, ())
 
 
 def test_a_file_that_a_failed_task_changed_is_put_right(sandbox: Sandbox) -> None:
     write(sandbox, {"build/a": "1111", "build/b": "2"})
-    tree, _ = sandbox.take_out({})
-    sandbox.lay_in(tree, {})
+    tree, _ = sandbox.commit({})
+    sandbox.checkout(tree, {})
     write(sandbox, {"build/a": "9999"})
     (sandbox.root / "build/b").unlink()
-    sandbox.lay_in(tree, {})
+    sandbox.checkout(tree, {})
     assert held(sandbox) == EMPTY | {"build/a": "1111", "build/b": "2"}
 
 
 def test_new_changed_and_removed_files_are_seen(sandbox: Sandbox) -> None:
     write(sandbox, {"build/same": "1", "build/changed": "2", "build/removed": "3"})
-    tree, _ = sandbox.take_out({})
-    sandbox.lay_in(tree, {})
+    tree, _ = sandbox.commit({})
+    sandbox.checkout(tree, {})
     write(sandbox, {"build/changed": "4", "build/new": "5"})
     (sandbox.root / "build/removed").unlink()
-    changed, removed = sandbox.take_out(tree)
+    changed, removed = sandbox.commit(tree)
     assert (changed.keys(), removed) == ({"build/changed", "build/new"}, ("build/removed",))
 
 
 def test_a_change_is_seen_at_once_even_with_equal_size_and_kept_times(sandbox: Sandbox) -> None:
     write(sandbox, {"build/a": "1111", "build/b": "2222"})
-    tree, _ = sandbox.take_out({})
-    sandbox.lay_in(tree, {})
+    tree, _ = sandbox.commit({})
+    sandbox.checkout(tree, {})
     shutil.copy2(sandbox.root / "build/b", sandbox.root / "build/a")
     with (sandbox.root / "build/b").open("r+") as file:
         file.write("3")
-    changed, _ = sandbox.take_out(tree)
+    changed, _ = sandbox.commit(tree)
     assert changed.keys() == {"build/a", "build/b"}
     assert changed["build/a"] == tree["build/b"]
 
@@ -146,21 +146,21 @@ def test_a_change_is_seen_at_once_even_with_equal_size_and_kept_times(sandbox: S
 def test_times_are_the_same_whether_files_were_left_or_restored(sandbox: Sandbox, store: Store, tmp_path: Path) -> None:
     """So `make` and its like find the same, and a change within one tick of the clock still shows."""
     write(sandbox, {"build/a.o": "1", "build/b.v": "2"})
-    tree, _ = sandbox.take_out({})
+    tree, _ = sandbox.commit({})
     other = sandbox_at(tmp_path / "two", store)
-    other.lay_in(tree, {})
+    other.checkout(tree, {})
     assert {(made.root / name).stat().st_mtime_ns for made in (sandbox, other) for name in tree} == {STAMP}
 
 
 def test_a_change_of_permissions_is_one(sandbox: Sandbox, store: Store, tmp_path: Path) -> None:
     write(sandbox, {"build/run.sh": "echo", "build/a": ""})
-    tree, _ = sandbox.take_out({})
-    sandbox.lay_in(tree, {})
+    tree, _ = sandbox.commit({})
+    sandbox.checkout(tree, {})
     (sandbox.root / "build/run.sh").chmod(0o755)
-    changed, _ = sandbox.take_out(tree)
+    changed, _ = sandbox.commit(tree)
     assert changed["build/run.sh"].mode == 0o755
     other = sandbox_at(tmp_path / "two", store)
-    other.lay_in(tree | changed, {})
+    other.checkout(tree | changed, {})
     assert os.access(other.root / "build/run.sh", os.X_OK)
     assert not os.access(other.root / "build/a", os.X_OK)
 
@@ -168,17 +168,17 @@ def test_a_change_of_permissions_is_one(sandbox: Sandbox, store: Store, tmp_path
 def test_a_file_nobody_may_read_or_write_is_kept_readable(sandbox: Sandbox) -> None:
     write(sandbox, {"build/secret": "x"})
     (sandbox.root / "build/secret").chmod(0o000)
-    tree, _ = sandbox.take_out({})
+    tree, _ = sandbox.commit({})
     assert tree["build/secret"].mode == 0o600
-    sandbox.lay_in(tree, {})
-    assert sandbox.take_out(tree) == ({}, ())
+    sandbox.checkout(tree, {})
+    assert sandbox.commit(tree) == ({}, ())
 
 
 def test_an_equal_file_written_again_is_no_change(sandbox: Sandbox) -> None:
     write(sandbox, {"build/a": "1"})
-    tree, _ = sandbox.take_out({})
+    tree, _ = sandbox.commit({})
     write(sandbox, {"build/a": "1"})
-    assert sandbox.take_out(tree) == ({}, ())
+    assert sandbox.commit(tree) == ({}, ())
 
 
 def test_links_count_as_what_they_point_to(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -197,29 +197,29 @@ def test_links_count_as_what_they_point_to(sandbox: Sandbox, tmp_path: Path) -> 
         "build/dataset": str(outside),
     }.items():
         (sandbox.root / name).symlink_to(target)
-    tree, _ = sandbox.take_out({})
+    tree, _ = sandbox.commit({})
     assert tree.keys() == {"build/v1/a", "build/latest/a", "build/link", "build/file"}
     after = (outside / "big.bin").stat()
     assert (after.st_mode, after.st_mtime_ns) == (before.st_mode, before.st_mtime_ns)
-    sandbox.lay_in(tree, {})
+    sandbox.checkout(tree, {})
     texts = {"build/v1/a": "1", "build/latest/a": "1", "build/link": "1", "build/file": "not ours"}
     assert held(sandbox) == EMPTY | {"build/v1": "/", "build/latest": "/"} | texts
-    assert sandbox.take_out(tree) == ({}, ())
+    assert sandbox.commit(tree) == ({}, ())
 
 
 def test_odd_names(sandbox: Sandbox, store: Store, tmp_path: Path) -> None:
     files = {"out/a b (1).txt": "1", "out/$HOME/*.v": "2", "out/ä\n": "3", "out/caf\udce9": "4"}
     write(sandbox, files)
-    tree, _ = sandbox.take_out({})
+    tree, _ = sandbox.commit({})
     other = sandbox_at(tmp_path / "two", store)
-    other.lay_in(tree, {})
+    other.checkout(tree, {})
     assert held(other) == EMPTY | {"out/$HOME": "/"} | files
 
 
 def test_a_lost_object_is_named(sandbox: Sandbox) -> None:
     lost = Entry("0" * 64, "0" * 64)
     with pytest.raises(ObjectDamaged):
-        sandbox.lay_in({"build/a": lost}, {})
+        sandbox.checkout({"build/a": lost}, {})
 
 
 def test_the_closure_follows_models_and_folders(sandbox: Sandbox) -> None:
@@ -232,7 +232,7 @@ def test_the_closure_follows_models_and_folders(sandbox: Sandbox) -> None:
     write(sandbox, {"build/deep/only_parent.dat": "4", "build/deep/not.dat": "5", "out/report.json": "6"})
     (root / "model.onnx").write_bytes(proto.SerializeToString())
     (root / "out/parent.onnx").write_bytes(parent.SerializeToString())
-    tree, _ = sandbox.take_out({})
+    tree, _ = sandbox.commit({})
     closure = sandbox.closure(tree)
     assert closure.keys() == {
         "model.onnx",

@@ -53,7 +53,7 @@ def as_array(images: object) -> np.ndarray:
 
 def _ragged() -> AcceleratorError:
     return AcceleratorError(
-        "the images are of several shapes, so they are no array",
+        "the images are of several shapes, so they are not one array",
         name="wrong shape",
         hint="resize or crop them as the data set of the build was",
     )

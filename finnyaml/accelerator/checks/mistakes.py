@@ -156,7 +156,7 @@ def _own(change: Change, what: str) -> Mistake:
 
 
 def _axes(wanted: User) -> tuple[tuple[int, ...], int | None, int, int] | None:
-    """The shape as images [n, ...] and where channels, rows and columns are in it; None where they are no images."""
+    """The shape as images [n, ...] and where channels, rows and columns are in it; None where they are not images."""
     shape = tuple(wanted.shape)
     if len(shape) == 3:
         channel, row, column = (3, 1, 2) if wanted.layout == "NHWC" else (1, 2, 3)

@@ -123,7 +123,7 @@ def _compared(found: Share, expected: Share | None, of_build: bool, same_data: b
 
 
 def _figure_of_build(bundle: Bundle) -> Share | None:
-    """The accuracy after the last step of the build that was measured; None where that is no share of right classes."""
+    """The accuracy after the last measured step of the build; None where that is not a share of right classes."""
     accuracy = bundle.data["accuracy"]
     if not accuracy or accuracy["k"] is None:
         return None

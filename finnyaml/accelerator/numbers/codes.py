@@ -61,7 +61,7 @@ def decode(codes: np.ndarray, datatype: Datatype) -> np.ndarray:
         integers = integers << integers.dtype.type(unused)
         integers >>= integers.dtype.type(unused)
     if datatype.kind == "ternary" and not within(integers, -1, 1):
-        raise AcceleratorError("the bits 10 are no TERNARY value", name="wrong output", hint=_STREAM)
+        raise AcceleratorError("the bits 10 are not a TERNARY value", name="wrong output", hint=_STREAM)
     if datatype.kind == "fixed":
         integers = integers.astype(datatype.numpy) * datatype.numpy.type(datatype.step)
     return integers

@@ -93,4 +93,4 @@ def parse(name: str) -> Datatype:
     if fixed and 1 <= int(fixed.group(1)) <= 64 and int(fixed.group(2)) < int(fixed.group(1)):
         bits, whole = int(fixed.group(1)), int(fixed.group(2))
         return Datatype(name, bits, True, "fixed", bits - whole)
-    raise AcceleratorError(f"'{name}' is no datatype that this package can pack", name="unknown datatype")
+    raise AcceleratorError(f"'{name}' is not a datatype that this package can pack", name="unknown datatype")

@@ -51,7 +51,7 @@ def unpack(packed: np.ndarray, datatype: Datatype, n: int) -> np.ndarray:
     Where the bytes already are the values, the result shares their memory.
 
     Raises:
-        AcceleratorError: "wrong output": bits that are no value of the datatype (only TERNARY has such).
+        AcceleratorError: "wrong output": bits that are not values of the datatype (only TERNARY has such).
     """
     *outer, width = packed.shape
     if width != _row_bytes(n, datatype):

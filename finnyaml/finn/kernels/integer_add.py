@@ -51,7 +51,7 @@ class IntegerAdd_rtl(Kernel, ElementwiseAdd):  # type: ignore[misc]
         return Module("finnyaml_integer_add", parameters)
 
     def execute_node(self, context: dict[str, Any], graph: Any) -> None:
-        """FINN's own way, which for the simulation of elementwise layers knows that constants are no streams."""
+        """FINN's own way, which for the simulation of elementwise layers knows that constants are not streams."""
         ElementwiseBinary_rtl.execute_node(self, context, graph)
 
     def get_instream_width(self, ind: int = 0) -> int:

@@ -13,7 +13,7 @@ from finnyaml.rtl.explain.explanation import listed
 _LOOK = 64
 """Rows of each kind that are looked at for all pairs of inputs; what holds for them is then tried on all rows."""
 _ENOUGH = 4
-"""Rows (pixels of all frames) from which on equal columns are no accident."""
+"""Rows (pixels of all frames) from which on equal columns are not an accident."""
 
 
 @dataclass(frozen=True)

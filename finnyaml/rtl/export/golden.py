@@ -19,7 +19,7 @@ def words(values: np.ndarray, stream: Stream) -> str:
     """
     if values.shape[1:] != stream.shape[1:]:
         raise StepFailed(
-            f"golden values of shape {values.shape} are no frames of {stream.tensor} {stream.shape}",
+            f"golden values of shape {values.shape} are not frames of {stream.tensor} {stream.shape}",
             hint="the design takes one tensor and gives one, in the layout that its nodes have",
         )
     try:

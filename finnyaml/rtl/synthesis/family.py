@@ -38,7 +38,7 @@ def family_of(part: str) -> Family:
     if re.match(_VERSAL, part.lower()):
         why = f"{part} is a Versal part: Yosys has no library for its cells (LUTs with cascades, LOOKAHEAD8, DSP58)"
     else:
-        why = f"{part} is no part that finnyaml knows as 7 series or UltraScale+, for which Yosys has libraries"
+        why = f"{part} is not a part that finnyaml knows as 7 series or UltraScale+, for which Yosys has libraries"
     raise StepFailed(
         f"Yosys cannot estimate the resources of this design: {why}",
         hint="leave rtl.synthesize out of the recipe for this part (simulation and export work), or use Vivado for it",

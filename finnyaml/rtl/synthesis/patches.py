@@ -14,7 +14,7 @@ from finnyaml.rtl.overlay import Patch, Patches, Replace
 
 _SRL = "Yosys infers no shift registers that are read at any place"
 _ROM = 'ram_style = RAM_STYLE == "distributed"? "logic" : RAM_STYLE *)'
-"""What nothing writes to is no LUT RAM for Yosys."""
+"""What nothing writes to is not a LUT RAM for Yosys."""
 
 AXILITE = Patch(
     "axilite.sv",

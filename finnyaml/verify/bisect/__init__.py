@@ -1,21 +1,21 @@
-"""Localisation of lost accuracy: which transformation of a step, which tensor, where in it, and why.
+"""Loss of lost accuracy: which transformation of a step, which tensor, where in it, and why.
 
-Runs in workers. `localise` is the door, `sentences` and `to_json` tell what it found.
+Runs in workers. `find_loss` is the door, `sentences` and `to_json` tell what it found.
 """
 
-from finnyaml.verify.bisect.localise import localise
 from finnyaml.verify.bisect.report import sentences, to_json
-from finnyaml.verify.bisect.result import Cause, Localisation, Samples, Skipped, TensorFinding, Transformation, Where
+from finnyaml.verify.bisect.result import Cause, Loss, Samples, Skipped, TensorFinding, Transformation, Where
+from finnyaml.verify.bisect.within import find_loss
 
 __all__ = [
     "Cause",
-    "Localisation",
+    "Loss",
     "Samples",
     "Skipped",
     "TensorFinding",
     "Transformation",
     "Where",
-    "localise",
+    "find_loss",
     "sentences",
     "to_json",
 ]

@@ -1,4 +1,4 @@
-"""From a verification point to a localisation: the samples, the report as data and the picture. Runs in workers."""
+"""From a verification point to a loss: the samples, the report as data and the picture. Runs in workers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finnyaml.verify.answers import BATCH, Answers
-from finnyaml.verify.bisect import Samples, localise, sentences, to_json
+from finnyaml.verify.bisect import Samples, find_loss, sentences, to_json
 from finnyaml.verify.classes import class_labels, predictions
 from finnyaml.verify.data.dataset import DataSet
 from finnyaml.verify.data.layout import delivered
@@ -47,9 +47,9 @@ def find(
         max_drop: how much may be lost, as a share of the samples.
 
     Returns:
-        the localisation as plain data; `told` is the same in sentences.
+        the loss as plain data; `told` is the same in sentences.
     """
-    found = localise(
+    found = find_loss(
         before,
         run_step,
         _samples(data, reference, classifies, indices, layout),

@@ -1,4 +1,4 @@
-"""A localisation in plain words, and as JSON."""
+"""A loss in plain words, and as JSON."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
-from finnyaml.verify.bisect.result import Localisation, TensorFinding, Transformation
+from finnyaml.verify.bisect.result import Loss, TensorFinding, Transformation
 
 
-def sentences(result: Localisation) -> list[str]:
+def sentences(result: Loss) -> list[str]:
     """What was found, a sentence per item, the most important first."""
     change = f"{_share(result.before)} to {_share(result.after)}"
     culprit = result.transformation
@@ -28,8 +28,8 @@ def sentences(result: Localisation) -> list[str]:
     return said + _effort(result)
 
 
-def to_json(result: Localisation) -> dict[str, Any]:
-    """The localisation as data, without the picture; metrics and shares are from 0 to 1."""
+def to_json(result: Loss) -> dict[str, Any]:
+    """The loss as data, without the picture; metrics and shares are from 0 to 1."""
     data = asdict(result)
     del data["picture"]
     return data
@@ -55,7 +55,7 @@ def _tensor(tensor: TensorFinding) -> list[str]:
     ]
 
 
-def _effort(result: Localisation) -> list[str]:
+def _effort(result: Loss) -> list[str]:
     said = f"measured {result.evaluated} of the {result.states} states of the step"
     if not result.skipped:
         return [said]

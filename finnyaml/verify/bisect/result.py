@@ -1,4 +1,4 @@
-"""What a localisation is given and what it finds, as values."""
+"""What a loss is given and what it finds, as values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Samples:
     """The data that accuracy is measured on.
 
     `inputs` [n, ...] as the data set has them, any numeric dtype; `labels` integers [n], or None; `reference`
-    predictions [n] to agree with, used where there are no labels. Of models that are no classifiers, `outputs` are the
+    predictions [n] to agree with, used where there are no labels. Of models that are not classifiers, `outputs` are the
     reference's [n, ...]: a sample is right if every output is within a thousandth of their largest. `indices`: they
     answer class indices, best first, and not scores.
     """
@@ -102,7 +102,7 @@ class Skipped:
 
 
 @dataclass(frozen=True)
-class Localisation:
+class Loss:
     """All that was found about one step.
 
     `states` is how many different graphs the step goes through, `evaluated` on how many the metric was measured.

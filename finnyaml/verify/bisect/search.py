@@ -49,7 +49,7 @@ def drops(levels: list[int], metric: Metric, tolerance: float) -> list[Drop]:
     while start < last:
         rest = value(metric, start) - value(metric, last)
         if rest <= max(tolerance, *(drop.size for drop in found), 0.0) + _ROUNDING:
-            break  # what is left is no single drop larger than one that is known
+            break  # what is left is not a single drop larger than one that is known
         drop = _bisect(levels, metric, start, last, tolerance)
         found.append(drop)
         start = drop.bad

@@ -10,8 +10,8 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from finnyaml.errors import StepFailed
 from finnyaml.verify import classes
+from finnyaml.verify.bisect.history import History
 from finnyaml.verify.bisect.result import Samples, Skipped
-from finnyaml.verify.bisect.trace import Trace
 from finnyaml.verify.data.layout import fitted
 from finnyaml.verify.executor import BatchedModel
 
@@ -27,7 +27,7 @@ _PARTITION = "StreamingDataflowPartition"
 class States:
     """The metric of each state of a trace, measured when first asked for."""
 
-    def __init__(self, trace: Trace, data: Samples, complete: Complete) -> None:
+    def __init__(self, trace: History, data: Samples, complete: Complete) -> None:
         self.trace = trace
         self.skipped: dict[int, Skipped] = {}
         self._data = data
@@ -51,7 +51,7 @@ class States:
         return float(np.mean(predictions == np.asarray(wanted)))
 
     def predictions(self, index: int) -> np.ndarray | None:
-        """Classes [n] of all samples, 1 (as the reference) or 0 where it is no classifier.
+        """Classes [n] of all samples, 1 (as the reference) or 0 where it is not a classifier.
 
         None if the state does not execute (`skipped` then tells why).
         """
@@ -79,7 +79,7 @@ class States:
         """
         if self.predictions(index) is None:
             reason = self.skipped[index].reason if index in self.skipped else "see above"
-            raise StepFailed(f"accuracy cannot be localised: {what} does not execute: {reason}")
+            raise StepFailed(f"accuracy cannot be bisected: {what} does not execute: {reason}")
 
     def model(self, index: int) -> ModelWrapper:
         """A state as a graph that takes the data set: a child of a partition is put into its parent."""

@@ -102,7 +102,7 @@ def export(model: ModelWrapper, weights: Collection[str] = (), *, optimise: bool
 def _with_inputs(compiled: BatchedModel, weights: Collection[str], optimise: bool) -> Program:
     graph = compiled.graph
     if missing := [t for t in weights if t not in graph.constants]:
-        raise NotExecutable(f"{missing[0]} is no constant of the graph")
+        raise NotExecutable(f"{missing[0]} is not a constant of the graph")
     constants = {t: value for t, value in graph.constants.items() if t not in weights}
     opened = replace(graph, constants=constants, live=frozenset(weights))
     return compile_program(opened, compiled.outputs, (), (), Violations(), optimise=optimise, threads=1)

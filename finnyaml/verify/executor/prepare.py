@@ -201,7 +201,7 @@ def refuse_rounding(error: float, datatype: Any, tensor: str) -> None:
 
     if not error <= get_execution_error_thresh():
         raise NotExecutable(
-            f"{tensor} is annotated {datatype.name} but holds values that are no integers (off by up to {error:.3g})",
+            f"{tensor} is annotated {datatype.name} but holds values that are not integers (off by up to {error:.3g})",
             hint="qonnx refuses to execute this too; correct the annotation, or the scale of the data",
         )
 

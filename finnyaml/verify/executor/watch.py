@@ -90,7 +90,7 @@ class Watch:
         return made
 
     def look(self, values: Mapping[str, np.ndarray], violations: Violations) -> None:
-        """Judge one batch. NotExecutable if the values are no integers, as qonnx does."""
+        """Judge one batch. NotExecutable if the values are not integers, as qonnx does."""
         if self.rounded:
             refuse_rounding(float(values[f"{self.tensor}~error"]), self.datatype, self.tensor)
         if not self.ranged:

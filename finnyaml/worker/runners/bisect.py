@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 def run(context: Context) -> None:
-    """Find where in a step accuracy is lost; the figures hold the localisation."""
+    """Find where in a step accuracy is lost; the metrics hold the loss."""
     step = context.params["step"]
-    inner = Context(**{**vars(context), "uses": step["uses"], "params": step["params"], "figures": {}})
+    inner = Context(**{**vars(context), "uses": step["uses"], "params": step["params"], "metrics": {}})
 
     def step_run(model: ModelWrapper) -> ModelWrapper:
         inner.model = model
         result: ModelWrapper = function_of(step["runner"])(inner)
         return result
 
-    context.figures["localisation"] = find(
+    context.metrics["loss"] = find(
         needed_model(context),
         step_run,
         lambda model: whole_graph(context, model),

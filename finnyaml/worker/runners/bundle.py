@@ -58,7 +58,7 @@ def bundle(context: Context) -> None:
         vars=params["vars"],
     )
     shutil.rmtree(parts)
-    context.figures["bundle"] = {
+    context.metrics["bundle"] = {
         "name": params["name"],
         "bytes": folder.with_name(f"{folder.name}.tar.gz").stat().st_size,
         "missing": [item["what"] for item in json.loads((folder / "bundle.json").read_text())["missing"]],

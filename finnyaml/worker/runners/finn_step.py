@@ -35,5 +35,5 @@ def _specialized(context: Context, step: Callable[..., Any], model: ModelWrapper
     others = [item for item in settled.styles if item["style"] != style]
     for item in others:
         print(f"{item['node']} ({item['op_type']}) is made in {item['style'].upper()}: {item['why']}")
-    context.figures["styles"] = {"preferred": style, "layers": len(settled.styles), "others": len(others)}
+    context.metrics["styles"] = {"preferred": style, "layers": len(settled.styles), "others": len(others)}
     return settled.model

@@ -27,7 +27,7 @@ def run(context: Context) -> None:
         ]
         function = references.torch_reference(module, input_spec(model), stages[0], stages[1], context.recipe_dir)
     kept = answers.keep(function, data, context.root / params["file"], layout=params["layout"])
-    context.figures["samples"] = kept
+    context.metrics["samples"] = kept
     if params["golden"]:
         folder = (context.root / params["file"]).parent
         answers.golden(function, data, folder, params["golden"], layout=params["layout"])

@@ -20,5 +20,5 @@ def run(context: Context) -> ModelWrapper:
     repaired = function(needed_model(context))
     for sentence in (*repaired.changes, *repaired.notes):
         print(sentence)
-    context.figures["changes"] = len(repaired.changes)
+    context.metrics["changes"] = len(repaired.changes)
     return repaired.model

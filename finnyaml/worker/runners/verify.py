@@ -14,7 +14,7 @@ from finnyaml.worker.inputs import data_set, reference_of, whole_graph
 
 
 def run(context: Context) -> None:
-    """Measure the model on the data set; the figures hold the measurement."""
+    """Measure the model on the data set; the metrics hold the measurement."""
     params = context.params
     metric = params["metric"]
     simulated = params.get("simulated")
@@ -29,7 +29,7 @@ def run(context: Context) -> None:
         tolerance=params.get("tolerance"),
         recorded=Recorded.read(context.root / simulated) if simulated else None,
     )
-    context.figures["measurement"] = measured
+    context.metrics["measurement"] = measured
     kept = {name: value for name, value in measured.items() if name != "cpu_seconds"}  # equal measurements, equal files
     path = (context.root / params["file"]).with_suffix(".json")
     path.parent.mkdir(parents=True, exist_ok=True)

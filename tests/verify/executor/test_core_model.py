@@ -82,7 +82,7 @@ def test_input_outside_its_annotation_is_reported_and_still_computed_right() -> 
 def test_input_that_is_not_integer_is_refused_as_qonnx_does() -> None:
     batched = BatchedModel(doubled())
     with pytest.raises(
-        NotExecutable, match=r"x is annotated INT8 but holds values that are no integers \(off by up to 0.5"
+        NotExecutable, match=r"x is annotated INT8 but holds values that are not integers \(off by up to 0.5"
     ):
         batched.run(np.array([[0.5, 1, 2, 3]]))
     np.testing.assert_array_equal(batched.run(np.array([[1.001, 2, 3, 4]]))["y"], [[2, 4, 6, 8]])

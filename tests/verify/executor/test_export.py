@@ -126,7 +126,7 @@ def test_a_node_that_only_qonnx_can_run_is_named() -> None:
     with pytest.raises(NotExecutable, match="2 inputs"):
         export(model)
     model, _ = network()
-    with pytest.raises(NotExecutable, match="is no constant"):
+    with pytest.raises(NotExecutable, match="is not a constant"):
         export(model, ["nothing"])
     weights = next(n.input[1] for n in model.graph.node if n.op_type == "MatMul")
     with pytest.raises(NotExecutable, match=r"MatMul.*loaded at run time"):

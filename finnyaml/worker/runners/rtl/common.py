@@ -31,10 +31,10 @@ def target_of(context: Context) -> tuple[str, float]:
     return target.part_and_clock(context.config())
 
 
-def lasting(figures: Mapping[str, Any]) -> dict[str, Any]:
+def lasting(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Figures without how long it took here: equal simulations, equal files. The log has the rest."""
-    print(f"{figures['cycles']:,} cycles in {figures['seconds']:.1f} s")
-    return {name: value for name, value in figures.items() if name not in ("seconds", "cycles_per_second")}
+    print(f"{metrics['cycles']:,} cycles in {metrics['seconds']:.1f} s")
+    return {name: value for name, value in metrics.items() if name not in ("seconds", "cycles_per_second")}
 
 
 def write_report(context: Context, name: str, report: Mapping[str, Any]) -> None:

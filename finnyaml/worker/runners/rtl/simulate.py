@@ -45,7 +45,7 @@ def run(context: Context) -> None:
         traced = verilator.compile(folder, work / "traced", context.cache, verilator.Build(waveform=True))
         traced.run(frames.inputs[:WAVEFORM_FRAMES], stalls=stalls, waveform=path.with_suffix(".fst"))
     check_frames(simulator.design, frames, run, explainer(context, model, folder, frames, run, stalls))
-    found = performance.figures(simulator.design, run)
+    found = performance.metrics(simulator.design, run)
     stalled = bool(stalls.input or stalls.output)
     if not stalled:
         _check_speed(context, simulator.design, found, min(run.chunks))
@@ -60,7 +60,7 @@ def _processes(design: Design, frames: int) -> int:
     return max(1, min(CORES, frames // steady(design.latency_cycles, design.max_cycles)))
 
 
-def _check_speed(context: Context, design: Design, figures: Mapping[str, Any], frames: int) -> None:
+def _check_speed(context: Context, design: Design, metrics: Mapping[str, Any], frames: int) -> None:
     """Refuse a design that is slower than the recipe allows, or than its FIFOs were sized for.
 
     frames: of the process with the fewest. Where these cannot tell, only a limit of the recipe's own is an error.
@@ -70,10 +70,10 @@ def _check_speed(context: Context, design: Design, figures: Mapping[str, Any], f
     limit = context.params["max_interval"]
     if limit is None and report is not None:
         limit = math.floor(report["target"] * (1 + report["slack"]))
-    interval = figures["interval"]
+    interval = metrics["interval"]
     if limit is None or (interval is not None and interval <= limit):
         return
-    enough = steady(figures["latency"], interval or design.max_cycles)
+    enough = steady(metrics["latency"], interval or design.max_cycles)
     if frames < enough:
         said = f"whether a frame comes out every {limit} cycles does not show in so few frames ({frames})"
         if context.params["max_interval"] is None:
@@ -91,4 +91,4 @@ def _check_speed(context: Context, design: Design, figures: Mapping[str, Any], f
             f"a frame comes out every {interval:g} cycles, {limit} are allowed: {told} ({between})",
             hint="rtl.size_fifos found the smallest depths that keep the interval: leave them, or allow more cycles",
         )
-    raise VerificationFailed(slow(design, figures, limit).message)
+    raise VerificationFailed(slow(design, metrics, limit).message)

@@ -43,7 +43,7 @@ def run(context: Context) -> ModelWrapper:
     frames = Frames(frames.index[again], frames.inputs[again], frames.outputs[again])
     run = real.run(frames.inputs)
     check_frames(real.design, frames, run, explainer(context, model, folder, frames, run))
-    found = performance.figures(real.design, run)
+    found = performance.metrics(real.design, run)
     report = {**sizes.report(simulator.design), "confirmed": lasting(found)}
     write_report(context, SIZING, report)
     write_report(context, "fifo_config.json", fifos.fifo_config(model))

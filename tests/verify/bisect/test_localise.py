@@ -1,4 +1,4 @@
-"""Localisation on a real network: FINN's own fault, faults put in on purpose, and no alarm without a fault."""
+"""Loss on a real network: FINN's own fault, faults put in on purpose, and no alarm without a fault."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from qonnx.transformation.infer_datatypes import InferDataTypes
 from qonnx.transformation.infer_shapes import InferShapes
 
 from finnyaml.errors import StepFailed
-from finnyaml.verify.bisect.find import Samples, localise, sentences, to_json
+from finnyaml.verify.bisect.find import Samples, find_loss, sentences, to_json
 from finnyaml.verify.bisect.match import first_difference
 from finnyaml.verify.bisect.run import Tapped
 from finnyaml.verify.classes import predictions
 from finnyaml.verify.executor import BatchedModel, whole_model
-from tests.verify.locate import faults
+from tests.verify.bisect import faults
 
 
 def step_with(*transformations):
@@ -38,15 +38,15 @@ def against_itself(model, inputs) -> Samples:
 
 @pytest.fixture(scope="module")
 def found_in(lowered, digits):
-    """Localise what a step made of faults does to the lowered network."""
+    """Find what a step made of faults does to the lowered network."""
     data = against_itself(lowered, digits.inputs)
-    return lambda *transformations: localise(lowered, step_with(*transformations), data, tolerance=0.0, step="made_up")
+    return lambda *transformations: find_loss(lowered, step_with(*transformations), data, tolerance=0.0, step="made_up")
 
 
 @pytest.fixture(scope="module")
 def story(tidy, steps, digits):
     """What is found of digits-cnv as it is."""
-    return localise(tidy, steps("streamline"), digits, tolerance=0.005, step="streamline")
+    return find_loss(tidy, steps("streamline"), digits, tolerance=0.005, step="streamline")
 
 
 def test_the_story_of_digits_cnv(story):
@@ -129,7 +129,7 @@ def without_label_select(model):
 def test_floats_beside_hardware_layers_are_a_cause(hardware, digits, fault, prepare, node, cause):
     model = prepare(hardware)
     data = against_itself(model, digits.inputs)
-    found = localise(model, lambda model: model.transform(fault()), data, tolerance=0.0, step="made_up")
+    found = find_loss(model, lambda model: model.transform(fault()), data, tolerance=0.0, step="made_up")
     assert found.transformation.name == fault.__name__
     assert (found.tensor.node, found.cause.id) == (node, cause)
     assert "Mul_9" in found.cause.text
@@ -185,7 +185,7 @@ def test_the_child_of_a_partition_is_measured_in_its_parent(partition, parent, d
         return whole_model(model, parent)
 
     data = against_itself(complete(partition), digits.inputs)
-    found = localise(partition, step_with(LoseWeights()), data, tolerance=0.0, step="made_up", complete=complete)
+    found = find_loss(partition, step_with(LoseWeights()), data, tolerance=0.0, step="made_up", complete=complete)
     assert found.transformation.name == "LoseWeights"
     assert found.tensor.node == "MVAU_3"
     assert found.tensor.layer == "product of the first dense layer"
@@ -194,7 +194,7 @@ def test_the_child_of_a_partition_is_measured_in_its_parent(partition, parent, d
 
 def test_a_step_whose_output_does_not_execute_says_why(lowered, digits):
     with pytest.raises(StepFailed, match="the model after made_up does not execute"):
-        localise(lowered, lambda model: model.transform(faults.Cut()), digits, tolerance=0.0, step="made_up")
+        find_loss(lowered, lambda model: model.transform(faults.Cut()), digits, tolerance=0.0, step="made_up")
 
 
 def test_no_false_alarm_on_pairs_that_are_equal(tidy, lowered, steps, hardware, partition, parent, digits):
@@ -210,7 +210,7 @@ def test_no_false_alarm_on_pairs_that_are_equal(tidy, lowered, steps, hardware, 
 def test_the_model_before_is_not_changed(lowered, digits):
     content = lowered.model.SerializeToString(deterministic=True)
     data = against_itself(lowered, digits.inputs[:50])
-    localise(lowered, step_with(faults.SwapChannels()), data, tolerance=0.0, step="made_up")
+    find_loss(lowered, step_with(faults.SwapChannels()), data, tolerance=0.0, step="made_up")
     assert lowered.model.SerializeToString(deterministic=True) == content
 
 

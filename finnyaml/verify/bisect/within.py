@@ -9,13 +9,13 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from finnyaml.verify.bisect import search
 from finnyaml.verify.bisect.causes import Case, explain
+from finnyaml.verify.bisect.history import History, history
 from finnyaml.verify.bisect.match import first_difference
 from finnyaml.verify.bisect.picture import draw
-from finnyaml.verify.bisect.result import Cause, Localisation, Samples, TensorFinding, Transformation
+from finnyaml.verify.bisect.result import Cause, Loss, Samples, TensorFinding, Transformation
 from finnyaml.verify.bisect.run import Tapped, telling_samples
 from finnyaml.verify.bisect.search import Drop
 from finnyaml.verify.bisect.states import States
-from finnyaml.verify.bisect.trace import Trace, trace
 from finnyaml.verify.bisect.where import where
 
 OWN_CODE = "the step's own code"
@@ -29,7 +29,7 @@ def _same(model: ModelWrapper) -> ModelWrapper:
     return model
 
 
-def localise(
+def find_loss(
     before: ModelWrapper,
     run_step: Callable[[ModelWrapper], ModelWrapper],
     data: Samples,
@@ -37,7 +37,7 @@ def localise(
     tolerance: float,
     step: str,
     complete: Callable[[ModelWrapper], ModelWrapper] = _same,
-) -> Localisation:
+) -> Loss:
     """Find where in a step accuracy is lost.
 
     Args:
@@ -58,7 +58,7 @@ def localise(
         StepFailed: the step's input or output does not execute.
         Exception: what the step raises.
     """
-    steps = trace(before, run_step)
+    steps = history(before, run_step)
     states = States(steps, data, complete)
     last = len(steps.states) - 1
     states.require(0, f"the model before {step}")
@@ -66,7 +66,7 @@ def localise(
     found = search.drops([state.level for state in steps.states], states.metric, tolerance)
     tensor, cause, picture = _inside(found[0], states, data, step) if found else (None, None, None)
     transformations = [_transformation(drop, steps) for drop in found]
-    return Localisation(
+    return Loss(
         step=step,
         metric="accuracy" if data.labels is not None and data.outputs is None else "agreement with the reference",
         states=len(steps.states),
@@ -121,7 +121,7 @@ def _inside(
     return finding, explain(Case(before, after, difference, finding)), picture
 
 
-def _transformation(drop: Drop, steps: Trace) -> Transformation:
+def _transformation(drop: Drop, steps: History) -> Transformation:
     paths = list(dict.fromkeys(state.path for state in steps.states[drop.good + 1 : drop.bad + 1]))
     common = _common(paths)
     path = common or paths[0][:1]
@@ -148,7 +148,7 @@ def _common(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(shared)
 
 
-def _previous(steps: Trace, good: int, culprit: tuple[str, ...]) -> str | None:
+def _previous(steps: History, good: int, culprit: tuple[str, ...]) -> str | None:
     """The last transformation before the culprit that did more than tidy up, named as deep as the culprit."""
     depth = max(len(culprit), 1)
     for state in reversed(steps.states[1 : good + 1]):
@@ -159,7 +159,7 @@ def _previous(steps: Trace, good: int, culprit: tuple[str, ...]) -> str | None:
     return None
 
 
-def _origin(steps: Trace, drop: Drop) -> str | None:
+def _origin(steps: History, drop: Drop) -> str | None:
     """Which transformation of the step made operators of the kind that the culprit replaces or takes away."""
     operators = [state.operators for state in steps.states]
     for kind in operators[drop.good] - operators[drop.bad]:

@@ -7,9 +7,9 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.base import Transformation
 from qonnx.util.basic import qonnx_make_model
 
-from finnyaml.verify.bisect.find import Samples, localise
-from finnyaml.verify.bisect.trace import trace
-from tests.verify.locate.faults import Nested
+from finnyaml.verify.bisect.find import Samples, find_loss
+from finnyaml.verify.bisect.history import history
+from tests.verify.bisect.faults import Nested
 
 
 class Scale(Transformation):
@@ -54,7 +54,7 @@ def test_states_carry_their_path_and_level(model):
         model.set_initializer("w", model.get_initializer("w") * np.float32(7))
         return model
 
-    found = trace(model, step)
+    found = history(model, step)
     assert paths(found) == ["", "Scale", "Nested/Scale", "Nested/Scale", ""]
     assert [state.level for state in found.states] == [0, 1, 2, 1, 0]
     weights = [found.model(index).get_initializer("w")[0, 0] for index in range(5)]
@@ -62,7 +62,7 @@ def test_states_carry_their_path_and_level(model):
 
 
 def test_a_transformation_that_changes_nothing_makes_no_state(model):
-    found = trace(model, lambda model: model.transform(Scale(1)).transform(Scale(2)).transform(Scale(1)))
+    found = history(model, lambda model: model.transform(Scale(1)).transform(Scale(2)).transform(Scale(1)))
     assert paths(found) == ["", "Scale"]
 
 
@@ -73,7 +73,7 @@ def test_constants_are_kept_once(model):
             model.graph.node[0].name = f"name_{number}"
         return model
 
-    found = trace(model, step)
+    found = history(model, step)
     assert len(found.states) == 51
     assert sum(len(state.skeleton) for state in found.states) < 51 * 1000  # the weights alone are 1600 bytes
     assert np.array_equal(found.model(30).get_initializer("w"), np.eye(20))
@@ -82,7 +82,7 @@ def test_constants_are_kept_once(model):
 def test_the_wrapper_is_restored_even_if_the_step_raises(model):
     before = ModelWrapper.transform, ModelWrapper.cleanup
     with pytest.raises(RuntimeError, match="no"):
-        trace(model, lambda model: model.transform(Nested(Fail())))
+        history(model, lambda model: model.transform(Nested(Fail())))
     assert (ModelWrapper.transform, ModelWrapper.cleanup) == before
 
 
@@ -108,7 +108,7 @@ def test_another_graph_that_the_step_works_on_is_left_out(model):
         return model.transform(Scale(-1))
 
     inputs = np.random.default_rng(0).normal(size=(40, 20)).astype(np.float32)
-    found = localise(model, step, Samples(inputs, labels=inputs.argmax(axis=1)), tolerance=0.0, step="made_up")
+    found = find_loss(model, step, Samples(inputs, labels=inputs.argmax(axis=1)), tolerance=0.0, step="made_up")
     assert found.before == 1.0 and found.after < 0.2
     assert found.transformation.name == "Scale" and found.transformation.previous == "Scale"
     assert all("another graph" in item.reason for item in found.skipped)

@@ -40,7 +40,7 @@ class State:
 
 
 @dataclass
-class Trace:
+class History:
     """The states of one step in order: the first is its input, the last what it returned."""
 
     states: list[State] = field(default_factory=list)
@@ -85,13 +85,13 @@ class Trace:
         return key
 
 
-def trace(before: ModelWrapper, run_step: Callable[[ModelWrapper], ModelWrapper]) -> Trace:
+def history(before: ModelWrapper, run_step: Callable[[ModelWrapper], ModelWrapper]) -> History:
     """Run the step on a copy of `before` and note all states.
 
     Raises:
         Exception: what the step raises. `ModelWrapper` is as before in any case.
     """
-    found = Trace()
+    found = History()
     found.note(before, (), 0)
     with _traced(found):
         after = run_step(ModelWrapper(before.model, make_deepcopy=True))
@@ -108,7 +108,7 @@ def signature(model: ModelWrapper) -> Signature:
 
 
 @contextlib.contextmanager
-def _traced(found: Trace) -> Iterator[None]:
+def _traced(found: History) -> Iterator[None]:
     original, cleanup = ModelWrapper.transform, ModelWrapper.cleanup
     path: list[str] = []
     quiet = False  # while a model is cleaned up: part of the transformation, and five more of them each time
