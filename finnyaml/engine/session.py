@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from finnyaml import plugins
 from finnyaml.engine import record
 from finnyaml.engine.pool import Pool
 from finnyaml.errors import INSTALL_FINN, FinnyamlError, Problem, RecipeError, StepFailed, ToolMissing
@@ -124,7 +123,6 @@ def open_session(
         FinnyamlError: FINN is not installed, or the store cannot be used.
     """
     opened = time.time_ns()
-    plugins.look_again()
     draft = draft_recipe(path, sets, os.environ, vocabulary())
     if not draft.sound:
         raise draft.refused(_finn_says(draft.recipe, store_option))

@@ -13,7 +13,7 @@ from typing import Any
 RUNNERS = "finnyaml.worker.runners"
 WARM_UP = "finnyaml.worker.warm_up"
 
-CODE_PARAMETERS = {"code": "the function: file or module, and name"}
+CODE_PARAMETERS = {"code": "the function: file, module or plug-in, and name"}
 DATA = "the data set, with how many samples are taken"
 REFERENCE = "whose outputs a measurement is compared with"
 
@@ -120,7 +120,12 @@ KINDS: Mapping[str, Kind] = {
             opaque=True,
             users_code=True,
         ),
-        Kind("repair", "Makes an exact change to the graph, and says what was changed.", f"{RUNNERS}.repair:run"),
+        Kind(
+            "repair",
+            "Makes an exact change to the graph, and says what was changed.",
+            f"{RUNNERS}.repair:run",
+            parameters={"code": "the function, of a plug-in"},
+        ),
         _rtl(
             "size_fifos",
             "Finds the smallest FIFOs that keep the throughput, by simulation, and gives the FIFOs these depths.",

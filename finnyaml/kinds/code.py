@@ -212,7 +212,8 @@ def _module(path: Path, base: Path, name: str) -> Module:
     nodes = _imports(ast.parse(path.read_bytes(), str(path)).body, lazy=not is_package)
     own = (OWN, name.partition(".")[0])
     found = {imported for node in nodes for imported in _imported(node, package) if imported.partition(".")[0] in own}
-    return Module((str(path.relative_to(base)), *_beside(path.parent, base)), tuple(sorted(found)))
+    beside = () if path.parent == base else _beside(path.parent, base)  # a single file shares its folder with others
+    return Module((str(path.relative_to(base)), *beside), tuple(sorted(found)))
 
 
 def _imports(statements: Iterable[ast.stmt], *, lazy: bool) -> Iterator[ast.Import | ast.ImportFrom]:

@@ -10,7 +10,8 @@ from finnyaml.steps import open_rtl
 
 
 def vocabulary() -> Vocabulary:
-    """All names that are known here."""
+    """All names that are known here, those of plug-ins looked up anew."""
+    plugins.look_again()
     return Vocabulary(
         lint_rules=rule_ids(),
         own_settings=open_rtl.STEPS,

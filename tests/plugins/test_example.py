@@ -120,5 +120,5 @@ def test_lint_asks_the_rules_and_inserts_the_repair(plugged: Plugged) -> None:
 def test_steps_lists_them(plugged: Plugged) -> None:
     listed = plugged.run("steps").stdout
     assert "example.idx" in listed and "data source" in listed and "finnyaml-example 0.1.0" in listed
-    told = plugged.run("steps", "describe", "example.prune").stdout
+    told = plugged.run("steps", "show", "example.prune").stdout
     assert "finnyaml_example.steps:prune" in told and "finnyaml.steps" in told

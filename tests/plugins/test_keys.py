@@ -86,6 +86,14 @@ def test_what_a_plugin_imports_of_finnyaml_counts(tmp_path: Path, monkeypatch: p
     assert "finnyaml/tools/doctor.py" not in code.files(*KINDS["code"].code)
 
 
+def test_beside_a_single_file_only_the_file_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pkg_y.py").write_text("")
+    (tmp_path / "of_another_package.json").write_text("{}")
+    monkeypatch.syspath_prepend(tmp_path)
+    files = Code(lambda name: None, lambda name, value: None).files("pkg_y:f")
+    assert "pkg_y.py" in files and "of_another_package.json" not in files
+
+
 def test_the_parts_of_a_namespace_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for part in ("one", "two"):
         folder = tmp_path / part / "pkg_space"
