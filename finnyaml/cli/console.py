@@ -34,12 +34,12 @@ def write(lines: Iterable[str], stream: TextIO, hang: int = 0) -> None:
         print(wrapped(line, width, hang), file=stream, flush=True)
 
 
-def show(data: Any, lines: Iterable[str]) -> None:
-    """Print data as JSON where there is some, else the lines."""
+def show(data: Any, lines: Iterable[str], hang: int = 0) -> None:
+    """Print data as JSON where there is some, else the lines; `hang` as in `write`."""
     if data is not None:
         print(json.dumps(data, indent=1, default=str))
     else:
-        write(lines, sys.stdout)
+        write(lines, sys.stdout, hang)
 
 
 def note(text: str) -> None:

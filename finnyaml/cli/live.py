@@ -12,7 +12,7 @@ from rich.text import Text
 
 from finnyaml.api.lines import line_of, why
 from finnyaml.engine.events import ENDS, Event
-from finnyaml.text import duration
+from finnyaml.text import duration, wrapped
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -61,10 +61,8 @@ class Live:
         if kind in ENDS:
             self._done += task in self._steps
         if line := line_of(event):
-            shown = line.text(self._width)
-            self._console.print(
-                Text(shown, style=STYLES.get(kind, ""), overflow="ellipsis", no_wrap=kind != "task_failed")
-            )
+            shown = wrapped(line.text(self._width), self._console.width)
+            self._console.print(Text(shown, style=STYLES.get(kind, "")))
 
     def __rich__(self) -> RenderableType:
         now = time.monotonic()

@@ -34,5 +34,5 @@ def plan(
         )
     for note in planned.notes:
         console.note(note)
-    show(planned.to_json() if as_json else None, str(planned).splitlines())
+    show(planned.to_json() if as_json else None, str(planned).splitlines(), hang=4)
     raise typer.Exit(planned.exit_code)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+import io
 
+import pytest
+from rich.console import Console
+
+from finnyaml.cli.live import Live
 from finnyaml.text import wrapped
 from tests.cli.terminal import screen
 from tests.project import Project
@@ -61,6 +65,16 @@ def test_on_80_columns_no_word_is_broken(project: Project, arguments: list[str])
         if "…" not in line and " | " not in line:  # tables and lines of files are cut
             assert not line.split() or line.split()[-1] in said
         assert len(line) <= 80 or "/" in line  # a path is one word
+
+
+def test_live_progress_breaks_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    live, stream = Live(), io.StringIO()
+    monkeypatch.setattr(live, "_console", Console(file=stream, width=40))
+    message = "a reason of more words than one line has room for"
+    live({"event": "task_failed", "task": "scale", "message": message})
+    first, *rest = stream.getvalue().splitlines()
+    assert rest and all(line.startswith("    ") for line in rest)
+    assert f"{first} {' '.join(rest)}".split()[-11:] == message.split()
 
 
 def test_commands_to_copy_stay_whole(project: Project) -> None:
