@@ -1,5 +1,5 @@
 # make demo    set everything up, build a real FINN accelerator, and simulate the hardware of another (RECIPE=... builds one)
-# make test    set everything up, then check style and types and run the tests
+# make test    set everything up, then check style, types and documentation, and run the tests
 #
 # Wheels at hand: PIP_FIND_LINKS or UV_FIND_LINKS name folders of wheels; a CPU build of torch offered there is taken.
 # Without one, UV_TORCH_BACKEND=cpu asks uv for the CPU build (uv then knows where that is); otherwise the registry's
@@ -56,13 +56,16 @@ endef
 key = $(shell { cat $(1) 2>/dev/null; pwd; } | cksum | cut -d ' ' -f 1)
 READY := $(VENV)/.ready-$(call key,pyproject.toml requirements/finn.txt requirements/overrides.txt finnyaml/__init__.py)
 BENCH_READY := .venv-bench/.ready-$(call key,requirements/bench.txt)
+DOCS_READY := .venv-docs/.ready-$(call key,requirements/docs.txt)
 BOARD_READY := .venv-board/.ready-$(call key,requirements/board.txt)
 
-.PHONY: help setup setup-bench setup-board demo test lint format check-wheel bench lock clean distclean
+.PHONY: help setup setup-bench setup-board setup-docs demo test coverage lint docs format check-wheel bench lock clean distclean
 
 help:
 	@sed -n '/^# make/s/^# //p' $(firstword $(MAKEFILE_LIST)); \
 	echo 'make setup   only set everything up, in $(VENV)'; \
+	echo 'make docs    the documentation as a site, in site/html; a broken link is an error'; \
+	echo 'make coverage  the tests, and which lines of the package they run (PYTEST_ARGS=... chooses tests)'; \
 	echo 'make bench   the benchmarks (installs dvc and doit into .venv-bench)'; \
 	echo 'make lock    resolve requirements/*.txt anew'; \
 	echo 'make format  let ruff write'; \
@@ -97,8 +100,17 @@ lint: setup
 	@$(BIN)/mypy --no-error-summary
 	@log=$$($(BIN)/lint-imports 2>&1) || { echo "$$log"; exit 1; }
 
-test: lint setup-board
+test: lint docs setup-board
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+
+# Slower than the tests alone, so it is not part of them. Workers find their part of it by PYTHONPATH.
+coverage: setup setup-board
+	@PYTHONPATH="$$PWD" $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report term:skip-covered --cov-report html $(PYTEST_ARGS)
+
+# The pages are gathered where finnyaml is installed, because most of the reference is made from its declarations.
+docs: setup setup-docs
+	@$(BIN)/python docs/site site/pages
+	@log=$$(NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build 2>&1) || { echo "$$log"; exit 1; }
 
 format: setup
 	@$(BIN)/ruff check --fix .
@@ -125,6 +137,16 @@ $(BENCH_READY):
 	"$$uv" venv --quiet --no-project --clear --python "$$py" .venv-bench; \
 	echo "finnyaml: installing into .venv-bench"; \
 	VIRTUAL_ENV="$$PWD/.venv-bench" "$$uv" pip install --quiet -r requirements/bench.txt; \
+	touch $@
+
+setup-docs: $(DOCS_READY)
+	@:
+
+$(DOCS_READY):
+	@$(uv); $(python); \
+	"$$uv" venv --quiet --no-project --clear --python "$$py" .venv-docs; \
+	echo "finnyaml: installing into .venv-docs"; \
+	VIRTUAL_ENV="$$PWD/.venv-docs" "$$uv" pip install --quiet -r requirements/docs.txt; \
 	touch $@
 
 # The real PYNQ, for the tests of the board's side: its numpy is older than FINN's. And the Python of PYNQ 2.7's image,
@@ -155,12 +177,14 @@ lock:
 	mv requirements/.new requirements/finn.txt; \
 	$(COMPILE) --group bench > requirements/.new; \
 	mv requirements/.new requirements/bench.txt; \
+	$(COMPILE) --group docs > requirements/.new; \
+	mv requirements/.new requirements/docs.txt; \
 	$(COMPILE) --group board > requirements/.new; \
 	mv requirements/.new requirements/board.txt
 
 clean:
-	rm -rf recipes/*/build recipes/*/build-rtl .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf recipes/*/build recipes/*/build-rtl .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* htmlcov site dist
 	find . -name __pycache__ -not -path './.venv*' -type d -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf .venv .venv-tools .venv-bench .venv-board .venv-board38 .venv-wheel
+	rm -rf .venv .venv-tools .venv-bench .venv-docs .venv-board .venv-board38 .venv-wheel

@@ -47,7 +47,9 @@ def test_every_page_has_its_rule_and_the_index_has_them_all():
     assert pages == set(RULES)
     index = (ROOT / "docs/lints/README.md").read_text()
     for rule in RULES.values():
-        assert f"| [{rule.id}]({rule.id}.md) | {rule.severity} | {rule.title} |" in index
+        repair = f"`{rule.repair}`" if rule.repair else ""
+        assert f"| [{rule.id}]({rule.id}.md) | {rule.severity} | {rule.title} | {repair} |" in index
+    assert index.count("\n| [") == len(RULES)
 
 
 def test_a_finding_survives_json():
