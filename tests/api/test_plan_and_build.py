@@ -31,6 +31,7 @@ def test_a_wrong_recipe_is_refused_with_all_that_is_wrong(load: Load, edit: Edit
         load()
     assert len(caught.value.problems) == 2
     shown = "\n".join(caught.value.__notes__)  # a traceback has them below the message
+    assert all(problem.message in shown for problem in caught.value.problems)
     assert "did you mean 'target_fps'?" in shown and "recipe.yaml:8:" in shown
 
 
