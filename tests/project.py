@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -122,11 +123,16 @@ class Project:
         """The environment that builds run in."""
         return {**os.environ, "FINNYAML_STORE": str(self.store), "PYTHONPATH": str(ROOT), **more}
 
-    def start(self, *arguments: str, terminal: int | None = None, **env: str) -> subprocess.Popen[str]:
-        """Start `finnyaml` in the project folder; output is piped, its errors go to `terminal` where one is given."""
+    def start(
+        self, *arguments: str, terminal: int | None = None, under: Sequence[str] = (), **env: str
+    ) -> subprocess.Popen[str]:
+        """Start `finnyaml` in the project folder; output is piped, its errors go to `terminal` where one is given.
+
+        `under`: a command that starts it, such as `nohup`.
+        """
         with heard():
             process = subprocess.Popen(
-                [sys.executable, "-m", "finnyaml", *arguments],
+                [*under, sys.executable, "-m", "finnyaml", *arguments],
                 cwd=self.folder,
                 env=self.environment(**env),
                 stdout=subprocess.PIPE,

@@ -160,8 +160,7 @@ def test_a_terminal_that_is_closed_ends_the_build(project: Project) -> None:
 
 def test_nohup_keeps_a_build_alive(project: Project) -> None:
     go_on = project.pause()
-    command = ["nohup", sys.executable, "-m", "finnyaml", "build", "recipe.yaml"]
-    process = subprocess.Popen(command, cwd=project.folder, env=project.environment(), stdout=subprocess.PIPE)
+    process = project.start("build", "recipe.yaml", under=["nohup"])
     project.printed("same", "waiting")
     process.send_signal(signal.SIGHUP)
     go_on.touch()
