@@ -142,11 +142,11 @@ def test_the_final_configuration_can_be_fed_back(digits: Project, built_digits: 
 @pytest.mark.parametrize(
     ("setting", "message", "hint"),
     [
-        ("folding.nodes={MVA_hls_3: {PE: 2}}", "MVA_hls_3 is not a node of the model", "did you mean MVAU_hls_3"),
+        ("folding.nodes={MVA_hls_3: {PE: 2}}", "MVA_hls_3 is not a node of the model", "did you mean 'MVAU_hls_3'"),
         ("folding.nodes={MVAU_hls_0: {PEE: 2}}", "MVAU_hls_0 (MVAU_hls) has no attribute PEE", "did you mean 'PE'?"),
         ("folding.nodes={MVAU_hls_1: {PE: 7}}", "MVAU_hls_1: PE 7 does not divide MH 16", "divisors of 16: 1, 2, 4"),
-        ("folding.defaults={PE: [1, [MVAU_rtl]]}", "no layer of the model is a MVAU_rtl", "did you mean MVAU_hls"),
-        ("specialize.nodes={MVAU_hls_0: hls}", "MVAU_hls_0 is not a node of the model before", "did you mean MVAU_0"),
+        ("folding.defaults={PE: [1, [MVAU_rtl]]}", "no layer of the model is a MVAU_rtl", "did you mean 'MVAU_hls"),
+        ("specialize.nodes={MVAU_hls_0: hls}", "MVAU_hls_0 is not a node of the model before", "did you mean 'MVAU_0'"),
     ],
 )
 def test_settings_that_do_not_fit_the_model(digits: Project, setting: str, message: str, hint: str) -> None:

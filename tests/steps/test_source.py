@@ -147,7 +147,7 @@ def test_a_malicious_pickle_that_torch_cannot_read_is_not_run_either(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"hello, world", b"PK\x03\x04 half an archive"])
 def test_a_file_that_is_no_checkpoint(tmp_path, content):
     (tmp_path / "weights.pth").write_bytes(content)
-    with pytest.raises(StepFailed, match="no PyTorch checkpoint, or a damaged one") as caught:
+    with pytest.raises(StepFailed, match="not a PyTorch checkpoint, or a damaged one") as caught:
         with_weights(tmp_path / "weights.pth")
     assert "weights_only" not in caught.value.message
 
@@ -205,7 +205,7 @@ def test_weights_of_another_network_are_named(tmp_path):
 def test_a_file_that_is_no_onnx(tmp_path, content, hint):
     path = tmp_path / "model.onnx"
     path.write_bytes(content)
-    with pytest.raises(StepFailed, match="no ONNX model") as caught:
+    with pytest.raises(StepFailed, match="not an ONNX model") as caught:
         read_onnx(path)
     assert hint in caught.value.hint
 
