@@ -170,9 +170,9 @@ def test_a_misfit_is_shown_at_its_place_in_the_recipe(digits: Project) -> None:
 @pytest.mark.parametrize(
     ("setting", "message", "hint"),
     [
-        ("target.board=pynq_z2", "finn-plus 1.6.1 knows no board 'pynq_z2'", "did you mean Pynq-Z2"),
-        ("steps=hw_codgen", "has no flow 'hw_codgen'", "did you mean hw_codegen"),
-        ("steps=[streamlin]", "has no step 'streamlin'", "did you mean streamline"),
+        ("target.board=pynq_z2", "finn-plus 1.6.1 knows no board 'pynq_z2'", "did you mean 'Pynq-Z2'"),
+        ("steps=hw_codgen", "has no flow 'hw_codgen'", "did you mean 'hw_codegen'"),
+        ("steps=[streamlin]", "has no step 'streamlin'", "did you mean 'streamline'"),
         ("finn.standalone_threshold=true", "has no build option 'standalone_threshold'", "standalone_thresholds"),
         ("finn.verbose=maybe", "verbose takes a bool", ""),
         ("finn.board=ZCU102", "`finn: board` has a word of its own", "write `target: {board: ...}`"),
