@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Collection
 from typing import Any
 
 from onnx import NodeProto
@@ -33,22 +33,27 @@ def lower(node: NodeProto, source: Source, opsets: dict[str, int]) -> Lowering:
     else:
         name = f"finn.{node.op_type}" if node.domain.startswith("finn.") and node.op_type in NAMESAKES else node.op_type
         name = f"live.{name}" if live else name
-        known = _lowerings()
-        if name not in known or node.domain.endswith(".channels_last"):
+        known = _lowering_of(name)
+        if known is None or node.domain.endswith(".channels_last"):
             loaded = " whose weights are loaded at run time" if live else ""
             raise NotLowerable(f"no batched form of {node.op_type} ({node.domain}){loaded} is known")
-        known[name](lowering)
+        known(lowering)
     made = {t for n in lowering.nodes for t in n.output}
     if missing := [t for t in node.output if t and t not in made]:
         raise NotLowerable(f"its lowering makes no {', '.join(missing)}")
     return lowering
 
 
+def _lowering_of(name: str) -> Lower | None:
+    """The lowering of a custom op: one of ours, or of a plug-in that is imported when it is called."""
+    if name in LOWERINGS:
+        return LOWERINGS[name]
+    return functools.partial(_of_plugin, name) if name in _further() else None
+
+
 @functools.cache
-def _lowerings() -> Mapping[str, Lower]:
-    """All lowerings of custom ops, by op type; those of plug-ins are imported when they are called."""
-    further = plugins.installed("lowerings", LOWERINGS)
-    return {**LOWERINGS, **{name: functools.partial(_of_plugin, name) for name in further}}
+def _further() -> Collection[str]:
+    return plugins.installed("lowerings", LOWERINGS)
 
 
 def _of_plugin(name: str, lowering: Lowering) -> None:
