@@ -87,7 +87,7 @@ def test_values_are_where_their_positions_say() -> None:
     positions = np.array([[0, 4], [7, 2]])
     np.testing.assert_array_equal(values_at(positions, bits, parse("INT3")), [[-2, 3], [3, -3]])
     np.testing.assert_array_equal(values_at(positions, bits, parse("BIPOLAR")), [[-1, 1], [1, 1]])
-    with pytest.raises(AcceleratorError, match="no TERNARY value"):
+    with pytest.raises(AcceleratorError, match="not a TERNARY value"):
         values_at(np.array([3]), bits, parse("TERNARY"))
 
 

@@ -83,7 +83,7 @@ def test_a_step_cannot_be_called_bundle(maker: Maker) -> None:
 
 def test_a_plan_without_bundles_has_no_such_target(maker: Maker) -> None:
     plan = maker.plan("steps: short\n")
-    with pytest.raises(RecipeError, match="no target and no step"):
+    with pytest.raises(RecipeError, match="neither a target nor a step"):
         select(plan, ["bundle"])
 
 

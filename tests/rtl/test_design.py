@@ -67,6 +67,6 @@ def test_a_file_that_is_no_design_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_a_folder_without_design_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StepFailed, match="no stitched design") as refused:
+    with pytest.raises(StepFailed, match="stitched design") as refused:
         Design.load(tmp_path)
     assert refused.value.hint == "rtl.stitch makes it"

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from finnyaml.kinds import KINDS
 from finnyaml.store import Entry, Store
 from finnyaml.store.digests import content_digest, file_digest
 from finnyaml.worker.job import Done, Job
@@ -91,7 +92,8 @@ def reads(worker: Worker, tmp_path: Path, base: Path) -> Callable[[str], dict[st
         code = {"text": "steps.py:step", "function": "step", "file": "@recipe/steps.py", "module": None}
         log = str(tmp_path / "log")
         tree = {"model.onnx": Entry(blob, blob)}
-        job = Job("t", "code", "steps.py:step", {"code": code, "with": {}}, {}, {}, tree, "0" * 16, str(net), log)
+        params, runner = {"code": code, "with": {}}, KINDS["code"].runner
+        job = Job("t", "code", "steps.py:step", params, {}, {}, tree, "0" * 16, str(net), log, runner, users_code=True)
         done = worker.run(job)
         assert isinstance(done, Done), done
         return dict(done.reads)
