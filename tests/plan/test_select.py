@@ -41,7 +41,7 @@ def refusal(plan: Plan, **options: object) -> str:
 def test_without_a_word_all_targets_are_meant(plan: Plan) -> None:
     chosen = select(plan)
     assert chosen.tasks == set(plan.tasks) == chosen.runnable
-    assert chosen.targets == {"hardware", "figures", "half"}
+    assert chosen.targets == {"hardware", "metrics", "half"}
     assert not chosen.partial
     assert chosen.ends(plan) == dict(plan.targets)
 
