@@ -91,7 +91,7 @@ def load(group: str, name: str) -> Any:
             raise TypeError(f"{attribute} is of type {type(found).__name__}, not a function or class")
     except (Exception, SystemExit) as error:
         reason = f"{type(error).__name__}: {error}"
-        hint = f"mend {plugin.distribution.partition(' ')[0]}, install what it needs, or remove it"
+        hint = f"fix {plugin.distribution.partition(' ')[0]}, install what it needs, or remove it"
         raise FinnyamlError(f"{plugin} cannot be loaded: {reason}", hint=hint) from error
     return found
 

@@ -191,8 +191,10 @@ def _plugins() -> list[str]:
 
 
 def _sources_of_plugins() -> list[str]:
-    walked = (item for root in _plugins() for item in os.walk(root))
-    return [os.path.join(at, name) for at, _, names in walked if "__pycache__" not in at for name in names]
+    roots = _plugins()
+    walked = (item for root in roots for item in os.walk(root))
+    inside = [os.path.join(at, name) for at, _, names in walked if "__pycache__" not in at for name in names]
+    return [*filter(os.path.isfile, roots), *inside]
 
 
 def _stamp_path(arguments: list[str]) -> str:

@@ -115,6 +115,9 @@ def test_lint_asks_the_rules_and_inserts_the_repair(plugged: Plugged) -> None:
     plugged.build()
     assert "Relu" not in nodes(plugged, "drop_idle_relus")
     assert "Relu_0" not in plugged.run("lint", "recipe.yaml").stderr
+    plugged.edit(f"{PACKAGE}/rules.py", "RULE.repair)", "RULE.repair")
+    told = plugged.run("lint", "recipe.yaml").stderr
+    assert "no graph was checked: the plug-in 'example.idle-relu' of finnyaml-example 0.1.0" in told
 
 
 def test_steps_lists_them(plugged: Plugged) -> None:

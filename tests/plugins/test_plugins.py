@@ -85,7 +85,7 @@ def test_an_op_type_of_finnyaml_is_refused(distribution: Maker) -> None:
     with pytest.raises(FinnyamlError, match=r"'Pool' of pkg_d 1\.0.*finnyaml itself has one of this name"):
         kernels()
     with pytest.raises(FinnyamlError, match=r"'MVAU' of pkg_d 1\.0.*finnyaml itself has one of this name"):
-        registry._lowerings.__wrapped__()
+        registry._of_plugins.__wrapped__()
 
 
 def test_kernels_are_known_by_layer_and_class(distribution: Maker) -> None:

@@ -12,7 +12,7 @@ from finnyaml import plugins
 
 # imported for the lowerings that they register
 from finnyaml.verify.executor import elementwise, hardware, qonnx_ops, streams  # noqa: F401
-from finnyaml.verify.executor.base import LOWERINGS, Lower, Lowering, NotLowerable, Source
+from finnyaml.verify.executor.base import LOWERINGS, Lowering, NotLowerable, Source
 from finnyaml.verify.executor.standard import lower_standard
 
 STANDARD = ("", "ai.onnx")
@@ -33,31 +33,21 @@ def lower(node: NodeProto, source: Source, opsets: dict[str, int]) -> Lowering:
     else:
         name = f"finn.{node.op_type}" if node.domain.startswith("finn.") and node.op_type in NAMESAKES else node.op_type
         name = f"live.{name}" if live else name
-        known = _lowering_of(name)
-        if known is None or node.domain.endswith(".channels_last"):
+        lower_ = plugins.load("lowerings", name) if name in _of_plugins() else LOWERINGS.get(name)
+        if lower_ is None or node.domain.endswith(".channels_last"):
             loaded = " whose weights are loaded at run time" if live else ""
             raise NotLowerable(f"no batched form of {node.op_type} ({node.domain}){loaded} is known")
-        known(lowering)
+        lower_(lowering)
     made = {t for n in lowering.nodes for t in n.output}
     if missing := [t for t in node.output if t and t not in made]:
         raise NotLowerable(f"its lowering makes no {', '.join(missing)}")
     return lowering
 
 
-def _lowering_of(name: str) -> Lower | None:
-    """The lowering of a custom op: one of ours, or of a plug-in that is imported when it is called."""
-    if name in LOWERINGS:
-        return LOWERINGS[name]
-    return functools.partial(_of_plugin, name) if name in _further() else None
-
-
 @functools.cache
-def _further() -> Collection[str]:
-    return plugins.installed("lowerings", LOWERINGS)
-
-
-def _of_plugin(name: str, lowering: Lowering) -> None:
-    plugins.load("lowerings", name)(lowering)
+def _of_plugins() -> Collection[str]:
+    """The op types that plug-ins have lowerings for."""
+    return frozenset(plugins.installed("lowerings", LOWERINGS))
 
 
 def _instance(node: NodeProto, opsets: dict[str, int]) -> Any:
