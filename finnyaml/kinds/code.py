@@ -209,7 +209,11 @@ def _parents(name: str) -> Iterator[str]:
 def _module(path: Path, base: Path, name: str) -> Module:
     is_package = path.name == "__init__.py"
     package = name if is_package else name.rpartition(".")[0]
-    nodes = _imports(ast.parse(path.read_bytes(), str(path)).body, lazy=not is_package)
+    try:
+        body = ast.parse(path.read_bytes(), str(path)).body
+    except (SyntaxError, ValueError):  # whoever imports it is told
+        body = []
+    nodes = _imports(body, lazy=not is_package)
     own = (OWN, name.partition(".")[0])
     found = {imported for node in nodes for imported in _imported(node, package) if imported.partition(".")[0] in own}
     beside = () if path.parent == base else _beside(path.parent, base)  # a single file shares its folder with others

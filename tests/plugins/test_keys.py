@@ -94,6 +94,15 @@ def test_beside_a_single_file_only_the_file_counts(tmp_path: Path, monkeypatch: 
     assert "pkg_y.py" in files and "of_another_package.json" not in files
 
 
+def test_what_is_not_python_counts_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever imports it is told; a plan can be made all the same."""
+    (tmp_path / "pkg_x.py").write_text("def f(:\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    before = Code(lambda name: None, lambda name, value: None)("pkg_x:f")
+    (tmp_path / "pkg_x.py").write_text("def f(:\n\n")
+    assert Code(lambda name: None, lambda name, value: None)("pkg_x:f")["pkg_x"] != before["pkg_x"]
+
+
 def test_the_parts_of_a_namespace_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for part in ("one", "two"):
         folder = tmp_path / part / "pkg_space"
