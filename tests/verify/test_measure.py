@@ -16,7 +16,7 @@ from finnyaml.errors import StepFailed
 from finnyaml.recipe.model import DataSpec, InputSpec, Processing
 from finnyaml.verify.answers import Answers, keep
 from finnyaml.verify.data.dataset import DataSet, open_data
-from finnyaml.verify.gates import Gate, judge
+from finnyaml.verify.gates import Gate, verdict
 from finnyaml.verify.measure import measure
 from finnyaml.verify.metrics import MeanSquaredError, Metric, TopK
 from finnyaml.verify.reference import graph_reference, torch_reference
@@ -120,7 +120,7 @@ def test_data_that_the_input_cannot_hold_is_no_measurement(tmp_path: Path) -> No
     found = measured(tmp_path, graph(datatype="INT8"))
     (item,) = found["violations"]
     assert (item["tensor"], item["datatype"], item["high"], item["place"]) == ("x", "INT8", 255, "input")
-    (reason,) = judge(Gate(), found).reasons  # 128 would arrive as -128
+    (reason,) = verdict(Gate(), found).reasons  # 128 would arrive as -128
     assert reason == "the data has 128 to 255, which the input's type INT8 does not hold: it would overflow"
 
 
