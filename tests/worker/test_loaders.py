@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from finnyaml.kinds import KINDS
+from finnyaml.steps.code import forget_user_modules
 from finnyaml.store import Entry, Store
 from finnyaml.store.digests import content_digest, file_digest
 from finnyaml.worker.job import Done, Job
@@ -62,6 +63,7 @@ READERS = {
 @pytest.fixture(scope="module")
 def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     """A worker in this process, on real QONNX and FINN's real configuration."""
+    forget_user_modules()  # those of another test in this process
     root = tmp_path_factory.mktemp("worker")
     environ, folder, tempdir = os.environ, os.getcwd(), tempfile.tempdir
     yield Worker(root / "store", root / "sandbox")
