@@ -240,8 +240,8 @@ def test_finn_simulates_layer_by_layer_without_vivado(built: Project) -> None:
     built.write("layers.yaml", own_folder("layers") + points)
     done = built.run("build", "layers.yaml")
     assert done.returncode == 0, done.stderr
-    told = built.folder / "build-layers" / "verification_output"
-    assert [path.name for path in told.iterdir()] == ["verify_node_by_node_rtlsim_0_SUCCESS.npy"]
+    left = {path.name for path in (built.folder / "build-layers").rglob("verify_*")}
+    assert any(name.startswith("verify_node_by_node_rtlsim_0_SUCCESS") for name in left), left
 
 
 @pytest.mark.parametrize("op_type", ["FINNLoop", "NodeContainer"])
