@@ -37,28 +37,26 @@ def normal(line: str) -> str:
     return " ".join(re.sub(r"\d[\d.,]*", "#", line).split())
 
 
-def is_in(part: object, whole: object) -> bool:
-    """Whether all that `part` says, `whole` says, too."""
-    if isinstance(part, dict) and isinstance(whole, dict):
-        return all(key in whole and is_in(value, whole[key]) for key, value in part.items())
-    return part == whole
-
-
 @pytest.mark.timeout(3600)  # a dozen commands, most of which import FINN or torch
 def test_the_tutorial(tmp_path: Path, store_folder: Path) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "FINNYAML_STORE": str(store_folder)}
-    ran, code = [], 0
+    ran, code, folder = [], 0, tmp_path
     for name, text in blocks():
-        if name == "recipe.yaml":  # the page says what to add to that of `init`
-            assert is_in(yaml.safe_load((tmp_path / name).read_text()), yaml.safe_load(text))
+        if name == "recipe.yaml":  # the page tells readers to edit that of `init`, and shows what it is then
+            edited = (tmp_path / name).read_text().replace("# postprocess:\n#   - top_k", "postprocess:\n  - top_k")
+            assert yaml.safe_load(edited) == yaml.safe_load(text)
+            text = edited
         if name:
             (tmp_path / name).write_text(text)
             continue
         for command, shown in commands(text):
+            if command.startswith("cd "):
+                folder = folder / command.removeprefix("cd ")
+                continue
             done = subprocess.run(
                 ["bash", "-c", f"(exit {code}); {command}"],
-                cwd=tmp_path,
+                cwd=folder,
                 env=environment,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -66,9 +64,9 @@ def test_the_tutorial(tmp_path: Path, store_folder: Path) -> None:
                 timeout=600,
             )
             code = done.returncode
-            printed = iter([normal(line) for line in done.stdout.splitlines()])
-            for line in shown:
+            printed = [normal(line) for line in done.stdout.splitlines()]
+            for line in shown:  # in any order: steps and measurements run at the same time
                 assert any(real.startswith(line) for real in printed), f"{line!r} is not in\n$ {command}\n{done.stdout}"
             ran.append((command, code))
     assert len(ran) > 10
-    assert [item for item in ran if item[1]] == [("finnyaml build", 3), ("finnyaml lint", 2)]
+    assert [item for item in ran if item[1]] == [("finnyaml build", 3)]
