@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from finnyaml.errors import StepFailed
-from finnyaml.verify.answers import BATCH
+from finnyaml.verify.outputs import BATCH
 
 if TYPE_CHECKING:
     from finnyaml.accelerator.numbers.datatypes import Datatype

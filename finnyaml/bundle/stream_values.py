@@ -11,9 +11,9 @@ import numpy as np
 from finnyaml.accelerator.numbers.datatypes import parse
 from finnyaml.bundle import golden, host_part
 from finnyaml.finn.ports import Port, check_hardware, ports
-from finnyaml.verify.answers import BATCH
 from finnyaml.verify.data.layout import taken
 from finnyaml.verify.executor import BatchedModel
+from finnyaml.verify.outputs import BATCH
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper

@@ -1,6 +1,6 @@
-"""What a classifier answers, as classes.
+"""The outputs of a classifier, as classes.
 
-An answer has a row of scores per sample, [n, classes], or class indices: [n], or [n, k] from TopK, the best first.
+They have a row of scores per sample, [n, classes], or class indices: [n], or [n, k] from TopK, the best first.
 Dimensions of 1 do not matter. One value per sample is an index; several are indices where they are of an integer type
 or the caller says so (FINN's layers put integers into floating-point arrays), else scores. Pure numpy.
 """
@@ -38,7 +38,7 @@ def ranked(outputs: np.ndarray, labels: np.ndarray, indices: bool = False) -> np
         StepFailed: the outputs are neither scores nor class indices, or have no class for a label.
     """
     table = _table(outputs)
-    nowhere: np.ndarray = np.full(len(table), np.iinfo(np.int64).max)
+    nowhere = np.iinfo(np.int64).max
     if _holds_indices(table, indices):
         equal = _whole(table) == labels[:, np.newaxis]
         return np.where(equal.any(axis=1), equal.argmax(axis=1), nowhere)  # type: ignore[no-any-return]
@@ -57,14 +57,13 @@ def class_labels(labels: np.ndarray) -> np.ndarray:
     """Labels as class indices, int64 [n].
 
     Raises:
-        StepFailed: they are none: one-hot, not integers, or negative.
+        StepFailed: they are not: one-hot, not integers, or negative.
     """
     if labels.ndim > 1 and labels.size > len(labels):
-        hint = "labels are one class index per sample: store labels.argmax(axis=1)"
         one_hot = labels.ndim == 2 and bool(((labels == 0) | (labels == 1)).all() and (labels.sum(axis=1) == 1).all())
         raise StepFailed(
             "the labels are one-hot" if one_hot else f"the labels have the shape {list(labels.shape)}",
-            hint=hint if one_hot else "labels are one class index per sample: [n]",
+            hint=f"labels are one class index per sample: {'store labels.argmax(axis=1)' if one_hot else '[n]'}",
         )
     if labels.dtype.kind not in "iu":
         hint = "labels are class indices: store labels.astype(numpy.int64)"
@@ -92,10 +91,10 @@ def _holds_indices(table: np.ndarray, indices: bool) -> bool:
 
 def _whole(table: np.ndarray) -> np.ndarray:
     """Class indices as int64; floating-point numbers have to be whole."""
-    if table.dtype.kind == "f" and not (np.isfinite(table) & (table == np.rint(table))).all():
-        strange: Any = table[~(np.isfinite(table) & (table == np.rint(table)))][0]
+    strange: Any = table[~(np.isfinite(table) & (table == np.rint(table)))] if table.dtype.kind == "f" else ()
+    if len(strange):
         raise StepFailed(
-            f"the model answers {strange}, which is not a class index",
+            f"the model answers {strange[0]}, which is not a class index",
             hint=f"a single output per sample has to be the class (`postprocess: [{{top_k: 1}}]`); {_OTHERS}",
         )
     return table.astype(np.int64)

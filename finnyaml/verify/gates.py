@@ -14,7 +14,7 @@ from typing import Any
 from finnyaml.recipe.model import Limits
 
 USUAL_DROP = 0.01
-"""Where a recipe sets no limit for a metric that is a share of the samples: one percentage point."""
+"""Where a recipe sets no limit for a metric that is a fraction of the samples: one percentage point."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,8 @@ class Gate:
 class Verdict:
     """`state` is `passed`, `failed`, `not verified`, or `measured` where there is no limit to keep.
 
-    `reasons` says why it did not pass, a sentence each.
-
-    `lost`: a limit on what is measured is broken, so that there is a place to look for where it happens.
+    `reasons` says why it did not pass, a sentence each. `lost`: a limit on what is measured is broken, so that there is
+    a place to look for where it happens.
     """
 
     state: str
@@ -54,9 +53,8 @@ def verdict(gate: Gate, measurement: Mapping[str, Any]) -> Verdict:
         return Verdict("failed" if overflows else "measured", overflows)
     limited = gate.limits != Limits() or measurement["interval"] is not None
     broken = tuple(_broken(gate.limits, measurement)) if limited else ()
-    return Verdict(
-        "failed" if broken or overflows else "passed" if limited else "measured", broken + overflows, bool(broken)
-    )
+    state = "failed" if broken or overflows else "passed" if limited else "measured"
+    return Verdict(state, broken + overflows, bool(broken))
 
 
 def _overflows(measurement: Mapping[str, Any], *, settled: bool) -> Iterator[str]:
@@ -77,29 +75,26 @@ def _broken(limits: Limits, measurement: Mapping[str, Any]) -> Iterator[str]:
     if math.isnan(value):  # it is neither above nor below a limit
         yield f"{name} is {shown}, which is not a number, so it keeps no limit"
         return
-    share = measurement["interval"] is not None
+    fraction = measurement["interval"] is not None
     reference, drop = measurement.get("reference"), drop_of(measurement)
-    allowed = USUAL_DROP if share and limits == Limits() else limits.max_drop
+    allowed = USUAL_DROP if fraction and limits == Limits() else limits.max_drop
     if allowed is not None and reference is not None and drop is not None and not drop <= allowed + 1e-12:
         yield (
             f"{name} is {shown}, and {reference['shown']} in the reference ({reference['name']}): it got worse by "
-            f"{_amount(drop, share=share)}, and at most {_amount(allowed, share=share)} is allowed"
+            f"{_amount(drop, fraction=fraction)}, and at most {_amount(allowed, fraction=fraction)} is allowed"
         )
     if limits.min is not None and value < limits.min:
-        yield f"{name} is {shown}, and the least allowed is {_level(limits.min, share=share)}"
+        yield f"{name} is {shown}, and the least allowed is {_level(limits.min, fraction=fraction)}"
     if limits.max is not None and value > limits.max:
-        yield f"{name} is {shown}, and the most allowed is {_level(limits.max, share=share)}"
+        yield f"{name} is {shown}, and the most allowed is {_level(limits.max, fraction=fraction)}"
+    if reference is None:
+        return
     agreement = measurement.get("agreement")
-    compared = reference is not None
-    if (
-        compared
-        and limits.min_agreement is not None
-        and not (agreement is not None and agreement >= limits.min_agreement)
-    ):
+    if limits.min_agreement is not None and (agreement is None or agreement < limits.min_agreement):
         got = "cannot be told" if agreement is None else f"is {100 * agreement:.1f} %"
         yield f"the agreement with the reference {got}, and the least allowed is {100 * limits.min_agreement:.4g} %"
     outside = measurement.get("outside_tolerance")
-    if compared and (limits.atol is not None or limits.rtol is not None):
+    if limits.atol is not None or limits.rtol is not None:
         if outside is None:
             yield "the outputs could not be compared with the reference: their shapes differ"
         elif outside:
@@ -116,11 +111,11 @@ def drop_of(measurement: Mapping[str, Any]) -> float | None:
     return worse if measurement["higher_is_better"] else -worse
 
 
-def _amount(value: float, *, share: bool) -> str:
-    if not share:
+def _amount(value: float, *, fraction: bool) -> str:
+    if not fraction:
         return f"{value:.4g}"
     return "1 point" if value == 0.01 else f"{value * 100:.3g} points"
 
 
-def _level(value: float, *, share: bool) -> str:
-    return f"{100 * value:.4g} %" if share else f"{value:.4g}"
+def _level(value: float, *, fraction: bool) -> str:
+    return f"{100 * value:.4g} %" if fraction else f"{value:.4g}"

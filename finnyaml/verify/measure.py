@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finnyaml.errors import StepFailed
-from finnyaml.verify.answers import BATCH, Answers, Archive
 from finnyaml.verify.classes import predictions
 from finnyaml.verify.data.dataset import Batch, DataSet
 from finnyaml.verify.data.layout import taken
 from finnyaml.verify.executor import BatchedModel, NotExecutable, checked, input_of
 from finnyaml.verify.metrics import Agreement, Metric, wilson
-from finnyaml.verify.recorded import Recorded
+from finnyaml.verify.outputs import BATCH, Archive, Recorded, Stored
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
@@ -31,7 +30,7 @@ def measure(
     model: ModelWrapper,
     data: DataSet,
     new_metric: Callable[[], Metric],
-    reference: Answers | None,
+    reference: Stored | None,
     path: Path,
     *,
     indices: bool,
@@ -39,17 +38,17 @@ def measure(
     tolerance: Mapping[str, float] | None,
     recorded: Recorded | None = None,
 ) -> dict[str, Any]:
-    """Run the graph on all samples, archive its answers and measure them.
+    """Run the graph on all samples, archive its outputs and measure them.
 
     Args:
         model: a graph with one input and one output, any stage of a build; not changed.
         new_metric: makes an empty metric.
-        reference: the answers to compare with.
-        path: where the answers go, an .npz archive (see `finnyaml.verify.answers`).
-        indices: the graph answers class indices, best first, and not scores.
+        reference: the outputs to compare with.
+        path: where the outputs go, an .npz archive (see `finnyaml.verify.outputs`).
+        indices: the outputs are class indices, best first, and not scores.
         layout: the layout in which the recipe says that the accelerator gets its data.
         tolerance: `atol` and `rtol`, within which an output counts as equal to the reference's.
-        recorded: answers that hardware gave to these samples, measured in place of the graph's.
+        recorded: what hardware made of these samples, measured in place of the graph's.
 
     Returns:
         the measurement as plain data (docs/verification.md describes it). A graph that cannot be executed here gives a
@@ -65,26 +64,21 @@ def measure(
             f"the metric {metric.name} needs labels, and verify.data has none",
             hint="name them (`labels:`), or measure `metric: agreement`",
         )
-    compares = reference is not None or not metric.needs_reference
     try:
         graph = recorded or _compiled(model, data, layout)
     except NotExecutable as error:
         return {"state": "not executable", "reason": str(error), "metric": metric.name, "samples": data.size}
-    others = new_metric() if reference is not None else None
-    agreement = Agreement(indices) if reference is not None else None
-    outside = 0 if tolerance is not None and reference is not None else None
+    compares = reference is not None or not metric.needs_reference
+    comparison = _Comparison(new_metric(), indices, tolerance)
     data_type = ""
     with Archive(path, data.size) as archive:
-        for batch, expected in _with_answers(data, reference):
+        for batch, expected in _with_reference(data, reference):
             data_type = str(batch.inputs.dtype)
-            outputs = _answers(graph, batch, data, layout)
+            outputs = _outputs(graph, batch, data, layout)
             if compares:
                 metric.update(outputs, batch.labels, expected)
-            if others is not None and expected is not None:
-                others.update(expected, batch.labels, expected)
-            agreement = _compare(agreement, outputs, expected)
-            if tolerance is not None and outside is not None and expected is not None:
-                outside = _outside(outside, outputs, expected, tolerance)
+            if expected is not None:
+                comparison.update(outputs, batch.labels, expected)
             archive.add(index=batch.index, outputs=outputs, predictions=_classes(outputs, indices), labels=batch.labels)
     common = {
         "metric": metric.name,
@@ -97,28 +91,54 @@ def measure(
     }
     if not compares:
         return {"state": "reference", **common}
-    measured: dict[str, Any] = {
+    measured = {
         "state": "measured",
-        "value": _number(metric.value),
-        "shown": metric.shown(metric.value),
+        **_value(metric),
         "higher_is_better": metric.higher_is_better,
         "interval": list(wilson(round(metric.value * data.size), data.size)) if metric.is_fraction else None,
-        "agreement": agreement.value if agreement is not None else None,
-        "outside_tolerance": outside,
+        "agreement": comparison.agreement.value if reference is not None and comparison.agreement else None,
+        "outside_tolerance": comparison.outside if reference is not None else None,
         **common,
     }
-    if reference is not None and others is not None:
-        measured["reference"] = {
-            "name": reference.name,
-            "value": _number(others.value),
-            "shown": others.shown(others.value),
-        }
+    if reference is not None:
+        measured["reference"] = {"name": reference.name, **_value(comparison.metric)}
     return measured
 
 
-def _number(value: float) -> float | str:
-    """A number that JSON can hold; what is not finite as a word that `float` reads."""
-    return value if math.isfinite(value) else str(value)
+class _Comparison:
+    """Outputs against those of the reference: the metric of these, equal predictions, outputs outside the tolerance.
+
+    agreement: None once the outputs turn out not to be classes. outside: how many samples have an output further from
+    the reference's than allowed; None without a tolerance, and where shapes differ.
+    """
+
+    def __init__(self, metric: Metric, indices: bool, tolerance: Mapping[str, float] | None) -> None:
+        self.metric = metric
+        self.agreement: Agreement | None = Agreement(indices)
+        self.outside = None if tolerance is None else 0
+        self._tolerance = tolerance or {}
+
+    def update(self, outputs: np.ndarray, labels: np.ndarray | None, expected: np.ndarray) -> None:
+        """Take in a batch: [n, ...], its labels, and the reference's outputs [n, ...]."""
+        self.metric.update(expected, labels, expected)
+        if self.agreement is not None:
+            try:
+                self.agreement.update(outputs, None, expected)
+            except StepFailed:
+                self.agreement = None
+        if outputs.size != expected.size:
+            self.outside = None
+        if self.outside is not None:
+            own: np.ndarray = outputs.reshape(len(outputs), -1).astype(np.float64)
+            others: np.ndarray = expected.reshape(len(expected), -1).astype(np.float64)
+            allowed = self._tolerance["atol"] + self._tolerance["rtol"] * np.abs(others)
+            self.outside += int(np.count_nonzero((~(np.abs(own - others) <= allowed)).any(axis=1)))
+
+
+def _value(metric: Metric) -> dict[str, Any]:
+    """The value of a metric and how people read it; what is not finite, which JSON lacks, as a word `float` reads."""
+    value = metric.value
+    return {"value": value if math.isfinite(value) else str(value), "shown": metric.shown(value)}
 
 
 def _violations(graph: BatchedModel) -> list[dict[str, Any]]:
@@ -136,14 +156,14 @@ def _compiled(model: ModelWrapper, data: DataSet, layout: str | None) -> Batched
     return checked(model, taken(first.inputs, shape, data.layout, layout))
 
 
-def _answers(graph: BatchedModel | Recorded, batch: Batch, data: DataSet, layout: str | None) -> np.ndarray:
+def _outputs(graph: BatchedModel | Recorded, batch: Batch, data: DataSet, layout: str | None) -> np.ndarray:
     if isinstance(graph, Recorded):
         return graph.of(batch.index)
     return graph.run(taken(batch.inputs, graph.input_shape, data.layout, layout))[graph.outputs[0]]
 
 
-def _with_answers(data: DataSet, reference: Answers | None) -> Iterator[tuple[Batch, np.ndarray | None]]:
-    """Each batch with the reference's answers. The indices of all batches are known before the first is read."""
+def _with_reference(data: DataSet, reference: Stored | None) -> Iterator[tuple[Batch, np.ndarray | None]]:
+    """Each batch with the reference's outputs. The indices of all batches are known before the first is read."""
     if reference is None:
         yield from ((batch, None) for batch in data.batches(BATCH))
         return
@@ -157,24 +177,3 @@ def _classes(outputs: np.ndarray, indices: bool) -> np.ndarray | None:
         return predictions(outputs, indices)
     except StepFailed:
         return None
-
-
-def _compare(agreement: Agreement | None, outputs: np.ndarray, expected: np.ndarray | None) -> Agreement | None:
-    """Count equal predictions; None once the answers turn out to be no classes."""
-    if agreement is None or expected is None:
-        return None
-    try:
-        agreement.update(outputs, None, expected)
-    except StepFailed:
-        return None
-    return agreement
-
-
-def _outside(count: int, outputs: np.ndarray, expected: np.ndarray, tolerance: Mapping[str, float]) -> int | None:
-    """How many samples have an output further from the reference's than allowed; None where shapes differ."""
-    if outputs.size != expected.size:
-        return None
-    own: np.ndarray = outputs.reshape(len(outputs), -1).astype(np.float64)
-    others: np.ndarray = expected.reshape(len(expected), -1).astype(np.float64)
-    allowed = tolerance["atol"] + tolerance["rtol"] * np.abs(others)
-    return count + int(np.count_nonzero((~(np.abs(own - others) <= allowed)).any(axis=1)))

@@ -1,6 +1,6 @@
 """Metrics over a data set, fed batch by batch. Runs in workers.
 
-A metric gets what a model answered, and what it needs beside it: the labels, or what the reference answered.
+A metric gets the outputs of a model, and what it needs beside them: the labels, or the outputs of the reference.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ class Metric(ABC):
     needs_labels = False
     needs_reference = False
     is_fraction = False
-    """Whether the value is a share of the samples, from 0 to 1."""
+    """Whether the value is a fraction of the samples, from 0 to 1."""
 
     @abstractmethod
     def update(self, outputs: np.ndarray, labels: np.ndarray | None, reference: np.ndarray | None) -> None:
         """Take in a batch.
 
         Args:
-            outputs: what the model answered, [n, ...].
+            outputs: the model's, [n, ...].
             labels: [n]; may be None where the metric does not need them.
-            reference: what the reference answered, [n, ...]; may be None where the metric does not need it.
+            reference: the outputs of the reference, [n, ...]; may be None where the metric does not need them.
 
         Raises:
             StepFailed: the batch does not fit the metric.
@@ -52,50 +52,48 @@ class Metric(ABC):
         return percent(value) if self.is_fraction else f"{value:.4g}"
 
 
-class _Share(Metric):
-    """The share of the samples for which something holds; `hits` of `count` do."""
+class _Fraction(Metric):
+    """The fraction of the samples for which something holds.
+
+    `indices`: the model (and the reference) gives class indices, best first, and not scores (see `classes`).
+    """
 
     is_fraction = True
 
-    def __init__(self) -> None:
-        self.hits = 0
-        self.count = 0
+    def __init__(self, indices: bool = False) -> None:
+        self._indices = indices
+        self._hits = 0
+        self._count = 0
 
     def _take(self, held: np.ndarray) -> None:
-        self.hits += int(np.count_nonzero(held))
-        self.count += len(held)
+        """`held`: bool [n], whether it holds for each sample."""
+        self._hits += int(np.count_nonzero(held))
+        self._count += len(held)
 
     @property
     def value(self) -> float:
-        return self.hits / self.count
+        return self._hits / self._count
 
 
-class TopK(_Share):
-    """The share of samples whose label is among the k classes with the highest scores."""
+class TopK(_Fraction):
+    """The fraction of samples whose label is among the k classes with the highest scores."""
 
     needs_labels = True
 
     def __init__(self, k: int, indices: bool = False) -> None:
-        """`indices`: the model answers class indices, best first, and not scores (see `classes`)."""
-        super().__init__()
+        super().__init__(indices)
         self.name = f"top{k}"
         self._k = k
-        self._indices = indices
 
     def update(self, outputs: np.ndarray, labels: np.ndarray | None, reference: np.ndarray | None) -> None:
         self._take(ranked(outputs, class_labels(_given(labels, self.name, "labels")), self._indices) < self._k)
 
 
-class Agreement(_Share):
-    """The share of samples for which the model predicts the class that the reference predicts."""
+class Agreement(_Fraction):
+    """The fraction of samples for which the model predicts the class that the reference predicts."""
 
     name = "agreement"
     needs_reference = True
-
-    def __init__(self, indices: bool = False) -> None:
-        """`indices`: both answer class indices, best first, and not scores (see `classes`)."""
-        super().__init__()
-        self._indices = indices
 
     def update(self, outputs: np.ndarray, labels: np.ndarray | None, reference: np.ndarray | None) -> None:
         own = predictions(outputs, self._indices)
@@ -125,7 +123,7 @@ class MeanSquaredError(Metric):
 
 
 class PeakSignalToNoise(MeanSquaredError):
-    """10 log10(peak^2 / mse) in decibels. The peak is the range (highest less lowest) of what the reference answers."""
+    """10 log10(peak^2 / mse) in decibels. The peak is the range (highest less lowest) of the reference's outputs."""
 
     name = "psnr"
     higher_is_better = True
@@ -175,7 +173,7 @@ class MaxAbs(Metric):
 class Own(Metric):
     """A function of the user's over whole arrays: `function(outputs, labels, reference)`. Higher is better.
 
-    All answers are kept in memory for it.
+    All outputs are kept in memory for it.
     """
 
     def __init__(self, name: str, function: Callable[..., Any]) -> None:
@@ -193,15 +191,13 @@ class Own(Metric):
             for column in zip(*self._batches, strict=True)
         ]
         try:
-            found = self._function(*columns)
-            number = float(found)
+            return float(self._function(*columns))
         except Exception as error:
             raise StepFailed(
                 f"the metric {self.name} failed: {explain(error)}",
                 hint="it gets (outputs, labels, reference), arrays with a row per sample, and returns one number; "
                 "labels and reference are None where there are none",
             ) from error
-        return number
 
 
 def make_metric(
@@ -213,7 +209,7 @@ def make_metric(
         params: the metric of a task: `kind`, with `k` or `code` (as the plan has them).
         file: turns a name that travels into a path, and notes it as read.
         recipe_dir: where code that is named by its module is looked for.
-        indices: the models answer class indices, best first, and not scores (see `classes`).
+        indices: the outputs are class indices, best first, and not scores (see `classes`).
 
     Raises:
         StepFailed: the user's function cannot be loaded.
@@ -231,13 +227,13 @@ def make_metric(
 
 
 def wilson(hits: int, count: int, z: float = 1.96) -> tuple[float, float]:
-    """The interval of Wilson's score for a share of `hits` in `count` samples (95 % for z = 1.96).
+    """The interval of Wilson's score for `hits` in `count` samples (95 % for z = 1.96), never below 0 or above 1.
 
-    How far a share measured on so many samples can be from that on all data; never below 0 or above 1.
+    How far a fraction measured on so many samples can be from that on all data.
     """
-    share, square = hits / count, z * z
-    centre = (share + square / (2 * count)) / (1 + square / count)
-    half = z / (1 + square / count) * math.sqrt(share * (1 - share) / count + square / (4 * count * count))
+    fraction, square = hits / count, z * z
+    centre = (fraction + square / (2 * count)) / (1 + square / count)
+    half = z / (1 + square / count) * math.sqrt(fraction * (1 - fraction) / count + square / (4 * count * count))
     return max(0.0, centre - half), min(1.0, centre + half)
 
 

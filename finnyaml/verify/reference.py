@@ -6,6 +6,7 @@ executor. Runs in a worker.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ def torch_reference(
     postprocess: Sequence[Processing],
     recipe_dir: Path,
 ) -> Function:
-    """The function from data to answers: all stages and the module, in float32.
+    """The function from data to outputs: all stages and the module, in float32.
 
     It takes batches as the recipe's input has them ([n, ...], numbers of any type), and returns what the graph of the
     build returns: scores [n, classes], or the indices of the highest ones [n, k] after `top_k`.
@@ -36,18 +37,13 @@ def torch_reference(
     Raises:
         StepFailed: when called: the module does not take the data.
     """
-    functions: list[Function] = [lambda batch: np.asarray(batch, np.float32)]
-    functions += [_before(stage, spec, recipe_dir) for stage in preprocess]
-    functions.append(lambda batch: fitted(batch, spec.shape or batch.shape, spec.layout))
-    functions.append(_of_module(module))
-    functions += [_after(stage, recipe_dir) for stage in postprocess]
-
-    def run(batch: np.ndarray) -> np.ndarray:
-        for function in functions:
-            batch = function(batch)
-        return batch
-
-    return run
+    functions: list[Function] = [
+        *(_before(stage, spec, recipe_dir) for stage in preprocess),
+        lambda batch: fitted(batch, spec.shape or batch.shape, spec.layout),
+        _of_module(module),
+        *(_after(stage, recipe_dir) for stage in postprocess),
+    ]
+    return lambda batch: functools.reduce(lambda x, function: function(x), functions, np.asarray(batch, np.float32))
 
 
 def graph_reference(model: Any, samples: np.ndarray | None = None) -> Function:
@@ -73,13 +69,9 @@ def _before(stage: Processing, spec: InputSpec, recipe_dir: Path) -> Function:
 def _normalised(options: Mapping[str, Any], layout: str | None) -> Function:
     def run(batch: np.ndarray) -> np.ndarray:
         axis = layout.index("C") if layout and "C" in layout else min(1, batch.ndim - 1)
-        mean, std = (
-            np.asarray(options.get(name, usual), np.float32).reshape(
-                [-1 if index == axis else 1 for index in range(batch.ndim)]
-            )
-            for name, usual in (("mean", 0.0), ("std", 1.0))
-        )
-        result: np.ndarray = (batch - mean) / std
+        shape = [-1 if index == axis else 1 for index in range(batch.ndim)]
+        mean, std = (np.reshape(options.get(name, usual), shape) for name, usual in (("mean", 0.0), ("std", 1.0)))
+        result: np.ndarray = (batch - mean.astype(np.float32)) / std.astype(np.float32)
         return result
 
     return run

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finnyaml.verify.answers import Answers
 from finnyaml.verify.data.dataset import open_data
+from finnyaml.verify.outputs import Stored
 from finnyaml.worker.context import Context
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ def data_set(context: Context, spec: Mapping[str, Any]) -> DataSet:
 
 
 def reference_of(context: Context) -> Any:
-    """The answers to compare with, by batch and under the name that messages call them; None where there are none."""
+    """The outputs to compare with, by batch and under the name that messages call them; None where there are none."""
     spec = context.params["reference"]
     if spec is None:
         return None
     path: Path = context.root / spec["tree"] if "tree" in spec else context.file(spec["file"])
-    return Answers(spec["name"], path, "outputs" if "tree" in spec else spec["key"])
+    return Stored(spec["name"], path, "outputs" if "tree" in spec else spec["key"])

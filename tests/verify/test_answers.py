@@ -10,9 +10,9 @@ import pytest
 
 from finnyaml.errors import StepFailed
 from finnyaml.recipe.model import DataSpec
-from finnyaml.verify.answers import Answers, Archive, golden, keep
 from finnyaml.verify.data.dataset import DataSet, open_data
 from finnyaml.verify.data.layout import delivered, fitted
+from finnyaml.verify.outputs import Archive, Stored, golden, keep
 
 
 def data_set(folder: Path, inputs: np.ndarray, limit: int | None = None, shuffle: int | None = None) -> DataSet:
@@ -77,15 +77,15 @@ def test_answers_are_found_by_sample_also_in_a_choice_of_samples(tmp_path: Path)
     keep(lambda batch: batch * 10, data_set(tmp_path, x, limit=50, shuffle=3), tmp_path / "a.npz", None)
     fewer = data_set(tmp_path, x, limit=20, shuffle=3)
     (batch,) = fewer.batches(64)
-    (found,) = Answers("source", tmp_path / "a.npz", "outputs").pieces(fewer.chunks(64))
+    (found,) = Stored("source", tmp_path / "a.npz", "outputs").pieces(fewer.chunks(64))
     assert (found == batch.inputs * 10).all() and len(found) == 20
     with pytest.raises(StepFailed, match="the reference source lacks samples"):
-        list(Answers("source", tmp_path / "a.npz", "outputs").pieces([np.arange(100)]))
+        list(Stored("source", tmp_path / "a.npz", "outputs").pieces([np.arange(100)]))
 
 
 def test_stored_answers_have_a_row_for_every_sample(tmp_path: Path) -> None:
     np.save(tmp_path / "gold.npy", np.arange(100))
-    (found,) = Answers("gold.npy", tmp_path / "gold.npy", None).pieces([np.array([3, 50, 99])])
+    (found,) = Stored("gold.npy", tmp_path / "gold.npy", None).pieces([np.array([3, 50, 99])])
     assert found.tolist() == [3, 50, 99]
 
 

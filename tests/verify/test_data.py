@@ -275,7 +275,7 @@ def test_wrong_archives(tmp_path):
     refused(tmp_path, "(<U1) in 'text' in d.npz, not numbers", **{**spec, "inputs_key": "text"})
     refused(tmp_path, "Python objects in 'x' in o.npz", "can run code", kind="npz", file="o.npz", inputs_key="x")
     (tmp_path / "d.npz").write_bytes(b"PK no archive")
-    refused(tmp_path, "d.npz is no .npz archive", **spec)
+    refused(tmp_path, "d.npz is not an .npz archive", **spec)
 
 
 def test_damaged_files(tmp_path):

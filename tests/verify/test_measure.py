@@ -14,11 +14,11 @@ from qonnx.util.basic import qonnx_make_model
 
 from finnyaml.errors import StepFailed
 from finnyaml.recipe.model import DataSpec, InputSpec, Processing
-from finnyaml.verify.answers import Answers, keep
 from finnyaml.verify.data.dataset import DataSet, open_data
 from finnyaml.verify.gates import Gate, verdict
 from finnyaml.verify.measure import measure
 from finnyaml.verify.metrics import MeanSquaredError, Metric, TopK
+from finnyaml.verify.outputs import Stored, keep
 from finnyaml.verify.reference import graph_reference, torch_reference
 
 WEIGHT = np.random.default_rng(1).integers(-3, 4, (12, 5)).astype(np.float32)
@@ -47,7 +47,7 @@ def measured(folder: Path, model: ModelWrapper, metric: type[Metric] | None = No
     data = samples(folder)
     keep(lambda batch: batch.astype(np.float32) @ WEIGHT, data, folder / "source.npz", None)
     options = {"indices": False, "layout": None, "tolerance": None, **more}
-    reference = options.pop("reference", Answers("source", folder / "source.npz", "outputs"))
+    reference = options.pop("reference", Stored("source", folder / "source.npz", "outputs"))
     new = metric or (lambda: TopK(1))
     return measure(model, data, new, reference, folder / "point.npz", **options)
 
@@ -96,7 +96,7 @@ def test_the_reference_itself_is_compared_with_nothing(tmp_path: Path) -> None:
 def test_stored_answers_of_another_number_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "gold.npy", np.zeros((5, 5)))
     with pytest.raises(StepFailed, match=r"the reference gold\.npy has 5 rows, the data has 600 samples"):
-        measured(tmp_path, graph(), reference=Answers("gold.npy", tmp_path / "gold.npy", None))
+        measured(tmp_path, graph(), reference=Stored("gold.npy", tmp_path / "gold.npy", None))
 
 
 def test_a_metric_of_labels_needs_labels(tmp_path: Path) -> None:

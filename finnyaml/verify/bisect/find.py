@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from finnyaml.verify.answers import BATCH, Answers
-from finnyaml.verify.bisect import Samples, find_loss, sentences, to_json
+from finnyaml.verify.bisect.report import sentences, to_json
+from finnyaml.verify.bisect.result import Samples
+from finnyaml.verify.bisect.within import find_loss
 from finnyaml.verify.classes import class_labels, predictions
 from finnyaml.verify.data.dataset import DataSet
 from finnyaml.verify.data.layout import delivered
 from finnyaml.verify.gates import USUAL_DROP
+from finnyaml.verify.outputs import BATCH, Stored
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
@@ -24,7 +26,7 @@ def find(
     run_step: Callable[[ModelWrapper], ModelWrapper],
     whole: Callable[[ModelWrapper], ModelWrapper],
     data: DataSet,
-    reference: Answers | None,
+    reference: Stored | None,
     step: str,
     folder: Path,
     *,
@@ -44,7 +46,7 @@ def find(
         classifies: the metric is one of classes, and not of outputs as numbers.
         indices: the graph answers class indices, best first, and not scores.
         layout: the layout in which the recipe says that the accelerator gets its data.
-        max_drop: how much may be lost, as a share of the samples.
+        max_drop: how much may be lost, as a fraction of the samples.
 
     Returns:
         the loss as plain data; `told` is the same in sentences.
@@ -64,12 +66,12 @@ def find(
     return {**to_json(found), "told": sentences(found)}
 
 
-def _samples(data: DataSet, reference: Answers | None, classifies: bool, indices: bool, layout: str | None) -> Samples:
+def _samples(data: DataSet, reference: Stored | None, classifies: bool, indices: bool, layout: str | None) -> Samples:
     """All samples in memory: there are few, and every state is run on them."""
     batches = list(data.batches(BATCH))
     inputs = np.concatenate([delivered(batch.inputs, data.layout, layout) for batch in batches])
-    answers = np.concatenate(list(reference.pieces(data.chunks(BATCH)))) if reference is not None else None
+    outputs = np.concatenate(list(reference.pieces(data.chunks(BATCH)))) if reference is not None else None
     if not classifies:
-        return Samples(inputs, outputs=answers)
+        return Samples(inputs, outputs=outputs)
     labels = class_labels(np.concatenate([batch.labels for batch in batches])) if data.labelled else None
-    return Samples(inputs, labels, None if answers is None else predictions(answers, indices), indices=indices)
+    return Samples(inputs, labels, None if outputs is None else predictions(outputs, indices), indices=indices)

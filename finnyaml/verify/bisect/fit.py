@@ -19,8 +19,8 @@ class Fit:
     agree: np.ndarray
 
     @property
-    def share(self) -> float:
-        """Share of elements that agree, 0 to 1."""
+    def fraction(self) -> float:
+        """How many of the elements agree, 0 to 1."""
         return float(self.agree.mean())
 
 

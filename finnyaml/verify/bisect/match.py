@@ -31,8 +31,7 @@ class Difference:
 def first_difference(before: Run, after: Run) -> Difference | None:
     """The first tensor of `after` that disagrees with `before`, both run on the same samples; None if none does."""
     sound = {name for name in after.values if _is_sound(name, before, after)}
-    suspects = _unrecovered(after, sound)
-    for name in suspects:
+    for name in _unrecovered(after, sound):
         if after.graph.is_window(name):
             continue  # the product of the windows shows it better
         difference = _nearest(name, before, after)
@@ -70,9 +69,9 @@ def _nearest(name: str, before: Run, after: Run) -> Difference | None:
     best: Difference | None = None
     for other, a in _candidates(name, before, after):
         fit = _best_fit(name, after, a, b)
-        chance = _best_fit(name, after, np.roll(a, 1, axis=0), b).share  # of other samples, as near as it may get
-        related = fit.share > chance + 0.1 * (1 - chance)
-        if (related or other == name) and (best is None or fit.share > best.fit.share):
+        chance = _best_fit(name, after, np.roll(a, 1, axis=0), b).fraction  # of other samples, as near as it may get
+        related = fit.fraction > chance + 0.1 * (1 - chance)
+        if (related or other == name) and (best is None or fit.fraction > best.fit.fraction):
             best = Difference(name, other, fit)
     return best
 
@@ -82,7 +81,7 @@ def _best_fit(name: str, after: Run, a: np.ndarray, b: np.ndarray) -> Fit:
     fit = affine(a, b, None)
     for axis in _channel_axes(name, after, b):
         other = affine(a, b, axis)
-        if 0.8 * other.share > fit.share:
+        if 0.8 * other.fraction > fit.fraction:
             fit = other
     return fit
 

@@ -56,7 +56,7 @@ def figure(wrong: np.ndarray, axis: int | None, finding: TensorFinding, title: s
     panels = list(made.subplots(1, count, squeeze=False)[0])
     said = (
         f"{finding.node}: {finding.layer}",
-        f"{_percent(finding.share)} of its elements differ: {finding.where.text}",
+        f"{_percent(finding.fraction)} of its elements differ: {finding.where.text}",
     )
     made.suptitle(textwrap.fill(title, int(width * LETTERS * 0.8)), x=0.02, ha="left", weight="bold")
     made.supxlabel("\n".join(textwrap.fill(line, int(width * LETTERS)) for line in said), x=0.02, ha="left", size=10)

@@ -11,14 +11,14 @@ from finnyaml.verify.bisect.result import Loss, TensorFinding, Transformation
 
 def sentences(result: Loss) -> list[str]:
     """What was found, a sentence per item, the most important first."""
-    change = f"{_share(result.before)} to {_share(result.after)}"
+    change = f"{_percent(result.before)} to {_percent(result.after)}"
     culprit = result.transformation
     if culprit is None:
         said = [f"{result.metric} does not fall in {result.step} ({change})"]
         return said + _effort(result)
     said = [f"{result.metric} falls in {result.step}: {change}", _transformation(culprit)]
     for other in result.further:
-        said.append(f"it also falls in {other.path or other.name}: {_share(other.before)} to {_share(other.after)}")
+        said.append(f"it also falls in {other.path or other.name}: {_percent(other.before)} to {_percent(other.after)}")
     if result.tensor is None:
         said.append("no tensor could be told to be wrong: none of them has a counterpart before the transformation")
     else:
@@ -29,7 +29,7 @@ def sentences(result: Loss) -> list[str]:
 
 
 def to_json(result: Loss) -> dict[str, Any]:
-    """The loss as data, without the picture; metrics and shares are from 0 to 1."""
+    """The loss as data, without the picture; metrics and fractions are from 0 to 1."""
     data = asdict(result)
     del data["picture"]
     return data
@@ -43,12 +43,12 @@ def _transformation(culprit: Transformation) -> str:
         said += f", after {culprit.previous}"
     if culprit.origin and culprit.origin != culprit.previous:
         said += f"; the operators that it changes come from {culprit.origin}"
-    return f"{said} ({_share(culprit.before)} to {_share(culprit.after)})"
+    return f"{said} ({_percent(culprit.before)} to {_percent(culprit.after)})"
 
 
 def _tensor(tensor: TensorFinding) -> list[str]:
     shape = "x".join(str(size) for size in tensor.shape)
-    differ = f"{_share(tensor.share)} of its elements differ (over {tensor.samples} samples)"
+    differ = f"{_percent(tensor.fraction)} of its elements differ (over {tensor.samples} samples)"
     return [
         f"first wrong tensor: the {tensor.layer}: {tensor.name} [{shape}] of {tensor.node} ({tensor.op_type})",
         f"{differ}, by {tensor.mean:.3g} on average and {tensor.max:.3g} at most; {tensor.where.text}",
@@ -67,5 +67,5 @@ def _effort(result: Loss) -> list[str]:
     return [f"{said}; {left_out} left out ({most}{more})"]
 
 
-def _share(value: float) -> str:
+def _percent(value: float) -> str:
     return f"{100 * value:.1f} %" if value >= 0.001 or value == 0 else f"{value:.2g}"

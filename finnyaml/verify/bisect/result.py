@@ -66,7 +66,7 @@ class Where:
 class TensorFinding:
     """The first tensor that disagrees with its counterpart in the state before.
 
-    `shape` has batch 1. `share` is the share of elements that differ (0 to 1) over `samples` samples; `mean` and `max`
+    `shape` has batch 1. `fraction` is how many of its elements differ (0 to 1) over `samples` samples; `mean` and `max`
     are the absolute differences of those elements, in the tensor's own unit. `layer` says in words what it is.
     """
 
@@ -76,7 +76,7 @@ class TensorFinding:
     shape: tuple[int, ...]
     layer: str
     counterpart: str
-    share: float
+    fraction: float
     mean: float
     max: float
     samples: int

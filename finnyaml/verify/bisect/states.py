@@ -9,25 +9,23 @@ import numpy as np
 from qonnx.core.modelwrapper import ModelWrapper
 
 from finnyaml.errors import StepFailed
+from finnyaml.graph.operators import PARTITION
+from finnyaml.graph.view import is_hardware
 from finnyaml.verify import classes
 from finnyaml.verify.bisect.history import History
 from finnyaml.verify.bisect.result import Samples, Skipped
 from finnyaml.verify.data.layout import fitted
 from finnyaml.verify.executor import BatchedModel
 
-Complete = Callable[[ModelWrapper], ModelWrapper]
-
 _BATCH = 64
 _CLOSE = 1e-3
-"""How far an output may be from the reference's, as a share of the largest of those."""
-
-_PARTITION = "StreamingDataflowPartition"
+"""How far an output may be from the reference's, as a fraction of the largest of those."""
 
 
 class States:
     """The metric of each state of a trace, measured when first asked for."""
 
-    def __init__(self, trace: History, data: Samples, complete: Complete) -> None:
+    def __init__(self, trace: History, data: Samples, complete: Callable[[ModelWrapper], ModelWrapper]) -> None:
         self.trace = trace
         self.skipped: dict[int, Skipped] = {}
         self._data = data
@@ -41,7 +39,7 @@ class States:
         return sum(predictions is not None for predictions in self._predictions.values())
 
     def metric(self, index: int) -> float | None:
-        """Share of samples predicted right (or as the reference does), 0 to 1; None if the state does not execute."""
+        """How many samples are predicted right (or as the reference does), 0 to 1; None if it does not execute."""
         predictions = self.predictions(index)
         if predictions is None:
             return None
@@ -57,18 +55,13 @@ class States:
         """
         state = self.trace.states[index]
         if state.skeleton not in self._predictions:
-            reason: str | None = None
-            predictions = None
-            if state.signature not in self._known:
-                reason = "another graph, which the step transforms on the way"
-            else:
-                try:
-                    predictions = self._run(index)
-                except Exception as error:  # a graph that is half done can fail in any way, in any library
-                    reason = _first_line(error)
-            if reason is not None:
-                self.skipped[index] = Skipped(index, "/".join(state.path), reason)
-            self._predictions[state.skeleton] = predictions
+            self._predictions[state.skeleton] = None
+            try:
+                if state.signature not in self._known:
+                    raise StepFailed("another graph, which the step transforms on the way")
+                self._predictions[state.skeleton] = self._run(index)
+            except Exception as error:  # a graph that is half done can fail in any way, in any library
+                self.skipped[index] = Skipped(index, "/".join(state.path), _first_line(error))
         return self._predictions[state.skeleton]
 
     def require(self, index: int, what: str) -> None:
@@ -91,11 +84,11 @@ class States:
         parts = []
         for begin in range(0, len(self._data.inputs), _BATCH):
             batch = fitted(self._data.inputs[begin : begin + _BATCH], batched.input_shape, None)
-            parts.append(self._answers(batched.run(batch)[batched.outputs[0]], begin))
+            parts.append(self._judged(batched.run(batch)[batched.outputs[0]], begin))
         predictions: np.ndarray = np.concatenate(parts)
         return predictions
 
-    def _answers(self, output: np.ndarray, begin: int) -> np.ndarray:
+    def _judged(self, output: np.ndarray, begin: int) -> np.ndarray:
         if self._data.outputs is None:
             return classes.predictions(output, self._data.indices)
         wanted = self._data.outputs[begin : begin + len(output)].reshape(len(output), -1)
@@ -107,7 +100,7 @@ class States:
 def _is_child(model: ModelWrapper) -> bool:
     """Whether this is the graph inside a dataflow partition: hardware layers only, none of them a partition."""
     nodes = model.graph.node
-    return bool(nodes) and all("fpgadataflow" in node.domain and node.op_type != _PARTITION for node in nodes)
+    return bool(nodes) and all(is_hardware(node) and node.op_type != PARTITION for node in nodes)
 
 
 def _first_line(error: Exception) -> str:

@@ -8,7 +8,7 @@ from finnyaml.verify.bisect.fit import Fit
 from finnyaml.verify.bisect.result import Where
 
 _FEW_CHANNELS = 0.25
-"""Up to this share of the channels (and always one) counts as single channels."""
+"""Up to this fraction of the channels (and always one) counts as single channels."""
 
 
 def where(values: np.ndarray, fit: Fit, axis: int | None) -> Where:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from itertools import takewhile
 
 import numpy as np
 from qonnx.core.modelwrapper import ModelWrapper
@@ -25,10 +26,6 @@ _BOOKKEEPING = ("Give", "Infer", "RemoveUnused", "RemoveStatic", "Sort")
 """Transformations whose names begin so tidy up after others."""
 
 
-def _same(model: ModelWrapper) -> ModelWrapper:
-    return model
-
-
 def find_loss(
     before: ModelWrapper,
     run_step: Callable[[ModelWrapper], ModelWrapper],
@@ -36,16 +33,16 @@ def find_loss(
     *,
     tolerance: float,
     step: str,
-    complete: Callable[[ModelWrapper], ModelWrapper] = _same,
+    complete: Callable[[ModelWrapper], ModelWrapper] = lambda model: model,
 ) -> Loss:
     """Find where in a step accuracy is lost.
 
     Args:
         before: the model before the step; it is not changed.
         run_step: runs the step; it is called once, on a copy.
-        data: 200 to 500 samples are enough; time grows with them, memory does not. The metric is the share of samples
-            that are classified as `labels` say, or as `reference` does.
-        tolerance: the share (0 to 1) that may be lost.
+        data: 200 to 500 samples are enough; time grows with them, memory does not. The metric is the fraction of
+            samples that are classified as `labels` say, or as `reference` does.
+        tolerance: how much of the metric (0 to 1) may be lost.
         step: how the step is called in what is said.
         complete: makes a graph executable that is a part only: puts the child of a dataflow partition into its parent.
             It is called with the states that are nothing but hardware layers.
@@ -108,7 +105,7 @@ def _inside(
         shape=(1, *values.shape[1:]),
         layer=graph.words(difference.name),
         counterpart=before.graph.readable(difference.counterpart)[0],
-        share=float(wrong.mean()),
+        fraction=float(wrong.mean()),
         mean=float(distance.mean()),
         max=float(distance.max()),
         samples=len(samples),
@@ -123,7 +120,7 @@ def _inside(
 
 def _transformation(drop: Drop, steps: History) -> Transformation:
     paths = list(dict.fromkeys(state.path for state in steps.states[drop.good + 1 : drop.bad + 1]))
-    common = _common(paths)
+    common = tuple(names[0] for names in takewhile(lambda names: len(set(names)) == 1, zip(*paths, strict=False)))
     path = common or paths[0][:1]
     others = () if common else tuple(dict.fromkeys("/".join(other[:1]) or OWN_CODE for other in paths if other))
     return Transformation(
@@ -136,16 +133,6 @@ def _transformation(drop: Drop, steps: History) -> Transformation:
         origin=_origin(steps, drop),
         others=tuple(other for other in others if other != "/".join(path)),
     )
-
-
-def _common(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """What all paths begin with."""
-    shared: list[str] = []
-    for names in zip(*paths, strict=False):
-        if len(set(names)) > 1:
-            break
-        shared.append(names[0])
-    return tuple(shared)
 
 
 def _previous(steps: History, good: int, culprit: tuple[str, ...]) -> str | None:

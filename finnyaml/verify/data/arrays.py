@@ -22,7 +22,7 @@ class Rows:
         """`opened` opens the bytes of the .npy file, at their start.
 
         Raises:
-            StepFailed: no .npy file, no numbers in it, or no rows.
+            StepFailed: not an .npy file, no numbers in it, or no rows.
         """
         self.name = name
         self._opened = opened
@@ -88,7 +88,8 @@ def npz(path: Path, key: str) -> Rows:
         with zipfile.ZipFile(path) as archive:
             members = archive.namelist()
     except (OSError, zipfile.BadZipFile) as error:
-        raise StepFailed(f"{path.name} is no .npz archive: {error}", hint="numpy.savez writes such archives") from error
+        hint = "numpy.savez writes such archives"
+        raise StepFailed(f"{path.name} is not an .npz archive: {error}", hint=hint) from error
     if f"{key}.npy" not in members:
         near = did_you_mean(key, [name.removesuffix(".npy") for name in members])
         raise StepFailed(f"there is no array '{key}' in {path.name}", hint=near or "the archive is empty")

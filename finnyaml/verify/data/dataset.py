@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -28,15 +28,7 @@ class Batch:
     labels: np.ndarray | None
 
 
-class _Samples(Protocol):
-    """All samples of a source; `shape` is that of its inputs."""
-
-    shape: tuple[int, ...]
-    labelled: bool
-
-    def __len__(self) -> int: ...
-
-    def pieces(self, chunks: Iterable[np.ndarray]) -> Iterator[Pair]: ...
+_Samples: TypeAlias = "_Arrays | Batches | Images"
 
 
 class DataSet:
@@ -57,7 +49,7 @@ class DataSet:
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of one sample."""
-        return tuple(self._samples.shape[1:])
+        return self._samples.shape[1:]
 
     def chunks(self, count: int) -> list[np.ndarray]:
         """The numbers of the samples, `count` at a time: the `index` of every batch that `batches` gives."""
@@ -90,10 +82,10 @@ def open_data(spec: Mapping[str, Any], file: Callable[[str], Path], recipe_dir: 
     samples: _Samples
     if kind == "npz":
         archive, key = file(spec["file"]), spec["labels_key"]
-        samples = _Stored(arrays.npz(archive, spec["inputs_key"]), arrays.npz(archive, key) if key else None)
+        samples = _stored(arrays.npz(archive, spec["inputs_key"]), arrays.npz(archive, key) if key else None)
     elif kind == "npy":
         labels = spec["labels_file"]
-        samples = _Stored(arrays.npy(file(spec["file"])), arrays.npy(file(labels)) if labels else None)
+        samples = _stored(arrays.npy(file(spec["file"])), arrays.npy(file(labels)) if labels else None)
     elif kind == "images":
         samples = Images(file(spec["file"]))
     else:
@@ -101,17 +93,21 @@ def open_data(spec: Mapping[str, Any], file: Callable[[str], Path], recipe_dir: 
     return DataSet(samples, limit, shuffle, "NHWC" if kind == "images" else None)
 
 
-class _Stored:
-    """NumPy files."""
+def _stored(inputs: arrays.Rows, labels: arrays.Rows | None) -> _Arrays:
+    if labels is not None and len(inputs) != len(labels):
+        raise StepFailed(
+            f"there are {len(inputs)} inputs ({inputs.name}), but {len(labels)} labels ({labels.name})",
+            hint="both need one row per sample",
+        )
+    return _Arrays(inputs, labels)
 
-    def __init__(self, inputs: arrays.Rows, labels: arrays.Rows | None) -> None:
-        if labels is not None and len(inputs) != len(labels):
-            raise StepFailed(
-                f"there are {len(inputs)} inputs ({inputs.name}), but {len(labels)} labels ({labels.name})",
-                hint="both need one row per sample",
-            )
+
+class _Arrays:
+    """Samples in NumPy files, or in arrays that code made as a whole: inputs [n, ...], labels [n, ...]."""
+
+    def __init__(self, inputs: arrays.Rows | np.ndarray, labels: arrays.Rows | np.ndarray | None) -> None:
         self._inputs, self._labels = inputs, labels
-        self.shape = inputs.shape
+        self.shape: tuple[int, ...] = inputs.shape
         self.labelled = labels is not None
 
     def __len__(self) -> int:
@@ -119,24 +115,12 @@ class _Stored:
 
     def pieces(self, chunks: Iterable[np.ndarray]) -> Iterator[Pair]:
         chunks = list(chunks)
-        labels = self._labels.pieces(chunks) if self._labels else (None for _ in chunks)
-        return zip(self._inputs.pieces(chunks), labels, strict=True)
+        labels = (None for _ in chunks) if self._labels is None else _pieces(self._labels, chunks)
+        return zip(_pieces(self._inputs, chunks), labels, strict=True)
 
 
-class _InMemory:
-    """Arrays that code made as a whole."""
-
-    def __init__(self, inputs: np.ndarray, labels: np.ndarray | None) -> None:
-        self._inputs, self._labels = inputs, labels
-        self.shape = inputs.shape
-        self.labelled = labels is not None
-
-    def __len__(self) -> int:
-        return len(self._inputs)
-
-    def pieces(self, chunks: Iterable[np.ndarray]) -> Iterator[Pair]:
-        for chunk in chunks:
-            yield self._inputs[chunk], None if self._labels is None else self._labels[chunk]
+def _pieces(rows: arrays.Rows | np.ndarray, chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    return (rows[chunk] for chunk in chunks) if isinstance(rows, np.ndarray) else rows.pieces(chunks)
 
 
 def _made(
@@ -147,7 +131,7 @@ def _made(
     function = load_function(reference(code, file), recipe_dir)
     made = call(name, lambda: function(**args))
     if found := pair(name, made):
-        return _InMemory(*found)
+        return _Arrays(*found)
     if not isinstance(made, Iterable) or isinstance(made, (str, bytes, Mapping)):
         raise refused(name, made)
     return Batches(name, made, lambda: function(**args), most)

@@ -42,7 +42,8 @@ class Images:
             raise StepFailed(f"there is no image in {folder.name}", hint=f"images end in {', '.join(ENDINGS)}")
         self._labels: np.ndarray = np.repeat(np.arange(len(found), dtype=np.int64), [len(files) for files in found])
         self.labelled = bool(classes)
-        self._mode, size = _opened(self._files[0])
+        with _image(self._files[0]) as image:
+            self._mode, size = _kind(image, self._files[0]), image.size
         self.shape: tuple[int, ...] = (len(self._files), size[1], size[0], 1 if self._mode == "L" else 3)
 
     def __len__(self) -> int:
@@ -83,11 +84,6 @@ def _entries(folder: Path) -> tuple[list[str], list[str]]:
         raise StepFailed(f"cannot read the folder {folder.name}: {error.strerror}") from error
     images = [entry.path for entry in found if entry.name.lower().endswith(ENDINGS) and entry.is_file()]
     return images, [entry.path for entry in found if entry.is_dir()]
-
-
-def _opened(file: str) -> tuple[str, tuple[int, int]]:
-    with _image(file) as image:
-        return _kind(image, file), image.size
 
 
 def _image(file: str) -> Image:

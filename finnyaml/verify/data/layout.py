@@ -8,19 +8,13 @@ import numpy as np
 
 from finnyaml.errors import StepFailed
 
-_LAST = {"NCHW": "NHWC", "NCW": "NWC"}
-_OTHER = {**_LAST, **{last: first for first, last in _LAST.items()}}
-
-
-def permutation(given: str, wanted: str) -> tuple[int, ...]:
-    """The axes of `given` in the order of `wanted`: `NHWC` to `NCHW` is (0, 3, 1, 2)."""
-    return tuple(given.index(axis) for axis in wanted)
+_OTHER = {"NCHW": "NHWC", "NHWC": "NCHW", "NCW": "NWC", "NWC": "NCW"}
 
 
 def delivered(batch: np.ndarray, given: str | None, wanted: str | None) -> np.ndarray:
     """`batch` [n, ...] from the layout `given` to `wanted`, where both are known and have the same axes."""
     if given and wanted and given != wanted and sorted(given) == sorted(wanted):
-        return batch.transpose(permutation(given, wanted))
+        return batch.transpose([given.index(axis) for axis in wanted])
     return batch
 
 
@@ -44,11 +38,9 @@ def fitted(batch: np.ndarray, shape: Sequence[int], layout: str | None) -> np.nd
     wanted = tuple(shape[1:])
     if batch.shape[1:] == wanted:
         return batch
-    known = [layout] if layout else [name for name in _OTHER if len(name) == batch.ndim]
-    for name in known:
-        other = _OTHER.get(name)
-        if other and len(name) == batch.ndim:
-            turned = batch.transpose(permutation(name, other))
+    for name in [layout] if layout else _OTHER:
+        if name in _OTHER and len(name) == batch.ndim:
+            turned = delivered(batch, name, _OTHER[name])
             if turned.shape[1:] == wanted:
                 return turned
     if batch.size == len(batch) * int(np.prod(wanted)) and 1 in (batch.ndim - 1, len(wanted)):

@@ -86,18 +86,19 @@ class Lowering:
         self.new_constants[name] = np.ascontiguousarray(array).reshape(np.shape(array))
         return name
 
+    def ints(self, *values: int) -> str:
+        """A new constant int64 [len(values)]: shapes, axes, amounts."""
+        return self.constant(np.array(values, np.int64))
+
     def op(self, op_type: str, inputs: Sequence[str], output: str | None = None, **attributes: Any) -> str:
         """Add a standard node; returns the name of its output, a new one unless `output` names it."""
-        return self.outputs(op_type, inputs, 1 if output is None else [output], **attributes)[0]
+        return self.outputs(op_type, inputs, [output], **attributes)[0]
 
     def outputs(
-        self, op_type: str, inputs: Sequence[str], count_or_names: int | Sequence[str], **attributes: Any
+        self, op_type: str, inputs: Sequence[str], outputs: Sequence[str | None], **attributes: Any
     ) -> list[str]:
-        """Add a standard node with several outputs; returns their names."""
-        if isinstance(count_or_names, int):
-            names = [self._new_name() for _ in range(count_or_names)]
-        else:
-            names = list(count_or_names)
+        """Add a standard node with several outputs; returns their names, a new one for each None."""
+        names = [self._new_name() if name is None else name for name in outputs]
         self.nodes.append(helper.make_node(op_type, list(inputs), names, **attributes))
         return names
 
@@ -111,11 +112,6 @@ class Lowering:
     def datatype(self, tensor: str) -> Any:
         """Annotated qonnx DataType in the source graph (FLOAT32 without an annotation)."""
         return self._source.datatypes[tensor]
-
-    def is_integer(self, tensor: str) -> bool:
-        """Whether a tensor of the source graph provably holds integers only (never NaN or infinite)."""
-        interval = self._source.bounds.get(tensor)
-        return interval is not None and interval.is_integer
 
     def interval(self, tensor: str) -> Interval | None:
         """What is proven of the values of a tensor of the source graph; None: nothing."""
@@ -133,7 +129,7 @@ class Lowering:
             raise NotLowerable(f"the shape {list(shape)} has no leading dimension of 1 for the batch")
         if 0 in shape:
             raise NotLowerable(f"the shape {list(shape)} is empty")
-        return self.op("Reshape", [x, self.constant(np.array([-1, *shape[1:]], np.int64))], output)
+        return self.op("Reshape", [x, self.ints(-1, *shape[1:])], output)
 
     def reduce(
         self, op_type: str, x: str, axes: Sequence[int], output: str | None = None, keepdims: bool = False
@@ -141,7 +137,7 @@ class Lowering:
         """ReduceSum, ReduceMax, ... over `axes`, which must not be the batch axis 0."""
         if any(axis == 0 for axis in axes):
             raise NotLowerable(f"{op_type} over the batch")
-        return self.op(op_type, [x, self.constant(np.array(list(axes), np.int64))], output, keepdims=int(keepdims))
+        return self.op(op_type, [x, self.ints(*axes)], output, keepdims=int(keepdims))
 
     def _new_name(self) -> str:
         self._made += 1

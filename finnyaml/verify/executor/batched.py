@@ -43,6 +43,7 @@ class BatchedModel:
     input, input_shape (of one sample, with the leading 1), input_datatype: the one graph input.
     outputs: the names of the graph's outputs. fallbacks: the nodes that run per sample.
     notices: sentences for the user. violations: tensors that held values outside their annotation; grows as data runs.
+    graph: what is compiled. program: what `run` executes.
     """
 
     def __init__(
@@ -68,19 +69,9 @@ class BatchedModel:
         made = {self.input, *known, *(t for n in nodes for t in n.output)}
         if missing := [t for t in self._wanted if t not in made]:
             raise NotExecutable(f"the graph has no tensor {', '.join(missing)}")
-        self._graph = self._describe(nodes, known)
+        self.graph = self._describe(nodes, known)
         self._distrusted: set[str] = set()
-        self._program = self._compile()
-
-    @property
-    def graph(self) -> Graph:
-        """What is compiled."""
-        return self._graph
-
-    @property
-    def program(self) -> Program:
-        """What `run` executes."""
-        return self._program
+        self.program = self._compile()
 
     @property
     def violations(self) -> list[Violation]:
@@ -88,7 +79,7 @@ class BatchedModel:
 
     @property
     def fallbacks(self) -> tuple[Fallback, ...]:
-        return self._program.fallbacks
+        return self.program.fallbacks
 
     @property
     def signature(self) -> str | None:
@@ -101,7 +92,7 @@ class BatchedModel:
             return None
         names = {self.input: "input"}
         digest = hashlib.sha256(f"{self.input_shape} {self.input_datatype.name}".encode())
-        for step in self._program.steps:
+        for step in self.program.steps:
             digest.update(step.describe(names) if isinstance(step, Segment) else b"")
         digest.update(" ".join(names.get(t, t) for t in self._wanted).encode())
         return digest.hexdigest()
@@ -109,7 +100,7 @@ class BatchedModel:
     @property
     def lowered(self) -> tuple[NodeProto, ...]:
         """The nodes that have a batched form, in order."""
-        return tuple(p.node for s in self._program.steps if isinstance(s, Segment) for p in s.parts)
+        return tuple(p.node for s in self.program.steps if isinstance(s, Segment) for p in s.parts)
 
     def run(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         """Execute on a batch [n, *input_shape[1:]] of any numeric dtype; outputs and taps by name, each [n, ...]."""
@@ -124,18 +115,18 @@ class BatchedModel:
             result = self._execute(values)
             if result is not None or len(self._distrusted) == before:
                 return result or {}
-            self._program = self._compile()
+            self.program = self._compile()
 
     def _execute(self, batch: np.ndarray) -> dict[str, np.ndarray] | None:
         """One pass; None if data contradicts an annotation that the program is built on (it is then distrusted).
 
         Also if a tensor may do so that the program does not watch itself.
         """
-        element = helper.tensor_dtype_to_np_dtype(self._graph.types[self.input])
+        element = helper.tensor_dtype_to_np_dtype(self.graph.types[self.input])
         values = {self.input: sanitised(batch, self.input_datatype, self.input).astype(element, copy=False)}
         if not self._trustworthy(self.input, values[self.input], None):
             return None
-        steps = self._program.steps
+        steps = self.program.steps
         uses = [set(s.inputs if isinstance(s, Segment) else s.input) for s in steps]
         for place, step in enumerate(steps):
             if isinstance(step, Segment):
@@ -150,13 +141,8 @@ class BatchedModel:
             later = {*self._wanted}.union(*uses[place + 1 :])
             for tensor in values.keys() - later:
                 del values[tensor]
-        return {t: self._result(t, values, len(batch)) for t in self._wanted}
-
-    def _result(self, tensor: str, values: dict[str, np.ndarray], size: int) -> np.ndarray:
-        if tensor in values:
-            return values[tensor]
-        repeated: np.ndarray = np.repeat(self._graph.constants[tensor], size, axis=0)
-        return repeated
+        known = self.graph.constants
+        return {t: values[t] if t in values else np.repeat(known[t], len(batch), axis=0) for t in self._wanted}
 
     def _trustworthy(self, tensor: str, value: np.ndarray, node: NodeProto | None) -> bool:
         """Check a tensor that enters a segment from outside; a contradiction makes its annotation distrusted."""
@@ -172,32 +158,25 @@ class BatchedModel:
     def _run_per_sample(self, node: NodeProto, values: dict[str, np.ndarray], size: int) -> None:
         samples = [self.run_one(node, values, i) for i in range(size)]
         for tensor in filter(None, node.output):
-            dtype = helper.tensor_dtype_to_np_dtype(self._graph.types.get(tensor, TensorProto.FLOAT))
+            dtype = helper.tensor_dtype_to_np_dtype(self.graph.types.get(tensor, TensorProto.FLOAT))
             values[tensor] = np.concatenate([s[tensor] for s in samples]).astype(dtype, copy=False)
 
     def run_one(self, node: NodeProto, values: Mapping[str, np.ndarray], sample: int) -> dict[str, np.ndarray]:
         """Execute one node on one sample of batched values through qonnx; its outputs by name, each [1, ...]."""
         inputs = {}
         for tensor in filter(None, node.input):
-            if tensor in self._graph.constants:
-                inputs[tensor] = self._graph.constants[tensor]
+            if tensor in self.graph.constants:
+                inputs[tensor] = self.graph.constants[tensor]
             else:
-                shape = self._graph.shapes[tensor]
+                shape = self.graph.shapes[tensor]
                 one = values[tensor][sample : sample + 1]
                 inputs[tensor] = one if shape is None else one.reshape(shape)
         made = run_node(self.model, node, inputs)
         return {t: v if v.ndim and v.shape[0] == 1 else v[None] for t, v in made.items()}
 
     def _compile(self) -> Program:
-        return compile_program(
-            self._graph,
-            self._wanted,
-            self._without,
-            self._distrusted,
-            self._violations,
-            optimise=self._optimise,
-            threads=self._threads,
-        )
+        given = self.graph, self._wanted, self._without, self._distrusted, self._violations
+        return compile_program(*given, optimise=self._optimise, threads=self._threads)
 
     def _describe(self, nodes: list[NodeProto], known: dict[str, np.ndarray]) -> Graph:
         tensors = dict.fromkeys([self.input, *(t for n in nodes for t in (*n.input, *n.output) if t)])

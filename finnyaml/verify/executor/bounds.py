@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from onnx import NodeProto, TensorProto, helper
+from onnx import NodeProto, TensorProto
 
+from finnyaml.graph.view import attributes
 from finnyaml.verify.executor.interval import (
     ANYTHING,
     BOOLEAN,
@@ -54,9 +55,7 @@ class Bounds:
     def follow(self, node: NodeProto) -> None:
         """Work out the outputs of one standard node."""
         rule = RULES.get(node.op_type)
-        attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-        inputs = [self.get(t) for t in node.input]
-        found = rule(self, node, inputs, attributes) if rule else None
+        found = rule(self, node, [self.get(t) for t in node.input], attributes(node)) if rule else None
         results = found if isinstance(found, list) else [found] * len(node.output)
         for name, result in zip(node.output, results, strict=False):
             self.of[name] = result if result is not None else ANYTHING
@@ -84,7 +83,7 @@ class Bounds:
         return math.inf if shape is None else float(math.prod(shape[axis] for axis in axes))
 
 
-Rule = Callable[[Bounds, NodeProto, list[Interval], dict[str, Any]], "Interval | list[Interval | None] | None"]
+Rule = Callable[[Bounds, NodeProto, list[Interval], Mapping[str, Any]], "Interval | list[Interval | None] | None"]
 RULES: dict[str, Rule] = {}
 
 
@@ -97,38 +96,33 @@ def _rule(*op_types: str) -> Callable[[Rule], Rule]:
 
 
 @_rule("Identity")
-def _same(_b: Bounds, _n: NodeProto, x: list[Interval], _a: dict[str, Any]) -> Interval:
+def _same(_b: Bounds, _n: NodeProto, x: list[Interval], _a: Mapping[str, Any]) -> Interval:
     return x[0]
 
 
 @_rule(
     "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Slice", "Split", "Expand", "Tile", "MaxPool", "GlobalMaxPool",
-    "ReduceMax", "ReduceMin", "DepthToSpace", "SpaceToDepth", "Dropout",
+    "ReduceMax", "ReduceMin", "DepthToSpace", "SpaceToDepth", "Dropout", "Gather", "GatherElements",
 )  # fmt: skip
-def _moved(_b: Bounds, _n: NodeProto, x: list[Interval], _a: dict[str, Any]) -> Interval:
+def _moved(_b: Bounds, _n: NodeProto, x: list[Interval], _a: Mapping[str, Any]) -> Interval:
     return x[0].overall()
 
 
 @_rule("Resize")
-def _resized(_b: Bounds, _n: NodeProto, x: list[Interval], a: dict[str, Any]) -> Interval | None:
-    return x[0].overall() if a.get("mode", b"nearest") == b"nearest" else None
+def _resized(_b: Bounds, _n: NodeProto, x: list[Interval], a: Mapping[str, Any]) -> Interval | None:
+    return x[0].overall() if a.get("mode", "nearest") == "nearest" else None
 
 
 @_rule("Transpose")
-def _transposed(_b: Bounds, _n: NodeProto, x: list[Interval], a: dict[str, Any]) -> Interval:
+def _transposed(_b: Bounds, _n: NodeProto, x: list[Interval], a: Mapping[str, Any]) -> Interval:
     lows, highs, perm = x[0].lows, x[0].highs, a.get("perm")
     if perm is None or lows.ndim != len(perm) or highs.ndim != len(perm):
         return x[0].overall()
     return Interval(lows.transpose(perm), highs.transpose(perm), x[0].step)
 
 
-@_rule("Gather", "GatherElements")
-def _gathered(_b: Bounds, _n: NodeProto, x: list[Interval], _a: dict[str, Any]) -> Interval:
-    return x[0].overall()
-
-
 @_rule("Concat", "Max", "Min", "Where")
-def _chosen(_b: Bounds, n: NodeProto, x: list[Interval], _a: dict[str, Any]) -> Interval:
+def _chosen(_b: Bounds, n: NodeProto, x: list[Interval], _a: Mapping[str, Any]) -> Interval:
     if n.op_type in ("Concat", "Where"):
         return union(*(x[1:] if n.op_type == "Where" else x))
     pick = np.maximum if n.op_type == "Max" else np.minimum
@@ -139,15 +133,15 @@ def _chosen(_b: Bounds, n: NodeProto, x: list[Interval], _a: dict[str, Any]) -> 
 
 
 @_rule("Pad")
-def _padded(b: Bounds, n: NodeProto, x: list[Interval], a: dict[str, Any]) -> Interval:
-    if a.get("mode", b"constant") != b"constant":
+def _padded(b: Bounds, n: NodeProto, x: list[Interval], a: Mapping[str, Any]) -> Interval:
+    if a.get("mode", "constant") != "constant":
         return x[0].overall()
     value = b.get(n.input[2]) if len(n.input) > 2 and n.input[2] else of_constant(np.zeros(()))
     return union(x[0], value)
 
 
 @_rule("Clip")
-def _clipped(b: Bounds, n: NodeProto, x: list[Interval], _a: dict[str, Any]) -> Interval:
+def _clipped(b: Bounds, n: NodeProto, x: list[Interval], _a: Mapping[str, Any]) -> Interval:
     low = b.get(n.input[1]) if len(n.input) > 1 and n.input[1] else ANYTHING
     high = b.get(n.input[2]) if len(n.input) > 2 and n.input[2] else interval(math.inf, math.inf)
     bounds = [np.minimum(np.maximum(v, low.low), high.high) for v in (x[0].lows, x[0].highs)]
@@ -156,12 +150,12 @@ def _clipped(b: Bounds, n: NodeProto, x: list[Interval], _a: dict[str, Any]) -> 
 
 
 @_rule("Relu")
-def _relu(_b: Bounds, _n: NodeProto, x: list[Interval], _a: dict[str, Any]) -> Interval:
+def _relu(_b: Bounds, _n: NodeProto, x: list[Interval], _a: Mapping[str, Any]) -> Interval:
     return monotone(x[0], lambda v: np.maximum(v, 0.0))
 
 
 @_rule("Floor", "Ceil", "Round")
-def _rounded(_b: Bounds, n: NodeProto, x: list[Interval], _a: dict[str, Any]) -> Interval:
+def _rounded(_b: Bounds, n: NodeProto, x: list[Interval], _a: Mapping[str, Any]) -> Interval:
     if x[0].step:
         return x[0]
     function = {"Floor": np.floor, "Ceil": np.ceil, "Round": np.round}[n.op_type]
@@ -169,38 +163,38 @@ def _rounded(_b: Bounds, n: NodeProto, x: list[Interval], _a: dict[str, Any]) ->
 
 
 @_rule("Sign")
-def _sign(_b: Bounds, _n: NodeProto, x: list[Interval], _a: dict[str, Any]) -> Interval:
+def _sign(_b: Bounds, _n: NodeProto, x: list[Interval], _a: Mapping[str, Any]) -> Interval:
     return monotone(x[0], np.sign, step=1)
 
 
 @_rule("Abs")
-def _absolute(_b: Bounds, _n: NodeProto, x: list[Interval], _a: dict[str, Any]) -> Interval:
+def _absolute(_b: Bounds, _n: NodeProto, x: list[Interval], _a: Mapping[str, Any]) -> Interval:
     lows = np.where((x[0].lows <= 0) & (x[0].highs >= 0), 0.0, np.minimum(np.abs(x[0].lows), np.abs(x[0].highs)))
     return Interval(lows, np.maximum(np.abs(x[0].lows), np.abs(x[0].highs)), 1 if x[0].step else 0)
 
 
 @_rule("Neg")
-def _negated(_b: Bounds, _n: NodeProto, x: list[Interval], _a: dict[str, Any]) -> Interval:
+def _negated(_b: Bounds, _n: NodeProto, x: list[Interval], _a: Mapping[str, Any]) -> Interval:
     return negative(x[0])
 
 
 @_rule("Add")
-def _added(_b: Bounds, _n: NodeProto, x: list[Interval], _a: dict[str, Any]) -> Interval:
+def _added(_b: Bounds, _n: NodeProto, x: list[Interval], _a: Mapping[str, Any]) -> Interval:
     return add(x[0], x[1])
 
 
 @_rule("Sub")
-def _subtracted(_b: Bounds, _n: NodeProto, x: list[Interval], _a: dict[str, Any]) -> Interval:
+def _subtracted(_b: Bounds, _n: NodeProto, x: list[Interval], _a: Mapping[str, Any]) -> Interval:
     return add(x[0], negative(x[1]))
 
 
 @_rule("Mul")
-def _multiplied(_b: Bounds, _n: NodeProto, x: list[Interval], _a: dict[str, Any]) -> Interval:
+def _multiplied(_b: Bounds, _n: NodeProto, x: list[Interval], _a: Mapping[str, Any]) -> Interval:
     return multiply(x[0], x[1])
 
 
 @_rule("Div")
-def _divided(_b: Bounds, n: NodeProto, x: list[Interval], _a: dict[str, Any]) -> Interval | None:
+def _divided(_b: Bounds, n: NodeProto, x: list[Interval], _a: Mapping[str, Any]) -> Interval | None:
     divisor = x[1]
     if not np.array_equal(divisor.lows, divisor.highs) or (divisor.lows == 0).any():
         return None
@@ -208,7 +202,7 @@ def _divided(_b: Bounds, n: NodeProto, x: list[Interval], _a: dict[str, Any]) ->
 
 
 @_rule("Cast")
-def _cast(_b: Bounds, _n: NodeProto, x: list[Interval], a: dict[str, Any]) -> Interval | None:
+def _cast(_b: Bounds, _n: NodeProto, x: list[Interval], a: Mapping[str, Any]) -> Interval | None:
     kind = a["to"]
     if kind == TensorProto.BOOL:
         return BOOLEAN
@@ -226,12 +220,12 @@ def _float32(x: Interval) -> Interval:
 
 
 @_rule("Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "And", "Or", "Xor", "Not", "IsNaN", "IsInf")
-def _compared(_b: Bounds, _n: NodeProto, _x: list[Interval], _a: dict[str, Any]) -> Interval:
+def _compared(_b: Bounds, _n: NodeProto, _x: list[Interval], _a: Mapping[str, Any]) -> Interval:
     return BOOLEAN
 
 
 @_rule("MatMul")
-def _matmul(b: Bounds, n: NodeProto, x: list[Interval], _a: dict[str, Any]) -> Interval | None:
+def _matmul(b: Bounds, n: NodeProto, x: list[Interval], _a: Mapping[str, Any]) -> Interval | None:
     weights = b.constants.get(n.input[1])
     if weights is None or weights.ndim < 2:
         return None
@@ -240,7 +234,7 @@ def _matmul(b: Bounds, n: NodeProto, x: list[Interval], _a: dict[str, Any]) -> I
 
 
 @_rule("Gemm")
-def _gemm(b: Bounds, n: NodeProto, x: list[Interval], a: dict[str, Any]) -> Interval | None:
+def _gemm(b: Bounds, n: NodeProto, x: list[Interval], a: Mapping[str, Any]) -> Interval | None:
     weights = b.constants.get(n.input[1])
     if weights is None or a.get("transA"):
         return None
@@ -252,12 +246,12 @@ def _gemm(b: Bounds, n: NodeProto, x: list[Interval], a: dict[str, Any]) -> Inte
 
 
 @_rule("Conv")
-def _conv(b: Bounds, n: NodeProto, x: list[Interval], a: dict[str, Any]) -> Interval | None:
+def _conv(b: Bounds, n: NodeProto, x: list[Interval], a: Mapping[str, Any]) -> Interval | None:
     weights = b.constants.get(n.input[1])
     if weights is None:
         return None
     inside = x[0].overall()
-    if any(a.get("pads", [])) or a.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
+    if any(a.get("pads", [])) or a.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
         inside = union(inside, of_constant(np.zeros(())))
     result = weighted_sum(inside, weights, tuple(range(1, weights.ndim)))
     if len(n.input) > 2 and n.input[2]:
@@ -267,7 +261,7 @@ def _conv(b: Bounds, n: NodeProto, x: list[Interval], a: dict[str, Any]) -> Inte
 
 
 @_rule("BatchNormalization")
-def _normalised(b: Bounds, n: NodeProto, x: list[Interval], a: dict[str, Any]) -> Interval | None:
+def _normalised(b: Bounds, n: NodeProto, x: list[Interval], a: Mapping[str, Any]) -> Interval | None:
     parameters = [b.constants.get(t) for t in n.input[1:5]]
     if any(p is None for p in parameters):
         return None
@@ -279,7 +273,7 @@ def _normalised(b: Bounds, n: NodeProto, x: list[Interval], a: dict[str, Any]) -
 
 
 @_rule("ReduceSum")
-def _summed(b: Bounds, n: NodeProto, x: list[Interval], _a: dict[str, Any]) -> Interval | None:
+def _summed(b: Bounds, n: NodeProto, x: list[Interval], _a: Mapping[str, Any]) -> Interval | None:
     axes = b.constants.get(n.input[1]) if len(n.input) > 1 else None
     if axes is None:
         return None
@@ -290,26 +284,26 @@ def _summed(b: Bounds, n: NodeProto, x: list[Interval], _a: dict[str, Any]) -> I
 
 
 @_rule("ReduceMean", "AveragePool", "GlobalAveragePool")
-def _averaged(_b: Bounds, _n: NodeProto, x: list[Interval], a: dict[str, Any]) -> Interval:
+def _averaged(_b: Bounds, _n: NodeProto, x: list[Interval], a: Mapping[str, Any]) -> Interval:
     inside = x[0].overall()
     return reals(np.minimum(inside.lows, 0.0), np.maximum(inside.highs, 0.0))
 
 
 @_rule("TopK")
-def _top(_b: Bounds, _n: NodeProto, x: list[Interval], _a: dict[str, Any]) -> list[Interval | None]:
+def _top(_b: Bounds, _n: NodeProto, x: list[Interval], _a: Mapping[str, Any]) -> list[Interval | None]:
     return [x[0].overall(), interval(0, math.inf, 1)]
 
 
 @_rule("ArgMax", "ArgMin", "Shape", "Size")
-def _index(_b: Bounds, _n: NodeProto, _x: list[Interval], _a: dict[str, Any]) -> Interval:
+def _index(_b: Bounds, _n: NodeProto, _x: list[Interval], _a: Mapping[str, Any]) -> Interval:
     return interval(0, math.inf, 1)
 
 
 @_rule("Softmax", "Sigmoid", "HardSigmoid")
-def _probability(_b: Bounds, _n: NodeProto, _x: list[Interval], _a: dict[str, Any]) -> Interval:
+def _probability(_b: Bounds, _n: NodeProto, _x: list[Interval], _a: Mapping[str, Any]) -> Interval:
     return reals(np.zeros(()), np.ones(()))
 
 
 @_rule("Tanh")
-def _tanh(_b: Bounds, _n: NodeProto, _x: list[Interval], _a: dict[str, Any]) -> Interval:
+def _tanh(_b: Bounds, _n: NodeProto, _x: list[Interval], _a: Mapping[str, Any]) -> Interval:
     return reals(-np.ones(()), np.ones(()))

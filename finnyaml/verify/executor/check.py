@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from onnx import NodeProto
 
+from finnyaml.graph.view import name
 from finnyaml.verify.executor.base import NotExecutable
 from finnyaml.verify.executor.batched import BatchedModel
-from finnyaml.verify.executor.watch import label
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
@@ -27,9 +27,7 @@ def checked(model: ModelWrapper, samples: np.ndarray, **options: Any) -> Batched
     notices: list[str] = []
     without = dict.fromkeys(options.pop("without", ()))
     while True:
-        plain = BatchedModel(
-            model, taps="all", without=tuple(without), threads=options.get("threads", 0), optimise=False
-        )
+        plain = BatchedModel(model, taps="all", without=without, threads=options.get("threads", 0), optimise=False)
         values = {plain.input: np.ascontiguousarray(samples, np.float32), **plain.run(samples)}
         wrong = _differing(plain, values, notices)
         if not wrong:
@@ -37,12 +35,12 @@ def checked(model: ModelWrapper, samples: np.ndarray, **options: Any) -> Batched
         for node in wrong:
             without[node.output[0]] = None
             notices.append(
-                f"the batched form of {node.op_type} {label(node)} does not compute what qonnx does; it runs per sample"
+                f"the batched form of {node.op_type} {name(node)} does not compute what qonnx does; it runs per sample"
             )
-    compiled = BatchedModel(model, without=tuple(without), **options)
+    compiled = BatchedModel(model, without=without, **options)
     if not _agree(compiled, samples, values) and options.get("optimise", True):
         notices.append("the optimised graph does not compute what its nodes do one by one; it is not optimised")
-        compiled = BatchedModel(model, without=tuple(without), **{**options, "optimise": False})
+        compiled = BatchedModel(model, without=without, **{**options, "optimise": False})
         if not _agree(compiled, samples, values):
             raise NotExecutable("the batched graph does not compute what its nodes do one by one")
     compiled.notices[:0] = dict.fromkeys(notices)
@@ -51,18 +49,13 @@ def checked(model: ModelWrapper, samples: np.ndarray, **options: Any) -> Batched
 
 def _agree(compiled: BatchedModel, samples: np.ndarray, values: dict[str, np.ndarray]) -> bool:
     results = compiled.run(samples)
-    return all(
-        same(result, values[t], exact=compiled.model.get_tensor_datatype(t).is_integer())
-        for t, result in results.items()
-        if t in values
-    )
+    return _same(compiled, {t: result for t, result in results.items() if t in values}, values)
 
 
 def _differing(plain: BatchedModel, values: dict[str, np.ndarray], notices: list[str]) -> list[NodeProto]:
     """The lowered nodes whose outputs are not what qonnx makes of the same inputs."""
     wrong = []
-    lowered = {n.output[0]: n for n in plain.lowered}
-    for node in lowered.values():
+    for node in plain.lowered:
         for i in range(len(values[plain.input])):
             try:
                 expected = plain.run_one(node, values, i)
@@ -70,13 +63,15 @@ def _differing(plain: BatchedModel, values: dict[str, np.ndarray], notices: list
                 # the batched form is then the only one; it goes on unchecked, as what qonnx refuses is often its point
                 notices.append(f"not checked: {reason}")
                 break
-            if not all(
-                same(values[t][i : i + 1], e, exact=plain.model.get_tensor_datatype(t).is_integer())
-                for t, e in expected.items()
-            ):
+            if not _same(plain, {t: values[t][i : i + 1] for t in expected}, expected):
                 wrong.append(node)
                 break
     return wrong
+
+
+def _same(compiled: BatchedModel, found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> bool:
+    exact = {t: compiled.model.get_tensor_datatype(t).is_integer() for t in found}
+    return all(same(found[t], expected[t], exact=exact[t]) for t in found)
 
 
 def same(found: np.ndarray, expected: np.ndarray, *, exact: bool) -> bool:

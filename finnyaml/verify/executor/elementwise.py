@@ -17,31 +17,17 @@ from finnyaml.finn.door import activation_functions
 from finnyaml.verify.executor.base import Lowering, NotLowerable, lowers
 from finnyaml.verify.executor.thresholds import count
 
-ARITHMETIC = {
-    "ElementwiseAdd": "Add",
-    "ElementwiseSub": "Sub",
-    "ElementwiseMul": "Mul",
-    "ElementwiseDiv": "Div",
-    "ElementwiseMax": "Max",
-}
-COMPARISONS = {
-    "ElementwiseEqual": "Equal",
-    "ElementwiseLess": "Less",
-    "ElementwiseLessOrEqual": "LessOrEqual",
-    "ElementwiseGreater": "Greater",
-    "ElementwiseGreaterOrEqual": "GreaterOrEqual",
-}
-LOGIC = {"ElementwiseAnd": "And", "ElementwiseOr": "Or", "ElementwiseXor": "Xor"}
-BITWISE = {
-    "ElementwiseBitwiseAnd": "BitwiseAnd",
-    "ElementwiseBitwiseOr": "BitwiseOr",
-    "ElementwiseBitwiseXor": "BitwiseXor",
-}
+ARITHMETIC = ("Add", "Sub", "Mul", "Div", "Max")
+COMPARISONS = ("Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual")
+LOGIC = ("And", "Or", "Xor")
+BITWISE = ("BitwiseAnd", "BitwiseOr", "BitwiseXor")
+PREFIX = "Elementwise"
+"""With it before ONNX's name of the operator, FINN calls its layer."""
 INT64_BITS = 63
 """Bits of a magnitude in int64."""
 
 
-@lowers(*ARITHMETIC)
+@lowers(*(PREFIX + name for name in ARITHMETIC))
 def arithmetic(lowering: Lowering) -> None:
     node, layer = lowering.node, lowering.instance
     both = (layer.lhs_dtype, layer.rhs_dtype)
@@ -49,7 +35,7 @@ def arithmetic(lowering: Lowering) -> None:
         bits = [datatype.bitwidth() for datatype in both]
         if (sum(bits) if node.op_type == "ElementwiseMul" else max(bits) + 1) > INT64_BITS:
             raise NotLowerable("int64 of FINN's Python may wrap around")
-    lowering.op(ARITHMETIC[node.op_type], _operands(lowering), node.output[0])
+    lowering.op(node.op_type.removeprefix(PREFIX), _operands(lowering), node.output[0])
 
 
 @lowers("ElementwiseAbsDiff")
@@ -58,24 +44,13 @@ def absolute_difference(lowering: Lowering) -> None:
     lowering.op("Abs", [difference], lowering.node.output[0])
 
 
-@lowers(*COMPARISONS)
-def comparison(lowering: Lowering) -> None:
-    result = lowering.op(COMPARISONS[lowering.node.op_type], _operands(lowering))
-    lowering.op("Cast", [result], lowering.node.output[0], to=TensorProto.FLOAT)
-
-
-@lowers(*LOGIC)
+@lowers(*(PREFIX + name for name in (*COMPARISONS, *LOGIC, *BITWISE)))
 def logic(lowering: Lowering) -> None:
-    operands = [_cast(lowering, operand, TensorProto.BOOL) for operand in _operands(lowering)]
-    result = lowering.op(LOGIC[lowering.node.op_type], operands)
-    lowering.op("Cast", [result], lowering.node.output[0], to=TensorProto.FLOAT)
-
-
-@lowers(*BITWISE)
-def bitwise(lowering: Lowering) -> None:
-    operands = [_cast(lowering, operand, TensorProto.INT64) for operand in _operands(lowering)]
-    result = lowering.op(BITWISE[lowering.node.op_type], operands)
-    lowering.op("Cast", [result], lowering.node.output[0], to=TensorProto.FLOAT)
+    """Comparisons, logic (what is not 0 is true), and logic of the bits of int64."""
+    name, operands = lowering.node.op_type.removeprefix(PREFIX), _operands(lowering)
+    if name not in COMPARISONS:
+        operands = [_cast(lowering, x, TensorProto.BOOL if name in LOGIC else TensorProto.INT64) for x in operands]
+    lowering.op("Cast", [lowering.op(name, operands)], lowering.node.output[0], to=TensorProto.FLOAT)
 
 
 @lowers("ElementwiseBitShift")
@@ -90,12 +65,11 @@ def bit_shift(lowering: Lowering) -> None:
         raise NotLowerable("int64 of FINN's Python may wrap around")
     powers = np.exp2(np.arange(amount.max() + 1) * (1.0 if left else -1.0)).astype(np.float32)
     value, shift = _operands(lowering)
-    shift = lowering.op("Cast", [shift], to=TensorProto.INT64)
+    shift = _cast(lowering, shift, TensorProto.INT64)
     factor = lowering.op("Gather", [lowering.constant(powers), shift], axis=0)
-    if left:
-        lowering.op("Mul", [value, factor], node.output[0])
-    else:
-        lowering.op("Floor", [lowering.op("Mul", [value, factor])], node.output[0])
+    product = lowering.op("Mul", [value, factor], node.output[0] if left else None)
+    if not left:
+        lowering.op("Floor", [product], node.output[0])
 
 
 @lowers("HWWhere")

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, helper
 
-from finnyaml.verify.executor.base import IR_VERSION, OPSET, NotExecutable
+from finnyaml.verify.executor.base import NotExecutable
 from finnyaml.verify.executor.batched import BatchedModel
 from finnyaml.verify.executor.program import Program, compile_program
-from finnyaml.verify.executor.segments import Segment
+from finnyaml.verify.executor.segments import Segment, model_of
 from finnyaml.verify.executor.watch import Violations
 
 if TYPE_CHECKING:
@@ -40,14 +40,8 @@ class Part:
 
     def onnx(self) -> ModelProto:
         """The part as a model with nothing in it that tells who made it: equal parts are equal bytes."""
-        graph = helper.make_graph(
-            list(self.nodes),
-            "graph",
-            [helper.make_tensor_value_info(t, TensorProto.FLOAT, self.shapes[t]) for t in self.inputs],
-            [onnx.ValueInfoProto(name=t) for t in self.outputs],
-            [numpy_helper.from_array(value, name) for name, value in self.constants.items()],
-        )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+        inputs = [helper.make_tensor_value_info(t, TensorProto.FLOAT, self.shapes[t]) for t in self.inputs]
+        model = model_of(self.nodes, inputs, self.outputs, self.constants)
         known = {v.name: v for v in onnx.shape_inference.infer_shapes(model).graph.output}
         for output in model.graph.output:
             kind = known[output.name].type.tensor_type.elem_type
@@ -94,9 +88,9 @@ def export(model: ModelWrapper, weights: Collection[str] = (), *, optimise: bool
     names = _Names()
     given = names.of(compiled.input)
     parts = tuple(_part(segment, names, compiled.graph.shapes, weights) for segment in segments)
-    if output not in names.known:
+    if output not in names:
         raise NotExecutable(f"the output {output} does not depend on the input {compiled.input}")
-    return Exported(given, names.of(output), parts, {t: names.of(t) for t in weights if t in names.known})
+    return Exported(given, names.of(output), parts, {t: names.of(t) for t in weights if t in names})
 
 
 def _with_inputs(compiled: BatchedModel, weights: Collection[str], optimise: bool) -> Program:
@@ -108,14 +102,11 @@ def _with_inputs(compiled: BatchedModel, weights: Collection[str], optimise: boo
     return compile_program(opened, compiled.outputs, (), (), Violations(), optimise=optimise, threads=1)
 
 
-class _Names:
+class _Names(dict[str, str]):
     """Names by order of appearance, whatever tensors are called in the build."""
 
-    def __init__(self) -> None:
-        self.known: dict[str, str] = {}
-
     def of(self, tensor: str) -> str:
-        return self.known.setdefault(tensor, f"t{len(self.known)}") if tensor else ""
+        return self.setdefault(tensor, f"t{len(self)}") if tensor else ""
 
 
 def _part(segment: Segment, names: _Names, shapes: Mapping[str, list[int] | None], weights: Collection[str]) -> Part:
@@ -126,9 +117,8 @@ def _part(segment: Segment, names: _Names, shapes: Mapping[str, list[int] | None
     ends: dict[str, list[Any]] = {t: list(shapes[t] or []) for t in (*inputs, *segment.outputs)}
     plain = []
     for node in nodes:
-        attributes = sorted(node.attribute, key=lambda a: str(a.name))
         renamed = helper.make_node(node.op_type, [names.of(t) for t in node.input], [names.of(t) for t in node.output])
-        renamed.attribute.extend(attributes)
+        renamed.attribute.extend(sorted(node.attribute, key=lambda a: a.name))
         plain.append(renamed)
     return Part(
         nodes=tuple(plain),

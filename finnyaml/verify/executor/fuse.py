@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 from onnx import NodeProto, helper
 
+from finnyaml.graph.view import attributes
 from finnyaml.verify.executor.base import Windows
 
 
@@ -36,18 +37,12 @@ def fuse(
             continue
         window, padding = _with_padding(window, producers, uses, constants)
         name = node.output[0]
+        shape = {"kernel_shape": window.kernel, "strides": window.stride, "dilations": window.dilation}
         constants[f"{name}~kernel"], groups = _kernel(weights, window)
         made[name] = [
             helper.make_node("Transpose", [window.image], [f"{name}~image"], perm=[0, 3, 1, 2]),
             helper.make_node(
-                "Conv",
-                [f"{name}~image", f"{name}~kernel"],
-                [f"{name}~conv"],
-                kernel_shape=window.kernel,
-                strides=window.stride,
-                dilations=window.dilation,
-                pads=window.pads,
-                group=groups,
+                "Conv", [f"{name}~image", f"{name}~kernel"], [f"{name}~conv"], **shape, pads=window.pads, group=groups
             ),
             helper.make_node("Transpose", [f"{name}~conv"], [name], perm=[0, 2, 3, 1]),
         ]
@@ -62,17 +57,17 @@ def _with_padding(
     pad = producers.get(window.image)
     if pad is None or pad.op_type != "Pad" or uses[window.image] != 1:
         return window, ()
-    mode = next((a.s for a in pad.attribute if a.name == "mode"), b"constant")
+    mode = attributes(pad).get("mode", "constant")
     amounts = constants.get(pad.input[1])
     value = constants.get(pad.input[2]) if len(pad.input) > 2 and pad.input[2] else np.zeros(())
-    if mode != b"constant" or len(pad.input) > 3 or amounts is None or value is None or np.any(value != 0):
+    if mode != "constant" or len(pad.input) > 3 or amounts is None or value is None or np.any(value != 0):
         return window, ()
     top, left, channel, bottom, right, last = (int(amounts[i]) for i in (1, 2, 3, 5, 6, 7))
     if channel or last or min(top, left, bottom, right) < 0:
         return window, ()
-    pads = window.pads
-    whole = (pads[0] + top, pads[1] + left, pads[2] + bottom, pads[3] + right)
-    return replace(window, image=pad.input[0], pads=whole), (window.image,)
+    inner = window.pads
+    pads = (inner[0] + top, inner[1] + left, inner[2] + bottom, inner[3] + right)
+    return replace(window, image=pad.input[0], pads=pads), (window.image,)
 
 
 def _kernel(matrix: np.ndarray, windows: Windows) -> tuple[np.ndarray, int]:

@@ -15,7 +15,7 @@ from onnx import TensorProto
 
 from finnyaml.verify.executor.base import Lowering, NotLowerable, lowers
 from finnyaml.verify.executor.interval import EXACT
-from finnyaml.verify.executor.matmul import xnor_popcount
+from finnyaml.verify.executor.qonnx_ops import xnor_popcount
 from finnyaml.verify.executor.thresholds import count, scaled
 
 Product = Callable[[str, str | None], str]
@@ -26,8 +26,7 @@ Product = Callable[[str, str | None], str]
 def thresholding(lowering: Lowering) -> None:
     x, thresholds = lowering.node.input[:2]
     rank = len(lowering.shape(x))
-    scale, bias = _levels(lowering)
-    count(lowering, x, lowering.given(thresholds), rank - 1, rank, scale, bias, output=lowering.node.output[0])
+    count(lowering, x, lowering.given(thresholds), rank - 1, rank, *_levels(lowering), lowering.node.output[0])
 
 
 @lowers("live.Thresholding")
@@ -50,7 +49,7 @@ def matrix_vector_unit(lowering: Lowering) -> None:
     def product(x: str, output: str | None) -> str:
         if lowering.instance.get_nodeattr("binaryXnorMode"):
             return xnor_popcount(lowering, x, weights, output)
-        if _bipolar(lowering, "inputDataType") and _bipolar(lowering, "weightDataType"):
+        if _bipolar(lowering, "inputDataType", "weightDataType"):
             return _popcount(lowering, lowering.op("MatMul", [x, lowering.constant(weights)]), len(weights), output)
         return lowering.op("MatMul", [x, lowering.constant(weights)], output)
 
@@ -65,12 +64,12 @@ def matrix_vector_unit_at_run_time(lowering: Lowering) -> None:
 
     def product(x: str, output: str | None) -> str:
         if lowering.instance.get_nodeattr("binaryXnorMode"):
-            double = lowering.op("Mul", [weights, _scalar(lowering, 2.0)])
-            signs = lowering.op("Sub", [double, _scalar(lowering, 1.0)])
-            ones = lowering.op("ReduceSum", [weights, lowering.constant(np.array([0], np.int64))], keepdims=0)
-            zeros = lowering.op("Sub", [_scalar(lowering, length), ones])
+            double = lowering.op("Mul", [weights, lowering.constant(np.float32(2))])
+            signs = lowering.op("Sub", [double, lowering.constant(np.float32(1))])
+            ones = lowering.op("ReduceSum", [weights, lowering.ints(0)], keepdims=0)
+            zeros = lowering.op("Sub", [lowering.constant(np.float32(length)), ones])
             return lowering.op("Add", [_matmul(lowering, x, signs, length), zeros], output)
-        if _bipolar(lowering, "inputDataType") and _bipolar(lowering, "weightDataType"):
+        if _bipolar(lowering, "inputDataType", "weightDataType"):
             return _popcount(lowering, _matmul(lowering, x, weights, length), length, output)
         return _matmul(lowering, x, weights, length, output)
 
@@ -114,7 +113,7 @@ def vector_vector_unit(lowering: Lowering) -> None:
     weights[:, each, each] = lowering.given(node.input[1]).reshape(channels, kernel).T
     matrix = lowering.constant(weights.reshape(kernel * channels, channels))
 
-    bipolar = _bipolar(lowering, "inputDataType") and _bipolar(lowering, "weightDataType")
+    bipolar = _bipolar(lowering, "inputDataType", "weightDataType")
     activated = not attribute("noActivation")
     output = None if activated else node.output[0]
     y = lowering.op("MatMul", [node.input[0], matrix], None if bipolar else output)
@@ -139,11 +138,11 @@ def pool(lowering: Lowering) -> None:
     elif function == "AccPool":
         lowering.reduce("ReduceSum", x, [3], output)
     elif function == "AvgPool":
-        lowering.op("Div", [lowering.reduce("ReduceSum", x, [3]), _scalar(lowering, kernel)], output)
+        lowering.op("Div", [lowering.reduce("ReduceSum", x, [3]), lowering.constant(np.float32(kernel))], output)
     else:
         largest = (2 ** lowering.instance.get_input_datatype().bitwidth() - 1) * kernel
         shift = max(largest.bit_length() - lowering.instance.get_output_datatype().bitwidth(), 0)
-        scaled = lowering.op("Mul", [lowering.reduce("ReduceSum", x, [3]), _scalar(lowering, 2.0**-shift)])
+        scaled = lowering.op("Mul", [lowering.reduce("ReduceSum", x, [3]), lowering.constant(np.float32(2.0**-shift))])
         lowering.op("Floor", [scaled], output)
 
 
@@ -161,8 +160,8 @@ def global_sum(lowering: Lowering) -> None:
 def label_select(lowering: Lowering) -> None:
     """The indices of the K largest values of the last axis, of equal ones the first; as float32."""
     node = lowering.node
-    best = lowering.constant(np.array([lowering.instance.get_nodeattr("K")], np.int64))
-    _, indices = lowering.outputs("TopK", [node.input[0], best], 2)
+    best = lowering.ints(lowering.instance.get_nodeattr("K"))
+    _, indices = lowering.outputs("TopK", [node.input[0], best], [None, None])
     labels = lowering.op("Cast", [indices], to=TensorProto.FLOAT)
     lowering.reshape(labels, lowering.shape(node.output[0]), node.output[0])
 
@@ -219,7 +218,7 @@ def _activation(lowering: Lowering, y: str, rank: int, output: str | None) -> st
     bipolar = _bipolar(lowering, "outputDataType")
     scale, bias = (2.0, -1.0) if bipolar else (1.0, float(lowering.instance.get_nodeattr("ActVal")))
     thresholds = lowering.given(lowering.node.input[2])
-    return count(lowering, y, thresholds, rank - 1, rank, scale, bias, output=output)
+    return count(lowering, y, thresholds, rank - 1, rank, scale, bias, output)
 
 
 def _levels(lowering: Lowering) -> tuple[float, float]:
@@ -240,13 +239,9 @@ def _matmul(lowering: Lowering, x: str, weights: str, length: int, output: str |
 
 def _popcount(lowering: Lowering, product: str, length: int, output: str | None) -> str:
     """How many of `length` bipolar products were +1, from their sum."""
-    shifted = lowering.op("Add", [product, _scalar(lowering, length)])
-    return lowering.op("Mul", [shifted, _scalar(lowering, 0.5)], output)
+    shifted = lowering.op("Add", [product, lowering.constant(np.float32(length))])
+    return lowering.op("Mul", [shifted, lowering.constant(np.float32(0.5))], output)
 
 
-def _bipolar(lowering: Lowering, attribute: str) -> bool:
-    return bool(lowering.instance.get_nodeattr(attribute) == "BIPOLAR")
-
-
-def _scalar(lowering: Lowering, value: float) -> str:
-    return lowering.constant(np.array(value, np.float32))
+def _bipolar(lowering: Lowering, *attributes: str) -> bool:
+    return all(lowering.instance.get_nodeattr(name) == "BIPOLAR" for name in attributes)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import NodeProto, TensorProto, helper
 
+from finnyaml.graph.view import attributes
 from finnyaml.verify.executor.interval import Interval, interval, weighted_sum
 from finnyaml.verify.executor.watch import Guard
 
@@ -146,8 +147,7 @@ def _chain(
         node = following[0]
         nodes.append(node)
         if node.op_type == "Transpose" and transpose is None:
-            permutation = next(list(a.ints) for a in node.attribute if a.name == "perm")
-            transpose, axis = node, permutation.index(1)
+            transpose, axis = node, attributes(node)["perm"].index(1)
             continue
         if node.op_type not in ("Add", "GreaterOrEqual"):
             return None

@@ -10,15 +10,16 @@ import numpy as np
 from onnx import GraphProto, NodeProto, numpy_helper
 
 from finnyaml.finn.door import register_reshape
+from finnyaml.finn.driver_data import memory_of
 from finnyaml.finn.kernels import kernels
-from finnyaml.graph.operators import HARDWARE
+from finnyaml.graph import view
+from finnyaml.graph.operators import HARDWARE, PARTITION
 from finnyaml.verify.executor.base import NotExecutable
-from finnyaml.verify.executor.external import restore_weights
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
 
-PARTITIONS = ("StreamingDataflowPartition", "GenericPartition")
+PARTITIONS = (PARTITION, "GenericPartition")
 SPECIALISED = (f"{HARDWARE}.hls", f"{HARDWARE}.rtl")
 # layers that only move the stream and have no form before specialisation
 PLUMBING = {"CheckSum_hls", "IODMA_hls", "TLastMarker_hls"}
@@ -31,7 +32,7 @@ def prepare(model: ModelWrapper) -> ModelWrapper:
     """A copy of the model with its partitions inlined and its specialised layers turned back."""
     model = copy.deepcopy(model)
     model.set_metadata_prop("exec_mode", "")
-    while (node := _partition(model)) is not None:
+    while node := next((n for n in model.graph.node if n.op_type in PARTITIONS), None):
         child = _child(node)
         names = {t: f"{node.name}_{t}" for t in _tensors(child.graph)}
         names |= {a.name: b for a, b in zip(child.graph.input, node.input, strict=False)}
@@ -40,7 +41,7 @@ def prepare(model: ModelWrapper) -> ModelWrapper:
             inside.name = f"{node.name}_{inside.name}"
         _rename(child.graph, names)
         _inline(model, node, child)
-    restore_weights(model, THROUGH)
+    _restore_weights(model)
     _despecialise(model)
     _windows_before_units(model)
     return model
@@ -52,7 +53,7 @@ def whole_model(model: ModelWrapper, parent: ModelWrapper) -> ModelWrapper:
     Tensors and nodes of `model` keep their names; those of the parent that collide with them get the prefix `parent_`.
     """
     whole = copy.deepcopy(parent)
-    partitions = [n for n in whole.graph.node if n.op_type == "StreamingDataflowPartition"]
+    partitions = [n for n in whole.graph.node if n.op_type == PARTITION]
     if len(partitions) != 1:
         raise NotExecutable(f"the dataflow parent has {len(partitions)} dataflow partitions; it must have one")
     node = partitions[0]
@@ -71,10 +72,6 @@ def whole_model(model: ModelWrapper, parent: ModelWrapper) -> ModelWrapper:
     _rename(whole.graph, names)
     _inline(whole, node, model)
     return whole
-
-
-def _partition(model: ModelWrapper) -> NodeProto | None:
-    return next((n for n in model.graph.node if n.op_type in PARTITIONS), None)
 
 
 def _child(node: NodeProto) -> ModelWrapper:
@@ -120,6 +117,43 @@ def _inline(model: ModelWrapper, node: NodeProto, child: ModelWrapper) -> None:
     graph.quantization_annotation.extend(a for a in inner.quantization_annotation if a.tensor_name not in annotated)
     versions = {o.domain for o in model.model.opset_import}
     model.model.opset_import.extend(o for o in child.model.opset_import if o.domain not in versions)
+
+
+def _restore_weights(model: ModelWrapper) -> None:
+    """Give layers whose weights a DMA engine streams from memory the weights themselves, in its place (in place).
+
+    There are such engines only in the partitions of FINN's synthesis. Their memory holds the weights in the order of
+    the stream, which FINN's Python of the layers does not know.
+    """
+    for engine in [n for n in model.graph.node if n.op_type == "IODMA_hls"]:
+        if view.attributes(engine).get("burstMode") != "wrap":
+            continue
+        layer = model.find_consumer(engine.output[0])
+        while layer is not None and view.kind(layer) in THROUGH:
+            layer = model.find_consumer(layer.output[0])
+        memory = model.get_initializer(engine.input[0])
+        if layer is None or not layer.op_type.startswith("MVAU") or memory is None:
+            raise NotExecutable(f"{engine.name} streams weights to a layer that is not known")
+        weights = f"{layer.name}_weights"
+        model.set_initializer(weights, _unstreamed(memory, layer))
+        model.set_tensor_datatype(weights, model.get_tensor_datatype(engine.input[0]))
+        layer.input[1] = weights
+        model.graph.node.remove(engine)
+
+
+def _unstreamed(memory: np.ndarray, layer: NodeProto) -> np.ndarray:
+    """Weights [MW, MH] from the memory that FINN made of them; what it makes of numbers tells their order."""
+    from qonnx.custom_op.registry import getCustomOp
+
+    instance = getCustomOp(layer)
+    height, width = (instance.get_nodeattr(name) for name in ("MW", "MH"))
+    numbers: np.ndarray = np.arange(height * width, dtype=np.float32)
+    if numbers.size > 1 << 24:
+        raise NotExecutable(f"{layer.name} has more external weights than float32 can number")
+    order: np.ndarray = memory_of(instance, numbers.reshape(height, width)).astype(np.int64)
+    weights: np.ndarray = np.zeros(height * width, np.float32)
+    weights[order.reshape(-1)] = memory.reshape(-1)
+    return weights.reshape(height, width)
 
 
 def _despecialise(model: ModelWrapper) -> None:
@@ -182,7 +216,7 @@ def run_node(model: ModelWrapper, node: NodeProto, values: dict[str, np.ndarray]
     try:
         execute_node(node, context, model.graph, opset)
     except Exception as error:
-        raise NotExecutable(f"{node.op_type} {node.name or node.output[0]} cannot be executed: {error}") from error
+        raise NotExecutable(f"{node.op_type} {view.name(node)} cannot be executed: {error}") from error
     return {t: sanitised(np.asarray(context[t]), model.get_tensor_datatype(t), t) for t in node.output if t}
 
 
@@ -208,9 +242,8 @@ def refuse_rounding(error: float, datatype: Any, tensor: str) -> None:
 
 def constants(model: ModelWrapper) -> tuple[dict[str, np.ndarray], list[NodeProto]]:
     """All tensors that do not depend on the input, and the nodes that do, in order."""
-    known = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
-    for name, value in known.items():
-        known[name] = sanitised(value, model.get_tensor_datatype(name), name)
+    stored = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
+    known = {name: sanitised(value, model.get_tensor_datatype(name), name) for name, value in stored.items()}
     live = []
     for node in model.graph.node:
         if node.op_type == "Shape" and node.domain in ("", "ai.onnx") and node.input[0] not in known:

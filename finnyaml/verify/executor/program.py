@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import NodeProto, TensorProto, helper
 
+from finnyaml.graph.view import name
 from finnyaml.verify.executor import interval, registry, watch
 from finnyaml.verify.executor.base import Lowering, NotLowerable, Source
 from finnyaml.verify.executor.bounds import Bounds
 from finnyaml.verify.executor.folding import fold_normalisations
 from finnyaml.verify.executor.segments import Lowered, Refused, Segment, Sums
 from finnyaml.verify.executor.sums import terms
-from finnyaml.verify.executor.watch import label
 
 
 @dataclass(frozen=True)
@@ -82,19 +82,9 @@ def compile_program(
                 continue
             later = {t for r in runs[place + 1 :] for t in _inputs(r)} | set(wanted)
             outputs = [t for part in run for t in part.node.output if t in later]
+            known = graph.constants, graph.types, source.bounds
             try:
-                steps.append(
-                    Segment(
-                        run,
-                        outputs,
-                        graph.constants,
-                        graph.types,
-                        source.bounds,
-                        close=distrusted,
-                        optimise=optimise,
-                        threads=threads,
-                    )
-                )
+                steps.append(Segment(run, outputs, *known, close=distrusted, optimise=optimise, threads=threads))
             except Refused as error:
                 failed = _culprits(run, graph, error)
                 break
@@ -125,7 +115,7 @@ def _lower_all(
                 raise NotLowerable(refused[node.output[0]])
             lowering = registry.lower(node, source, dict(graph.opsets))
         except NotLowerable as reason:
-            fallbacks.append(Fallback(label(node), node.op_type, str(reason)))
+            fallbacks.append(Fallback(name(node), node.op_type, str(reason)))
             for tensor in filter(None, node.output):
                 source.bounds[tensor] = _promised(graph, tensor, distrusted)
                 safe.add(tensor)
@@ -160,9 +150,8 @@ def _finish(lowering: Lowering, source: Source, known: Bounds, safe: set[str], v
         if largest is not None:
             alone = Sums.LONE if node.op_type == "Conv" else Sums.ROUNDED
             found.append(Sums.EXACT if largest < interval.EXACT else alone)
-    if len(found) <= 1:
-        sums = found[0] if found else None
-    else:
+    sums = found[0] if found else None
+    if len(found) > 1:
         sums = Sums.EXACT if set(found) == {Sums.EXACT} else Sums.ROUNDED
     watch.padding_violations(lowering, violations)
     watched = watch.watches(lowering, source, rounded, safe)
@@ -171,15 +160,13 @@ def _finish(lowering: Lowering, source: Source, known: Bounds, safe: set[str], v
 
 def _in_float64(node: NodeProto) -> list[NodeProto]:
     """The node with its sums in float64, result in float32 again."""
-    name = node.output[0]
-    inputs = [f"{name}~wide{i}" for i in range(len(node.input))]
-    made = [
-        helper.make_node("Cast", [t], [wide], to=TensorProto.DOUBLE) for t, wide in zip(node.input, inputs, strict=True)
-    ]
+    result = node.output[0]
     wide = NodeProto()
     wide.CopyFrom(node)
-    wide.input[:], wide.output[:] = inputs, [f"{name}~wide"]
-    return [*made, wide, helper.make_node("Cast", [f"{name}~wide"], [name], to=TensorProto.FLOAT)]
+    wide.input[:], wide.output[:] = [f"{result}~wide{i}" for i in range(len(node.input))], [f"{result}~wide"]
+    ends = zip(node.input, wide.input, strict=True)
+    before = [helper.make_node("Cast", [t], [cast], to=TensorProto.DOUBLE) for t, cast in ends]
+    return [*before, wide, helper.make_node("Cast", [f"{result}~wide"], [result], to=TensorProto.FLOAT)]
 
 
 def _runs(lowered: list[Lowered | NodeProto]) -> list[list[Lowered] | NodeProto]:
@@ -187,18 +174,13 @@ def _runs(lowered: list[Lowered | NodeProto]) -> list[list[Lowered] | NodeProto]
     runs: list[list[Lowered] | NodeProto] = []
     for part in lowered:
         last = runs[-1] if runs else None
-        if isinstance(part, NodeProto):
-            runs.append(part)
-        elif isinstance(last, list) and _together([*last, part]):
-            last.append(part)
-        else:
-            runs.append([part])
+        if isinstance(part, Lowered) and isinstance(last, list):
+            kinds = {p.sums for p in (*last, part)} - {None}
+            if len(kinds) <= 1 and Sums.LONE not in kinds:
+                last.append(part)
+                continue
+        runs.append([part] if isinstance(part, Lowered) else part)
     return runs
-
-
-def _together(parts: list[Lowered]) -> bool:
-    kinds = {p.sums for p in parts} - {None}
-    return len(kinds) <= 1 and Sums.LONE not in kinds
 
 
 def _inputs(run: list[Lowered] | NodeProto) -> set[str]:

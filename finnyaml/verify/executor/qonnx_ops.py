@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from finnyaml.verify.executor import thresholds
 from finnyaml.verify.executor.base import Lowering, NotLowerable, lowers
-from finnyaml.verify.executor.matmul import xnor_popcount
+from finnyaml.verify.executor.thresholds import choose, count
 from finnyaml.verify.executor.windows import im2col
 
 LAYOUTS = {2: "NC", 3: "NWC", 4: "NCHW"}  # what qonnx takes for granted without a data_layout
+ROUNDING = {"ROUND": "Round", "HALF_EVEN": "Round", "CEIL": "Ceil", "FLOOR": "Floor"}
+SIZE_ROUNDING = {"UP": ("", "Ceil"), "DOWN": ("", "Floor"), "HALF_UP": ("Add", "Floor"), "HALF_DOWN": ("Sub", "Ceil")}
+"""Of the absolute value, with a half added or taken away before."""
 
 
 @lowers("MultiThreshold")
@@ -17,31 +19,22 @@ def _multithreshold(lowering: Lowering) -> None:
     node, instance = lowering.node, lowering.instance
     rank = len(lowering.shape(node.input[0]))
     layout = instance.get_nodeattr("data_layout") or LAYOUTS.get(rank, "")
-    thresholds.count(
-        lowering,
-        node.input[0],
-        lowering.given(node.input[1]),
-        channel_axis=layout.index("C") if "C" in layout else 1,
-        rank=rank,
-        scale=instance.get_nodeattr("out_scale"),
-        bias=instance.get_nodeattr("out_bias"),
-        output=node.output[0],
-    )
+    axis = layout.index("C") if "C" in layout else 1
+    scale, bias = instance.get_nodeattr("out_scale"), instance.get_nodeattr("out_bias")
+    count(lowering, node.input[0], lowering.given(node.input[1]), axis, rank, scale, bias, node.output[0])
 
 
 @lowers("Quant", "IntQuant")
 def _quant(lowering: Lowering) -> None:
     node, instance = lowering.node, lowering.instance
     scale, zero_point, bits = (lowering.given(t) for t in node.input[1:4])
-    signed, narrow = bool(instance.get_nodeattr("signed")), bool(instance.get_nodeattr("narrow"))
     if bits.size != 1:
         raise NotLowerable("a bit width per channel")
     y = _to_integers(lowering, node.input[0], scale, zero_point)
-    if float(bits) == 1 and signed:
+    if float(bits) == 1 and instance.get_nodeattr("signed"):
         y = _sign(lowering, y, np.ones((), np.float32))
     else:
-        y = _clamp(lowering, y, signed, narrow, float(bits))
-        y = _round(lowering, y, instance.get_nodeattr("rounding_mode"))
+        y = _round(lowering, _clamp(lowering, y, float(bits)))
     _from_integers(lowering, y, zero_point.astype(np.float32), scale)
 
 
@@ -65,11 +58,9 @@ def _trunc(lowering: Lowering) -> None:
     y = lowering.op("Round", [_to_integers(lowering, node.input[0], scale, zero_point)])
     y = lowering.op("Div", [y, _float(lowering, divisor)])
     if instance.onnx_opset_version >= 2:
-        signed, narrow = bool(instance.get_nodeattr("signed")), bool(instance.get_nodeattr("narrow"))
-        y = _clamp(lowering, y, signed, narrow, float(bits))
+        y = _clamp(lowering, y, float(bits))
         zero_point = zero_point / divisor
-    y = _round(lowering, y, instance.get_nodeattr("rounding_mode"))
-    _from_integers(lowering, y, zero_point, output_scale)
+    _from_integers(lowering, _round(lowering, y), zero_point, output_scale)
 
 
 def _float(lowering: Lowering, value: np.ndarray) -> str:
@@ -93,33 +84,27 @@ def _from_integers(lowering: Lowering, y: str, zero_point: np.ndarray, scale: np
 
 def _sign(lowering: Lowering, x: str, scale: np.ndarray, output: str | None = None) -> str:
     reached = lowering.op("GreaterOrEqual", [x, lowering.constant(np.float32(0))])
-    return thresholds.choose(lowering, reached, scale.astype(np.float32), -scale.astype(np.float32), output)
+    return choose(lowering, reached, scale.astype(np.float32), -scale.astype(np.float32), output)
 
 
-def _clamp(lowering: Lowering, x: str, signed: bool, narrow: bool, bits: float) -> str:
+def _clamp(lowering: Lowering, x: str, bits: float) -> str:
+    signed, narrow = (bool(lowering.instance.get_nodeattr(name)) for name in ("signed", "narrow"))
     low = -(2 ** (bits - 1)) + narrow if signed else 0
     high = 2 ** (bits - 1) - 1 if signed else 2**bits - 1 - narrow
     return lowering.op("Clip", [x, lowering.constant(np.float32(low)), lowering.constant(np.float32(high))])
 
 
-def _round(lowering: Lowering, x: str, mode: str) -> str:
-    mode = mode.upper()
-    simple = {"ROUND": "Round", "HALF_EVEN": "Round", "CEIL": "Ceil", "FLOOR": "Floor"}
-    if mode in simple:
-        return lowering.op(simple[mode], [x])
-    half = lowering.constant(np.float32(0.5))
-    size = lowering.op("Abs", [x])
-    if mode == "UP":
-        size = lowering.op("Ceil", [size])
-    elif mode == "DOWN":
-        size = lowering.op("Floor", [size])
-    elif mode == "HALF_UP":
-        size = lowering.op("Floor", [lowering.op("Add", [size, half])])
-    elif mode == "HALF_DOWN":
-        size = lowering.op("Ceil", [lowering.op("Sub", [size, half])])
-    else:
+def _round(lowering: Lowering, x: str) -> str:
+    mode = lowering.instance.get_nodeattr("rounding_mode").upper()
+    if mode in ROUNDING:
+        return lowering.op(ROUNDING[mode], [x])
+    if mode not in SIZE_ROUNDING:
         raise NotLowerable(f"rounding mode {mode}")
-    return lowering.op("Mul", [lowering.op("Sign", [x]), size])
+    shift, rounding = SIZE_ROUNDING[mode]
+    size = lowering.op("Abs", [x])
+    if shift:
+        size = lowering.op(shift, [size, lowering.constant(np.float32(0.5))])
+    return lowering.op("Mul", [lowering.op("Sign", [x]), lowering.op(rounding, [size])])
 
 
 @lowers("Im2Col")
@@ -130,23 +115,24 @@ def _im2col(lowering: Lowering) -> None:
     for axis, size in enumerate(shape[1:3]):
         if size == 1 and (kernel[axis] != 1 or pads[axis] + pads[axis + 2] != 0):
             raise NotLowerable("qonnx executes no kernel or padding along an axis of size 1")
-    im2col(
-        lowering,
-        node.input[0],
-        shape,
-        kernel,
-        instance.get_nodeattr("stride"),
-        instance.get_nodeattr("dilations"),
-        pads,
-        instance.get_nodeattr("pad_value"),
-        node.output[0],
-    )
+    stride, dilation, value = (instance.get_nodeattr(name) for name in ("stride", "dilations", "pad_value"))
+    im2col(lowering, node.input[0], shape, kernel, stride, dilation, pads, value, node.output[0])
 
 
 @lowers("XnorPopcountMatMul")
 def _xnor(lowering: Lowering) -> None:
     node = lowering.node
     xnor_popcount(lowering, node.input[0], lowering.given(node.input[1]), node.output[0])
+
+
+def xnor_popcount(lowering: Lowering, x: str, weights: np.ndarray, output: str | None) -> str:
+    """How many of the K pairs of bits are equal: `x` [..., K] and `weights` [K, n], both of {0, 1}.
+
+    With w' = 2w - 1 the number is x @ w' + (K - sum of w); this also holds where `x` was padded with zeros.
+    """
+    signs = (2.0 * weights - 1.0).astype(np.float32)
+    zeros = (weights.shape[0] - weights.sum(axis=0)).astype(np.float32)
+    return lowering.op("Add", [lowering.op("MatMul", [x, lowering.constant(signs)]), lowering.constant(zeros)], output)
 
 
 @lowers("MaxPoolNHWC")

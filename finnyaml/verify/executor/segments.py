@@ -56,7 +56,8 @@ class Lowered:
 class Segment:
     """Consecutive lowered nodes in one session. inputs and outputs: names of tensors of the source graph.
 
-    exact: whether all its sums are exact, in any order.
+    exact: whether all its sums are exact, in any order. optimised: whether onnxruntime may optimise it; if not it
+    computes node by node, just so.
     """
 
     def __init__(
@@ -97,13 +98,14 @@ class Segment:
         self._fetched = [*self.outputs, *(name for w in self.watches for name in w.names)]
         self._fetched += [guard.largest for guard in self.guards]
         free = optimise and (self.exact or (len(parts) == 1 and parts[0].sums is Sums.LONE))
-        model = _model(nodes, self.inputs, self._fetched, known, types)
+        inputs = [helper.make_tensor_value_info(t, types.get(t, TensorProto.FLOAT), None) for t in self.inputs]
+        model = model_of(nodes, inputs, self._fetched, known)
         self._session = _session(model, optimise=free, threads=threads)
-        self._nodes, self._constants, self._optimised = nodes, {t.name: t for t in model.graph.initializer}, free
+        self._nodes, self._constants, self.optimised = nodes, {t.name: t for t in model.graph.initializer}, free
 
     def describe(self, names: dict[str, str]) -> bytes:
         """What it computes, whatever its tensors are called; `names` maps them to numbers and grows."""
-        lines = [f"optimised {self._optimised}".encode()]
+        lines = [f"optimised {self.optimised}".encode()]
         for node in self._nodes:
             plain = NodeProto()
             plain.CopyFrom(node)
@@ -121,11 +123,6 @@ class Segment:
         nodes = needed(self._nodes, self.outputs)
         used = {t for n in nodes for t in n.input}
         return nodes, {t: numpy_helper.to_array(c) for t, c in self._constants.items() if t in used}
-
-    @property
-    def optimised(self) -> bool:
-        """Whether onnxruntime may optimise it; if not it computes node by node, just so."""
-        return self._optimised
 
     def _constant(self, tensor: str) -> str:
         if tensor not in self._constants:
@@ -149,31 +146,19 @@ class Segment:
 
 def alone(node: NodeProto, constants: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
     """One node as a function of its first input, computed just so."""
-    model = _model([node], [node.input[0]], [node.output[0]], constants, {})
-    session = _session(model, optimise=False, threads=1)
+    x = helper.make_tensor_value_info(node.input[0], TensorProto.FLOAT, None)
+    session = _session(model_of([node], [x], node.output[:1], constants), optimise=False, threads=1)
 
-    def run(x: np.ndarray) -> np.ndarray:
-        result: np.ndarray = session.run(None, {node.input[0]: x})[0]
-        return result
-
-    return run
+    return lambda x: session.run(None, {node.input[0]: x})[0]
 
 
-def _model(
-    nodes: Sequence[NodeProto],
-    inputs: Sequence[str],
-    outputs: Sequence[str],
-    known: Mapping[str, np.ndarray],
-    types: Mapping[str, int],
+def model_of(
+    nodes: Sequence[NodeProto], inputs: list[ValueInfoProto], outputs: Sequence[str], known: Mapping[str, np.ndarray]
 ) -> ModelProto:
+    """The nodes as a model: outputs without types, of the known constants those that are used."""
     used = dict.fromkeys(t for n in nodes for t in n.input)
-    graph = helper.make_graph(
-        list(nodes),
-        "segment",
-        [helper.make_tensor_value_info(t, types.get(t, TensorProto.FLOAT), None) for t in inputs],
-        [ValueInfoProto(name=t) for t in outputs],
-        [numpy_helper.from_array(known[t], t) for t in used if t in known],
-    )
+    constants = [numpy_helper.from_array(known[t], t) for t in used if t in known]
+    graph = helper.make_graph(nodes, "graph", inputs, [ValueInfoProto(name=t) for t in outputs], constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
 
 

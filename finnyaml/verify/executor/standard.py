@@ -10,11 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from onnx import helper
 
+from finnyaml.graph.view import attributes
 from finnyaml.verify.executor.base import Lowering, NotLowerable
 from finnyaml.verify.executor.interval import EXACT
-from finnyaml.verify.executor.windows import im2col
+from finnyaml.verify.executor.windows import NO_PADS, im2col
 
 ELEMENTWISE = {
     "Abs", "Add", "And", "Cast", "Ceil", "Celu", "Div", "Elu", "Equal", "Erf", "Exp", "Floor", "Gelu", "Greater",
@@ -38,15 +38,14 @@ class Operator:
 
     def __init__(self, lowering: Lowering, opset: int) -> None:
         self.lowering, self.node, self.opset = lowering, lowering.node, opset
-        self.attributes: dict[str, Any] = {a.name: helper.get_attribute_value(a) for a in lowering.node.attribute}
+        self.attributes = attributes(lowering.node)
         self.dynamic = [t for t in self.node.input if t and t not in lowering.constants]
         self.rank = len(lowering.shape(self.dynamic[0]))
 
     def copy(self, inputs: list[str] | None = None, **attributes: Any) -> None:
         """The node as it is, with other inputs and attributes where given."""
-        self.lowering.outputs(
-            self.node.op_type, list(self.node.input) if inputs is None else inputs, list(self.node.output), **attributes
-        )
+        inputs = self.node.input if inputs is None else inputs
+        self.lowering.outputs(self.node.op_type, inputs, self.node.output, **attributes)
 
     def argument(self, index: int, name: str) -> list[Any] | None:
         """A list that is an attribute in older opsets, a constant input in newer ones; None: not given."""
@@ -67,9 +66,6 @@ class Operator:
     def only_first_is_dynamic(self) -> None:
         if self.dynamic != [self.node.input[0]]:
             raise NotLowerable(f"{self.node.op_type} with a second input that is not constant")
-
-    def ints(self, values: list[Any]) -> str:
-        return self.lowering.constant(np.array(values, np.int64))
 
 
 def lower_standard(lowering: Lowering, opset: int) -> None:
@@ -144,20 +140,18 @@ def _conv(operator: Operator) -> None:
     """A convolution whose integer sums float32 cannot hold becomes windows and a product, which float64 can hold."""
     lowering, node = operator.lowering, operator.node
     interval, weights = lowering.interval(node.input[0]), lowering.constants.get(node.input[1])
-    explicit = operator.attributes.get("auto_pad", b"NOTSET") == b"NOTSET" and operator.attributes.get("group", 1) == 1
-    if interval is None or weights is None or not interval.is_integer or weights.ndim != 4 or not explicit:
-        _spatial(operator)
-        return
-    magnitude = interval.magnitude * float(np.abs(weights).sum(axis=(1, 2, 3)).max())
-    if magnitude < EXACT or not np.isfinite(magnitude) or np.any(weights % 1 != 0):
+    explicit = operator.attributes.get("auto_pad", "NOTSET") == "NOTSET" and operator.attributes.get("group", 1) == 1
+    magnitude = 0.0
+    if interval is not None and interval.is_integer and weights is not None and weights.ndim == 4:
+        magnitude = interval.magnitude * float(np.abs(weights).sum(axis=(1, 2, 3)).max())
+    if weights is None or not explicit or not EXACT <= magnitude < np.inf or np.any(weights % 1 != 0):
         _spatial(operator)
         return
     shape = lowering.shape(node.input[0])
-    kernel, square = weights.shape[2:], [1, 1]
     x = lowering.op("Transpose", [node.input[0]], perm=[0, 2, 3, 1])
-    strides, dilations = operator.attributes.get("strides", square), operator.attributes.get("dilations", square)
-    pads = operator.attributes.get("pads", [0, 0, 0, 0])
-    x = im2col(lowering, x, [shape[0], *shape[2:], shape[1]], kernel, strides, dilations, pads)
+    stride, dilation = (operator.attributes.get(name, [1, 1]) for name in ("strides", "dilations"))
+    pads = operator.attributes.get("pads", NO_PADS)
+    x = im2col(lowering, x, [shape[0], *shape[2:], shape[1]], weights.shape[2:], stride, dilation, pads)
     matrix = weights.transpose(2, 3, 1, 0).reshape(-1, weights.shape[0])
     x = lowering.op("MatMul", [x, lowering.constant(matrix)])
     if len(node.input) > 2 and node.input[2]:
@@ -196,7 +190,7 @@ def _concat(operator: Operator) -> None:
 def _split(operator: Operator) -> None:
     axis = operator.axis(0)
     sizes = [operator.lowering.shape(t)[axis] for t in operator.node.output]
-    operator.copy([operator.node.input[0], operator.ints(sizes)], axis=axis)
+    operator.copy([operator.node.input[0], operator.lowering.ints(*sizes)], axis=axis)
 
 
 def _slice(operator: Operator) -> None:
@@ -208,18 +202,18 @@ def _slice(operator: Operator) -> None:
     steps = operator.argument(4, "steps") or [1] * len(starts)
     if any(axis % operator.rank == 0 for axis in axes):
         raise NotLowerable("a slice of the batch")
-    operator.copy([operator.node.input[0], *(operator.ints(v) for v in (starts, ends, axes, steps))])
+    operator.copy([operator.node.input[0], *(operator.lowering.ints(*v) for v in (starts, ends, axes, steps))])
 
 
 def _gather(operator: Operator) -> None:
     data, index = operator.node.input[:2]
-    if data in operator.lowering.constants:
-        if operator.attributes.get("axis", 0) != 0:
-            raise NotLowerable("a look-up along an inner axis")
+    if data not in operator.lowering.constants:
+        operator.lowering.given(index)
+        operator.copy(axis=operator.axis(0))
+    elif operator.attributes.get("axis", 0) != 0:
+        raise NotLowerable("a look-up along an inner axis")
+    else:
         operator.copy(axis=0)
-        return
-    operator.lowering.given(index)
-    operator.copy(axis=operator.axis(0))
 
 
 def _pad(operator: Operator) -> None:
@@ -228,8 +222,8 @@ def _pad(operator: Operator) -> None:
     if amounts is None or len(amounts) != 2 * operator.rank or amounts[0] or amounts[operator.rank]:
         raise NotLowerable("padding of the batch, or of some axes only")
     value = (operator.argument(2, "value") or [0.0])[0]
-    inputs = [operator.node.input[0], operator.ints(amounts), operator.lowering.constant(np.float32(value))]
-    operator.copy(inputs, mode=operator.attributes.get("mode", b"constant"))
+    inputs = [operator.node.input[0], operator.lowering.ints(*amounts), operator.lowering.constant(np.float32(value))]
+    operator.copy(inputs, mode=operator.attributes.get("mode", "constant"))
 
 
 def _softmax(operator: Operator) -> None:
@@ -244,7 +238,7 @@ def _topk(operator: Operator) -> None:
     if number is None:
         raise NotLowerable("TopK without a number")
     rest = {name: operator.attributes.get(name, 1) for name in ("largest", "sorted")}
-    operator.copy([operator.node.input[0], operator.ints(number)], axis=operator.axis(-1), **rest)
+    operator.copy([operator.node.input[0], operator.lowering.ints(*number)], axis=operator.axis(-1), **rest)
 
 
 def _arg(operator: Operator) -> None:

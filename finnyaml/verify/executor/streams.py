@@ -32,8 +32,8 @@ def concatenation(lowering: Lowering) -> None:
 @lowers("StreamingSplit")
 def split(lowering: Lowering) -> None:
     node = lowering.node
-    sizes = lowering.constant(np.array(lowering.instance.get_nodeattr("ChannelsPerStream"), np.int64))
-    lowering.outputs("Split", [node.input[0], sizes], list(node.output), axis=-1)
+    sizes = lowering.ints(*lowering.instance.get_nodeattr("ChannelsPerStream"))
+    lowering.outputs("Split", [node.input[0], sizes], node.output, axis=-1)
 
 
 @lowers("ConvolutionInputGenerator")
@@ -52,7 +52,7 @@ def sliding_window(lowering: Lowering) -> None:
 def padding(lowering: Lowering) -> None:
     """Zeros around height and width of [1, H, W, C]."""
     top, left, bottom, right = lowering.instance.get_nodeattr("Padding")
-    pads = lowering.constant(np.array([0, top, left, 0, 0, bottom, right, 0], np.int64))
+    pads = lowering.ints(0, top, left, 0, 0, bottom, right, 0)
     lowering.op("Pad", [lowering.node.input[0], pads], lowering.node.output[0])
 
 
@@ -63,8 +63,7 @@ def pixel_padding(lowering: Lowering) -> None:
     _, height, width, channels = lowering.shape(node.input[0])
     rows, columns = lowering.instance.get_nodeattr("Stride")
     x = lowering.reshape(node.input[0], [1, height, 1, width, 1, channels])
-    pads = [0] * 6 + [0, 0, rows - 1, 0, columns - 1, 0]
-    x = lowering.op("Pad", [x, lowering.constant(np.array(pads, np.int64))])
+    x = lowering.op("Pad", [x, lowering.ints(*[0] * 6, 0, 0, rows - 1, 0, columns - 1, 0)])
     x = lowering.reshape(x, [1, height * rows, width * columns, channels])
     # No zeros behind the last row and column.
     _sliced(lowering, x, [(0, height * rows - rows + 1), (0, width * columns - columns + 1)])
@@ -110,7 +109,7 @@ def token_padding(lowering: Lowering) -> None:
     for index, amount, place in ((1, left, slice(0, left)), (2, right, slice(left + tokens, None))):
         if amount:
             added[:, place] = lowering.given(node.input[index])
-    x = lowering.op("Pad", [node.input[0], lowering.constant(np.array([0, left, 0, 0, right, 0], np.int64))])
+    x = lowering.op("Pad", [node.input[0], lowering.ints(0, left, 0, 0, right, 0)])
     lowering.op("Add", [x, lowering.constant(added)], node.output[0])
 
 
@@ -132,6 +131,5 @@ def shuffle(lowering: Lowering) -> None:
 
 def _sliced(lowering: Lowering, x: str, ranges: list[tuple[int, int]]) -> None:
     """The node's output is `x`, its axes 1, 2, ... cut to these ranges."""
-    starts, ends = (np.array(bounds, np.int64) for bounds in zip(*ranges, strict=True))
-    axes: np.ndarray = np.arange(1, len(ranges) + 1, dtype=np.int64)
-    lowering.op("Slice", [x, *map(lowering.constant, (starts, ends, axes))], lowering.node.output[0])
+    limits = (*zip(*ranges, strict=True), range(1, len(ranges) + 1))  # starts, ends, axes
+    lowering.op("Slice", [x, *(lowering.ints(*values) for values in limits)], lowering.node.output[0])

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from onnx import NodeProto
 
+from finnyaml.graph.view import attributes
 from finnyaml.verify.executor.interval import ANYTHING, Interval
 
 SUMS = {
@@ -25,18 +26,11 @@ def terms(node: NodeProto, of: Mapping[str, Interval], constants: Mapping[str, n
     if node.op_type not in SUMS:
         return None
     x = of.get(node.input[0], ANYTHING).overall()
-    if not x.step:
-        return math.inf
-    if node.op_type == "ReduceSum":
+    if x.step and node.op_type == "ReduceSum":
         result = of.get(node.output[0], ANYTHING)
         return result.magnitude if x.low >= 0 or x.high <= 0 else 2 * result.magnitude
-    if node.op_type not in ("MatMul", "Conv", "Gemm"):
-        return math.inf
-    y = of.get(node.input[1], ANYTHING)
-    if not y.step:
-        return math.inf
-    weights = constants.get(node.input[1])
-    if weights is None:
+    weights = constants.get(node.input[1]) if node.op_type in ("MatMul", "Conv", "Gemm") else None
+    if not x.step or weights is None or not of.get(node.input[1], ANYTHING).step:
         return math.inf
     if node.op_type == "Gemm" and any(a.name in ("alpha", "beta") and a.f != 1.0 for a in node.attribute):
         return math.inf
@@ -51,6 +45,5 @@ def _summed_axes(node: NodeProto, weights: np.ndarray) -> tuple[int, ...]:
     if node.op_type == "Conv":
         return tuple(range(1, weights.ndim))
     if node.op_type == "Gemm":
-        transposed = any(a.name == "transB" and a.i for a in node.attribute)
-        return (1,) if transposed else (0,)
-    return (weights.ndim - 2,) if weights.ndim > 1 else (0,)
+        return (1,) if attributes(node).get("transB") else (0,)
+    return (max(weights.ndim - 2, 0),)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from onnx import NodeProto, helper
 
+from finnyaml.graph.view import attributes, name
 from finnyaml.verify.executor.base import Lowering, Source
 from finnyaml.verify.executor.interval import Interval
 from finnyaml.verify.executor.prepare import refuse_rounding
@@ -45,8 +46,8 @@ class Violations:
             if known.tensor == tensor:
                 known.low, known.high = min(known.low, low), max(known.high, high)
                 return
-        name, op_type = (label(node), node.op_type) if node is not None else ("", "")
-        self.list.append(Violation(tensor, name, op_type, datatype, low, high))
+        maker, op_type = (name(node), node.op_type) if node is not None else ("", "")
+        self.list.append(Violation(tensor, maker, op_type, datatype, low, high))
 
 
 @dataclass(frozen=True)
@@ -117,11 +118,6 @@ class Guard:
         return int(values[self.largest]) < self.first
 
 
-def label(node: NodeProto) -> str:
-    """What to call a node; one without a name is called by its first output."""
-    return node.name or str(node.output[0])
-
-
 def unrounded(tensor: str) -> str:
     """The name of a tensor before it is rounded to integers."""
     return f"{tensor}~unrounded"
@@ -180,8 +176,8 @@ def padding_violations(lowering: Lowering, violations: Violations) -> None:
         return
     known = {**lowering.constants, **lowering.new_constants}
     for node in lowering.nodes:
-        mode = next((a.s for a in node.attribute if a.name == "mode"), b"constant")
-        if node.op_type != "Pad" or mode != b"constant" or not np.any(known[node.input[1]]):
+        constant = node.op_type == "Pad" and attributes(node).get("mode", "constant") == "constant"
+        if not constant or not np.any(known[node.input[1]]):
             continue
         value = float(known[node.input[2]]) if len(node.input) > 2 and node.input[2] else 0.0
         if not np.all(datatype.allowed(np.array([value], np.float32))) and math.isfinite(value):

@@ -32,7 +32,7 @@ def im2col(
         raise NotLowerable(f"an image of shape {list(shape_nhwc)} has no leading dimension of 1 for the batch")
     image, (top, left, bottom, right) = x, (int(p) for p in pads)
     if any(pads):
-        amounts = lowering.constant(np.array([0, top, left, 0, 0, bottom, right, 0], np.int64))
+        amounts = lowering.ints(0, top, left, 0, 0, bottom, right, 0)
         x = lowering.op("Pad", [x, amounts, lowering.constant(np.float32(value))])
     height, width = height + top + bottom, width + left + right
     rows = positions(height, kernel[0], stride[0], dilation[0])

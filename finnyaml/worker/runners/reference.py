@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from finnyaml.steps import code, source
-from finnyaml.verify import answers
+from finnyaml.verify import outputs
 from finnyaml.verify import reference as references
 from finnyaml.verify.data.layout import delivered
 from finnyaml.worker.context import Context, code_ref, input_spec, needed_model, processing_stage
@@ -11,7 +11,7 @@ from finnyaml.worker.inputs import data_set
 
 
 def run(context: Context) -> None:
-    """Run the model as its author wrote it on the data set, and keep its answers."""
+    """Run the model as its author wrote it on the data set, and keep its outputs."""
     params = context.params
     data = data_set(context, params["data"])
     if params["model"] is None:
@@ -26,8 +26,8 @@ def run(context: Context) -> None:
             [processing_stage(context, item) for item in params.get(name, ())] for name in ("preprocess", "postprocess")
         ]
         function = references.torch_reference(module, input_spec(model), stages[0], stages[1], context.recipe_dir)
-    kept = answers.keep(function, data, context.root / params["file"], layout=params["layout"])
+    kept = outputs.keep(function, data, context.root / params["file"], layout=params["layout"])
     context.metrics["samples"] = kept
     if params["golden"]:
         folder = (context.root / params["file"]).parent
-        answers.golden(function, data, folder, params["golden"], layout=params["layout"])
+        outputs.golden(function, data, folder, params["golden"], layout=params["layout"])

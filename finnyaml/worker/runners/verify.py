@@ -8,7 +8,7 @@ from typing import Any
 
 from finnyaml.verify import measure as measuring
 from finnyaml.verify.metrics import make_metric
-from finnyaml.verify.recorded import Recorded
+from finnyaml.verify.outputs import Recorded
 from finnyaml.worker.context import Context, needed_model
 from finnyaml.worker.inputs import data_set, reference_of, whole_graph
 

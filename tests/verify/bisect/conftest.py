@@ -13,7 +13,7 @@ from finnyaml.finn.door import open_door
 from finnyaml.recipe.model import CodeRef, InputSpec, Processing
 from finnyaml.steps import processing, source
 from finnyaml.steps.code import load_function
-from finnyaml.verify.bisect.find import Samples
+from finnyaml.verify.bisect.result import Samples
 from tests.project import ROOT
 
 DIGITS = ROOT / "recipes" / "digits-cnv"

@@ -10,9 +10,11 @@ from qonnx.transformation.infer_datatypes import InferDataTypes
 from qonnx.transformation.infer_shapes import InferShapes
 
 from finnyaml.errors import StepFailed
-from finnyaml.verify.bisect.find import Samples, find_loss, sentences, to_json
 from finnyaml.verify.bisect.match import first_difference
+from finnyaml.verify.bisect.report import sentences, to_json
+from finnyaml.verify.bisect.result import Samples
 from finnyaml.verify.bisect.run import Tapped
+from finnyaml.verify.bisect.within import find_loss
 from finnyaml.verify.classes import predictions
 from finnyaml.verify.executor import BatchedModel, whole_model
 from tests.verify.bisect import faults
@@ -60,7 +62,7 @@ def test_the_story_of_digits_cnv(story):
     assert tensor.layer == "product of the second convolution"
     assert (tensor.op_type, tensor.shape) == ("XnorPopcountMatMul", (1, 20, 20, 16))
     assert (tensor.where.kind, tensor.where.width) == ("border", 4)
-    assert 0.5 < tensor.share < 0.64  # 256 of 400 pixels
+    assert 0.5 < tensor.fraction < 0.64  # 256 of 400 pixels
     assert found.cause.id == "padding-cannot-be-represented" and "represent_padding" in found.cause.remedy
     said = "\n".join(sentences(found))
     for words in ("falls in streamline", "the second convolution", "outer 4 pixels", "remedy:", "does not execute"):

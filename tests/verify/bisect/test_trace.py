@@ -7,8 +7,9 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.base import Transformation
 from qonnx.util.basic import qonnx_make_model
 
-from finnyaml.verify.bisect.find import Samples, find_loss
 from finnyaml.verify.bisect.history import history
+from finnyaml.verify.bisect.result import Samples
+from finnyaml.verify.bisect.within import find_loss
 from tests.verify.bisect.faults import Nested
 
 

@@ -73,5 +73,5 @@ def agrees(model: ModelWrapper, samples: np.ndarray, *, lowered: bool = True) ->
     for executed in (batched, tapped, forced):
         for tensor, found in executed.run(samples).items():
             np.testing.assert_array_equal(found, expected[tensor], err_msg=tensor)
-    assert len(forced.fallbacks) == sum(not set(n.input) <= set(forced._graph.constants) for n in model.graph.node)
+    assert len(forced.fallbacks) == sum(not set(n.input) <= set(forced.graph.constants) for n in model.graph.node)
     return batched

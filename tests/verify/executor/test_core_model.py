@@ -45,7 +45,7 @@ def test_a_tensor_outside_its_annotation_is_reported_once_with_the_extremes_of_a
 
 
 def test_what_provably_fits_is_not_watched() -> None:
-    watched = [BatchedModel(doubled(out=out))._program.steps[0].watches for out in ("INT9", "INT8")]
+    watched = [BatchedModel(doubled(out=out)).program.steps[0].watches for out in ("INT9", "INT8")]
     assert [len(w) for w in watched] == [0, 1]
 
 
@@ -126,11 +126,11 @@ def test_sums_in_8_bits_are_still_watched(over: int) -> None:
     model = graph(nodes, shapes, constants, {"x": "BINARY", "a": "INT8", "y": "BINARY"})
     samples = np.concatenate([image, RANDOM.integers(0, 2, (40, 8, 3, 3))])
     batched = BatchedModel(model)
-    (segment,) = batched._program.steps
+    (segment,) = batched.program.steps
     assert "QLinearConv" in {n.op_type for n in segment._nodes}
     assert (len(segment.watches), len(segment.guards)) == (0, 1)
     np.testing.assert_array_equal(batched.run(samples[1:])["y"], reference(model, samples[1:])["y"])
-    assert batched._program.steps[0] is segment
+    assert batched.program.steps[0] is segment
     np.testing.assert_array_equal(batched.run(samples)["y"], reference(model, samples)["y"])
     assert [v.high for v in batched.violations] == ([127 + over] if over > 0 else [])
 
@@ -154,7 +154,7 @@ def test_normalisation_before_a_threshold_is_folded_to_the_bit(offset: float) ->
     values = np.arange(-130, 131).clip(-128, 127).reshape(29, 1, 3, 3)
     samples = np.repeat(values, channels, axis=1)
     batched = agrees(model, samples)
-    lowered = {n.op_type for s in batched._program.steps for n in s._nodes}
+    lowered = {n.op_type for s in batched.program.steps for n in s._nodes}
     assert "BatchNormalization" not in lowered
     assert len(np.unique(batched.run(samples)["y"])) > 2
 
@@ -208,7 +208,7 @@ def test_sums_beyond_2_to_the_24_are_held_exactly(lowered_from: str) -> None:
         exact, big = (big @ w.astype(np.float64)), image
     found = BatchedModel(model, taps=[]).run(big)["y"]
     assert float(found.reshape(())) == np.float32(exact.item())
-    assert "Cast" in {n.op_type for s in BatchedModel(model)._program.steps for n in s._nodes}
+    assert "Cast" in {n.op_type for s in BatchedModel(model).program.steps for n in s._nodes}
 
 
 def test_sums_of_reals_are_not_optimised_but_sums_of_integers_are() -> None:
@@ -216,7 +216,7 @@ def test_sums_of_reals_are_not_optimised_but_sums_of_integers_are() -> None:
     shapes = {"x": [1, 6], "y": [1, 5]}
     made = [node("MatMul", ["x", "w"], ["y"])]
     optimised = [
-        BatchedModel(graph(made, shapes, weights, {"x": t}))._program.steps[0]._optimised for t in ("INT4", "FLOAT32")
+        BatchedModel(graph(made, shapes, weights, {"x": t})).program.steps[0].optimised for t in ("INT4", "FLOAT32")
     ]
     assert optimised == [True, False]
 
@@ -231,7 +231,7 @@ def convolution(steps: int, kept: bool = False) -> list[str]:
     constants = {"m": weights.astype(np.float32), "t": np.arange(steps, dtype=np.float32)[None]}
     model = graph(nodes, shapes, constants, {"x": "INT4", "w": "INT4", "a": "INT32", "y": "UINT4"})
     batched = BatchedModel(model, taps=["w"] if kept else [])
-    return [n.op_type for step in batched._program.steps for n in step._nodes]
+    return [n.op_type for step in batched.program.steps for n in step._nodes]
 
 
 def test_windows_become_convolutions_again() -> None:
@@ -252,7 +252,7 @@ def test_padding_before_windows_joins_the_convolution_if_it_is_zero(value: int, 
     constants["m"] = RANDOM.integers(-3, 4, (18, 3)).astype(np.float32)
     model = graph(nodes, shapes, constants, {"x": "INT4", "p": "INT4", "w": "INT4", "y": "INT16"})
     batched = agrees(model, RANDOM.integers(-8, 8, (4, 5, 6, 2)))
-    assert ("Pad" in {n.op_type for n in batched._program.steps[0]._nodes}) is (value != 0)
+    assert ("Pad" in {n.op_type for n in batched.program.steps[0]._nodes}) is (value != 0)
 
 
 # ---------------------------------------------------------------------------------------------------- the self-check
@@ -305,7 +305,7 @@ def test_an_unknown_op_is_named_with_the_reason() -> None:
     model = graph(nodes, {t: [1, 4] for t in "xrcy"}, {"axis": np.int64(1)})
     batched = agrees(model, RANDOM.integers(-4, 4, (3, 4)), lowered=False)
     assert [(f.node, f.reason) for f in batched.fallbacks] == [("CumSum_0", "no batched form of CumSum is known")]
-    assert len(batched._program.steps) == 3
+    assert len(batched.program.steps) == 3
 
 
 # ---------------------------------------------------------------------------------------------------- whole graphs

@@ -1,4 +1,4 @@
-"""What a model answered, sample by sample, in one .npz archive: two points of a build can be compared with numpy alone.
+"""What a model made of samples, kept in one .npz archive: two points of a build can be compared with numpy alone.
 
 The archive holds `index` (int64 [n], which sample of the data set), `outputs` (the model's output, [n, ...]) and,
 where the model classifies, `predictions` (int64 [n]); where the data has labels, `labels` (int64 [n]).
@@ -6,8 +6,10 @@ where the model classifies, `predictions` (int64 [n]); where the data has labels
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -47,14 +49,14 @@ class Archive:
     def add(self, **arrays: np.ndarray | None) -> None:
         """Append a batch: arrays [n, ...] by name; those that are None are left out."""
         given = {name: np.asarray(array) for name, array in arrays.items() if array is not None}
-        count = len(next(iter(given.values())))
+        end = self._filled + len(next(iter(given.values())))
         for name, array in given.items():
             if name not in self._arrays:
                 self._arrays[name] = np.lib.format.open_memmap(
                     self._part(name), mode="w+", dtype=array.dtype, shape=(self._size, *array.shape[1:])
                 )
-            self._arrays[name][self._filled : self._filled + count] = array
-        self._filled += count
+            self._arrays[name][self._filled : end] = array
+        self._filled = end
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         names = list(self._arrays)
@@ -68,8 +70,7 @@ class Archive:
                         member = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
                         member.compress_type = zipfile.ZIP_DEFLATED
                         with archive.open(member, "w") as target, self._part(name).open("rb") as source:
-                            while chunk := source.read(1 << 20):
-                                target.write(chunk)
+                            shutil.copyfileobj(source, target, 1 << 20)
         finally:
             for name in names:
                 self._part(name).unlink(missing_ok=True)
@@ -78,8 +79,8 @@ class Archive:
         return self._path.with_name(f"{self._path.stem}.{name}.part")
 
 
-class Answers:
-    """Answers to compare with, as an earlier task or the user stored them; read by batch."""
+class Stored:
+    """Outputs to compare with, as an earlier task or the user stored them; read by batch."""
 
     def __init__(self, name: str, path: Path, key: str | None) -> None:
         """`key` is the array in an .npz archive; None: `path` is an .npy file. Where there is an array `index`, it says
@@ -90,39 +91,72 @@ class Answers:
         """
         self.name = name
         self._rows = arrays.npz(path, key) if key else arrays.npy(path)
-        self._index = _index(path) if key else None
+        self._index: np.ndarray | None = None
+        if key:
+            with np.load(path, allow_pickle=False) as archive:
+                self._index = archive["index"] if "index" in archive.files else None
 
     def check(self, total: int) -> None:
-        """Refuse stored answers of another number than the data set's samples (StepFailed)."""
+        """Refuse stored outputs of another number than the data set's samples (StepFailed)."""
         if self._index is None and len(self._rows) != total:
             raise StepFailed(
                 f"the reference {self.name} has {len(self._rows)} rows, the data has {total} samples",
-                hint="stored answers need a row for every sample of the whole data set, also where `limit` takes fewer",
+                hint="stored outputs need a row for every sample of the whole data set, also where `limit` takes fewer",
             )
 
     def pieces(self, chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """The answers [n, ...] for each of `chunks` (sample numbers, rising)."""
-        yield from self._rows.pieces(chunk if self._index is None else self._positions(chunk) for chunk in chunks)
+        """The outputs [n, ...] for each of `chunks` (sample numbers int64 [n], rising)."""
+        index = self._index
+        return self._rows.pieces(chunks if index is None else (self._found(index, chunk) for chunk in chunks))
 
-    def _positions(self, chunk: np.ndarray) -> np.ndarray:
-        assert self._index is not None
-        found: Any = np.searchsorted(self._index, chunk)
-        if (found >= len(self._index)).any() or (self._index[found] != chunk).any():
+    def _found(self, index: np.ndarray, chunk: np.ndarray) -> np.ndarray:
+        rows, missing = _rows(index, chunk)
+        if missing.size:
             raise StepFailed(
                 f"the reference {self.name} lacks samples that are to be measured",
                 hint="a point cannot have more samples than its reference",
             )
-        positions: np.ndarray = found
-        return positions
+        return rows
 
 
-def _index(path: Path) -> np.ndarray | None:
-    with np.load(path, allow_pickle=False) as archive:
-        return archive["index"] if "index" in archive.files else None
+@dataclass(frozen=True)
+class Recorded:
+    """What simulated hardware made of samples: `outputs` [n, ...] of the samples `index` (int64 [n], rising)."""
+
+    index: np.ndarray
+    outputs: np.ndarray
+    notices: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read them from the archive that rtl.simulate leaves."""
+        with np.load(path, allow_pickle=False) as archive:
+            return cls(archive["index"], archive["answers"])
+
+    def of(self, wanted: np.ndarray) -> np.ndarray:
+        """The outputs [n, ...] of the samples `wanted` (int64 [n]).
+
+        Raises:
+            StepFailed: one of them was not simulated.
+        """
+        rows, missing = _rows(self.index, wanted)
+        if missing.size:
+            raise StepFailed(
+                f"{len(self.index)} samples were simulated, and sample {missing[0]} is not one of them",
+                hint="give rtl.simulate more `frames`, or leave `shuffle` or the point's `limit` out",
+            )
+        found: np.ndarray = self.outputs[rows]
+        return found
+
+
+def _rows(index: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where the samples `wanted` are in `index` (both int64 [n], rising), and which of them are not."""
+    rows: np.ndarray = np.searchsorted(index, wanted).clip(max=len(index) - 1)
+    return rows, wanted[index[rows] != wanted]
 
 
 def keep(function: Callable[[np.ndarray], np.ndarray], data: DataSet, path: Path, layout: str | None) -> int:
-    """Run `function` (batch to answers) on all data and archive the answers; returns how many samples there were.
+    """Run `function` (batch to outputs) on all data and archive the outputs; returns how many samples there were.
 
     `layout` is what the function takes, where that is known.
     """
@@ -136,8 +170,7 @@ def keep(function: Callable[[np.ndarray], np.ndarray], data: DataSet, path: Path
 def golden(
     function: Callable[[np.ndarray], np.ndarray], data: DataSet, folder: Path, count: int, layout: str | None
 ) -> None:
-    """Write the first samples and their answers, float32, as FINN's own verification reads them."""
-    batch = next(data.batches(count))
-    inputs = delivered(batch.inputs, data.layout, layout)
+    """Write the first samples and their outputs, float32, as FINN's own verification reads them."""
+    inputs = delivered(next(data.batches(count)).inputs, data.layout, layout)
     np.save(folder / "golden_input.npy", np.asarray(inputs, np.float32))
     np.save(folder / "golden_output.npy", np.asarray(function(inputs), np.float32))
