@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.bench import table
-from benchmarks.networks import NETWORKS, images, stages
+from benchmarks.networks import NETWORKS, images, signature, stages
 
 BATCH = 250
 ROUNDS = 3
@@ -81,19 +81,18 @@ def _all_stages(models: dict[str, Any]) -> None:
     from finnyaml.verify.executor import BatchedModel
 
     rows, total = [], 0.0
-    seen: dict[str | None, str] = {}
+    seen: dict[bytes, str] = {}
     data = images(NETWORKS["digits-cnv"], 10_000)
     for stage, model in models.items():
         started = time.process_time()
         batched = BatchedModel(model, threads=1)
-        same = seen.get(batched.signature)
-        if same is None:
-            seen[batched.signature] = stage
+        same = seen.setdefault(signature(batched), stage)
+        if same == stage:
             for start in range(0, len(data), BATCH):
                 batched.run(data[start : start + BATCH].reshape(-1, *batched.input_shape[1:]))
         seconds = time.process_time() - started
         total += seconds
-        rows.append([stage.removeprefix("step_"), f"{seconds:.2f} s", f"as {same}" if same else ""])
+        rows.append([stage.removeprefix("step_"), f"{seconds:.2f} s", f"as {same}" if same != stage else ""])
     rows.append(["all stages", f"{total:.2f} s", ""])
     table(["digits-cnv, 10,000 images", "CPU", ""], rows)
     print(f"all stages: {total:.1f} s of CPU time, bar {CPU_BAR:.0f} s: {'met' if total <= CPU_BAR else 'NOT met'}\n")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from finnyaml.verify.executor import BatchedModel
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -24,6 +28,35 @@ class Network:
     board: str
     rate: int
     weights: Path | None = None
+
+
+def signature(batched: BatchedModel) -> bytes:
+    """Equal for two models that compute the same from the same data in one way, whatever the names are.
+
+    Covers outputs and taps in their order and what is watched, as long as no data contradicts the annotation of the
+    input. Nodes that run per sample are not compared: there must be none.
+    """
+    from onnx import NodeProto, numpy_helper
+
+    assert not batched.fallbacks
+    names = {batched.input: "input"}
+    lines = [f"{batched.input_shape} {batched.input_datatype.name}".encode()]
+    for segment in batched.program.steps:
+        constants = {t: numpy_helper.to_array(c) for t, c in segment._constants.items()}
+        plain = {t: f"{v.dtype} {v.shape} {hashlib.sha256(v.tobytes()).hexdigest()}" for t, v in constants.items()}
+        lines.append(f"optimised {segment.optimised}".encode())
+        for node in segment._nodes:
+            copied = NodeProto()
+            copied.CopyFrom(node)
+            copied.name = ""
+            copied.input[:] = [plain.get(t) or names.setdefault(t, str(len(names))) for t in node.input]
+            copied.output[:] = [names.setdefault(t, str(len(names))) for t in node.output]
+            lines.append(copied.SerializeToString(deterministic=True))
+        lines.append(" ".join(names[t] for t in segment._fetched).encode())
+        lines += [f"{names[w.tensor]} {w.datatype.name}".encode() for w in segment.watches]
+        lines += [f"{names[g.largest]} {g.first}".encode() for g in segment.guards]
+    lines.append(" ".join(names.get(t, t) for t in batched.graph.wanted).encode())
+    return hashlib.sha256(b"\n".join(lines)).digest()
 
 
 def bnn_pynq(name: str) -> Any:

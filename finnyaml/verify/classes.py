@@ -20,9 +20,7 @@ def predictions(outputs: np.ndarray, indices: bool = False) -> np.ndarray:
     """The class that each sample is given: int64 [n]. Of equal scores the lowest index counts, as in FINN's TopK.
 
     -1 where a score is not a number. `indices`: several values per sample are class indices, whatever their type.
-
-    Raises:
-        StepFailed: the outputs are neither scores nor class indices.
+    Raises StepFailed: the outputs are neither scores nor class indices.
     """
     table = _table(outputs)
     if _holds_indices(table, indices):
@@ -34,8 +32,7 @@ def predictions(outputs: np.ndarray, indices: bool = False) -> np.ndarray:
 def ranked(outputs: np.ndarray, labels: np.ndarray, indices: bool = False) -> np.ndarray:
     """At which place, from 0, each sample has its label (int64 [n]): int64 [n]; very large where it has none.
 
-    Raises:
-        StepFailed: the outputs are neither scores nor class indices, or have no class for a label.
+    Raises StepFailed: the outputs are neither scores nor class indices, or have no class for a label.
     """
     table = _table(outputs)
     nowhere = np.iinfo(np.int64).max
@@ -54,11 +51,7 @@ def ranked(outputs: np.ndarray, labels: np.ndarray, indices: bool = False) -> np
 
 
 def class_labels(labels: np.ndarray) -> np.ndarray:
-    """Labels as class indices, int64 [n].
-
-    Raises:
-        StepFailed: they are not: one-hot, not integers, or negative.
-    """
+    """Labels [n, ...] as class indices, int64 [n]. Raises StepFailed: they are one-hot, not integers, or negative."""
     if labels.ndim > 1 and labels.size > len(labels):
         one_hot = labels.ndim == 2 and bool(((labels == 0) | (labels == 1)).all() and (labels.sum(axis=1) == 1).all())
         raise StepFailed(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,8 +72,11 @@ def measure(
     compares = reference is not None or not metric.needs_reference
     comparison = _Comparison(new_metric(), indices, tolerance)
     data_type = ""
+    if reference is not None:
+        reference.check(data.total)
+    references = repeat(None) if reference is None else reference.pieces(data.chunks(BATCH))
     with Archive(path, data.size) as archive:
-        for batch, expected in _with_reference(data, reference):
+        for batch, expected in zip(data.batches(BATCH), references, strict=False):
             data_type = str(batch.inputs.dtype)
             outputs = _outputs(graph, batch, data, layout)
             if compares:
@@ -84,9 +88,9 @@ def measure(
         "metric": metric.name,
         "samples": data.size,
         "data_type": data_type,
-        "violations": _violations(graph) if isinstance(graph, BatchedModel) else [],
-        "fallbacks": [asdict(item) for item in graph.fallbacks] if isinstance(graph, BatchedModel) else [],
-        "notices": list(graph.notices),
+        "violations": [] if isinstance(graph, Recorded) else _violations(graph),
+        "fallbacks": [] if isinstance(graph, Recorded) else [asdict(item) for item in graph.fallbacks],
+        "notices": [] if isinstance(graph, Recorded) else list(graph.notices),
         "cpu_seconds": round(time.process_time() - started, 3),
     }
     if not compares:
@@ -162,17 +166,8 @@ def _outputs(graph: BatchedModel | Recorded, batch: Batch, data: DataSet, layout
     return graph.run(taken(batch.inputs, graph.input_shape, data.layout, layout))[graph.outputs[0]]
 
 
-def _with_reference(data: DataSet, reference: Stored | None) -> Iterator[tuple[Batch, np.ndarray | None]]:
-    """Each batch with the reference's outputs. The indices of all batches are known before the first is read."""
-    if reference is None:
-        yield from ((batch, None) for batch in data.batches(BATCH))
-        return
-    reference.check(data.total)
-    yield from zip(data.batches(BATCH), reference.pieces(data.chunks(BATCH)), strict=True)
-
-
 def _classes(outputs: np.ndarray, indices: bool) -> np.ndarray | None:
-    """The class of each sample; None where the model is not a classifier."""
+    """The class of each sample, int64 [n]; None where the model is not a classifier."""
     try:
         return predictions(outputs, indices)
     except StepFailed:

@@ -31,15 +31,9 @@ class Metric(ABC):
 
     @abstractmethod
     def update(self, outputs: np.ndarray, labels: np.ndarray | None, reference: np.ndarray | None) -> None:
-        """Take in a batch.
+        """Take in a batch: the outputs of the model [n, ...], labels [n], and the outputs of the reference [n, ...].
 
-        Args:
-            outputs: the model's, [n, ...].
-            labels: [n]; may be None where the metric does not need them.
-            reference: the outputs of the reference, [n, ...]; may be None where the metric does not need them.
-
-        Raises:
-            StepFailed: the batch does not fit the metric.
+        Labels and reference may be None where the metric does not need them. Raises StepFailed: they do not fit it.
         """
 
     @property
@@ -203,16 +197,13 @@ class Own(Metric):
 def make_metric(
     params: Mapping[str, Any], file: Callable[[str], Path], recipe_dir: Path, indices: bool = False
 ) -> Metric:
-    """A new metric.
+    """A new metric. Raises StepFailed: the user's function cannot be loaded.
 
     Args:
         params: the metric of a task: `kind`, with `k` or `code` (as the plan has them).
         file: turns a name that travels into a path, and notes it as read.
         recipe_dir: where code that is named by its module is looked for.
         indices: the outputs are class indices, best first, and not scores (see `classes`).
-
-    Raises:
-        StepFailed: the user's function cannot be loaded.
     """
     kind = params["kind"]
     if kind == "top_k":

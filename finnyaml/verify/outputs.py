@@ -85,9 +85,7 @@ class Stored:
     def __init__(self, name: str, path: Path, key: str | None) -> None:
         """`key` is the array in an .npz archive; None: `path` is an .npy file. Where there is an array `index`, it says
         which sample each row belongs to; else there is a row for every sample of the data set.
-
-        Raises:
-            StepFailed: no such file or array.
+        Raises StepFailed: no such file or array.
         """
         self.name = name
         self._rows = arrays.npz(path, key) if key else arrays.npy(path)
@@ -125,7 +123,6 @@ class Recorded:
 
     index: np.ndarray
     outputs: np.ndarray
-    notices: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -134,11 +131,7 @@ class Recorded:
             return cls(archive["index"], archive["answers"])
 
     def of(self, wanted: np.ndarray) -> np.ndarray:
-        """The outputs [n, ...] of the samples `wanted` (int64 [n]).
-
-        Raises:
-            StepFailed: one of them was not simulated.
-        """
+        """The outputs [n, ...] of the samples `wanted` (int64 [n]). Raises StepFailed: one was not simulated."""
         rows, missing = _rows(self.index, wanted)
         if missing.size:
             raise StepFailed(
@@ -155,16 +148,12 @@ def _rows(index: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return rows, wanted[index[rows] != wanted]
 
 
-def keep(function: Callable[[np.ndarray], np.ndarray], data: DataSet, path: Path, layout: str | None) -> int:
-    """Run `function` (batch to outputs) on all data and archive the outputs; returns how many samples there were.
-
-    `layout` is what the function takes, where that is known.
-    """
+def keep(function: Callable[[np.ndarray], np.ndarray], data: DataSet, path: Path, layout: str | None) -> None:
+    """Run `function` (batch to outputs) on all data and archive the outputs; `layout`: what it takes, where known."""
     with Archive(path, data.size) as archive:
         for batch in data.batches(BATCH):
             outputs = function(delivered(batch.inputs, data.layout, layout))
             archive.add(index=batch.index, outputs=outputs, labels=batch.labels)
-    return data.size
 
 
 def golden(

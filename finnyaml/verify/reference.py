@@ -23,25 +23,19 @@ Function = Callable[[np.ndarray], np.ndarray]
 
 
 def torch_reference(
-    module: Any,
-    spec: InputSpec,
-    preprocess: Sequence[Processing],
-    postprocess: Sequence[Processing],
-    recipe_dir: Path,
+    module: Any, spec: InputSpec, preprocess: Sequence[Processing], postprocess: Sequence[Processing], recipe_dir: Path
 ) -> Function:
     """The function from data to outputs: all stages and the module, in float32.
 
     It takes batches as the recipe's input has them ([n, ...], numbers of any type), and returns what the graph of the
-    build returns: scores [n, classes], or the indices of the highest ones [n, k] after `top_k`.
-
-    Raises:
-        StepFailed: when called: the module does not take the data.
+    build returns: scores [n, classes], or the indices of the highest ones [n, k] after `top_k`. When called it raises
+    StepFailed if the module does not take the data.
     """
     functions: list[Function] = [
-        *(_before(stage, spec, recipe_dir) for stage in preprocess),
+        *(_stage(stage, spec, recipe_dir) for stage in preprocess),
         lambda batch: fitted(batch, spec.shape or batch.shape, spec.layout),
         _of_module(module),
-        *(_after(stage, recipe_dir) for stage in postprocess),
+        *(_stage(stage, spec, recipe_dir) for stage in postprocess),
     ]
     return lambda batch: functools.reduce(lambda x, function: function(x), functions, np.asarray(batch, np.float32))
 
@@ -58,34 +52,15 @@ def graph_reference(model: Any, samples: np.ndarray | None = None) -> Function:
     return lambda batch: compiled.run(fitted(batch, compiled.input_shape, None))[output]
 
 
-def _before(stage: Processing, spec: InputSpec, recipe_dir: Path) -> Function:
+def _stage(stage: Processing, spec: InputSpec, recipe_dir: Path) -> Function:
+    """What one stage computes; one of the user's is a module or a graph."""
     if stage.kind == "to_tensor":
         return lambda batch: batch / np.float32(255)
     if stage.kind == "normalize":
-        return _normalised(stage.options, spec.layout)
-    return _own(stage, recipe_dir)
-
-
-def _normalised(options: Mapping[str, Any], layout: str | None) -> Function:
-    def run(batch: np.ndarray) -> np.ndarray:
-        axis = layout.index("C") if layout and "C" in layout else min(1, batch.ndim - 1)
-        shape = [-1 if index == axis else 1 for index in range(batch.ndim)]
-        mean, std = (np.reshape(options.get(name, usual), shape) for name, usual in (("mean", 0.0), ("std", 1.0)))
-        result: np.ndarray = (batch - mean.astype(np.float32)) / std.astype(np.float32)
-        return result
-
-    return run
-
-
-def _after(stage: Processing, recipe_dir: Path) -> Function:
+        return functools.partial(_normalised, options=stage.options, layout=spec.layout)
     if stage.kind == "top_k":
         count = int(stage.options.get("k", 1))
         return lambda scores: np.argsort(-scores, axis=-1, kind="stable")[..., :count]
-    return _own(stage, recipe_dir)
-
-
-def _own(stage: Processing, recipe_dir: Path) -> Function:
-    """A stage of the user's: a module, or a graph."""
     from finnyaml.steps import source
 
     if stage.kind == "onnx":
@@ -94,6 +69,14 @@ def _own(stage: Processing, recipe_dir: Path) -> Function:
     assert stage.code is not None
     factory = load_function(stage.code, recipe_dir)
     return _of_module(source.load_module(factory, stage.options.get("args", {}), None, None))
+
+
+def _normalised(batch: np.ndarray, options: Mapping[str, Any], layout: str | None) -> np.ndarray:
+    axis = layout.index("C") if layout and "C" in layout else min(1, batch.ndim - 1)
+    shape = [-1 if index == axis else 1 for index in range(batch.ndim)]
+    mean, std = (np.reshape(options.get(name, usual), shape) for name, usual in (("mean", 0.0), ("std", 1.0)))
+    result: np.ndarray = (batch - mean.astype(np.float32)) / std.astype(np.float32)
+    return result
 
 
 def _of_module(module: Any) -> Function:

@@ -11,7 +11,7 @@ from finnyaml.verify.gates import Gate, Verdict, verdict
 
 
 def measured(value: float | str = 0.96, reference: float | str | None = 0.98, **more: Any) -> dict[str, Any]:
-    """A measurement of a share, as `measure` gives it."""
+    """A measurement of a fraction, as `measure` gives it."""
     found = {
         "state": "measured",
         "metric": "top1",
@@ -86,7 +86,7 @@ def test_without_a_limit_what_is_not_a_number_is_only_measured() -> None:
 
 
 def test_without_a_limit_nothing_is_passed() -> None:
-    assert verdict(Gate(), error()).state == "measured"  # no usual limit for what is not a share of the samples
+    assert verdict(Gate(), error()).state == "measured"  # no usual limit for what is not a fraction of the samples
     reference = {"state": "reference", "metric": "mse", "samples": 5, "violations": []}
     assert verdict(Gate(Limits(max=0.1)), reference).state == "measured"
 

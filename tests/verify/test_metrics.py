@@ -218,7 +218,7 @@ def test_batches_do_not_matter(outputs, labels, step):
         assert measured(kind, outputs, labels, reference, step, k=2) == pytest.approx(whole)
 
 
-def test_shares_are_not_rounded_to_all_or_nothing():
+def test_fractions_are_not_rounded_to_all_or_nothing():
     shown = {1.0: "100.0 %", 0.9999: "99.9 %", 0.986: "98.6 %", 0.0001: "0.1 %", 0.0: "0.0 %"}
     assert {value: percent(value) for value in shown} == shown
     assert metric("psnr").shown(math.inf) == "infinite"

@@ -6,7 +6,7 @@ where its evidence is there; the first that does is believed, so the specific on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,29 +141,27 @@ def _range(case: Case) -> Cause | None:
         for item in case.after.violations
         if (item.datatype, item.low, item.high) not in known and graph.position(item.tensor) <= here
     ]
-    remedy = (
-        "find what annotates the tensor too narrow: the input's datatype in the recipe, the bit width of a quantizer, "
-        "or a step that sets data types by hand"
-    )
+    datatype, values = graph.model.get_tensor_datatype(case.difference.name), case.after.values[case.difference.name]
+    at_the_end = datatype.is_integer() and (values.min() == datatype.min() or values.max() == datatype.max())
     if new:
         nearest = max(new, key=lambda item: graph.position(item.tensor))
-        return Cause(
-            "value-outside-range",
+        text = (
             f"{nearest.tensor}{f' of {nearest.node}' if nearest.node else ''} is annotated {nearest.datatype}, "
-            f"but holds values from {nearest.low:g} to {nearest.high:g}",
-            remedy,
+            f"but holds values from {nearest.low:g} to {nearest.high:g}"
         )
-    if case.finding.where.kind == "saturated":
-        datatype = graph.model.get_tensor_datatype(case.difference.name)
-        values = case.after.values[case.difference.name]
-        if datatype.is_integer() and (values.min() == datatype.min() or values.max() == datatype.max()):
-            return Cause(
-                "value-outside-range",
-                f"{case.finding.name} of {case.finding.node} is cut off at the end of its data type {datatype.name} "
-                f"({datatype.min():g} to {datatype.max():g}), and should reach further",
-                remedy,
-            )
-    return None
+    elif case.finding.where.kind == "saturated" and at_the_end:
+        text = (
+            f"{case.finding.name} of {case.finding.node} is cut off at the end of its data type {datatype.name} "
+            f"({datatype.min():g} to {datatype.max():g}), and should reach further"
+        )
+    else:
+        return None
+    return Cause(
+        "value-outside-range",
+        text,
+        "find what annotates the tensor too narrow: the input's datatype in the recipe, the bit width of a quantizer, "
+        "or a step that sets data types by hand",
+    )
 
 
 def _outside_partition(case: Case) -> Cause | None:
@@ -199,14 +197,7 @@ def _unconverted(case: Case) -> Cause | None:
     return None
 
 
-_RECOGNISERS: tuple[Callable[[Case], Cause | None], ...] = (
-    _padding,
-    _threshold_range,
-    _threshold_rounding,
-    _range,
-    _outside_partition,
-    _unconverted,
-)
+_RECOGNISERS = (_padding, _threshold_range, _threshold_rounding, _range, _outside_partition, _unconverted)
 
 
 def _neighbourhood(case: Case) -> Iterator[Any]:

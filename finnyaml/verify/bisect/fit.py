@@ -25,10 +25,7 @@ class Fit:
 
 
 def is_affine(a: np.ndarray, b: np.ndarray, axis: int | None) -> bool:
-    """Whether b == scale * a + offset for all elements, with a scale that is not 0.
-
-    Arguments and precision are those of `affine`. Two points of a row tell already.
-    """
+    """Whether b == scale * a + offset for all elements, with a scale that is not 0; arguments as of `affine`."""
     x, y = _rows(a, axis), _rows(b, axis)
     rows, low, high = np.arange(len(x)), x.argmin(axis=1), x.argmax(axis=1)
     slope, shift = _line(x, y, rows, low, high)
@@ -40,12 +37,9 @@ def is_affine(a: np.ndarray, b: np.ndarray, axis: int | None) -> bool:
 def affine(a: np.ndarray, b: np.ndarray, axis: int | None) -> Fit:
     """Find scale and offset with b == scale * a + offset for as many elements as possible.
 
-    Args:
-        a, b: [n, ...] of one shape.
-        axis: one scale and offset for each index along this axis (a channel axis); None: one for all.
-
-    Of many candidates (the identity, and lines through two points) the one that most elements lie on wins, so that
-    elements that differ do not move it. Elements agree within float32 rounding: 1e-5 of the range of b.
+    a, b: [n, ...] of one shape. axis: one scale and offset for each index along this axis (of the channels); None: one
+    for all. Of many candidates (the identity, and lines through two points) the one that most elements lie on wins, so
+    that elements that differ do not move it. Elements agree within float32 rounding: 1e-5 of the range of b.
     """
     x, y = _rows(a, axis), _rows(b, axis)
     scale, offset = _consensus(x, y, _tolerance(y))

@@ -86,11 +86,7 @@ class History:
 
 
 def history(before: ModelWrapper, run_step: Callable[[ModelWrapper], ModelWrapper]) -> History:
-    """Run the step on a copy of `before` and note all states.
-
-    Raises:
-        Exception: what the step raises. `ModelWrapper` is as before in any case.
-    """
+    """Run the step on a copy of `before` and note all states; `ModelWrapper` is as before even if the step raises."""
     found = History()
     found.note(before, (), 0)
     with _traced(found):

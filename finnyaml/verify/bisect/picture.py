@@ -30,11 +30,8 @@ FEW, MANY = 12, 100
 def draw(wrong: np.ndarray, axis: int | None, finding: TensorFinding, title: str) -> bytes:
     """A PNG of where a tensor is wrong; the same bytes for the same input.
 
-    Args:
-        wrong: which elements [n, ...] differ.
-        axis: the tensor's channel axis, or None.
-        finding: what the picture is about; its words stand below it.
-        title: what stands above it, which says in what it happened.
+    wrong: which elements differ, bool [n, ...]. axis: the tensor's channel axis, or None. finding: what the picture is
+    about, in words below it. title: what stands above it, which says in what it happened.
     """
     import matplotlib.style
 

@@ -48,13 +48,13 @@ class Tapped:
         """Run all samples [n, ...] at once."""
         source = fitted(samples, self._batched.input_shape, None)
         found = self._batched.run(source)
-        names = sorted((name for name in found if self.graph.producer(name) is not None), key=self.graph.position)
-        values = {name: np.asarray(found[name]) for name in names}
+        made = [name for name in found if self.graph.producer(name) is not None]
+        values = {name: found[name] for name in sorted(made, key=self.graph.position)}
         return Run(self.graph, source, values, tuple(self._batched.violations))
 
 
 def telling_samples(before: np.ndarray, after: np.ndarray, count: int) -> np.ndarray:
-    """Which samples to look at: two thirds of them where the predictions [n] changed, the rest where they did not.
+    """`count` samples to look at (int64, rising): two thirds where the predictions [n] changed, the rest where not.
 
     Where the output changed, some tensor must have changed before it; the others show what is sound.
     """

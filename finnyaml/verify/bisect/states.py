@@ -49,7 +49,7 @@ class States:
         return float(np.mean(predictions == np.asarray(wanted)))
 
     def predictions(self, index: int) -> np.ndarray | None:
-        """Classes [n] of all samples, 1 (as the reference) or 0 where it is not a classifier.
+        """Classes int64 [n] of all samples; of what is not a classifier 1 (as the reference) or 0.
 
         None if the state does not execute (`skipped` then tells why).
         """
@@ -65,11 +65,7 @@ class States:
         return self._predictions[state.skeleton]
 
     def require(self, index: int, what: str) -> None:
-        """Make sure that a state executes.
-
-        Raises:
-            StepFailed: it does not, with the reason.
-        """
+        """Make sure that a state executes: StepFailed with the reason if not."""
         if self.predictions(index) is None:
             reason = self.skipped[index].reason if index in self.skipped else "see above"
             raise StepFailed(f"accuracy cannot be bisected: {what} does not execute: {reason}")

@@ -12,13 +12,7 @@ _FEW_CHANNELS = 0.25
 
 
 def where(values: np.ndarray, fit: Fit, axis: int | None) -> Where:
-    """The pattern of the mismatches.
-
-    Args:
-        values: the tensor [n, ...]; some of its elements differ.
-        fit: what was expected of it, and which elements agree.
-        axis: its channel axis, or None.
-    """
+    """The pattern of the mismatches of a tensor [n, ...], with what was expected of it, and its channel axis if any."""
     wrong = ~fit.agree
     channels = _channels(wrong, axis)
     at = f"in {_listed(channels)}" if channels else ""

@@ -38,12 +38,10 @@ def find_loss(
     """Find where in a step accuracy is lost.
 
     Args:
-        before: the model before the step; it is not changed.
-        run_step: runs the step; it is called once, on a copy.
+        before: the model before the step; it is not changed. run_step: runs the step; called once, on a copy.
         data: 200 to 500 samples are enough; time grows with them, memory does not. The metric is the fraction of
             samples that are classified as `labels` say, or as `reference` does.
-        tolerance: how much of the metric (0 to 1) may be lost.
-        step: how the step is called in what is said.
+        tolerance: how much of the metric (0 to 1) may be lost. step: how the step is called in what is said.
         complete: makes a graph executable that is a part only: puts the child of a dataflow partition into its parent.
             It is called with the states that are nothing but hardware layers.
 
@@ -52,8 +50,7 @@ def find_loss(
         can be found. Without a drop larger than `tolerance` nothing is looked for behind the metric.
 
     Raises:
-        StepFailed: the step's input or output does not execute.
-        Exception: what the step raises.
+        StepFailed: the step's input or output does not execute. What the step raises passes through.
     """
     steps = history(before, run_step)
     states = States(steps, data, complete)

@@ -21,8 +21,7 @@ class Rows:
     def __init__(self, name: str, opened: Callable[[], AbstractContextManager[IO[bytes]]]) -> None:
         """`opened` opens the bytes of the .npy file, at their start.
 
-        Raises:
-            StepFailed: not an .npy file, no numbers in it, or no rows.
+        Raises StepFailed: not an .npy file, no numbers in it, or no rows.
         """
         self.name = name
         self._opened = opened
@@ -35,8 +34,7 @@ class Rows:
     def pieces(self, chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """For each of `chunks` (row numbers, int64, rising within and over all chunks), those rows: [len(chunk), ...].
 
-        Raises:
-            StepFailed: the file is damaged.
+        Raises StepFailed: the file is damaged.
         """
         with self._reading() as stream:
             if self._by_column:  # rows do not lie together, so there is no reading them one by one

@@ -32,13 +32,12 @@ def call(name: str, function: Callable[[], Any]) -> Any:
 def pair(name: str, value: Any) -> Pair | None:
     """Inputs and labels, if `value` is an array or a tuple of two; else None.
 
-    Raises:
-        StepFailed: arrays of different lengths, empty ones, or ones without numbers.
+    Raises StepFailed: arrays of different lengths, empty ones, or ones without numbers.
     """
     labels: Any = None
-    if isinstance(value, (tuple, list)) and len(value) == 2 and _is_array(value[0]):
+    if isinstance(value, (tuple, list)) and len(value) == 2 and hasattr(value[0], "__array__"):
         value, labels = value
-    if not _is_array(value):
+    if not hasattr(value, "__array__"):  # not an array of NumPy, or (as a torch tensor) something that can be one
         return None
     inputs = call(name, lambda: checked(f"the inputs of {name}", value))
     if labels is None:
@@ -61,8 +60,7 @@ class Batches:
     def __init__(self, name: str, first: Iterable[Any], make: Callable[[], Any], most: int | None) -> None:
         """`first` is what `make` returned already: it is used up to count samples, but no more than `most`.
 
-        Raises:
-            StepFailed: the iterable raises, or yields something else than samples.
+        Raises StepFailed: the iterable raises, or yields something else than samples.
         """
         self._name = name
         self._make = make
@@ -83,8 +81,7 @@ class Batches:
     def pieces(self, chunks: Iterable[np.ndarray]) -> Iterator[Pair]:
         """For each of `chunks` (sample numbers, rising within and over all chunks), those samples.
 
-        Raises:
-            StepFailed: as on the first pass; or there are fewer samples than then.
+        Raises StepFailed: as on the first pass; or there are fewer samples than then.
         """
         batches = self._pairs(call(self._name, self._make))
         start, stop = 0, 0
@@ -126,8 +123,3 @@ class Batches:
 
 
 _END = object()
-
-
-def _is_array(value: Any) -> bool:
-    """An array of NumPy, or (as a torch tensor) something that can be one."""
-    return hasattr(value, "__array__")

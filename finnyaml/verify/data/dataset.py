@@ -58,8 +58,7 @@ class DataSet:
     def batches(self, count: int) -> Iterator[Batch]:
         """All samples, `count` at a time (the last batch may have fewer). Every call is a new pass.
 
-        Raises:
-            StepFailed: what the user's files or code do not deliver.
+        Raises StepFailed: what the user's files or code do not deliver.
         """
         chunks = self.chunks(count)
         for index, (inputs, labels) in zip(chunks, self._samples.pieces(chunks), strict=True):
@@ -142,10 +141,8 @@ def _chosen(count: int, limit: int | None, shuffle: int | None) -> np.ndarray:
 
     Of one seed, a smaller limit chooses among those that a larger one chooses.
     """
-    if limit is None or limit >= count:
-        return np.arange(count, dtype=np.int64)
-    if shuffle is None:
-        return np.arange(limit, dtype=np.int64)
+    if limit is None or limit >= count or shuffle is None:
+        return np.arange(count if limit is None else min(limit, count), dtype=np.int64)
     # NumPy keeps what RandomState draws for good; of its newer generators it does not promise that.
     drawn: np.ndarray = np.random.RandomState(np.random.MT19937(shuffle)).permutation(count)
     chosen: np.ndarray = np.sort(drawn[:limit])

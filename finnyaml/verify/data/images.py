@@ -52,8 +52,7 @@ class Images:
     def pieces(self, chunks: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
         """For each of `chunks` (numbers of images), those: uint8 [len(chunk), height, width, 1 or 3], labels.
 
-        Raises:
-            StepFailed: an image cannot be read, or differs in size or kind from the first.
+        Raises StepFailed: an image cannot be read, or differs in size or kind from the first.
         """
         for chunk in chunks:
             images = np.stack([self._decoded(self._files[index]) for index in chunk])

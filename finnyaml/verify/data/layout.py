@@ -25,15 +25,9 @@ def taken(batch: np.ndarray, shape: Sequence[int], given: str | None, recipe: st
 
 
 def fitted(batch: np.ndarray, shape: Sequence[int], layout: str | None) -> np.ndarray:
-    """`batch` as a graph input of `shape` takes it.
+    """`batch` [n, ...], in `layout` (NCHW, NHWC, NC, ...) where that is known, as a graph input takes it.
 
-    Args:
-        batch: [n, ...] samples in `layout`.
-        shape: the graph's input shape with a batch dimension of 1.
-        layout: how the data is laid out (NCHW, NHWC, NC, ...), where that is known.
-
-    Raises:
-        StepFailed: no layout makes the shapes fit.
+    `shape` is that of the input, with a batch dimension of 1. Raises StepFailed: no layout makes the shapes fit.
     """
     wanted = tuple(shape[1:])
     if batch.shape[1:] == wanted:

@@ -3,21 +3,7 @@
 from finnyaml.verify.executor.base import NotExecutable
 from finnyaml.verify.executor.batched import BatchedModel, input_of
 from finnyaml.verify.executor.check import checked
-from finnyaml.verify.executor.export import Exported, Part, export
+from finnyaml.verify.executor.export import Exported, export
 from finnyaml.verify.executor.prepare import prepare, whole_model
-from finnyaml.verify.executor.program import Fallback
-from finnyaml.verify.executor.watch import Violation
 
-__all__ = [
-    "BatchedModel",
-    "Exported",
-    "Fallback",
-    "NotExecutable",
-    "Part",
-    "Violation",
-    "checked",
-    "export",
-    "input_of",
-    "prepare",
-    "whole_model",
-]
+__all__ = ["BatchedModel", "Exported", "NotExecutable", "checked", "export", "input_of", "prepare", "whole_model"]

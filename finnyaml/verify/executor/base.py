@@ -8,16 +8,14 @@ All lowered nodes are those of ONNX opset `OPSET`, tensors are float32 unless an
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from onnx import NodeProto, helper
 
 from finnyaml.errors import StepFailed
-
-if TYPE_CHECKING:
-    from finnyaml.verify.executor.interval import Interval
+from finnyaml.verify.executor.interval import ANYTHING, Interval
 
 OPSET = 20
 IR_VERSION = 9
@@ -32,53 +30,64 @@ class NotLowerable(Exception):
 
 
 @dataclass(frozen=True)
-class Source:
-    """What is known of the tensors of the graph that is lowered; filled as the lowering goes on.
+class Graph:
+    """A prepared graph, ready to compile: its live nodes in order, constants, annotations of one sample.
 
-    live: constants of the source graph that become inputs of the lowered one, as they are, without a batch.
+    wanted: the tensors to compute. types: ONNX element types. live: tensors that are not among the constants because
+    they become inputs of the lowered graph, as they are, without a batch.
     """
 
+    input: str
+    wanted: tuple[str, ...]
+    nodes: tuple[NodeProto, ...]
+    constants: Mapping[str, np.ndarray]
     shapes: Mapping[str, list[int] | None]
     datatypes: Mapping[str, Any]
+    types: Mapping[str, int]
+    opsets: Mapping[str, int]
     live: frozenset[str] = frozenset()
-    constants: dict[str, np.ndarray] = field(default_factory=dict)
-    bounds: dict[str, Interval] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Windows:
-    """What one `windows.im2col` does, for who can do better: the patches of `image`, through the tensors `made`."""
+    """What one `windows.im2col` does, for who can do better: the patches of `image`, through the tensors `made`.
+
+    sizes: `kernel_shape`, `strides` and `dilations`, (height, width) each. pads: top, left, bottom, right.
+    """
 
     image: str
     made: tuple[str, ...]
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    dilation: tuple[int, int]
-    pads: tuple[int, int, int, int]
     channels: int
+    sizes: Mapping[str, tuple[int, int]]
+    pads: tuple[int, int, int, int]
 
 
 class Lowering:
     """Collects the standard ONNX nodes that replace one node.
 
     node: the node of the source graph, with its tensor names; every name in `node.output` must be made.
-    instance: qonnx's object for a custom op (`get_nodeattr`), None for a standard operator.
+    x, y: its first input and output. instance: qonnx's object for a custom op, None for a standard operator.
     constants: all constant tensors of the graph: initialisers, and what only depends on them.
     windows: the windows among the nodes so far, by the tensor of patches.
     """
 
-    def __init__(self, node: NodeProto, instance: Any, source: Source) -> None:
+    def __init__(self, node: NodeProto, instance: Any, graph: Graph, bounds: Mapping[str, Interval]) -> None:
         self.node = node
         self.instance = instance
         self.nodes: list[NodeProto] = []
         self.new_constants: dict[str, np.ndarray] = {}
         self.windows: dict[str, Windows] = {}
-        self._source = source
+        self.x, self.y = str(node.input[0]), str(node.output[0])
+        self.graph, self._bounds = graph, bounds
         self._made = 0
+
+    def attribute(self, name: str) -> Any:
+        """An attribute of a custom op, as written or by default."""
+        return self.instance.get_nodeattr(name)
 
     @property
     def constants(self) -> Mapping[str, np.ndarray]:
-        return self._source.constants
+        return self.graph.constants
 
     def constant(self, array: Any) -> str:
         """A new constant of the lowered graph; returns its name."""
@@ -104,18 +113,18 @@ class Lowering:
 
     def shape(self, tensor: str) -> list[int]:
         """Annotated shape in the source graph, of one sample (first dimension 1)."""
-        shape = self._source.shapes.get(tensor)
+        shape = self.graph.shapes.get(tensor)
         if shape is None:
             raise NotLowerable(f"the shape of {tensor} is not known")
         return list(shape)
 
     def datatype(self, tensor: str) -> Any:
         """Annotated qonnx DataType in the source graph (FLOAT32 without an annotation)."""
-        return self._source.datatypes[tensor]
+        return self.graph.datatypes[tensor]
 
-    def interval(self, tensor: str) -> Interval | None:
-        """What is proven of the values of a tensor of the source graph; None: nothing."""
-        return self._source.bounds.get(tensor)
+    def interval(self, tensor: str) -> Interval:
+        """What is proven of the values of a tensor of the source graph."""
+        return self._bounds.get(tensor, ANYTHING)
 
     def given(self, tensor: str) -> np.ndarray:
         """The value of a constant; NotLowerable if it is none."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Literal
 
@@ -10,9 +9,9 @@ import numpy as np
 from onnx import NodeProto, TensorProto, helper
 
 from finnyaml.verify.executor import watch
-from finnyaml.verify.executor.base import NotExecutable
+from finnyaml.verify.executor.base import Graph, NotExecutable
 from finnyaml.verify.executor.prepare import constants, needed, prepare, run_node, sanitised
-from finnyaml.verify.executor.program import Fallback, Graph, Program, compile_program
+from finnyaml.verify.executor.program import Fallback, Program, compile_program
 from finnyaml.verify.executor.segments import Segment
 from finnyaml.verify.executor.watch import Violation
 
@@ -64,38 +63,22 @@ class BatchedModel:
         self.input_datatype = self.model.get_tensor_datatype(self.input)
         self.outputs = tuple(o.name for o in self.model.graph.output)
         tapped = [t for n in live for t in n.output if t] if taps == "all" else list(taps)
-        self._wanted = tuple(dict.fromkeys([*self.outputs, *tapped]))
-        nodes = needed(live, self._wanted)
+        wanted = tuple(dict.fromkeys([*self.outputs, *tapped]))
+        nodes = needed(live, wanted)
         made = {self.input, *known, *(t for n in nodes for t in n.output)}
-        if missing := [t for t in self._wanted if t not in made]:
+        if missing := [t for t in wanted if t not in made]:
             raise NotExecutable(f"the graph has no tensor {', '.join(missing)}")
-        self.graph = self._describe(nodes, known)
+        self.graph = self._describe(wanted, nodes, known)
         self._distrusted: set[str] = set()
         self.program = self._compile()
 
     @property
     def violations(self) -> list[Violation]:
-        return self._violations.list
+        return list(self._violations.values())
 
     @property
     def fallbacks(self) -> tuple[Fallback, ...]:
         return self.program.fallbacks
-
-    @property
-    def signature(self) -> str | None:
-        """Equal for two models that compute the same from the same data in one way, whatever the names are.
-
-        Covers outputs and taps in their order and what is watched, as long as no data contradicts the annotation of the
-        input. None with nodes that run per sample: they are not compared.
-        """
-        if self.fallbacks:
-            return None
-        names = {self.input: "input"}
-        digest = hashlib.sha256(f"{self.input_shape} {self.input_datatype.name}".encode())
-        for step in self.program.steps:
-            digest.update(step.describe(names) if isinstance(step, Segment) else b"")
-        digest.update(" ".join(names.get(t, t) for t in self._wanted).encode())
-        return digest.hexdigest()
 
     @property
     def lowered(self) -> tuple[NodeProto, ...]:
@@ -138,11 +121,11 @@ class BatchedModel:
                 trusted = [self._trustworthy(t, values[t], step) for t in step.output if t]
                 if not all(trusted):
                     return None
-            later = {*self._wanted}.union(*uses[place + 1 :])
+            later = {*self.graph.wanted}.union(*uses[place + 1 :])
             for tensor in values.keys() - later:
                 del values[tensor]
         known = self.graph.constants
-        return {t: values[t] if t in values else np.repeat(known[t], len(batch), axis=0) for t in self._wanted}
+        return {t: values[t] if t in values else np.repeat(known[t], len(batch), axis=0) for t in self.graph.wanted}
 
     def _trustworthy(self, tensor: str, value: np.ndarray, node: NodeProto | None) -> bool:
         """Check a tensor that enters a segment from outside; a contradiction makes its annotation distrusted."""
@@ -175,15 +158,16 @@ class BatchedModel:
         return {t: v if v.ndim and v.shape[0] == 1 else v[None] for t, v in made.items()}
 
     def _compile(self) -> Program:
-        given = self.graph, self._wanted, self._without, self._distrusted, self._violations
+        given = self.graph, self._without, self._distrusted, self._violations
         return compile_program(*given, optimise=self._optimise, threads=self._threads)
 
-    def _describe(self, nodes: list[NodeProto], known: dict[str, np.ndarray]) -> Graph:
+    def _describe(self, wanted: tuple[str, ...], nodes: list[NodeProto], known: dict[str, np.ndarray]) -> Graph:
         tensors = dict.fromkeys([self.input, *(t for n in nodes for t in (*n.input, *n.output) if t)])
         graph = self.model.graph
         infos = {v.name: v.type.tensor_type.elem_type for v in (*graph.value_info, *graph.input, *graph.output)}
         return Graph(
             input=self.input,
+            wanted=wanted,
             nodes=tuple(nodes),
             constants=known,
             shapes={t: self.model.get_tensor_shape(t) for t in tensors},

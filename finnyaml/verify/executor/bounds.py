@@ -30,6 +30,12 @@ from finnyaml.verify.executor.interval import (
     weighted_sum,
 )
 
+SUMS = {
+    "MatMul", "Conv", "Gemm", "ConvTranspose", "ReduceSum", "ReduceMean", "AveragePool", "GlobalAveragePool", "Softmax",
+    "LogSoftmax", "BatchNormalization", "LayerNormalization", "InstanceNormalization", "Einsum", "ReduceL1", "ReduceL2",
+    "ReduceProd", "ReduceSumSquare", "ReduceLogSum", "ReduceLogSumExp", "LpNormalization", "LRN", "CumSum",
+}  # fmt: skip
+
 
 class Bounds:
     """Intervals of all tensors of a graph, one node after the other.
@@ -71,6 +77,34 @@ class Bounds:
             shapes = [self._shape(t) for t in node.input]
             if all(s is not None for s in shapes):
                 self.shapes[node.output[0]] = list(np.broadcast_shapes(*(tuple(s or ()) for s in shapes)))
+
+    def largest_sum(self, node: NodeProto) -> float | None:
+        """Largest magnitude that a partial sum of a node can reach, in any order of summation.
+
+        None: the node does not sum. Infinite: its terms are not all integers, so the order matters.
+        """
+        if node.op_type not in SUMS:
+            return None
+        x = self.get(node.input[0]).overall()
+        if x.step and node.op_type == "ReduceSum":
+            result = self.get(node.output[0])
+            return result.magnitude if x.low >= 0 or x.high <= 0 else 2 * result.magnitude
+        weights = self.constants.get(node.input[1]) if node.op_type in ("MatMul", "Conv", "Gemm") else None
+        if not x.step or weights is None or not self.get(node.input[1]).step:
+            return math.inf
+        written = attributes(node)
+        if written.get("alpha", 1.0) != 1.0 or written.get("beta", 1.0) != 1.0:
+            return math.inf
+        axes: tuple[int, ...] = (max(weights.ndim - 2, 0),)
+        if node.op_type == "Conv":
+            axes = tuple(range(1, weights.ndim))
+        elif node.op_type == "Gemm":
+            axes = (1,) if written.get("transB") else (0,)
+        total = np.abs(weights.astype(np.float64)).sum(axis=axes).max() * x.magnitude
+        if len(node.input) > 2 and node.input[2]:
+            bias = self.get(node.input[2])
+            total = total + bias.magnitude if bias.step else math.inf
+        return float(total)
 
     def _shape(self, tensor: str) -> list[int] | None:
         if tensor in self.constants:

@@ -22,7 +22,7 @@ COMPARISONS = ("Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual")
 LOGIC = ("And", "Or", "Xor")
 BITWISE = ("BitwiseAnd", "BitwiseOr", "BitwiseXor")
 PREFIX = "Elementwise"
-"""With it before ONNX's name of the operator, FINN calls its layer."""
+"""What FINN puts before ONNX's name of the operator to name its layer."""
 INT64_BITS = 63
 """Bits of a magnitude in int64."""
 
@@ -35,13 +35,13 @@ def arithmetic(lowering: Lowering) -> None:
         bits = [datatype.bitwidth() for datatype in both]
         if (sum(bits) if node.op_type == "ElementwiseMul" else max(bits) + 1) > INT64_BITS:
             raise NotLowerable("int64 of FINN's Python may wrap around")
-    lowering.op(node.op_type.removeprefix(PREFIX), _operands(lowering), node.output[0])
+    lowering.op(node.op_type.removeprefix(PREFIX), _operands(lowering), lowering.y)
 
 
 @lowers("ElementwiseAbsDiff")
 def absolute_difference(lowering: Lowering) -> None:
     difference = lowering.op("Sub", _operands(lowering))
-    lowering.op("Abs", [difference], lowering.node.output[0])
+    lowering.op("Abs", [difference], lowering.y)
 
 
 @lowers(*(PREFIX + name for name in (*COMPARISONS, *LOGIC, *BITWISE)))
@@ -50,33 +50,31 @@ def logic(lowering: Lowering) -> None:
     name, operands = lowering.node.op_type.removeprefix(PREFIX), _operands(lowering)
     if name not in COMPARISONS:
         operands = [_cast(lowering, x, TensorProto.BOOL if name in LOGIC else TensorProto.INT64) for x in operands]
-    lowering.op("Cast", [lowering.op(name, operands)], lowering.node.output[0], to=TensorProto.FLOAT)
+    lowering.op("Cast", [lowering.op(name, operands)], lowering.y, to=TensorProto.FLOAT)
 
 
 @lowers("ElementwiseBitShift")
 def bit_shift(lowering: Lowering) -> None:
     """A shift by n is a product with 2**n or the floor of one with 2**-n, both exact in float32."""
-    node, layer = lowering.node, lowering.instance
-    left = layer.get_nodeattr("direction") == "LEFT"
-    amount = layer.rhs_dtype
+    left, amount = lowering.attribute("direction") == "LEFT", lowering.instance.rhs_dtype
     if amount.min() < 0 or amount.max() > INT64_BITS:
         raise NotLowerable(f"shifts by {amount.name}")
-    if left and layer.lhs_dtype.bitwidth() + amount.max() > INT64_BITS:
+    if left and lowering.instance.lhs_dtype.bitwidth() + amount.max() > INT64_BITS:
         raise NotLowerable("int64 of FINN's Python may wrap around")
     powers = np.exp2(np.arange(amount.max() + 1) * (1.0 if left else -1.0)).astype(np.float32)
     value, shift = _operands(lowering)
     shift = _cast(lowering, shift, TensorProto.INT64)
     factor = lowering.op("Gather", [lowering.constant(powers), shift], axis=0)
-    product = lowering.op("Mul", [value, factor], node.output[0] if left else None)
+    product = lowering.op("Mul", [value, factor], lowering.y if left else None)
     if not left:
-        lowering.op("Floor", [product], node.output[0])
+        lowering.op("Floor", [product], lowering.y)
 
 
 @lowers("HWWhere")
 def where(lowering: Lowering) -> None:
     condition, *values = _operands(lowering)
     condition = _cast(lowering, condition, TensorProto.BOOL)
-    lowering.op("Where", [condition, *values], lowering.node.output[0])
+    lowering.op("Where", [condition, *values], lowering.y)
 
 
 @lowers("PWPolyF", "PWPolyFunction")
@@ -87,30 +85,29 @@ def piecewise_polynomial(lowering: Lowering) -> None:
     above, where the polynomials meet.
     """
     pwpolyfunction: Any = activation_functions()
-    node, attribute = lowering.node, lowering.instance.get_nodeattr
-    degree, clamps = attribute("degree"), pwpolyfunction.CLAMP_CFG[attribute("func")]
+    degree, clamps = lowering.attribute("degree"), pwpolyfunction.CLAMP_CFG[lowering.attribute("func")]
     if degree < 1:
         raise NotLowerable(f"polynomials of degree {degree}")
     # FINN's order: the segment around zero, those above it, those below it, both outwards.
-    segments = pwpolyfunction._fit_coefficients(attribute("func"), attribute("K"), degree=degree)
+    segments = pwpolyfunction._fit_coefficients(lowering.attribute("func"), lowering.attribute("K"), degree=degree)
     half = len(segments) // 2
     beyond = np.zeros((2, degree + 1), np.float32)
     beyond[0, 0] = clamps["neg_clamp"]
     beyond[1, :2] = (0.0, 1.0) if clamps["pos_passthrough"] else (clamps["pos_clamp"], 0.0)
     rows = np.concatenate([beyond[:1], segments[:half:-1], segments[: half + 1], beyond[1:]])
-    bounds = [low for low, _ in pwpolyfunction._segment_boundaries(attribute("K"))[1 : half + 1]]
+    bounds = [low for low, _ in pwpolyfunction._segment_boundaries(lowering.attribute("K"))[1 : half + 1]]
     starts = np.array([*bounds, 8.0], np.float32)
     # A segment below zero ends with -start: the next one begins at the next float32.
     thresholds = np.concatenate([np.nextafter(-starts[::-1], np.float32(0)), starts])
 
-    x, rank = node.input[0], len(lowering.shape(node.input[0]))
+    x, rank = lowering.x, len(lowering.shape(lowering.x))
     segment = count(lowering, x, thresholds[np.newaxis], rank - 1, rank)
     segment = _cast(lowering, segment, TensorProto.INT32)
     columns = [lowering.op("Gather", [lowering.constant(column), segment], axis=0) for column in rows.T]
     y = columns[degree]
     for power in range(degree - 1, -1, -1):
         term = lowering.op("Mul", [x, y])
-        y = lowering.op("Add", [columns[power], term], None if power else node.output[0])
+        y = lowering.op("Add", [columns[power], term], None if power else lowering.y)
 
 
 def _operands(lowering: Lowering) -> list[str]:
@@ -118,7 +115,7 @@ def _operands(lowering: Lowering) -> list[str]:
 
     Numpy aligns dimensions from the right, so an operand of fewer dimensions gets new ones behind its batch.
     """
-    rank = len(lowering.shape(lowering.node.output[0]))
+    rank = len(lowering.shape(lowering.y))
     operands = []
     for name in lowering.node.input:
         if name in lowering.constants:

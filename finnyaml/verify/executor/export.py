@@ -99,7 +99,7 @@ def _with_inputs(compiled: BatchedModel, weights: Collection[str], optimise: boo
         raise NotExecutable(f"{missing[0]} is not a constant of the graph")
     constants = {t: value for t, value in graph.constants.items() if t not in weights}
     opened = replace(graph, constants=constants, live=frozenset(weights))
-    return compile_program(opened, compiled.outputs, (), (), Violations(), optimise=optimise, threads=1)
+    return compile_program(opened, (), (), Violations(), optimise=optimise, threads=1)
 
 
 class _Names(dict[str, str]):

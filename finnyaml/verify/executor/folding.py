@@ -28,7 +28,8 @@ def fold_normalisations(
     wanted: Collection[str],
 ) -> list[Lowered | NodeProto]:
     """The parts without the normalisations that only thresholds see; their inputs must be finite (see `bounds`)."""
-    uses = Counter(t for part in lowered for n in _nodes(part) for t in n.input)
+    nodes = [n for part in lowered for n in (part.nodes if isinstance(part, Lowered) else [part])]
+    uses = Counter(t for n in nodes for t in n.input)
     uses.update(wanted)
     folded: dict[str, Lowered] = {}
     result: list[Lowered | NodeProto] = []
@@ -45,10 +46,6 @@ def fold_normalisations(
                     part = made
         result.append(part)
     return result
-
-
-def _nodes(part: Lowered | NodeProto) -> Sequence[NodeProto]:
-    return part.nodes if isinstance(part, Lowered) else [part]
 
 
 def _is_normalisation(part: Lowered, constants: Mapping[str, np.ndarray], bounds: Mapping[str, Interval]) -> bool:
@@ -91,7 +88,7 @@ def _on_input(
 
 
 def first_reaching(normalisation: NodeProto, constants: Mapping[str, np.ndarray], thresholds: np.ndarray) -> np.ndarray:
-    """Per channel the least finite float32 whose normalised value reaches the threshold, infinity if none does.
+    """Per channel the least finite float32 whose normalised value reaches the threshold, infinity if none: [channels].
 
     For a channel with a negative scale: the least whose normalised value no longer reaches it.
     """

@@ -37,13 +37,11 @@ def fuse(
             continue
         window, padding = _with_padding(window, producers, uses, constants)
         name = node.output[0]
-        shape = {"kernel_shape": window.kernel, "strides": window.stride, "dilations": window.dilation}
+        inputs = [f"{name}~image", f"{name}~kernel"]
         constants[f"{name}~kernel"], groups = _kernel(weights, window)
         made[name] = [
             helper.make_node("Transpose", [window.image], [f"{name}~image"], perm=[0, 3, 1, 2]),
-            helper.make_node(
-                "Conv", [f"{name}~image", f"{name}~kernel"], [f"{name}~conv"], **shape, pads=window.pads, group=groups
-            ),
+            helper.make_node("Conv", inputs, [f"{name}~conv"], **window.sizes, pads=window.pads, group=groups),
             helper.make_node("Transpose", [f"{name}~conv"], [name], perm=[0, 2, 3, 1]),
         ]
         dead.update(window.made, padding)
@@ -72,7 +70,7 @@ def _with_padding(
 
 def _kernel(matrix: np.ndarray, windows: Windows) -> tuple[np.ndarray, int]:
     """Weights [out, in / groups, kh, kw] and the number of groups, of a matrix [kh * kw * in, out]."""
-    height, width = windows.kernel
+    height, width = windows.sizes["kernel_shape"]
     cube = matrix.reshape(height, width, windows.channels, matrix.shape[1])
     if cube.shape[2] == cube.shape[3] > 1 and not cube[:, :, ~np.eye(windows.channels, dtype=bool)].any():
         # depthwise: output channel c sees input channel c only

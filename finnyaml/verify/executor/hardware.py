@@ -26,7 +26,7 @@ Product = Callable[[str, str | None], str]
 def thresholding(lowering: Lowering) -> None:
     x, thresholds = lowering.node.input[:2]
     rank = len(lowering.shape(x))
-    count(lowering, x, lowering.given(thresholds), rank - 1, rank, *_levels(lowering), lowering.node.output[0])
+    count(lowering, x, lowering.given(thresholds), rank - 1, rank, *_levels(lowering), lowering.y)
 
 
 @lowers("live.Thresholding")
@@ -38,7 +38,7 @@ def thresholding_at_run_time(lowering: Lowering) -> None:
         column = lowering.op("Gather", [thresholds, lowering.constant(np.int64(step))], axis=1)
         term = lowering.op("Cast", [lowering.op("GreaterOrEqual", [x, column])], to=TensorProto.FLOAT)
         total = lowering.op("Add", [total, term]) if total else term
-    scaled(lowering, total, *_levels(lowering), lowering.node.output[0])
+    scaled(lowering, total, *_levels(lowering), lowering.y)
 
 
 @lowers("MVAU")
@@ -47,7 +47,7 @@ def matrix_vector_unit(lowering: Lowering) -> None:
     weights: np.ndarray = lowering.given(lowering.node.input[1]).astype(np.float32)
 
     def product(x: str, output: str | None) -> str:
-        if lowering.instance.get_nodeattr("binaryXnorMode"):
+        if lowering.attribute("binaryXnorMode"):
             return xnor_popcount(lowering, x, weights, output)
         if _bipolar(lowering, "inputDataType", "weightDataType"):
             return _popcount(lowering, lowering.op("MatMul", [x, lowering.constant(weights)]), len(weights), output)
@@ -63,7 +63,7 @@ def matrix_vector_unit_at_run_time(lowering: Lowering) -> None:
     length, outputs = lowering.shape(weights)
 
     def product(x: str, output: str | None) -> str:
-        if lowering.instance.get_nodeattr("binaryXnorMode"):
+        if lowering.attribute("binaryXnorMode"):
             double = lowering.op("Mul", [weights, lowering.constant(np.float32(2))])
             signs = lowering.op("Sub", [double, lowering.constant(np.float32(1))])
             ones = lowering.op("ReduceSum", [weights, lowering.ints(0)], keepdims=0)
@@ -78,24 +78,24 @@ def matrix_vector_unit_at_run_time(lowering: Lowering) -> None:
 
 def _unit(lowering: Lowering, outputs: int, product: Product) -> None:
     """The product of a matrix-vector unit between what it makes of its input and of its output's shape."""
-    node, attribute = lowering.node, lowering.instance.get_nodeattr
-    vectors = [*attribute("numInputVectors"), attribute("MW")]
-    x, shape = node.input[0], lowering.shape(node.input[0])
+    node = lowering.node
+    vectors = [*lowering.attribute("numInputVectors"), lowering.attribute("MW")]
+    x, shape = lowering.x, lowering.shape(lowering.x)
     if shape[-1] != vectors[-1]:
         x, shape = lowering.reshape(x, vectors), vectors
     shape = [*shape[:-1], outputs]
-    same = shape == lowering.shape(node.output[0])
-    activated = not attribute("noActivation")
+    same = shape == lowering.shape(lowering.y)
+    activated = not lowering.attribute("noActivation")
 
-    y = product(x, node.output[0] if same and not activated else None)
+    y = product(x, lowering.y if same and not activated else None)
     if activated:
         # FINN thresholds axis 1 unless the tensor has four dimensions: the channels of two, but not of three.
         per_channel = lowering.given(node.input[2]).shape[0] > 1
         if per_channel and len(vectors) not in (2, 4):
             raise NotLowerable(f"FINN thresholds axis 1 of {len(vectors)} dimensions, which is not the channels")
-        y = _activation(lowering, y, len(shape), node.output[0] if same else None)
+        y = _activation(lowering, y, len(shape), lowering.y if same else None)
     if not same:
-        lowering.reshape(y, lowering.shape(node.output[0]), node.output[0])
+        lowering.reshape(y, lowering.shape(lowering.y), lowering.y)
 
 
 @lowers("VVAU")
@@ -105,8 +105,8 @@ def vector_vector_unit(lowering: Lowering) -> None:
     The input is in the order in which FINN's Python makes windows. FINN itself takes it for the hardware's order, PE
     channels at a time, wherever the sliding window is not the node just before: no graph of a build gives that order.
     """
-    node, attribute = lowering.node, lowering.instance.get_nodeattr
-    kernel, channels = int(np.prod(attribute("Kernel"))), attribute("Channels")
+    node = lowering.node
+    kernel, channels = int(np.prod(lowering.attribute("Kernel"))), lowering.attribute("Channels")
     # As FINN does it: a matrix product, of which only a channel's own weights are not zero.
     weights: np.ndarray = np.zeros((kernel, channels, channels), np.float32)
     each = np.arange(channels)
@@ -114,56 +114,52 @@ def vector_vector_unit(lowering: Lowering) -> None:
     matrix = lowering.constant(weights.reshape(kernel * channels, channels))
 
     bipolar = _bipolar(lowering, "inputDataType", "weightDataType")
-    activated = not attribute("noActivation")
-    output = None if activated else node.output[0]
-    y = lowering.op("MatMul", [node.input[0], matrix], None if bipolar else output)
+    activated = not lowering.attribute("noActivation")
+    output = None if activated else lowering.y
+    y = lowering.op("MatMul", [lowering.x, matrix], None if bipolar else output)
     if bipolar:
         y = _popcount(lowering, y, kernel, output)
     if activated:
-        _activation(lowering, y, 4, node.output[0])
+        _activation(lowering, y, 4, lowering.y)
 
 
 @lowers("Pool")
 def pool(lowering: Lowering) -> None:
     """Pooling over windows that lie in the last axis, [1, H, W, K * C] -> [1, H, W, C]."""
-    node, attribute = lowering.node, lowering.instance.get_nodeattr
-    shape = lowering.shape(node.input[0])
+    shape = lowering.shape(lowering.x)
     if len(shape) != 4:
         raise NotLowerable(f"pooling over {len(shape)} dimensions")
-    kernel, channels, function = int(np.prod(attribute("KernelSize"))), attribute("Channels"), attribute("Function")
-    x = lowering.reshape(node.input[0], [*shape[:-1], kernel, channels])
-    output = node.output[0]
+    kernel, function = int(np.prod(lowering.attribute("KernelSize"))), lowering.attribute("Function")
+    x = lowering.reshape(lowering.x, [*shape[:-1], kernel, lowering.attribute("Channels")])
     if function == "MaxPool":
-        lowering.reduce("ReduceMax", x, [3], output)
+        lowering.reduce("ReduceMax", x, [3], lowering.y)
     elif function == "AccPool":
-        lowering.reduce("ReduceSum", x, [3], output)
+        lowering.reduce("ReduceSum", x, [3], lowering.y)
     elif function == "AvgPool":
-        lowering.op("Div", [lowering.reduce("ReduceSum", x, [3]), lowering.constant(np.float32(kernel))], output)
+        lowering.op("Div", [lowering.reduce("ReduceSum", x, [3]), lowering.constant(np.float32(kernel))], lowering.y)
     else:
         largest = (2 ** lowering.instance.get_input_datatype().bitwidth() - 1) * kernel
         shift = max(largest.bit_length() - lowering.instance.get_output_datatype().bitwidth(), 0)
         scaled = lowering.op("Mul", [lowering.reduce("ReduceSum", x, [3]), lowering.constant(np.float32(2.0**-shift))])
-        lowering.op("Floor", [scaled], output)
+        lowering.op("Floor", [scaled], lowering.y)
 
 
 @lowers("GlobalAccPool")
 def global_sum(lowering: Lowering) -> None:
     """Sums over height and width, [1, H, W, C] -> [1, 1, 1, C]."""
-    node = lowering.node
-    if len(lowering.shape(node.input[0])) != 4:
+    if len(lowering.shape(lowering.x)) != 4:
         raise NotLowerable("FINN sums axes 1 and 2, which are height and width of four dimensions only")
-    x = lowering.reduce("ReduceSum", node.input[0], [1, 2])
-    lowering.reshape(x, lowering.shape(node.output[0]), node.output[0])
+    x = lowering.reduce("ReduceSum", lowering.x, [1, 2])
+    lowering.reshape(x, lowering.shape(lowering.y), lowering.y)
 
 
 @lowers("LabelSelect")
 def label_select(lowering: Lowering) -> None:
     """The indices of the K largest values of the last axis, of equal ones the first; as float32."""
-    node = lowering.node
-    best = lowering.ints(lowering.instance.get_nodeattr("K"))
-    _, indices = lowering.outputs("TopK", [node.input[0], best], [None, None])
+    best = lowering.ints(lowering.attribute("K"))
+    _, indices = lowering.outputs("TopK", [lowering.x, best], [None, None])
     labels = lowering.op("Cast", [indices], to=TensorProto.FLOAT)
-    lowering.reshape(labels, lowering.shape(node.output[0]), node.output[0])
+    lowering.reshape(labels, lowering.shape(lowering.y), lowering.y)
 
 
 @lowers("Lookup")
@@ -171,8 +167,8 @@ def lookup(lowering: Lowering) -> None:
     """Rows of the table [entries, dimension] by index, [1, ...] -> [1, ..., dimension]."""
     node = lowering.node
     table = lowering.constant(lowering.given(node.input[1]).astype(np.float32))
-    indices = lowering.op("Cast", [node.input[0]], to=TensorProto.INT64)
-    lowering.op("Gather", [table, indices], node.output[0], axis=0)
+    indices = lowering.op("Cast", [lowering.x], to=TensorProto.INT64)
+    lowering.op("Gather", [table, indices], lowering.y, axis=0)
 
 
 @lowers("Requant")
@@ -184,53 +180,53 @@ def requant(lowering: Lowering) -> None:
     scale, bias = (lowering.given(name) for name in node.input[1:3])
     # numpy computes in the widest type that takes part, and so does FINN.
     number = np.result_type(np.float32, scale, bias)
-    x = node.input[0]
+    x = lowering.x
     if number != np.float32:
         x = lowering.op("Cast", [x], to=TensorProto.DOUBLE)
     x = lowering.op("Mul", [x, lowering.constant(scale.astype(number))])
     x = lowering.op("Add", [x, lowering.constant(bias.astype(number))])
     x = lowering.op("Floor", [lowering.op("Add", [x, lowering.constant(np.array(0.5, number))])])
     datatype = lowering.instance.get_output_datatype()
-    limits = (int(datatype.signed()), lowering.instance.get_nodeattr("narrow"), datatype.bitwidth())
+    limits = (int(datatype.signed()), lowering.attribute("narrow"), datatype.bitwidth())
     low, high = (lowering.constant(np.array(limit(*limits), number)) for limit in (min_int, max_int))
     if number == np.float32:
-        lowering.op("Clip", [x, low, high], node.output[0])
+        lowering.op("Clip", [x, low, high], lowering.y)
     else:
-        lowering.op("Cast", [lowering.op("Clip", [x, low, high])], node.output[0], to=TensorProto.FLOAT)
+        lowering.op("Cast", [lowering.op("Clip", [x, low, high])], lowering.y, to=TensorProto.FLOAT)
 
 
 @lowers("HWSoftmax")
 def softmax(lowering: Lowering) -> None:
-    lowering.op("Softmax", [lowering.node.input[0]], lowering.node.output[0], axis=-1)
+    lowering.op("Softmax", [lowering.x], lowering.y, axis=-1)
 
 
 @lowers("LayerNorm")
 def layer_normalisation(lowering: Lowering) -> None:
     """Normalisation over the last axis; FINN has moved scale and bias into layers of their own."""
-    x = lowering.node.input[0]
+    x = lowering.x
     scale = lowering.constant(np.ones(lowering.shape(x)[-1], np.float32))
-    epsilon = float(lowering.instance.get_nodeattr("epsilon"))
-    lowering.op("LayerNormalization", [x, scale], lowering.node.output[0], axis=-1, epsilon=epsilon)
+    epsilon = float(lowering.attribute("epsilon"))
+    lowering.op("LayerNormalization", [x, scale], lowering.y, axis=-1, epsilon=epsilon)
 
 
 def _activation(lowering: Lowering, y: str, rank: int, output: str | None) -> str:
     """The thresholds of MVAU and VVAU (input 2) on the last axis; bipolar outputs know no offset."""
     bipolar = _bipolar(lowering, "outputDataType")
-    scale, bias = (2.0, -1.0) if bipolar else (1.0, float(lowering.instance.get_nodeattr("ActVal")))
+    scale, bias = (2.0, -1.0) if bipolar else (1.0, float(lowering.attribute("ActVal")))
     thresholds = lowering.given(lowering.node.input[2])
     return count(lowering, y, thresholds, rank - 1, rank, scale, bias, output)
 
 
 def _levels(lowering: Lowering) -> tuple[float, float]:
     """What a Thresholding layer makes of the number of thresholds reached: (factor, offset)."""
-    offset = float(lowering.instance.get_nodeattr("ActVal"))
+    offset = float(lowering.attribute("ActVal"))
     return (2.0, 2.0 * offset - 1.0) if _bipolar(lowering, "outputDataType") else (1.0, offset)
 
 
 def _matmul(lowering: Lowering, x: str, weights: str, length: int, output: str | None = None) -> str:
     """A product with weights that are an input; in float64 where sums of integers may be too large for float32."""
     bounds, datatype = lowering.interval(x), lowering.datatype(lowering.node.input[1])
-    largest = length * max(abs(datatype.min()), abs(datatype.max())) * (bounds.magnitude if bounds else math.inf)
+    largest = length * max(abs(datatype.min()), abs(datatype.max())) * bounds.magnitude
     if not EXACT <= largest < math.inf:
         return lowering.op("MatMul", [x, weights], output)
     wide = [lowering.op("Cast", [t], to=TensorProto.DOUBLE) for t in (x, weights)]
@@ -244,4 +240,4 @@ def _popcount(lowering: Lowering, product: str, length: int, output: str | None)
 
 
 def _bipolar(lowering: Lowering, *attributes: str) -> bool:
-    return all(lowering.instance.get_nodeattr(name) == "BIPOLAR" for name in attributes)
+    return all(lowering.attribute(name) == "BIPOLAR" for name in attributes)

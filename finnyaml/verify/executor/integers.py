@@ -76,7 +76,9 @@ def in_bytes(
     for node in nodes:
         if node.op_type != "Conv":
             continue
-        image = bounds.get(_untransposed(node.input[0], producers))
+        before = producers.get(node.input[0])
+        moved = before if before is not None and before.op_type == "Transpose" else node
+        image = bounds.get(moved.input[0])
         weights = constants.get(node.input[1])
         if image is None or weights is None or weights.ndim != 4 or not _fits(image, weights):
             continue
@@ -90,11 +92,6 @@ def in_bytes(
             guards.append(Guard(chain.guarded, made[name][-1].output[0], steps.first))
         dead.update(n.output[0] for n in chain.nodes)
     return [n for old in nodes if (t := old.output[0]) not in dead or t in made for n in made.get(t, [old])], guards
-
-
-def _untransposed(tensor: str, producers: Mapping[str, NodeProto]) -> str:
-    node = producers.get(tensor)
-    return node.input[0] if node is not None and node.op_type == "Transpose" else tensor
 
 
 def _fits(image: Interval, weights: np.ndarray) -> bool:
@@ -195,26 +192,23 @@ def _converted(chain: Chain, steps: Steps, image: Interval, constants: dict[str,
     """The nodes that replace a chain; if it is guarded the last makes the largest result."""
     name, conv = chain.nodes[-1].output[0], chain.conv
     zero = -min(image.low, 0.0)
-    known = {
-        "zero": np.uint8(zero),
-        "shift": np.float32(zero),
-        "one": np.float32(1),
+    given = {
+        "image-scale": np.float32(1),
+        "image-zero": np.uint8(zero),
         "weights": constants[conv.input[1]].astype(np.int8),
+        "weights-scale": np.float32(1),
         "weights-zero": np.int8(0),
         "size": np.float32(steps.size),
         "output-zero": np.uint8(0),
         "bias": (steps.reached - chain.thresholds).astype(np.int32),
     }
-    given = {short: f"{name}~byte-{short}" for short in known}
-    constants.update({given[short]: np.asarray(value) for short, value in known.items()})
-    nodes = []
-    image_name = conv.input[0]
+    constants.update({f"{name}~byte-{short}": np.asarray(value) for short, value in given.items()})
+    nodes, positive = [], conv.input[0]
     if zero:
-        nodes.append(helper.make_node("Add", [image_name, given["shift"]], [f"{name}~shifted"]))
-        image_name = f"{name}~shifted"
-    nodes.append(helper.make_node("Cast", [image_name], [f"{name}~bytes"], to=TensorProto.UINT8))
-    inputs = [f"{name}~bytes", given["one"], given["zero"], given["weights"], given["one"], given["weights-zero"]]
-    inputs += [given["size"], given["output-zero"], given["bias"]]
+        positive, constants[f"{name}~shift"] = f"{name}~shifted", np.asarray(zero, np.float32)
+        nodes.append(helper.make_node("Add", [conv.input[0], f"{name}~shift"], [positive]))
+    nodes.append(helper.make_node("Cast", [positive], [f"{name}~bytes"], to=TensorProto.UINT8))
+    inputs = [f"{name}~bytes", *(f"{name}~byte-{short}" for short in given)]
     quantised = helper.make_node("QLinearConv", inputs, [f"{name}~sums"])
     quantised.attribute.extend(conv.attribute)
     nodes.append(quantised)

@@ -6,16 +6,15 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-import numpy as np
 from onnx import NodeProto, TensorProto, helper
 
 from finnyaml.graph.view import name
-from finnyaml.verify.executor import interval, registry, watch
-from finnyaml.verify.executor.base import Lowering, NotLowerable, Source
+from finnyaml.verify.executor import registry, watch
+from finnyaml.verify.executor.base import Graph, Lowering, NotLowerable
 from finnyaml.verify.executor.bounds import Bounds
 from finnyaml.verify.executor.folding import fold_normalisations
+from finnyaml.verify.executor.interval import ANYTHING, EXACT, Interval, of_datatype
 from finnyaml.verify.executor.segments import Lowered, Refused, Segment, Sums
-from finnyaml.verify.executor.sums import terms
 
 
 @dataclass(frozen=True)
@@ -28,23 +27,6 @@ class Fallback:
 
 
 @dataclass(frozen=True)
-class Graph:
-    """A prepared graph, ready to compile: its live nodes in order, constants, annotations of one sample.
-
-    live: tensors that are not among the constants because they become inputs (see `base.Source`).
-    """
-
-    input: str
-    nodes: tuple[NodeProto, ...]
-    constants: Mapping[str, np.ndarray]
-    shapes: Mapping[str, list[int] | None]
-    datatypes: Mapping[str, object]
-    types: Mapping[str, int]  # ONNX element types
-    opsets: Mapping[str, int]
-    live: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True)
 class Program:
     """Steps in order: a Segment for a batch, or a node that runs per sample."""
 
@@ -54,7 +36,6 @@ class Program:
 
 def compile_program(
     graph: Graph,
-    wanted: Collection[str],
     without: Collection[str],
     distrusted: Collection[str],
     violations: watch.Violations,
@@ -62,35 +43,33 @@ def compile_program(
     optimise: bool,
     threads: int,
 ) -> Program:
-    """Compile for the wanted tensors.
+    """Compile for the wanted tensors of a graph.
 
     without: names, op types or first outputs of nodes that must not be lowered. distrusted: inputs of segments whose
     annotation has proven wrong, so that nothing may be concluded from it, and others that must be watched themselves.
     """
     refused: dict[str, str] = {}
     while True:
-        source, lowered, fallbacks = _lower_all(graph, without, refused, distrusted, violations)
+        bounds, lowered, fallbacks = _lower_all(graph, without, refused, distrusted, violations)
         if optimise:
             ranks = {t: len(shape) for t, shape in graph.shapes.items() if shape is not None}
-            lowered = fold_normalisations(lowered, graph.constants, source.bounds, ranks, wanted)
+            lowered = fold_normalisations(lowered, graph.constants, bounds, ranks, graph.wanted)
         steps: list[Segment | NodeProto] = []
         runs = list(_runs(lowered))
-        failed = None
         for place, run in enumerate(runs):
             if isinstance(run, NodeProto):
                 steps.append(run)
                 continue
-            later = {t for r in runs[place + 1 :] for t in _inputs(r)} | set(wanted)
+            later = {t for r in runs[place + 1 :] for t in _inputs(r)} | set(graph.wanted)
             outputs = [t for part in run for t in part.node.output if t in later]
-            known = graph.constants, graph.types, source.bounds
+            known = graph.constants, graph.types, bounds
             try:
                 steps.append(Segment(run, outputs, *known, close=distrusted, optimise=optimise, threads=threads))
             except Refused as error:
-                failed = _culprits(run, graph, error)
+                refused |= _culprits(run, graph, error)
                 break
-        if failed is None:
+        else:
             return Program(tuple(steps), tuple(fallbacks))
-        refused |= failed
 
 
 def _lower_all(
@@ -99,12 +78,11 @@ def _lower_all(
     refused: Mapping[str, str],
     distrusted: Collection[str],
     violations: watch.Violations,
-) -> tuple[Source, list[Lowered | NodeProto], list[Fallback]]:
-    source = Source(graph.shapes, graph.datatypes, graph.live, dict(graph.constants))
-    known = Bounds(source.bounds, source.constants, dict(graph.shapes))
+) -> tuple[dict[str, Interval], list[Lowered | NodeProto], list[Fallback]]:
+    bounds = {t: of_datatype(graph.datatypes[t]) for t in graph.live}
+    bounds[graph.input] = _promised(graph, graph.input, distrusted)
+    known = Bounds(bounds, graph.constants, dict(graph.shapes))
     safe = {graph.input}
-    source.bounds[graph.input] = _promised(graph, graph.input, distrusted)
-    source.bounds.update({t: interval.of_datatype(graph.datatypes[t]) for t in graph.live})
     result: list[Lowered | NodeProto] = []
     fallbacks = []
     for node in graph.nodes:
@@ -113,48 +91,48 @@ def _lower_all(
                 raise NotLowerable(f"{forced.pop()} was not to be lowered")
             if node.output[0] in refused:
                 raise NotLowerable(refused[node.output[0]])
-            lowering = registry.lower(node, source, dict(graph.opsets))
+            lowering = registry.lower(node, graph, bounds)
         except NotLowerable as reason:
             fallbacks.append(Fallback(name(node), node.op_type, str(reason)))
             for tensor in filter(None, node.output):
-                source.bounds[tensor] = _promised(graph, tensor, distrusted)
+                bounds[tensor] = _promised(graph, tensor, distrusted)
                 safe.add(tensor)
             result.append(node)
             continue
-        result.append(_finish(lowering, source, known, safe, violations))
-    return source, result, fallbacks
+        result.append(_finish(lowering, known, safe, violations))
+    return bounds, result, fallbacks
 
 
-def _promised(graph: Graph, tensor: str, distrusted: Collection[str]) -> interval.Interval:
-    return interval.ANYTHING if tensor in distrusted else interval.of_datatype(graph.datatypes[tensor])
+def _promised(graph: Graph, tensor: str, distrusted: Collection[str]) -> Interval:
+    return ANYTHING if tensor in distrusted else of_datatype(graph.datatypes[tensor])
 
 
-def _finish(lowering: Lowering, source: Source, known: Bounds, safe: set[str], violations: watch.Violations) -> Lowered:
+def _finish(lowering: Lowering, known: Bounds, safe: set[str], violations: watch.Violations) -> Lowered:
     """Work out bounds, exactness and watches of a lowered node."""
-    known.constants = {**source.constants, **lowering.new_constants}
+    known.constants = {**lowering.constants, **lowering.new_constants}
     for node in lowering.nodes:
         known.follow(node)
-    rounded = watch.rounding(lowering, source)
+    rounded = watch.rounding(lowering)
     for tensor in rounded:
-        source.bounds[watch.unrounded(tensor)] = source.bounds[tensor]
+        known.of[watch.unrounded(tensor)] = known.of[tensor]
         known.follow(lowering.nodes[-1])
     nodes: list[NodeProto] = []
     found: list[Sums] = []
     for node in lowering.nodes:
-        largest = terms(node, source.bounds, known.constants)
-        if largest is not None and interval.EXACT <= largest < math.inf and node.op_type in ("MatMul", "Gemm"):
+        largest = known.largest_sum(node)
+        if largest is not None and EXACT <= largest < math.inf and node.op_type in ("MatMul", "Gemm"):
             nodes += _in_float64(node)
             found.append(Sums.EXACT)
             continue
         nodes.append(node)
         if largest is not None:
             alone = Sums.LONE if node.op_type == "Conv" else Sums.ROUNDED
-            found.append(Sums.EXACT if largest < interval.EXACT else alone)
+            found.append(Sums.EXACT if largest < EXACT else alone)
     sums = found[0] if found else None
     if len(found) > 1:
         sums = Sums.EXACT if set(found) == {Sums.EXACT} else Sums.ROUNDED
     watch.padding_violations(lowering, violations)
-    watched = watch.watches(lowering, source, rounded, safe)
+    watched = watch.watches(lowering, rounded, safe)
     return Lowered(lowering.node, nodes, lowering.new_constants, lowering.windows, sums, watched)
 
 

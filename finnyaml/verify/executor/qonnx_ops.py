@@ -16,22 +16,22 @@ SIZE_ROUNDING = {"UP": ("", "Ceil"), "DOWN": ("", "Floor"), "HALF_UP": ("Add", "
 
 @lowers("MultiThreshold")
 def _multithreshold(lowering: Lowering) -> None:
-    node, instance = lowering.node, lowering.instance
-    rank = len(lowering.shape(node.input[0]))
-    layout = instance.get_nodeattr("data_layout") or LAYOUTS.get(rank, "")
+    node = lowering.node
+    rank = len(lowering.shape(lowering.x))
+    layout = lowering.attribute("data_layout") or LAYOUTS.get(rank, "")
     axis = layout.index("C") if "C" in layout else 1
-    scale, bias = instance.get_nodeattr("out_scale"), instance.get_nodeattr("out_bias")
-    count(lowering, node.input[0], lowering.given(node.input[1]), axis, rank, scale, bias, node.output[0])
+    scale, bias = lowering.attribute("out_scale"), lowering.attribute("out_bias")
+    count(lowering, lowering.x, lowering.given(node.input[1]), axis, rank, scale, bias, lowering.y)
 
 
 @lowers("Quant", "IntQuant")
 def _quant(lowering: Lowering) -> None:
-    node, instance = lowering.node, lowering.instance
+    node = lowering.node
     scale, zero_point, bits = (lowering.given(t) for t in node.input[1:4])
     if bits.size != 1:
         raise NotLowerable("a bit width per channel")
-    y = _to_integers(lowering, node.input[0], scale, zero_point)
-    if float(bits) == 1 and instance.get_nodeattr("signed"):
+    y = _to_integers(lowering, lowering.x, scale, zero_point)
+    if float(bits) == 1 and lowering.attribute("signed"):
         y = _sign(lowering, y, np.ones((), np.float32))
     else:
         y = _round(lowering, _clamp(lowering, y, float(bits)))
@@ -41,7 +41,7 @@ def _quant(lowering: Lowering) -> None:
 @lowers("BipolarQuant")
 def _bipolar_quant(lowering: Lowering) -> None:
     node = lowering.node
-    _sign(lowering, node.input[0], lowering.given(node.input[1]), node.output[0])
+    _sign(lowering, lowering.x, lowering.given(node.input[1]), lowering.y)
 
 
 @lowers("Trunc")
@@ -55,7 +55,7 @@ def _trunc(lowering: Lowering) -> None:
     else:
         scale, zero_point, input_bits, bits = (lowering.given(t) for t in node.input[1:5])
         output_scale, divisor = scale, 2 ** (input_bits - bits)
-    y = lowering.op("Round", [_to_integers(lowering, node.input[0], scale, zero_point)])
+    y = lowering.op("Round", [_to_integers(lowering, lowering.x, scale, zero_point)])
     y = lowering.op("Div", [y, _float(lowering, divisor)])
     if instance.onnx_opset_version >= 2:
         y = _clamp(lowering, y, float(bits))
@@ -79,7 +79,7 @@ def _from_integers(lowering: Lowering, y: str, zero_point: np.ndarray, scale: np
     if np.any(zero_point != 0):
         y = lowering.op("Sub", [y, _float(lowering, zero_point)])
     # the multiplication stays even by 1: a scale of some dimensions may give the result its shape
-    lowering.op("Mul", [y, _float(lowering, scale)], lowering.node.output[0])
+    lowering.op("Mul", [y, _float(lowering, scale)], lowering.y)
 
 
 def _sign(lowering: Lowering, x: str, scale: np.ndarray, output: str | None = None) -> str:
@@ -88,14 +88,14 @@ def _sign(lowering: Lowering, x: str, scale: np.ndarray, output: str | None = No
 
 
 def _clamp(lowering: Lowering, x: str, bits: float) -> str:
-    signed, narrow = (bool(lowering.instance.get_nodeattr(name)) for name in ("signed", "narrow"))
+    signed, narrow = (bool(lowering.attribute(name)) for name in ("signed", "narrow"))
     low = -(2 ** (bits - 1)) + narrow if signed else 0
     high = 2 ** (bits - 1) - 1 if signed else 2**bits - 1 - narrow
     return lowering.op("Clip", [x, lowering.constant(np.float32(low)), lowering.constant(np.float32(high))])
 
 
 def _round(lowering: Lowering, x: str) -> str:
-    mode = lowering.instance.get_nodeattr("rounding_mode").upper()
+    mode = lowering.attribute("rounding_mode").upper()
     if mode in ROUNDING:
         return lowering.op(ROUNDING[mode], [x])
     if mode not in SIZE_ROUNDING:
@@ -109,20 +109,19 @@ def _round(lowering: Lowering, x: str) -> str:
 
 @lowers("Im2Col")
 def _im2col(lowering: Lowering) -> None:
-    node, instance = lowering.node, lowering.instance
-    shape = lowering.shape(node.input[0])
-    kernel, pads = instance.get_nodeattr("kernel_size"), instance.get_nodeattr("pad_amount")
+    shape = lowering.shape(lowering.x)
+    kernel, pads = lowering.attribute("kernel_size"), lowering.attribute("pad_amount")
     for axis, size in enumerate(shape[1:3]):
         if size == 1 and (kernel[axis] != 1 or pads[axis] + pads[axis + 2] != 0):
             raise NotLowerable("qonnx executes no kernel or padding along an axis of size 1")
-    stride, dilation, value = (instance.get_nodeattr(name) for name in ("stride", "dilations", "pad_value"))
-    im2col(lowering, node.input[0], shape, kernel, stride, dilation, pads, value, node.output[0])
+    stride, dilation, value = (lowering.attribute(name) for name in ("stride", "dilations", "pad_value"))
+    im2col(lowering, lowering.x, shape, kernel, stride, dilation, pads, value, lowering.y)
 
 
 @lowers("XnorPopcountMatMul")
 def _xnor(lowering: Lowering) -> None:
     node = lowering.node
-    xnor_popcount(lowering, node.input[0], lowering.given(node.input[1]), node.output[0])
+    xnor_popcount(lowering, lowering.x, lowering.given(node.input[1]), lowering.y)
 
 
 def xnor_popcount(lowering: Lowering, x: str, weights: np.ndarray, output: str | None) -> str:
@@ -137,27 +136,21 @@ def xnor_popcount(lowering: Lowering, x: str, weights: np.ndarray, output: str |
 
 @lowers("MaxPoolNHWC")
 def _max_pool(lowering: Lowering) -> None:
-    node, instance = lowering.node, lowering.instance
     names = ("kernel_shape", "pads", "strides", "ceil_mode")
-    x = lowering.op("Transpose", [node.input[0]], perm=[0, 3, 1, 2])
-    x = lowering.op("MaxPool", [x], **{name: instance.get_nodeattr(name) for name in names})
-    lowering.op("Transpose", [x], node.output[0], perm=[0, 2, 3, 1])
+    x = lowering.op("Transpose", [lowering.x], perm=[0, 3, 1, 2])
+    x = lowering.op("MaxPool", [x], **{name: lowering.attribute(name) for name in names})
+    lowering.op("Transpose", [x], lowering.y, perm=[0, 2, 3, 1])
 
 
 @lowers("QuantAvgPool2d")
 def _quant_average(lowering: Lowering) -> None:
-    node, instance = lowering.node, lowering.instance
-    kernel, stride = instance.get_nodeattr("kernel"), instance.get_nodeattr("stride")
-    last = instance.get_nodeattr("data_layout") == "NHWC"
-    x = lowering.op("Transpose", [node.input[0]], perm=[0, 3, 1, 2]) if last else node.input[0]
+    instance = lowering.instance
+    kernel, stride = lowering.attribute("kernel"), lowering.attribute("stride")
+    last = lowering.attribute("data_layout") == "NHWC"
+    x = lowering.op("Transpose", [lowering.x], perm=[0, 3, 1, 2]) if last else lowering.x
     x = lowering.op("AveragePool", [x], kernel_shape=[kernel, kernel], strides=[stride, stride])
     x = lowering.op("Round", [lowering.op("Mul", [x, lowering.constant(np.float32(kernel * kernel))])])
     shift = lowering.constant(np.float32(2.0 ** -instance.get_shifts()))
-    x = lowering.op("Floor", [lowering.op("Mul", [x, shift])], None if last else node.output[0])
+    x = lowering.op("Floor", [lowering.op("Mul", [x, shift])], None if last else lowering.y)
     if last:
-        lowering.op("Transpose", [x], node.output[0], perm=[0, 2, 3, 1])
-
-
-@lowers("DebugMarker")
-def _marker(lowering: Lowering) -> None:
-    lowering.op("Identity", [lowering.node.input[0]], lowering.node.output[0])
+        lowering.op("Transpose", [x], lowering.y, perm=[0, 2, 3, 1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from onnx import NodeProto
@@ -12,24 +12,26 @@ from finnyaml import plugins
 
 # imported for the lowerings that they register
 from finnyaml.verify.executor import elementwise, hardware, qonnx_ops, streams  # noqa: F401
-from finnyaml.verify.executor.base import LOWERINGS, Lowering, NotLowerable, Source
-from finnyaml.verify.executor.standard import lower_standard
+from finnyaml.verify.executor.base import LOWERINGS, Graph, Lowering, NotLowerable
+from finnyaml.verify.executor.interval import Interval
+from finnyaml.verify.executor.standard import Operator, lower_standard
 
 STANDARD = ("", "ai.onnx")
 NAMESAKES = ("Reshape", "Squeeze", "Unsqueeze")  # FINN layers with the name of a standard operator
 
 
-def lower(node: NodeProto, source: Source, opsets: dict[str, int]) -> Lowering:
+def lower(node: NodeProto, graph: Graph, bounds: Mapping[str, Interval]) -> Lowering:
     """Lower one node, or NotLowerable with the reason."""
-    lowering = Lowering(node, _instance(node, opsets), source)
-    live = source.live.intersection(node.input)
-    for tensor in (*(t for t in node.input if t not in source.constants and t not in live), *node.output):
+    kind = Operator if node.domain in STANDARD else Lowering
+    lowering = kind(node, _instance(node, graph), graph, bounds)
+    live = graph.live.intersection(node.input)
+    for tensor in (*(t for t in node.input if t not in graph.constants and t not in live), *node.output):
         if tensor and (not (shape := lowering.shape(tensor)) or shape[0] != 1):
             raise NotLowerable(f"the shape {shape} of {tensor} has no leading dimension of 1 for the batch")
-    if lowering.instance is None:
+    if isinstance(lowering, Operator):
         if live:
             raise NotLowerable(f"{node.op_type} uses weights that are loaded at run time")
-        lower_standard(lowering, opsets.get(node.domain, opsets.get("", 1)))
+        lower_standard(lowering)
     else:
         name = f"finn.{node.op_type}" if node.domain.startswith("finn.") and node.op_type in NAMESAKES else node.op_type
         name = f"live.{name}" if live else name
@@ -50,13 +52,13 @@ def _of_plugins() -> Collection[str]:
     return frozenset(plugins.installed("lowerings", LOWERINGS))
 
 
-def _instance(node: NodeProto, opsets: dict[str, int]) -> Any:
+def _instance(node: NodeProto, graph: Graph) -> Any:
     if node.domain in STANDARD:
         return None
     from qonnx.custom_op.registry import getCustomOp
     from qonnx.util.basic import get_preferred_qonnx_opset
 
     try:
-        return getCustomOp(node, opsets.get(node.domain, get_preferred_qonnx_opset()))
+        return getCustomOp(node, graph.opsets.get(node.domain, get_preferred_qonnx_opset()))
     except KeyError as error:
         raise NotLowerable(f"qonnx knows no {node.op_type} in {node.domain}") from error

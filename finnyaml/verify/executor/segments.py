@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -103,32 +102,11 @@ class Segment:
         self._session = _session(model, optimise=free, threads=threads)
         self._nodes, self._constants, self.optimised = nodes, {t.name: t for t in model.graph.initializer}, free
 
-    def describe(self, names: dict[str, str]) -> bytes:
-        """What it computes, whatever its tensors are called; `names` maps them to numbers and grows."""
-        lines = [f"optimised {self.optimised}".encode()]
-        for node in self._nodes:
-            plain = NodeProto()
-            plain.CopyFrom(node)
-            plain.name = ""
-            plain.input[:] = [self._constant(t) or names.setdefault(t, str(len(names))) for t in node.input]
-            plain.output[:] = [names.setdefault(t, str(len(names))) for t in node.output]
-            lines.append(plain.SerializeToString(deterministic=True))
-        lines.append(" ".join(names[t] for t in self._fetched).encode())
-        lines += [f"{names[w.tensor]} {w.datatype.name}".encode() for w in self.watches]
-        lines += [f"{names[g.largest]} {g.first}".encode() for g in self.guards]
-        return b"\n".join(lines)
-
     def plain(self) -> tuple[list[NodeProto], dict[str, np.ndarray]]:
         """The nodes that make `outputs`, without any that only watch, and the constants that they use."""
         nodes = needed(self._nodes, self.outputs)
         used = {t for n in nodes for t in n.input}
         return nodes, {t: numpy_helper.to_array(c) for t, c in self._constants.items() if t in used}
-
-    def _constant(self, tensor: str) -> str:
-        if tensor not in self._constants:
-            return ""
-        value = numpy_helper.to_array(self._constants[tensor])
-        return f"{value.dtype} {value.shape} {hashlib.sha256(value.tobytes()).hexdigest()}"
 
     def run(self, values: dict[str, np.ndarray], violations: Violations) -> set[str]:
         """Execute on a batch: takes `inputs` from the values, adds `outputs`, judges what is watched.
@@ -141,7 +119,7 @@ class Segment:
             values[tensor] = found[tensor]
         for watch in self.watches:
             watch.look(found, violations)
-        return {t for guard in self.guards if not guard.holds(found) for t in guard.tensors}
+        return {t for guard in self.guards if int(found[guard.largest]) >= guard.first for t in guard.tensors}
 
 
 def alone(node: NodeProto, constants: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:

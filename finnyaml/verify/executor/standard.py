@@ -6,14 +6,15 @@ is not named here is not lowered.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from onnx import NodeProto
 
 from finnyaml.graph.view import attributes
-from finnyaml.verify.executor.base import Lowering, NotLowerable
-from finnyaml.verify.executor.interval import EXACT
+from finnyaml.verify.executor.base import Graph, Lowering, NotLowerable
+from finnyaml.verify.executor.interval import EXACT, Interval
 from finnyaml.verify.executor.windows import NO_PADS, im2col
 
 ELEMENTWISE = {
@@ -33,19 +34,23 @@ REDUCTIONS = {
 }  # fmt: skip
 
 
-class Operator:
-    """A standard node with its attributes and what is constant of it."""
+class Operator(Lowering):
+    """A standard node of a model of some opset, with its attributes and what is constant of it."""
 
-    def __init__(self, lowering: Lowering, opset: int) -> None:
-        self.lowering, self.node, self.opset = lowering, lowering.node, opset
-        self.attributes = attributes(lowering.node)
-        self.dynamic = [t for t in self.node.input if t and t not in lowering.constants]
-        self.rank = len(lowering.shape(self.dynamic[0]))
+    def __init__(self, node: NodeProto, instance: Any, graph: Graph, bounds: Mapping[str, Interval]) -> None:
+        super().__init__(node, instance, graph, bounds)
+        self.opset, self.attributes = graph.opsets.get(node.domain, graph.opsets.get("", 1)), attributes(node)
+        self.dynamic = [t for t in node.input if t and t not in self.constants]
+
+    @property
+    def rank(self) -> int:
+        """Dimensions of the first input that is not constant."""
+        return len(self.shape(self.dynamic[0]))
 
     def copy(self, inputs: list[str] | None = None, **attributes: Any) -> None:
         """The node as it is, with other inputs and attributes where given."""
         inputs = self.node.input if inputs is None else inputs
-        self.lowering.outputs(self.node.op_type, inputs, self.node.output, **attributes)
+        self.outputs(self.node.op_type, inputs, self.node.output, **attributes)
 
     def argument(self, index: int, name: str) -> list[Any] | None:
         """A list that is an attribute in older opsets, a constant input in newer ones; None: not given."""
@@ -53,7 +58,7 @@ class Operator:
             value = self.attributes[name]
             return list(value) if isinstance(value, list | tuple) else [value]
         if len(self.node.input) > index and self.node.input[index]:
-            return [v.item() for v in self.lowering.given(self.node.input[index]).reshape(-1)]
+            return [v.item() for v in self.given(self.node.input[index]).reshape(-1)]
         return None
 
     def axis(self, default: int) -> int:
@@ -64,55 +69,49 @@ class Operator:
         return axis
 
     def only_first_is_dynamic(self) -> None:
-        if self.dynamic != [self.node.input[0]]:
+        if self.dynamic != [self.x]:
             raise NotLowerable(f"{self.node.op_type} with a second input that is not constant")
 
 
-def lower_standard(lowering: Lowering, opset: int) -> None:
-    """Lower one standard node of a model of this opset; NotLowerable if that is not possible or not known."""
-    node = lowering.node
-    rule = RULES.get(node.op_type)
-    if node.op_type in RESHAPING:
-        # both annotated shapes begin with 1 for the batch, so whatever the node says, this is it
-        lowering.reshape(node.input[0], lowering.shape(node.output[0]), node.output[0])
-    elif rule is not None:
-        rule(Operator(lowering, opset))
-    else:
-        raise NotLowerable(f"no batched form of {node.op_type} is known")
+def lower_standard(operator: Operator) -> None:
+    """Lower one standard node; NotLowerable if that is not possible or not known."""
+    if operator.node.op_type not in RULES:
+        raise NotLowerable(f"no batched form of {operator.node.op_type} is known")
+    RULES[operator.node.op_type](operator)
+
+
+def _reshaped(operator: Operator) -> None:
+    # both annotated shapes begin with 1 for the batch, so whatever the node says, this is it
+    operator.reshape(operator.x, operator.shape(operator.y), operator.y)
 
 
 def _elementwise(operator: Operator) -> None:
-    lowering, node = operator.lowering, operator.node
-    rank = len(lowering.shape(node.output[0]))
-    for tensor in node.input:
-        if tensor in lowering.constants:
-            shape = lowering.constants[tensor].shape
+    rank = len(operator.shape(operator.y))
+    for tensor in operator.node.input:
+        if tensor in operator.constants:
+            shape = operator.constants[tensor].shape
             if len(shape) > rank or (len(shape) == rank and shape[0] != 1):
                 raise NotLowerable(f"the constant {tensor} has a dimension in the place of the batch")
-        elif tensor and len(lowering.shape(tensor)) != rank:
+        elif tensor and len(operator.shape(tensor)) != rank:
             raise NotLowerable("operands of different rank")
     operator.copy(**operator.attributes)
 
 
 def _clip(operator: Operator) -> None:
-    lowering = operator.lowering
     limits = [operator.argument(i, name) for i, name in ((1, "min"), (2, "max"))]
-    names = [lowering.constant(np.float32(limit[0])) if limit else "" for limit in limits]
-    operator.copy([operator.node.input[0], *names])
+    operator.copy([operator.x, *(operator.constant(np.float32(limit[0])) if limit else "" for limit in limits)])
 
 
 def _matmul(operator: Operator) -> None:
     left, right = operator.node.input[:2]
-    lowering, constants = operator.lowering, operator.lowering.constants
-    if left in constants:
-        rank, other = len(lowering.shape(right)), constants[left]
+    other = operator.constants.get(left, operator.constants.get(right))
+    rank = operator.rank
+    if left in operator.constants:
         batched = rank >= 3
-    elif right in constants:
-        rank, other = len(lowering.shape(left)), constants[right]
+    elif right in operator.constants:
         batched = rank >= 2
     else:
-        rank, other = len(lowering.shape(left)), None
-        batched = rank >= 3 and len(lowering.shape(right)) == rank
+        batched = rank >= 3 and len(operator.shape(right)) == rank
     if not batched or (other is not None and (other.ndim > rank or (other.ndim == rank > 2 and other.shape[0] != 1))):
         raise NotLowerable("a matrix product whose batch is not a leading dimension")
     operator.copy()
@@ -123,7 +122,7 @@ def _gemm(operator: Operator) -> None:
     if operator.attributes.get("transA"):
         raise NotLowerable("Gemm with its first operand transposed")
     if len(operator.node.input) > 2 and operator.node.input[2]:
-        addend = operator.lowering.given(operator.node.input[2])
+        addend = operator.given(operator.node.input[2])
         if addend.ndim == 2 and addend.shape[0] != 1:
             raise NotLowerable("Gemm with an addend per sample")
     operator.copy(**operator.attributes)
@@ -138,25 +137,25 @@ def _spatial(operator: Operator) -> None:
 
 def _conv(operator: Operator) -> None:
     """A convolution whose integer sums float32 cannot hold becomes windows and a product, which float64 can hold."""
-    lowering, node = operator.lowering, operator.node
-    interval, weights = lowering.interval(node.input[0]), lowering.constants.get(node.input[1])
+    node = operator.node
+    interval, weights = operator.interval(operator.x), operator.constants.get(node.input[1])
     explicit = operator.attributes.get("auto_pad", "NOTSET") == "NOTSET" and operator.attributes.get("group", 1) == 1
     magnitude = 0.0
-    if interval is not None and interval.is_integer and weights is not None and weights.ndim == 4:
+    if interval.is_integer and weights is not None and weights.ndim == 4:
         magnitude = interval.magnitude * float(np.abs(weights).sum(axis=(1, 2, 3)).max())
     if weights is None or not explicit or not EXACT <= magnitude < np.inf or np.any(weights % 1 != 0):
         _spatial(operator)
         return
-    shape = lowering.shape(node.input[0])
-    x = lowering.op("Transpose", [node.input[0]], perm=[0, 2, 3, 1])
+    shape = operator.shape(operator.x)
+    x = operator.op("Transpose", [operator.x], perm=[0, 2, 3, 1])
     stride, dilation = (operator.attributes.get(name, [1, 1]) for name in ("strides", "dilations"))
     pads = operator.attributes.get("pads", NO_PADS)
-    x = im2col(lowering, x, [shape[0], *shape[2:], shape[1]], weights.shape[2:], stride, dilation, pads)
+    x = im2col(operator, x, [shape[0], *shape[2:], shape[1]], weights.shape[2:], stride, dilation, pads)
     matrix = weights.transpose(2, 3, 1, 0).reshape(-1, weights.shape[0])
-    x = lowering.op("MatMul", [x, lowering.constant(matrix)])
+    x = operator.op("MatMul", [x, operator.constant(matrix)])
     if len(node.input) > 2 and node.input[2]:
-        x = lowering.op("Add", [x, node.input[2]])
-    lowering.op("Transpose", [x], node.output[0], perm=[0, 3, 1, 2])
+        x = operator.op("Add", [x, node.input[2]])
+    operator.op("Transpose", [x], operator.y, perm=[0, 3, 1, 2])
 
 
 def _batch_normalization(operator: Operator) -> None:
@@ -189,8 +188,8 @@ def _concat(operator: Operator) -> None:
 
 def _split(operator: Operator) -> None:
     axis = operator.axis(0)
-    sizes = [operator.lowering.shape(t)[axis] for t in operator.node.output]
-    operator.copy([operator.node.input[0], operator.lowering.ints(*sizes)], axis=axis)
+    sizes = [operator.shape(t)[axis] for t in operator.node.output]
+    operator.copy([operator.x, operator.ints(*sizes)], axis=axis)
 
 
 def _slice(operator: Operator) -> None:
@@ -202,13 +201,13 @@ def _slice(operator: Operator) -> None:
     steps = operator.argument(4, "steps") or [1] * len(starts)
     if any(axis % operator.rank == 0 for axis in axes):
         raise NotLowerable("a slice of the batch")
-    operator.copy([operator.node.input[0], *(operator.lowering.ints(*v) for v in (starts, ends, axes, steps))])
+    operator.copy([operator.x, *(operator.ints(*v) for v in (starts, ends, axes, steps))])
 
 
 def _gather(operator: Operator) -> None:
     data, index = operator.node.input[:2]
-    if data not in operator.lowering.constants:
-        operator.lowering.given(index)
+    if data not in operator.constants:
+        operator.given(index)
         operator.copy(axis=operator.axis(0))
     elif operator.attributes.get("axis", 0) != 0:
         raise NotLowerable("a look-up along an inner axis")
@@ -222,7 +221,7 @@ def _pad(operator: Operator) -> None:
     if amounts is None or len(amounts) != 2 * operator.rank or amounts[0] or amounts[operator.rank]:
         raise NotLowerable("padding of the batch, or of some axes only")
     value = (operator.argument(2, "value") or [0.0])[0]
-    inputs = [operator.node.input[0], operator.lowering.ints(*amounts), operator.lowering.constant(np.float32(value))]
+    inputs = [operator.x, operator.ints(*amounts), operator.constant(np.float32(value))]
     operator.copy(inputs, mode=operator.attributes.get("mode", "constant"))
 
 
@@ -238,7 +237,7 @@ def _topk(operator: Operator) -> None:
     if number is None:
         raise NotLowerable("TopK without a number")
     rest = {name: operator.attributes.get(name, 1) for name in ("largest", "sorted")}
-    operator.copy([operator.node.input[0], operator.lowering.ints(*number)], axis=operator.axis(-1), **rest)
+    operator.copy([operator.x, operator.ints(*number)], axis=operator.axis(-1), **rest)
 
 
 def _arg(operator: Operator) -> None:
@@ -251,19 +250,19 @@ def _reduce(operator: Operator) -> None:
         raise NotLowerable(f"{operator.node.op_type} over all axes")
     keepdims = bool(operator.attributes.get("keepdims", 1))
     axes = [axis % operator.rank for axis in axes]
-    operator.lowering.reduce(operator.node.op_type, operator.node.input[0], axes, operator.node.output[0], keepdims)
+    operator.reduce(operator.node.op_type, operator.x, axes, operator.y, keepdims)
 
 
 def _resize(operator: Operator) -> None:
     if operator.opset < 11 or len(operator.node.input) < 3 or not operator.node.input[2]:
         raise NotLowerable("Resize without scales")
-    if operator.lowering.given(operator.node.input[2]).reshape(-1)[0] != 1:
+    if operator.given(operator.node.input[2]).reshape(-1)[0] != 1:
         raise NotLowerable("Resize of the batch")
-    operator.copy([operator.node.input[0], "", operator.node.input[2]], **operator.attributes)
+    operator.copy([operator.x, "", operator.node.input[2]], **operator.attributes)
 
 
 def _tile(operator: Operator) -> None:
-    if operator.lowering.given(operator.node.input[1]).reshape(-1)[0] != 1:
+    if operator.given(operator.node.input[1]).reshape(-1)[0] != 1:
         raise NotLowerable("Tile of the batch")
     operator.copy()
 
@@ -271,11 +270,12 @@ def _tile(operator: Operator) -> None:
 def _dropout(operator: Operator) -> None:
     if len(operator.node.output) > 1:
         raise NotLowerable("Dropout with a mask")
-    operator.lowering.op("Identity", [operator.node.input[0]], operator.node.output[0])
+    operator.op("Identity", [operator.x], operator.y)
 
 
 RULES: dict[str, Callable[[Operator], None]] = {
     **dict.fromkeys(ELEMENTWISE, _elementwise),
+    **dict.fromkeys(RESHAPING, _reshaped),
     **dict.fromkeys(SPATIAL, _spatial),
     **dict.fromkeys(REDUCTIONS, _reduce),
     "ArgMax": _arg,

@@ -50,9 +50,8 @@ def count(
     if len(distinct) <= FEW:
         return scaled(lowering, _by_comparisons(lowering, x, columns, distinct), scale, bias, output)
     interval = lowering.interval(x)
-    if interval is not None and interval.is_integer and (interval.high - interval.low + 1) * channels <= TABLE:
-        low, high = int(interval.low), int(interval.high)
-        return _by_table(lowering, x, table, levels, low, high, broadcast, output)
+    if interval.is_integer and (interval.high - interval.low + 1) * channels <= TABLE:
+        return _by_table(lowering, x, table, levels, broadcast, output)
     return scaled(lowering, _by_search(lowering, x, table, broadcast), scale, bias, output)
 
 
@@ -103,15 +102,9 @@ def _by_comparisons(lowering: Lowering, x: str, columns: list[np.ndarray], disti
 
 
 def _by_table(
-    lowering: Lowering,
-    x: str,
-    thresholds: np.ndarray,
-    levels: np.ndarray,
-    low: int,
-    high: int,
-    broadcast: list[int],
-    output: str | None,
+    lowering: Lowering, x: str, thresholds: np.ndarray, levels: np.ndarray, broadcast: list[int], output: str | None
 ) -> str:
+    low, high = int(lowering.interval(x).low), int(lowering.interval(x).high)
     values: np.ndarray = np.arange(low, high + 1, dtype=np.float32)
     counts = np.stack([np.searchsorted(row, values, side="right") for row in thresholds])
     # channel c looks up entry c * size + x - low; exact in float32: the table is small

@@ -11,7 +11,7 @@ import numpy as np
 from onnx import NodeProto, helper
 
 from finnyaml.graph.view import attributes, name
-from finnyaml.verify.executor.base import Lowering, Source
+from finnyaml.verify.executor.base import Lowering
 from finnyaml.verify.executor.interval import Interval
 from finnyaml.verify.executor.prepare import refuse_rounding
 
@@ -34,20 +34,14 @@ class Violation:
     high: float
 
 
-class Violations:
-    """All violations so far, one per tensor, widened as more is seen."""
-
-    def __init__(self) -> None:
-        self.list: list[Violation] = []
+class Violations(dict[str, Violation]):
+    """All violations so far, by tensor, widened as more is seen."""
 
     def add(self, tensor: str, node: NodeProto | None, datatype: str, low: float, high: float) -> None:
         """Record that a tensor made by `node` (None: the graph's input) held values of [low, high] that do not fit."""
-        for known in self.list:
-            if known.tensor == tensor:
-                known.low, known.high = min(known.low, low), max(known.high, high)
-                return
         maker, op_type = (name(node), node.op_type) if node is not None else ("", "")
-        self.list.append(Violation(tensor, maker, op_type, datatype, low, high))
+        known = self.setdefault(tensor, Violation(tensor, maker, op_type, datatype, low, high))
+        known.low, known.high = min(known.low, low), max(known.high, high)
 
 
 @dataclass(frozen=True)
@@ -107,15 +101,12 @@ class Watch:
 class Guard:
     """Proof, batch by batch, that tensors which are not computed themselves stay below their limits.
 
-    largest: the tensor of the largest result. first: the smallest that is no proof.
+    largest: the tensor of the largest result. first: the smallest value of it that is not a proof.
     """
 
     tensors: tuple[str, ...]
     largest: str
     first: int
-
-    def holds(self, values: Mapping[str, np.ndarray]) -> bool:
-        return int(values[self.largest]) < self.first
 
 
 def unrounded(tensor: str) -> str:
@@ -134,11 +125,11 @@ def allowed_extremes(value: np.ndarray, datatype: Any) -> tuple[float, float] | 
     return (float(wrong.min()), float(wrong.max())) if wrong.size else None
 
 
-def rounding(lowering: Lowering, source: Source) -> list[str]:
+def rounding(lowering: Lowering) -> list[str]:
     """Make the lowering round its outputs that are annotated as integers but not provably are, as qonnx does."""
     tensors = []
     for tensor in lowering.node.output:
-        if not tensor or not lowering.datatype(tensor).is_integer() or source.bounds[tensor].is_integer:
+        if not tensor or not lowering.datatype(tensor).is_integer() or lowering.interval(tensor).is_integer:
             continue
         for node in lowering.nodes:
             node.input[:] = [unrounded(t) if t == tensor else t for t in node.input]
@@ -148,7 +139,7 @@ def rounding(lowering: Lowering, source: Source) -> list[str]:
     return tensors
 
 
-def watches(lowering: Lowering, source: Source, rounded: list[str], safe: set[str]) -> list[Watch]:
+def watches(lowering: Lowering, rounded: list[str], safe: set[str]) -> list[Watch]:
     """What to watch of the outputs of one node.
 
     safe: tensors that fit their annotation or are watched already; grows. Outputs that only choose among the values of
@@ -158,7 +149,7 @@ def watches(lowering: Lowering, source: Source, rounded: list[str], safe: set[st
     node = lowering.node
     for tensor in filter(None, node.output):
         datatype = lowering.datatype(tensor)
-        ranged = bounded(datatype) and not source.bounds[tensor].fits(datatype)
+        ranged = bounded(datatype) and not lowering.interval(tensor).fits(datatype)
         if ranged and all(n.op_type in CHOOSING for n in lowering.nodes):
             origin = node.input[0]
             ranged = origin not in safe or lowering.datatype(origin).name != datatype.name
@@ -170,8 +161,7 @@ def watches(lowering: Lowering, source: Source, rounded: list[str], safe: set[st
 
 def padding_violations(lowering: Lowering, violations: Violations) -> None:
     """Report padding whose value the annotation of the node's output does not allow: no data is needed to know it."""
-    tensor = lowering.node.output[0]
-    datatype = lowering.datatype(tensor)
+    datatype = lowering.datatype(lowering.y)
     if not bounded(datatype):
         return
     known = {**lowering.constants, **lowering.new_constants}
@@ -181,4 +171,4 @@ def padding_violations(lowering: Lowering, violations: Violations) -> None:
             continue
         value = float(known[node.input[2]]) if len(node.input) > 2 and node.input[2] else 0.0
         if not np.all(datatype.allowed(np.array([value], np.float32))) and math.isfinite(value):
-            violations.add(tensor, lowering.node, datatype.name, value, value)
+            violations.add(lowering.y, lowering.node, datatype.name, value, value)

@@ -44,16 +44,12 @@ def im2col(
     gathered = lowering.op("Gather", [pixels, lowering.constant(index.astype(np.int64))], axis=1)
     patches = lowering.reshape(gathered, [1, len(rows), len(columns), kernel[0] * kernel[1] * channels], output)
     made = (pixels, gathered, patches)
-    inside = any(pads) and value == 0  # zeros can be padded by the convolution itself
-    lowering.windows[patches] = Windows(
-        image=image if inside else x,
-        made=(x, *made) if inside else made,
-        kernel=(kernel[0], kernel[1]),
-        stride=(stride[0], stride[1]),
-        dilation=(dilation[0], dilation[1]),
-        pads=(top, left, bottom, right) if inside else NO_PADS,
-        channels=channels,
-    )
+    named = {"kernel_shape": kernel, "strides": stride, "dilations": dilation}
+    sizes = {name: (size[0], size[1]) for name, size in named.items()}
+    if any(pads) and value == 0:  # zeros can be padded by the convolution itself
+        lowering.windows[patches] = Windows(image, (x, *made), channels, sizes, (top, left, bottom, right))
+    else:
+        lowering.windows[patches] = Windows(x, made, channels, sizes, NO_PADS)
     return patches
 
 

@@ -1,10 +1,17 @@
-"""The search for a loss."""
+"""The search for a loss: which samples, which step, and the loss as data and as a picture."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from finnyaml.verify.bisect.find import find
+import numpy as np
+
+from finnyaml.verify.bisect.result import Samples, sentences, to_json
+from finnyaml.verify.bisect.within import find_loss
+from finnyaml.verify.classes import class_labels, predictions
+from finnyaml.verify.data.layout import delivered
+from finnyaml.verify.gates import USUAL_DROP
+from finnyaml.verify.outputs import BATCH
 from finnyaml.worker.context import Context, needed_model
 from finnyaml.worker.functions import function_of
 from finnyaml.worker.inputs import data_set, reference_of, whole_graph
@@ -14,8 +21,8 @@ if TYPE_CHECKING:
 
 
 def run(context: Context) -> None:
-    """Find where in a step accuracy is lost; the metrics hold the loss."""
-    step = context.params["step"]
+    """Find where in a step accuracy (without labels: agreement) is lost; the metrics hold the loss, also `told`."""
+    step, most = context.params["step"], context.params["max_drop"]
     inner = Context(**{**vars(context), "uses": step["uses"], "params": step["params"], "metrics": {}})
 
     def step_run(model: ModelWrapper) -> ModelWrapper:
@@ -23,16 +30,31 @@ def run(context: Context) -> None:
         result: ModelWrapper = function_of(step["runner"])(inner)
         return result
 
-    context.metrics["loss"] = find(
+    found = find_loss(
         needed_model(context),
         step_run,
-        lambda model: whole_graph(context, model),
-        data_set(context, context.params["data"]),
-        reference_of(context),
-        step["uses"],
-        context.root / context.params["folder"],
-        classifies=context.params["metric"]["kind"] in ("top_k", "agreement"),
-        indices=context.params["metric"]["indices"],
-        layout=context.params["layout"],
-        max_drop=context.params["max_drop"],
+        _samples(context),
+        # Half, since what was lost before this step counts towards the limit, too.
+        tolerance=(USUAL_DROP if most is None else most) / 2,
+        step=step["uses"],
+        complete=lambda model: whole_graph(context, model),
     )
+    if found.picture is not None:
+        folder = context.root / context.params["folder"]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "difference.png").write_bytes(found.picture)
+    context.metrics["loss"] = {**to_json(found), "told": sentences(found)}
+
+
+def _samples(context: Context) -> Samples:
+    """All samples in memory: there are few, and every state is run on them."""
+    params, metric = context.params, context.params["metric"]
+    data, reference = data_set(context, params["data"]), reference_of(context)
+    batches = list(data.batches(BATCH))
+    inputs = np.concatenate([delivered(batch.inputs, data.layout, params["layout"]) for batch in batches])
+    outputs = np.concatenate(list(reference.pieces(data.chunks(BATCH)))) if reference is not None else None
+    if metric["kind"] not in ("top_k", "agreement"):
+        return Samples(inputs, outputs=outputs)
+    labels = class_labels(np.concatenate([batch.labels for batch in batches])) if data.labelled else None
+    expected = None if outputs is None else predictions(outputs, metric["indices"])
+    return Samples(inputs, labels, expected, indices=metric["indices"])

@@ -26,8 +26,8 @@ def run(context: Context) -> None:
             [processing_stage(context, item) for item in params.get(name, ())] for name in ("preprocess", "postprocess")
         ]
         function = references.torch_reference(module, input_spec(model), stages[0], stages[1], context.recipe_dir)
-    kept = outputs.keep(function, data, context.root / params["file"], layout=params["layout"])
-    context.metrics["samples"] = kept
+    outputs.keep(function, data, context.root / params["file"], layout=params["layout"])
+    context.metrics["samples"] = data.size
     if params["golden"]:
         folder = (context.root / params["file"]).parent
         outputs.golden(function, data, folder, params["golden"], layout=params["layout"])

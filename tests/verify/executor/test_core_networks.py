@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from qonnx.core.onnx_exec import execute_onnx
 
-from benchmarks.networks import NETWORKS, images, stages
+from benchmarks.networks import NETWORKS, images, signature, stages
 from finnyaml.verify.executor import BatchedModel, checked
 from finnyaml.verify.executor.check import same
 
@@ -53,18 +53,18 @@ def test_every_tensor_at_every_stage(name: str, built: Built) -> None:
     for stage, model in built(name).items():
         plain = BatchedModel(model, taps="all", optimise=False)
         assert plain.fallbacks == (), stage
-        if plain.signature in seen:  # the same graph was compared at another stage
+        if seen.setdefault(signature(plain), stage) != stage:  # the same graph was compared at another stage
             continue
-        seen[plain.signature] = stage
         samples = samples_of(plain, name, count)
         found = plain.run(samples)
         expected = [execute_onnx(plain.model, {plain.input: s[None]}, True) for s in samples]
         fast = BatchedModel(model).run(samples)
-        for tensor in found:
-            exact = plain.model.get_tensor_datatype(tensor).is_integer()
-            right = np.concatenate([e[tensor] for e in expected])
-            assert same(found[tensor], right, exact=exact), (stage, tensor)
-            assert same(fast.get(tensor, right), right, exact=exact), (stage, tensor)
+        assert set(fast) == set(plain.outputs)
+        for results in (found, fast):
+            for tensor, result in results.items():
+                exact = plain.model.get_tensor_datatype(tensor).is_integer()
+                right = np.concatenate([e[tensor] for e in expected])
+                assert same(result, right, exact=exact), (stage, tensor)
     assert "step_streamline" in seen.values()
 
 
@@ -77,7 +77,7 @@ def test_healthy_stages_need_no_fallback(built: Built) -> None:
 
 def test_the_steps_that_change_no_computation_have_one_signature(built: Built) -> None:
     steps = ["step_create_dataflow_partition", "step_specialize_layers", "step_apply_folding_config"]
-    assert len({BatchedModel(built("digits-cnv")[step]).signature for step in steps}) == 1
+    assert len({signature(BatchedModel(built("digits-cnv")[step])) for step in steps}) == 1
 
 
 @pytest.mark.parametrize("stage", ["step_qonnx_to_finn", "step_streamline", LAST])

@@ -1,4 +1,4 @@
-"""Archives of answers: written by batch, equal for equal answers, and compared sample by sample."""
+"""Archives of outputs: written by batch, equal for equal outputs, and compared sample by sample."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_an_archive_that_is_given_up_leaves_nothing(tmp_path: Path) -> None:
     def fail(batch: np.ndarray) -> np.ndarray:
         raise ValueError("no")
 
-    (folder := tmp_path / "answers").mkdir()
+    (folder := tmp_path / "outputs").mkdir()
     with pytest.raises(ValueError):
         keep(fail, data_set(tmp_path, np.zeros((3, 1))), folder / "a.npz", None)
     assert list(folder.iterdir()) == []
@@ -50,13 +50,13 @@ def test_an_archive_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
             raise ValueError("no")
         return batch
 
-    (folder := tmp_path / "answers").mkdir()
+    (folder := tmp_path / "outputs").mkdir()
     with pytest.raises(ValueError):
         keep(fail_later, data_set(tmp_path, np.zeros((600, 1))), folder / "a.npz", None)
     assert calls[1:] and list(folder.iterdir()) == []
 
 
-def test_equal_answers_are_equal_files(tmp_path: Path) -> None:
+def test_equal_outputs_are_equal_files(tmp_path: Path) -> None:
     x = np.random.default_rng(0).normal(size=(600, 3)).astype(np.float32)
     for name in ("a", "b"):
         keep(lambda batch: batch * 2, data_set(tmp_path, x), tmp_path / f"{name}.npz", None)
@@ -72,7 +72,7 @@ def test_memory_is_that_of_a_batch(tmp_path: Path) -> None:
     assert peak < 8e6
 
 
-def test_answers_are_found_by_sample_also_in_a_choice_of_samples(tmp_path: Path) -> None:
+def test_outputs_are_found_by_sample_also_in_a_choice_of_samples(tmp_path: Path) -> None:
     x = np.arange(100, dtype=np.float32).reshape(100, 1)
     keep(lambda batch: batch * 10, data_set(tmp_path, x, limit=50, shuffle=3), tmp_path / "a.npz", None)
     fewer = data_set(tmp_path, x, limit=20, shuffle=3)
@@ -83,7 +83,7 @@ def test_answers_are_found_by_sample_also_in_a_choice_of_samples(tmp_path: Path)
         list(Stored("source", tmp_path / "a.npz", "outputs").pieces([np.arange(100)]))
 
 
-def test_stored_answers_have_a_row_for_every_sample(tmp_path: Path) -> None:
+def test_stored_outputs_have_a_row_for_every_sample(tmp_path: Path) -> None:
     np.save(tmp_path / "gold.npy", np.arange(100))
     (found,) = Stored("gold.npy", tmp_path / "gold.npy", None).pieces([np.array([3, 50, 99])])
     assert found.tolist() == [3, 50, 99]
@@ -98,26 +98,22 @@ def test_golden_samples_are_as_finn_reads_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "layout", "shape"),
+    ("given", "layout", "order", "shape"),
     [
-        ((5, 3, 4, 6), "NCHW", (1, 3, 4, 6)),
-        ((5, 3, 4, 6), "NCHW", (1, 4, 6, 3)),
-        ((5, 4, 6, 3), "NHWC", (1, 3, 4, 6)),
-        ((5, 4, 6, 3), None, (1, 3, 4, 6)),
-        ((5, 7, 2), "NCW", (1, 2, 7)),
-        ((5, 1, 8, 8), "NC", (1, 64)),
-        ((5, 64), None, (1, 1, 8, 8)),
+        ((5, 3, 4, 6), "NCHW", (0, 1, 2, 3), (1, 3, 4, 6)),
+        ((5, 3, 4, 6), "NCHW", (0, 2, 3, 1), (1, 4, 6, 3)),
+        ((5, 4, 6, 3), "NHWC", (0, 3, 1, 2), (1, 3, 4, 6)),
+        ((5, 4, 6, 3), None, (0, 3, 1, 2), (1, 3, 4, 6)),
+        ((5, 7, 2), "NCW", (0, 2, 1), (1, 2, 7)),
+        ((5, 1, 8, 8), "NC", (0, 1, 2, 3), (1, 64)),
+        ((5, 64), None, (0, 1), (1, 1, 8, 8)),
     ],
 )
 def test_data_is_turned_to_what_a_graph_takes(
-    given: tuple[int, ...], layout: str | None, shape: tuple[int, ...]
+    given: tuple[int, ...], layout: str | None, order: tuple[int, ...], shape: tuple[int, ...]
 ) -> None:
     batch = np.arange(np.prod(given)).reshape(given)
-    found = fitted(batch, shape, layout)
-    assert found.shape[1:] == shape[1:]
-    if len(given) == 4 == len(shape) and given[1:] != shape[1:]:
-        order = (0, 2, 3, 1) if shape[-1] == 3 else (0, 3, 1, 2)
-        assert (found == batch.transpose(order)).all()
+    np.testing.assert_array_equal(fitted(batch, shape, layout), batch.transpose(order).reshape(5, *shape[1:]))
 
 
 def test_a_layout_that_is_known_decides_where_shapes_do_not() -> None:
