@@ -13,7 +13,6 @@ from finnyaml.verify.bisect.where import image_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
@@ -79,8 +78,7 @@ def _heat_map(panel: Axes, fractions: np.ndarray) -> AxesImage:
         for (row, column), value in np.ndenumerate(fractions):
             ink = "white" if value > 0.6 * fractions.max() else "black"
             panel.text(column, row, _percent(value), ha="center", va="center", color=ink, size=8)
-    _whole(panel.xaxis)
-    _whole(panel.yaxis)
+    panel.locator_params(integer=True)
     return image
 
 
@@ -95,18 +93,11 @@ def _bars(panel: Axes, fractions: np.ndarray) -> None:
     else:
         panel.stairs(fractions, np.append(channels, len(channels)) - 0.5, fill=True, fc=BAR, ec=BAR, lw=1)
     panel.set(xlabel="channel", xlim=(-0.6, len(channels) - 0.4), ylim=(0, 1.1 * fractions.max()))
-    _whole(panel.xaxis)
+    panel.locator_params("x", integer=True)
     panel.yaxis.set_major_formatter(lambda value, _: _percent(value))
     panel.grid(axis="y", color="#e0e0e0")
     panel.set_axisbelow(True)
     panel.spines[["top", "right"]].set_visible(False)
-
-
-def _whole(axis: Axis) -> None:
-    """Ticks at whole numbers only."""
-    from matplotlib.ticker import MaxNLocator
-
-    axis.set_major_locator(MaxNLocator("auto", integer=True))
 
 
 def _percent(fraction: float) -> str:

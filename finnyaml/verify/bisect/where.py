@@ -15,19 +15,15 @@ def where(values: np.ndarray, fit: Fit, axis: int | None) -> Where:
     """The pattern of the mismatches of a tensor [n, ...], with what was expected of it, and its channel axis if any."""
     wrong = ~fit.agree
     channels = _channels(wrong, axis)
-    at = f"in {_listed(channels)}" if channels else ""
-    bounds = _bounds(values, fit, wrong)
-    if bounds:
-        text = f"the values are clipped at {' and '.join(f'{bound:g}' for bound in bounds)}"
-        text += f", all {at}" if at else ""
+    at = f" in {_listed(channels)}" if channels else ""
+    if bounds := _bounds(values, fit, wrong):
+        text = f"the values are clipped at {' and '.join(f'{bound:g}' for bound in bounds)}{', all' + at if at else ''}"
         return Where("saturated", text, channels=channels)
-    width = _border(wrong, axis)
-    if width is not None:
+    if width := _border(wrong, axis):
         pixels = "pixel" if width == 1 else f"{width} pixels"
-        text = f"all mismatches lie in the outer {pixels}" + (f" {at}" if at else "")
-        return Where("border", text, width=width, channels=channels)
+        return Where("border", f"all mismatches lie in the outer {pixels}{at}", width=width, channels=channels)
     if channels:
-        return Where("channels", f"all mismatches lie {at}", channels=channels)
+        return Where("channels", f"all mismatches lie{at}", channels=channels)
     over = "image" if image_axes(wrong, axis) else "tensor"
     return Where("spread", f"the mismatches are spread over the whole {over}")
 

@@ -78,7 +78,6 @@ def matrix_vector_unit_at_run_time(lowering: Lowering) -> None:
 
 def _unit(lowering: Lowering, outputs: int, product: Product) -> None:
     """The product of a matrix-vector unit between what it makes of its input and of its output's shape."""
-    node = lowering.node
     vectors = [*lowering.attribute("numInputVectors"), lowering.attribute("MW")]
     x, shape = lowering.x, lowering.shape(lowering.x)
     if shape[-1] != vectors[-1]:
@@ -90,7 +89,7 @@ def _unit(lowering: Lowering, outputs: int, product: Product) -> None:
     y = product(x, lowering.y if same and not activated else None)
     if activated:
         # FINN thresholds axis 1 unless the tensor has four dimensions: the channels of two, but not of three.
-        per_channel = lowering.given(node.input[2]).shape[0] > 1
+        per_channel = lowering.given(lowering.node.input[2]).shape[0] > 1
         if per_channel and len(vectors) not in (2, 4):
             raise NotLowerable(f"FINN thresholds axis 1 of {len(vectors)} dimensions, which is not the channels")
         y = _activation(lowering, y, len(shape), lowering.y if same else None)
@@ -105,12 +104,11 @@ def vector_vector_unit(lowering: Lowering) -> None:
     The input is in the order in which FINN's Python makes windows. FINN itself takes it for the hardware's order, PE
     channels at a time, wherever the sliding window is not the node just before: no graph of a build gives that order.
     """
-    node = lowering.node
     kernel, channels = int(np.prod(lowering.attribute("Kernel"))), lowering.attribute("Channels")
     # As FINN does it: a matrix product, of which only a channel's own weights are not zero.
     weights: np.ndarray = np.zeros((kernel, channels, channels), np.float32)
     each = np.arange(channels)
-    weights[:, each, each] = lowering.given(node.input[1]).reshape(channels, kernel).T
+    weights[:, each, each] = lowering.given(lowering.node.input[1]).reshape(channels, kernel).T
     matrix = lowering.constant(weights.reshape(kernel * channels, channels))
 
     bipolar = _bipolar(lowering, "inputDataType", "weightDataType")
@@ -165,8 +163,7 @@ def label_select(lowering: Lowering) -> None:
 @lowers("Lookup")
 def lookup(lowering: Lowering) -> None:
     """Rows of the table [entries, dimension] by index, [1, ...] -> [1, ..., dimension]."""
-    node = lowering.node
-    table = lowering.constant(lowering.given(node.input[1]).astype(np.float32))
+    table = lowering.constant(lowering.given(lowering.node.input[1]).astype(np.float32))
     indices = lowering.op("Cast", [lowering.x], to=TensorProto.INT64)
     lowering.op("Gather", [table, indices], lowering.y, axis=0)
 
@@ -176,8 +173,7 @@ def requant(lowering: Lowering) -> None:
     """clip(floor(x * scale + bias + 0.5)): halves go up, unlike in Quant."""
     from qonnx.custom_op.general.quant import max_int, min_int
 
-    node = lowering.node
-    scale, bias = (lowering.given(name) for name in node.input[1:3])
+    scale, bias = (lowering.given(name) for name in lowering.node.input[1:3])
     # numpy computes in the widest type that takes part, and so does FINN.
     number = np.result_type(np.float32, scale, bias)
     x = lowering.x

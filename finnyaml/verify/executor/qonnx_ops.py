@@ -16,18 +16,16 @@ SIZE_ROUNDING = {"UP": ("", "Ceil"), "DOWN": ("", "Floor"), "HALF_UP": ("Add", "
 
 @lowers("MultiThreshold")
 def _multithreshold(lowering: Lowering) -> None:
-    node = lowering.node
     rank = len(lowering.shape(lowering.x))
     layout = lowering.attribute("data_layout") or LAYOUTS.get(rank, "")
     axis = layout.index("C") if "C" in layout else 1
     scale, bias = lowering.attribute("out_scale"), lowering.attribute("out_bias")
-    count(lowering, lowering.x, lowering.given(node.input[1]), axis, rank, scale, bias, lowering.y)
+    count(lowering, lowering.x, lowering.given(lowering.node.input[1]), axis, rank, scale, bias, lowering.y)
 
 
 @lowers("Quant", "IntQuant")
 def _quant(lowering: Lowering) -> None:
-    node = lowering.node
-    scale, zero_point, bits = (lowering.given(t) for t in node.input[1:4])
+    scale, zero_point, bits = (lowering.given(t) for t in lowering.node.input[1:4])
     if bits.size != 1:
         raise NotLowerable("a bit width per channel")
     y = _to_integers(lowering, lowering.x, scale, zero_point)
@@ -40,8 +38,7 @@ def _quant(lowering: Lowering) -> None:
 
 @lowers("BipolarQuant")
 def _bipolar_quant(lowering: Lowering) -> None:
-    node = lowering.node
-    _sign(lowering, lowering.x, lowering.given(node.input[1]), lowering.y)
+    _sign(lowering, lowering.x, lowering.given(lowering.node.input[1]), lowering.y)
 
 
 @lowers("Trunc")
@@ -120,8 +117,7 @@ def _im2col(lowering: Lowering) -> None:
 
 @lowers("XnorPopcountMatMul")
 def _xnor(lowering: Lowering) -> None:
-    node = lowering.node
-    xnor_popcount(lowering, lowering.x, lowering.given(node.input[1]), lowering.y)
+    xnor_popcount(lowering, lowering.x, lowering.given(lowering.node.input[1]), lowering.y)
 
 
 def xnor_popcount(lowering: Lowering, x: str, weights: np.ndarray, output: str | None) -> str:

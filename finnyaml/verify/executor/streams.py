@@ -30,9 +30,8 @@ def concatenation(lowering: Lowering) -> None:
 
 @lowers("StreamingSplit")
 def split(lowering: Lowering) -> None:
-    node = lowering.node
     sizes = lowering.ints(*lowering.attribute("ChannelsPerStream"))
-    lowering.outputs("Split", [lowering.x, sizes], node.output, axis=-1)
+    lowering.outputs("Split", [lowering.x, sizes], lowering.node.output, axis=-1)
 
 
 @lowers("ConvolutionInputGenerator")
@@ -95,14 +94,13 @@ def select_token(lowering: Lowering) -> None:
 @lowers("Pad1D")
 def token_padding(lowering: Lowering) -> None:
     """Constant tokens before and behind the sequence, [1, T, C] -> [1, L + T + R, C]."""
-    node = lowering.node
     _, tokens, channels = lowering.shape(lowering.x)
     left, right = lowering.attribute("PadLeft"), lowering.attribute("PadRight")
     # The constants have no batch dimension to concatenate along: pad with zeros, then add them.
     added = np.zeros((1, left + tokens + right, channels), np.float32)
     for index, amount, place in ((1, left, slice(0, left)), (2, right, slice(left + tokens, None))):
         if amount:
-            added[:, place] = lowering.given(node.input[index])
+            added[:, place] = lowering.given(lowering.node.input[index])
     x = lowering.op("Pad", [lowering.x, lowering.ints(0, left, 0, 0, right, 0)])
     lowering.op("Add", [x, lowering.constant(added)], lowering.y)
 
@@ -110,9 +108,8 @@ def token_padding(lowering: Lowering) -> None:
 @lowers("Shuffle", "OuterShuffle", "InnerShuffle")
 def shuffle(lowering: Lowering) -> None:
     """A transposition between two reshapes; an inner one swaps the last two dimensions."""
-    node = lowering.node
     shape = list(lowering.attribute("transpose_in_shape"))
-    if node.op_type == "InnerShuffle":
+    if lowering.node.op_type == "InnerShuffle":
         order = [*range(len(shape) - 2), len(shape) - 1, len(shape) - 2]
     else:
         order = list(lowering.attribute("perm"))
