@@ -53,6 +53,10 @@ def test_a_target_is_all_that_it_needs(plan: Plan) -> None:
     assert not chosen.partial
 
 
+def test_a_target_on_the_way_is_complete_too(plan: Plan) -> None:
+    assert select(plan, ["hardware"]).ends(plan) == {"hardware": "hw_codegen", "half": "left"}
+
+
 def test_a_step_is_a_partial_target(plan: Plan) -> None:
     chosen = select(plan, ["right"])
     assert chosen.tasks == {*COMMON, "right"}

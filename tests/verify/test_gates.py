@@ -122,3 +122,9 @@ def test_types_that_will_be_set_anew_promise_nothing_yet() -> None:
     assert verdict(early, measured(violations=[{**ITEM, "place": "input"}])).state == "failed"
     # Before there is hardware, an annotation is a claim that FINN goes on to correct.
     assert verdict(Gate(Limits(max_drop=1.0)), measured(violations=[{**ITEM, "place": "graph"}])).state == "passed"
+
+
+@pytest.mark.parametrize(("agreement", "got"), [(0.95, "is 95.0 %"), (None, "cannot be told")])
+def test_agreement_is_said_in_percent(agreement: float | None, got: str) -> None:
+    (reason,) = verdict(Gate(Limits(min_agreement=0.985)), measured(agreement=agreement)).reasons
+    assert reason == f"the agreement with the reference {got}, and the least allowed is 98.5 %"
