@@ -110,11 +110,7 @@ def _finish(asked: argparse.Namespace, report: Report, lines: list[str]) -> int:
 
 
 def _check_writable(path: Path) -> None:
-    """Open a file that is written in the end, and leave it as it was.
-
-    Raises:
-        OSError: it cannot be.
-    """
+    """Open a file that is written in the end, and leave it as it was. Raises OSError: it cannot be."""
     there = path.exists()
     path.open("ab").close()
     if not there:

@@ -18,10 +18,7 @@ Graph = Callable[[np.ndarray], np.ndarray]
 
 def open_graph(spec: dict[str, Any], bundle: Bundle) -> Graph:
     """The graph that an entry of the contract (`head`, `hardware`, `tail`) describes, ready to run.
-
-    Raises:
-        AcceleratorError: a file is missing or damaged, an operator unknown, onnxruntime not installed.
-    """
+    Raises AcceleratorError: a file is missing or damaged, an operator unknown, onnxruntime not installed."""
     if spec["kind"] == "none":
         return _unchanged
     if spec["kind"] == "numpy":
@@ -61,10 +58,8 @@ class Sessions:
 
     def set_weights(self, layer: str, raw: bytes) -> None:
         """Give a layer its weights: the bytes that a driver would write for it.
-
-        Raises:
-            AcceleratorError: "weights damaged", for too few bytes. ValueError for a layer that has no weights to set.
-        """
+        Raises AcceleratorError: "weights damaged", for too few bytes. ValueError for a layer that has no weights to
+        set."""
         inputs = [weight for weight in self._weights if weight.layer == layer]
         if not inputs:
             raise ValueError(f"no layer {layer} with weights to set; there is: {', '.join(sorted(self.layers))}")
@@ -132,10 +127,7 @@ class WeightInput:
 def values_at(positions: np.ndarray, bits: np.ndarray, datatype: Datatype) -> np.ndarray:
     """The values whose lowest bits are at these positions among bits (uint8, 0 or 1), float32 in the shape of
     `positions`.
-
-    Raises:
-        AcceleratorError: "wrong range": bits that are not values of the datatype.
-    """
+    Raises AcceleratorError: "wrong range": bits that are not values of the datatype."""
     codes: np.ndarray = np.zeros(positions.shape, f"u{container_bytes(datatype.bits)}")
     for bit in range(datatype.bits):
         codes |= bits[positions + bit].astype(codes.dtype) << codes.dtype.type(bit)

@@ -35,10 +35,7 @@ class Program:
 
     def __init__(self, name: str, data: dict[str, Any], constants: dict[str, np.ndarray]) -> None:
         """`data` is what the JSON says, `name` that of its file, for errors.
-
-        Raises:
-            AcceleratorError: "not supported": an operator that is not known here; "bundle damaged".
-        """
+        Raises AcceleratorError: "not supported": an operator that is not known here; "bundle damaged"."""
         self._name = name
         self._input: str = data["input"]
         self._output: str = data["output"]
@@ -52,10 +49,7 @@ class Program:
     @classmethod
     def load(cls, bundle: Bundle, relative: str) -> Program:
         """The program in a file of the bundle; its constants lie beside it.
-
-        Raises:
-            AcceleratorError: as for the constructor.
-        """
+        Raises AcceleratorError: as for the constructor."""
         try:
             data = json.loads(bundle.path(relative).read_text(encoding="utf-8"))
             file = data["constants"]

@@ -22,10 +22,7 @@ ENDINGS = {"zynq-iodma": ".bit", "alveo": ".xclbin"}
 
 def built(folder: Path) -> Path | None:
     """The bitfile that FINN left in its folder; None where there is none.
-
-    Raises:
-        StepFailed: several, for several FPGAs.
-    """
+    Raises StepFailed: several, for several FPGAs."""
     try:
         found = sorted(path for path in folder.iterdir() if path.suffix in ENDINGS.values())
     except FileNotFoundError:
@@ -75,14 +72,8 @@ def place(bundle: Path, data: dict[str, Any], bitfile: Path, hwh: Path) -> None:
 
 def check(folder: Path, data: Mapping[str, Any]) -> None:
     """Check the bitfile that was placed, as the board does: part, blocks, clock, and whether it is whole.
-
-    Raises:
-        AcceleratorError: "bitfile damaged", "bitfile differs", "clock differs".
-    """
+    Raises AcceleratorError: "bitfile damaged", "bitfile differs", "clock differs"."""
     target = data["target"]
-    asked = {
-        **target,
-        "clock": {**target["clock"], "achieved_mhz": None},
-    }  # not with what it says itself
+    asked = {**target, "clock": {**target["clock"], "achieved_mhz": None}}  # not with what it says itself
     write_json(folder, {**data, "target": asked})
     check_bitfile(Bundle.load(folder), folder / data["driver"]["bitfile"])

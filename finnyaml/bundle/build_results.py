@@ -127,11 +127,7 @@ def slack(report: Path) -> float | None:
 
 
 def read_json(path: Path) -> Any:
-    """The data of a JSON file; None where there is none.
-
-    Raises:
-        StepFailed: it is none.
-    """
+    """The data of a JSON file; None where there is none. Raises StepFailed: it is none."""
     try:
         return json.loads(path.read_text("utf-8"))
     except FileNotFoundError:

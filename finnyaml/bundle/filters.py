@@ -27,11 +27,7 @@ class Unfiltered(ValueError):
 
 
 def only_safe(value: Any) -> str:
-    """What a template puts out: text of a filter, or of the template itself.
-
-    Raises:
-        Unfiltered: anything else.
-    """
+    """What a template puts out: text of a filter, or of the template itself. Raises Unfiltered: anything else."""
     if isinstance(value, Safe):
         return value
     raise Unfiltered(f"{quoted(value)} has no filter, which says how it is to be written")

@@ -67,10 +67,7 @@ def at_random(shape: tuple[int, ...], datatype: Datatype, count: int) -> Samples
 
 def as_dtype(values: np.ndarray, dtype: np.dtype, what: str) -> np.ndarray:
     """The same values in another dtype.
-
-    Raises:
-        StepFailed: some of them have no equal there; float values that are only rounded are fine.
-    """
+    Raises StepFailed: some of them have no equal there; float values that are only rounded are fine."""
     with np.errstate(invalid="ignore", over="ignore"):
         found = values.astype(dtype)
     if dtype.kind in "iu" and not np.array_equal(found.astype(np.float64), values.astype(np.float64)):
@@ -89,10 +86,7 @@ def smallest(values: np.ndarray, datatype: Datatype) -> np.ndarray:
 
 def check_fits(values: np.ndarray, datatype: Datatype, what: str) -> None:
     """Refuse values that the stream cannot carry: the board would wrap them around.
-
-    Raises:
-        StepFailed: with the first of them.
-    """
+    Raises StepFailed: with the first of them."""
     if datatype.kind == "float":
         return
     wrong = (values < datatype.low) | (values > datatype.high) | (values % datatype.step != 0)

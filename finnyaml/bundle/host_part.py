@@ -29,10 +29,7 @@ Moves = Sequence[tuple[str, tuple[int, ...]]]
 
 def head_and_tail(parent: ModelWrapper) -> tuple[ModelWrapper, ModelWrapper]:
     """The graphs before and after the only partition of a dataflow parent; they may have no nodes.
-
-    Raises:
-        StepFailed: several partitions, or a path around the accelerator.
-    """
+    Raises StepFailed: several partitions, or a path around the accelerator."""
     graph = parent.graph
     partitions = [n for n in graph.node if n.op_type == PARTITION]
     if len(partitions) != 1:

@@ -43,10 +43,7 @@ def builtin_names() -> tuple[str, ...]:
 
 def read_templates(folder: Path) -> dict[str, str]:
     """All text files below a folder of templates, by their paths in it.
-
-    Raises:
-        StepFailed: no such folder; a template that is not UTF-8 text.
-    """
+    Raises StepFailed: no such folder; a template that is not UTF-8 text."""
     if not folder.is_dir():
         raise StepFailed(f"there is no folder {folder}", hint="bundle.templates names the folder of your own templates")
     found = {}
@@ -78,11 +75,8 @@ class Templates:
 
     def render(self, name: str, to: str, context: Mapping[str, Any]) -> str:
         """Fill in a template for the file `to` of the bundle.
-
-        Raises:
-            StepFailed: with template and line: a syntax error, an undefined variable, a value without a filter; a
-                result that is not of the language that `to` ends in.
-        """
+        Raises StepFailed: with template and line: a syntax error, an undefined variable, a value without a filter; a
+        result that is not of the language that `to` ends in."""
         try:
             text = self._environment.get_template(name).render(context)
         except Exception as error:  # a template can fail as any program can

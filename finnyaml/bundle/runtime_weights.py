@@ -39,12 +39,7 @@ class Weights:
 
     def as_input(self) -> dict[str, Any]:
         """What the contract says of the graph's input."""
-        return {
-            "layer": self.layer,
-            "file": self.file,
-            "datatype": self.datatype.name,
-            "positions": self.layer,
-        }
+        return {"layer": self.layer, "file": self.file, "datatype": self.datatype.name, "positions": self.layer}
 
     def unwritten(self) -> np.ndarray:
         """The weights that the layer has before anyone writes them: all bits 0."""

@@ -105,10 +105,7 @@ def overlay(folder: Path, design: Design, destination: Path, patches: Patches) -
 
 def patched(text: str, patch: Patch, finn: str, known: str) -> str:
     """The text of a source with the edits made. finn: whose source it is; known: the FINN that the patch is for.
-
-    Raises:
-        StepFailed: an edit does not apply exactly once.
-    """
+    Raises StepFailed: an edit does not apply exactly once."""
     for edit in patch.edits:
         marks = (edit.old,) if isinstance(edit, Replace) else (edit.first, edit.last, edit.before)
         counts = {mark: text.count(mark) for mark in marks if mark is not None}

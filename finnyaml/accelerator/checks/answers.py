@@ -100,10 +100,7 @@ def right(answers: np.ndarray, labels: np.ndarray, output: User, k: int = 1) -> 
 
 def class_labels(labels: np.ndarray | None, count: int) -> np.ndarray:
     """Labels as int64 [count].
-
-    Raises:
-        AcceleratorError: "wrong labels": not there, not one for every image, one-hot, or not integers.
-    """
+    Raises AcceleratorError: "wrong labels": not there, not one for every image, one-hot, or not integers."""
     if labels is None:
         raise AcceleratorError("there are no labels", name="wrong labels", hint="name their array with --labels")
     try:

@@ -16,11 +16,8 @@ _REACH = 0.3
 
 def check_images(images: np.ndarray, bundle: Bundle) -> np.ndarray:
     """The images as an array [n, *shape] of the input's dtype; nothing is converted.
-
-    Raises:
-        AcceleratorError: "wrong dtype", "wrong shape", "wrong layout", "wrong range" or "wrong input scaling", with
-            what to do about it.
-    """
+    Raises AcceleratorError: "wrong dtype", "wrong shape", "wrong layout", "wrong range" or "wrong input scaling", with
+    what to do about it."""
     wanted = bundle.input
     images = as_array(images)
     with np.errstate(invalid="ignore"):  # older numpy warns of NaN
@@ -32,10 +29,7 @@ def check_images(images: np.ndarray, bundle: Bundle) -> np.ndarray:
 
 def as_array(images: object) -> np.ndarray:
     """Images, or a list of them, as one array.
-
-    Raises:
-        AcceleratorError: "wrong shape": they are of several shapes; "wrong dtype": some values are masked out.
-    """
+    Raises AcceleratorError: "wrong shape": they are of several shapes; "wrong dtype": some values are masked out."""
     if isinstance(images, np.ma.MaskedArray):
         raise AcceleratorError(
             "images are a masked array, and the accelerator knows no mask",

@@ -38,10 +38,7 @@ class Golden:
 
 def load(bundle: Bundle) -> Golden:
     """The golden samples of `bundle`.
-
-    Raises:
-        AcceleratorError: "golden samples changed": the file is not there or cannot be read.
-    """
+    Raises AcceleratorError: "golden samples changed": the file is not there or cannot be read."""
     name = bundle.data["golden"]["file"]
     required = ("index", "inputs", "accelerator_inputs", "accelerator_outputs", "answers")
     try:

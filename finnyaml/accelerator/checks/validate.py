@@ -153,8 +153,7 @@ def _golden_rows(golden: Golden, images: np.ndarray) -> np.ndarray:
     """Which golden samples are in the data, at the places that they have in the build's."""
     rows = np.flatnonzero(golden.index < len(images))
     there = golden.index[rows]
-    found: np.ndarray = np.delete(rows, wrong_rows(golden.inputs[rows], images[there]))
-    return found
+    return np.delete(rows, wrong_rows(golden.inputs[rows], images[there]))
 
 
 def _unlike_golden(bundle: Bundle, golden: Golden, images: np.ndarray, answers: np.ndarray) -> str:

@@ -37,11 +37,7 @@ def open_board(bundle: Bundle, batch: int, device: Any = None) -> Transport:
 
 
 def bitfile_path(bundle: Bundle) -> Path:
-    """The bundle's bitfile.
-
-    Raises:
-        AcceleratorError: "bitfile missing".
-    """
+    """The bundle's bitfile. Raises AcceleratorError: "bitfile missing"."""
     relative = bundle.data["driver"]["bitfile"]
     if relative is None:
         raise AcceleratorError(

@@ -31,10 +31,7 @@ def promised_mhz(bundle: Bundle) -> float | None:
 def check_clock(bundle: Bundle, figures: Iterable[tuple[str, float]], file: str) -> None:
     """Compare all that a file says of the accelerator's clock, as (place, MHz), with the clock that the bundle's
     figures hold for.
-
-    Raises:
-        AcceleratorError: "clock differs".
-    """
+    Raises AcceleratorError: "clock differs"."""
     expected = promised_mhz(bundle)
     if not expected:
         return

@@ -29,10 +29,7 @@ class Emulator:
 
     def execute(self, packed: np.ndarray) -> np.ndarray:
         """uint8 [n, *packed_in[1:]] to uint8 [n, *packed_out[1:]].
-
-        Raises:
-            AcceleratorError: "wrong output": the graph gives what the output's datatype does not have.
-        """
+        Raises AcceleratorError: "wrong output": the graph gives what the output's datatype does not have."""
         outputs = self._graph(self._input.unpack(packed))
         try:
             return self._output.pack(outputs)

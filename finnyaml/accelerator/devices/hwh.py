@@ -64,10 +64,8 @@ class Handoff:
 
 def read_hwh(path: Path) -> Handoff:
     """Read a .hwh file.
-
-    Raises:
-        AcceleratorError: "bitfile missing" (there is none), "bitfile damaged" (it is no .hwh, or without what we need).
-    """
+    Raises AcceleratorError: "bitfile missing" (there is none), "bitfile damaged" (it is no .hwh, or without what we
+    need)."""
     try:
         root = ET.parse(path).getroot()  # noqa: S314 - of the user's own build; expat limits entities
         modules = {module.get("INSTANCE", ""): module for module in root.iter("MODULE")}

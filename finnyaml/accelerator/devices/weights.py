@@ -21,11 +21,8 @@ _WORD = re.compile("(0x)?[0-9a-fA-F]{1,8}")
 
 def runtime_weights(bundle: Bundle) -> list[tuple[dict[str, Any], np.ndarray]]:
     """Each entry of `driver.runtime_weights` with the words of its file, uint32 [words].
-
-    Raises:
-        AcceleratorError: "weights not loaded": a file is missing; "weights damaged": it is not what FINN writes, or
-            not as long as it was.
-    """
+    Raises AcceleratorError: "weights not loaded": a file is missing; "weights damaged": it is not what FINN writes, or
+    not as long as it was."""
     found = []
     for entry in bundle.data["driver"]["runtime_weights"]:
         path = _present(bundle, entry["file"])
@@ -37,19 +34,13 @@ def runtime_weights(bundle: Bundle) -> list[tuple[dict[str, Any], np.ndarray]]:
 
 def external_weights(bundle: Bundle) -> list[tuple[dict[str, Any], np.ndarray]]:
     """Each entry of `driver.external_weights` with the array of its file, uint8 in the shape that FINN gave it.
-
-    Raises:
-        AcceleratorError: as `runtime_weights`.
-    """
+    Raises AcceleratorError: as `runtime_weights`."""
     return [(entry, _read_bytes(bundle, entry["file"])) for entry in bundle.data["driver"]["external_weights"]]
 
 
 def read_words(path: Path) -> np.ndarray:
     """The words of a `.dat` file, uint32 [words], as the driver writes them over AXI-lite.
-
-    Raises:
-        AcceleratorError: "weights damaged": something in it is no 32-bit word in hexadecimal.
-    """
+    Raises AcceleratorError: "weights damaged": something in it is no 32-bit word in hexadecimal."""
     words = path.read_text(encoding="ascii", errors="replace").split()
     for number, word in enumerate(words, 1):
         if not _WORD.fullmatch(word):

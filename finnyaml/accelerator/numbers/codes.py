@@ -43,10 +43,7 @@ def encode(values: np.ndarray, datatype: Datatype) -> np.ndarray:
 
 def decode(codes: np.ndarray, datatype: Datatype) -> np.ndarray:
     """The values of codes, which have no bits above the datatype's width, as `Datatype.numpy`.
-
-    Raises:
-        AcceleratorError: "wrong output": a code that no value has; only TERNARY has such.
-    """
+    Raises AcceleratorError: "wrong output": a code that no value has; only TERNARY has such."""
     if datatype.kind == "float":
         return codes.view(datatype.numpy)
     if datatype.kind == "bipolar":

@@ -74,10 +74,7 @@ def container_bytes(bits: int) -> int:
 
 def parse(name: str) -> Datatype:
     """The datatype of a name as FINN and QONNX write it: BIPOLAR, BINARY, TERNARY, INT4, UINT8, FIXED<8,4>, FLOAT32.
-
-    Raises:
-        AcceleratorError: no such datatype, or one that is not packed into at most 64 bits.
-    """
+    Raises AcceleratorError: no such datatype, or one that is not packed into at most 64 bits."""
     if name == "BIPOLAR":
         return Datatype(name, 1, True, "bipolar")
     if name == "BINARY":

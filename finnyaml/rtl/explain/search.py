@@ -95,12 +95,7 @@ def _deviation(design: Design, inputs: np.ndarray, expected: Mapping[str, np.nda
 
 
 def _report(
-    design: Design,
-    stream: Stream,
-    got: np.ndarray,
-    want: np.ndarray,
-    source: np.ndarray | None,
-    unknown: Sequence[str],
+    design: Design, stream: Stream, got: np.ndarray, want: np.ndarray, source: np.ndarray | None, unknown: Sequence[str]
 ) -> Explanation:
     node, kind = stream.producer, op_type(design, stream.producer)
     wrong = got != want

@@ -13,10 +13,7 @@ from finnyaml.rtl.design import Stream
 
 def words(values: np.ndarray, stream: Stream) -> str:
     """Frames [frames, *stream.shape[1:]] to one line per beat, each a number as wide as the stream.
-
-    Raises:
-        StepFailed: a value that the datatype of the stream does not have, or values of another shape.
-    """
+    Raises StepFailed: a value that the datatype of the stream does not have, or values of another shape."""
     if values.shape[1:] != stream.shape[1:]:
         raise StepFailed(
             f"golden values of shape {values.shape} are not frames of {stream.tensor} {stream.shape}",

@@ -28,10 +28,7 @@ _VERSAL = r"xcv[cehmp]\d|xcv80"
 
 def family_of(part: str) -> Family:
     """The family of a part, by its name: "xc7z020clg400-1" is 7 series.
-
-    Raises:
-        StepFailed: Yosys has no cells for this part; nothing that it counts would be true.
-    """
+    Raises StepFailed: Yosys has no cells for this part; nothing that it counts would be true."""
     for names, family in _PARTS:
         if re.match(names, part.lower()):
             return family

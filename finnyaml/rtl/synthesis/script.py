@@ -54,10 +54,7 @@ def script(tops: Sequence[str], family: Family, report: str) -> str:
 
 def corrected_lutrams(text: str) -> str:
     """Yosys' description of UltraScale's LUT RAM: what it maps with 16 address bits is a RAM512X1S, which has 9.
-
-    Raises:
-        StepFailed: it is another text than Yosys 0.70's.
-    """
+    Raises StepFailed: it is another text than Yosys 0.70's."""
     wrong, right = 'option "ABITS" 16 {\n\t\tabits 16;', 'option "ABITS" 9 {\n\t\tabits 9;'
     if text.count(wrong) + text.count(right) != 1:
         raise StepFailed(

