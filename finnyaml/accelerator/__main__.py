@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Sequence
 
@@ -18,7 +19,7 @@ from .checks.selftest import SECONDS, selftest
 from .checks.validate import validate
 from .contract import Bundle
 from .errors import AcceleratorError
-from .numbers.arrays import read_array, read_images
+from .numbers.arrays import read_array
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,7 +56,7 @@ def _info(asked: argparse.Namespace) -> int:
 
 
 def _predict(asked: argparse.Namespace) -> int:
-    images = read_images(asked.data, asked.images)
+    images = read_array(asked.data, asked.images, "images")
     with _open(asked) as accelerator:
         answers = accelerator.predict(images)
     if asked.out is not None:
@@ -69,23 +70,17 @@ def _predict(asked: argparse.Namespace) -> int:
 
 
 def _selftest(asked: argparse.Namespace) -> int:
-    opened: list[Accelerator] = []
-
-    def open_once() -> Accelerator:
-        opened.append(_open(asked))
-        return opened[0]
-
-    try:
-        report = selftest(Bundle.load(asked.bundle), open_once, asked.emulate, SECONDS)
-    finally:
-        for accelerator in opened:
-            accelerator.close()
+    with ExitStack() as opened:
+        bundle = Bundle.load(asked.bundle)
+        report = selftest(bundle, lambda: opened.enter_context(_open(asked)), asked.emulate, SECONDS)
     return _finish(asked, report, text.selftest(report))
 
 
 def _validate(asked: argparse.Namespace) -> int:
-    images, labels = read_images(asked.data, asked.images), read_array(asked.data, asked.labels, "labels")
-    images, labels = images[: asked.limit], labels[: asked.limit]
+    images, labels = (
+        read_array(asked.data, key, what)[: asked.limit]
+        for key, what in ((asked.images, "images"), (asked.labels, "labels"))
+    )
     with _open(asked) as accelerator:
         report = validate(accelerator, images, labels)
         output = accelerator.bundle.output

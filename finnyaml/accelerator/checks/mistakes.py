@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Callable
 
 import numpy as np
 
+from ..numbers.codes import all_whole
+
 if TYPE_CHECKING:
     from ..contract import User
 
@@ -57,7 +59,7 @@ def possible(wanted: User, golden: np.ndarray, images: np.ndarray) -> list[Mista
 def _scalings(dtype: np.dtype, low: float, high: float, golden: np.ndarray, images: np.ndarray) -> Iterator[Mistake]:
     least, most = float(images.min()), float(images.max())
     whole = dtype.kind in "iu"
-    if images.dtype != dtype and low <= least and most <= high and (not whole or _all_whole(images)):
+    if images.dtype != dtype and low <= least and most <= high and (not whole or all_whole(images)):
         change = _affine((low, high), (low, high), dtype)
         yield Mistake("wrong dtype", f"{images.dtype} instead of {dtype}, with the right values", None, change)
     yield from _lost(dtype, high, golden, images)
@@ -134,19 +136,16 @@ def _layouts(wanted: User) -> Iterator[Mistake]:
     if channel is not None and channels > 1:
         if height * width > 1:
             first = channel < row
-            image = (channels, height, width) if first else (height, width, channels)
-            other = (height, width, channels) if first else (channels, height, width)
-            there = (0, 3, 1, 2) if first else (0, 2, 3, 1)  # from the other order to the wanted one
-            back = (0, 2, 3, 1) if first else (0, 3, 1, 2)
-
-            def make(images: np.ndarray) -> np.ndarray:
-                return images.reshape(-1, *image).transpose(back).reshape(images.shape)
-
-            def undo(images: np.ndarray) -> np.ndarray:
-                return images.reshape(-1, *other).transpose(there).reshape(images.shape)
-
-            orders = ("NHWC", "NCHW") if first else ("NCHW", "NHWC")
-            yield Mistake(LAYOUT, "{} bytes reshaped to {}, not transposed".format(*orders), make, undo)
+            image, other = (channels, height, width), (height, width, channels)
+            there, back = (0, 3, 1, 2), (0, 2, 3, 1)  # from the other order to the wanted one, and back
+            if not first:
+                image, other, there, back = other, image, back, there
+            yield Mistake(
+                LAYOUT,
+                f"{'NHWC bytes reshaped to NCHW' if first else 'NCHW bytes reshaped to NHWC'}, not transposed",
+                lambda images: images.reshape(-1, *image).transpose(back).reshape(images.shape),
+                lambda images: images.reshape(-1, *other).transpose(there).reshape(images.shape),
+            )
         yield _own(on(lambda images: np.flip(images, channel)), "the channels are in reverse order (BGR for RGB)")
 
 
@@ -185,7 +184,3 @@ def _affine(source: tuple[float, float], target: tuple[float, float], dtype: np.
         return changed
 
     return change
-
-
-def _all_whole(images: np.ndarray) -> bool:
-    return bool((images == np.rint(images)).all())

@@ -128,12 +128,12 @@ class ValidationReport(Report):
     """
 
     metric: str
-    found: Share | None
-    expected: Share | None
     comparison: str
-    refused: bool
     tried: tuple[Trial, ...]
-    answers: np.ndarray | None = field(repr=False, compare=False)
+    found: Share | None = None
+    expected: Share | None = None
+    refused: bool = False
+    answers: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     def plain(self) -> dict[str, Any]:
         """The report as data for JSON, without the answers; shares with their value and its 95 % interval."""

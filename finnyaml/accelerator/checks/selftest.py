@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,15 +12,18 @@ from ..devices.clock import promised_mhz
 from ..devices.transport import Transport
 from ..errors import AcceleratorError
 from . import golden as samples
-from . import speed as speeds
 from .digests import add_new, file_problems, handoff_clock_mhz, hardware_problems, running_problems
 from .faults import Observed, difference, recognised, wrong_rows
-from .report import Problem, Run, SelftestReport
+from .report import Problem, Run, SelftestReport, Speed
 
 if TYPE_CHECKING:
     from ..accelerator import Accelerator
     from ..contract import Bundle
     from .golden import Golden
+
+BATCH = 256
+"""Images that are handed over at once for the throughput."""
+
 
 SECONDS = 1.0
 """How long each speed is measured."""
@@ -33,10 +37,13 @@ def selftest(
     All problems are reported, not only the first. `opened` opens it once the files have been checked: damage can
     prevent that, and a board is not opened where its bitfile is damaged. `seconds` is how long each speed is measured.
     """
-    found = [*file_problems(bundle)]
+    problems, notes = [*file_problems(bundle)], []
     for problem in hardware_problems(bundle):
-        add_new(found, problem)
-    problems, notes = _split(found, emulate)
+        add_new(problems, problem)
+    if emulate:  # then nobody needs the bitfile
+        absent = [problem for problem in problems if problem.name == "bitfile missing"]
+        problems = [problem for problem in problems if problem not in absent]
+        notes = [str(problem) for problem in absent[:1]]
     if emulate and bundle.data["driver"]["bitfile"] is None:
         notes.append("bitfile missing: this bundle has none, so only the emulation runs")
     clock = handoff_clock_mhz(bundle)
@@ -58,7 +65,7 @@ def selftest(
                 notes.append("the golden samples are not those that were built: what differs below may be theirs")
             wrong, runs = golden_problems(accelerator, golden)
             problems += wrong
-            speed = speeds.measure(accelerator, golden, seconds)
+            speed = measure(accelerator, golden, seconds)
             if bundle.data["driver"]["instrumentation"] and isinstance(accelerator.device, Transport):
                 counted = accelerator.device.instrumentation(seconds)
                 if not counted["ok"]:
@@ -94,7 +101,7 @@ def golden_problems(accelerator: Accelerator, golden: Golden) -> tuple[list[Prob
     problems: list[Problem] = []
     for batch in (1, len(golden)):
         heads = _by(batch, accelerator.head, golden.inputs)
-        text = _difference(golden.accelerator_inputs, heads, bundle.accelerator_input.layout)
+        text = difference(golden.accelerator_inputs, heads, bundle.accelerator_input.layout)
         _add(problems, "host's head differs", text)
     failed = [run for run in runs if run.wrong]
     if failed:
@@ -107,17 +114,34 @@ def golden_problems(accelerator: Accelerator, golden: Golden) -> tuple[list[Prob
         _add(problems, fault.name if fault else "accelerator's outputs differ", message)
     for batch in (1, len(golden)):
         answers = _by(batch, accelerator.tail, expected)
-        _add(problems, "host's tail differs", _difference(golden.answers, answers, bundle.output.layout))
+        _add(problems, "host's tail differs", difference(golden.answers, answers, bundle.output.layout))
     if not problems:  # else these differ for the same reason
         answers = accelerator.predict(golden.inputs)
-        _add(problems, "answers differ", _difference(golden.answers, answers, bundle.output.layout))
+        _add(problems, "answers differ", difference(golden.answers, answers, bundle.output.layout))
     return problems, runs
 
 
-def _split(found: Sequence[Problem], emulate: bool) -> tuple[list[Problem], list[str]]:
-    """Problems, and what is only worth a note: without a board nobody needs the bitfile."""
-    missing = [problem for problem in found if emulate and problem.name == "bitfile missing"]
-    return [problem for problem in found if problem not in missing], [str(problem) for problem in missing[:1]]
+def measure(accelerator: Accelerator, golden: Golden, seconds: float) -> Speed:
+    """The speed on golden samples; each of its four figures is measured for so many seconds."""
+    times = -(-BATCH // len(golden))
+    images, values = (np.concatenate([array] * times)[:BATCH] for array in (golden.inputs, golden.accelerator_inputs))
+    return Speed(
+        len(images),
+        len(values) / _seconds(lambda: accelerator.run(values), seconds),
+        len(images) / _seconds(lambda: accelerator.predict(images), seconds),
+        1000 * _seconds(lambda: accelerator.run(values[:1]), seconds),
+        1000 * _seconds(lambda: accelerator.predict(images[:1]), seconds),
+    )
+
+
+def _seconds(call: Callable[[], Any], seconds: float) -> float:
+    """What a call takes: the median of as many as there is time for, so that an interruption does not count."""
+    found: list[float] = []
+    while not found or sum(found) < seconds:
+        started = time.perf_counter()
+        call()
+        found.append(time.perf_counter() - started)
+    return float(np.median(found))
 
 
 def _observe(accelerator: Accelerator, values: np.ndarray) -> Iterator[Observed]:
@@ -134,11 +158,6 @@ def _by(batch: int, function: Callable[[np.ndarray], np.ndarray], values: np.nda
         [function(values[start : start + batch]) for start in range(0, len(values), batch)]
     )
     return results
-
-
-def _difference(expected: np.ndarray, got: np.ndarray, layout: str | None) -> str:
-    same = expected.shape == got.shape and not len(wrong_rows(expected, got))
-    return "" if same else difference(expected, got, layout)
 
 
 def _add(problems: list[Problem], name: str, message: str) -> None:

@@ -17,11 +17,6 @@ _USUAL = {
 """What people call these arrays."""
 
 
-def read_images(path: Path, key: str | None) -> np.ndarray:
-    """The images of an .npy file, or of the archive's array `key` (as `read_array`)."""
-    return read_array(path, key, "images")
-
-
 def read_array(path: Path, key: str | None, what: str) -> np.ndarray:
     """An array of an .npz archive, or the one of an .npy file.
 

@@ -101,6 +101,11 @@ def within(values: np.ndarray, low: float, high: float) -> bool:
     return bool(most <= high or np.maximum.reduce(values, axis=None).item() <= high)
 
 
+def all_whole(values: np.ndarray) -> bool:
+    """No value has a fraction, or is NaN."""
+    return bool((np.rint(values) == values).all())
+
+
 @lru_cache(maxsize=None)
 def _range(dtype: np.dtype) -> tuple[float, float]:
     if dtype.kind == "f":
