@@ -61,11 +61,10 @@ def assemble(
     for folder in ("graphs", "golden", "driver"):
         copy_tree(parts / folder, target / folder)
     copy_tree(out / "driver", target / "driver")
-    copy_package(target / "accelerator")
+    copy_tree(Path(accelerator.__file__).parent, target / "accelerator")
 
     clock = {"requested_mhz": target_info["clock_mhz"], "achieved_mhz": None, "source": None}
     clock["slack_ns"] = build_results.slack(report)
-    instrumented = target_info["instrumentation"]
     where = {**{key: target_info[key] for key in ("platform", "shell", "board", "part")}, "clock": clock}
     data: dict[str, Any] = {
         "format": FORMAT,
@@ -78,7 +77,7 @@ def assemble(
         "accuracy": build_results.accuracy(points),
         "contract": found["contract"],
         "driver": build_results.driver(
-            target, found["contract"], found["driver"], {**where, "instrumentation": instrumented}
+            target, found["contract"], found["driver"], where, instrumentation=target_info["instrumentation"]
         ),
         "golden": found["golden"],
         "missing": [],
@@ -96,15 +95,6 @@ def assemble(
     data["missing"] = build_results.missing(data)
     own = read_templates(templates) if templates is not None else {}
     finish(target, data, Templates(own, templates.name if templates is not None else "templates"))
-
-
-def copy_package(folder: Path) -> None:
-    """The host package, as it is."""
-    package = Path(accelerator.__file__).parent
-    for path in sorted(package.rglob("*.py")):
-        copy = folder / path.relative_to(package)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, copy)
 
 
 def copy_tree(source: Path, target: Path) -> None:

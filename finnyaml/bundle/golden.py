@@ -79,9 +79,15 @@ def as_dtype(values: np.ndarray, dtype: np.dtype, what: str) -> np.ndarray:
     return found
 
 
-def smallest(values: np.ndarray, datatype: Datatype) -> np.ndarray:
-    """Values of a stream in the smallest dtype for its datatype (float32 for float and fixed-point types)."""
-    return values.astype(datatype.numpy if datatype.numpy.kind in "iu" else np.float32)
+def dtype_of(datatype: Datatype) -> np.dtype:
+    """What holds values of a datatype for people: as small as can be, but float32 for all that are not integers."""
+    return datatype.numpy if datatype.numpy.kind in "iu" else np.dtype(np.float32)
+
+
+def fitting(values: np.ndarray, datatype: Datatype, what: str) -> np.ndarray:
+    """Values of a stream, of any shape, as `dtype_of` its datatype. Raises as `check_fits`."""
+    check_fits(values, datatype, what)
+    return values.astype(dtype_of(datatype))
 
 
 def check_fits(values: np.ndarray, datatype: Datatype, what: str) -> None:

@@ -20,12 +20,9 @@ def prove(
 ) -> None:
     """Compare head, hardware layers, tail and packing with the golden samples, bit by bit.
 
-    Args:
-        content: of contract.json; its files are in `folder`, FINN's weight files perhaps in `driver_folder`.
-        found: the arrays of the golden samples.
-
-    Raises:
-        StepFailed: something differs; then this is a defect of finnyaml, and no such bundle is made.
+    content: of contract.json; its files are in `folder`, FINN's weight files perhaps in `driver_folder`. found: the
+    arrays of the golden samples.
+    Raises StepFailed: something differs; then this is a defect of finnyaml, and no such bundle is made.
     """
     bundle = _bundle(content, folder)
     contract = content["contract"]

@@ -19,6 +19,5 @@ def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
             member = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
             member.compress_type = zipfile.ZIP_DEFLATED
             with archive.open(member, "w", force_zip64=True) as target:
-                np.lib.format.write_array(
-                    target, np.ascontiguousarray(array).reshape(np.shape(array)), allow_pickle=False
-                )
+                plain = np.ascontiguousarray(array).reshape(np.shape(array))
+                np.lib.format.write_array(target, plain, allow_pickle=False)

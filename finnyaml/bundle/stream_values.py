@@ -36,12 +36,9 @@ class Frames:
 def of_data(whole: ModelWrapper, model: ModelWrapper, data: DataSet, layout: str | None) -> Frames:
     """What the samples of a data set are at the boundary, by FINN's Python execution.
 
-    Args:
-        whole: from the data to the answers. model: the accelerator's layers.
-        layout: how the recipe says that the accelerator gets its data.
-
-    Raises:
-        StepFailed: the accelerator has several streams; a value that its datatype cannot hold.
+    whole: from the data to the answers. model: the accelerator's layers. layout: how the recipe says that the
+    accelerator gets its data.
+    Raises StepFailed: the accelerator has several streams; a value that its datatype cannot hold.
     """
     ends = ports(model)
     graph = BatchedModel(whole, taps=[end.tensor for end in ends])
@@ -82,9 +79,7 @@ def answers(parent: ModelWrapper | None, model: ModelWrapper, outputs: np.ndarra
 
 
 def _fitting(values: np.ndarray, end: Port) -> np.ndarray:
-    datatype = parse(end.datatype)
-    golden.check_fits(values, datatype, f"the accelerator's {end.tensor}")
-    return golden.smallest(values, datatype)
+    return golden.fitting(values, parse(end.datatype), f"the accelerator's {end.tensor}")
 
 
 def mismatches(found: np.ndarray, expected: np.ndarray) -> Mapping[str, int]:

@@ -15,17 +15,11 @@ from finnyaml.errors import StepFailed
 
 
 def finish(folder: Path, data: dict[str, Any], templates: Templates, strangers: Set[str] = frozenset()) -> Path:
-    """Complete the bundle in `folder` from `data`, all of bundle.json but `files`.
-
-    `strangers` lie in the folder and are not files of the bundle.
-
-    Returns:
-        the archive: `<folder>.tar.gz`.
-
-    Raises:
-        StepFailed: a template that cannot be filled in, or data that does not fit the schema.
-    """
-    context = context_of(data)
+    """Complete the bundle in `folder` from `data`, all of bundle.json but `files`; returns the archive
+    `<folder>.tar.gz`. `strangers` lie in the folder and are not files of the bundle.
+    Raises StepFailed: a template that cannot be filled in, or data that does not fit the schema."""
+    # All of bundle.json but `files`, and the recipe's own `vars`.
+    context = {**{key: value for key, value in data.items() if key != "files"}, "vars": data["templates"]["vars"]}
     wanted = {name: name + ENDING for name in OWN}
     if data["driver"]["settings"] == SETTINGS and not (folder / SETTINGS).exists():
         wanted[SETTINGS] = SETTINGS + ENDING
@@ -36,7 +30,8 @@ def finish(folder: Path, data: dict[str, Any], templates: Templates, strangers: 
     for name in sorted(templates.used):
         write(folder / KEPT / name, templates.own[name])
     names = sorted(files_of(folder) - {FACTS} - strangers)
-    data["files"] = {name: digest(folder / name) for name in names}
+    paths = {name: folder / name for name in names}
+    data["files"] = {n: {"sha256": sha256_of(path), "bytes": path.stat().st_size} for n, path in paths.items()}
     write_json(folder, data)
     found = schema.problems(json.loads((folder / FACTS).read_text("utf-8")))
     if found:
@@ -44,20 +39,10 @@ def finish(folder: Path, data: dict[str, Any], templates: Templates, strangers: 
     return tarball.write(folder, [FACTS, *data["files"]])
 
 
-def context_of(data: Mapping[str, Any]) -> dict[str, Any]:
-    """What templates may use: all of bundle.json but `files`, and `vars`, the recipe's own."""
-    return {**{key: value for key, value in data.items() if key != "files"}, "vars": data["templates"]["vars"]}
-
-
 def files_of(folder: Path) -> set[str]:
     """All files below a bundle's folder, by their paths in it, without what Python leaves there."""
     found = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     return {path.relative_to(folder).as_posix() for path in found}
-
-
-def digest(path: Path) -> dict[str, Any]:
-    """SHA-256 and size of a file, as `files` has them."""
-    return {"sha256": sha256_of(path), "bytes": path.stat().st_size}
 
 
 def write_json(folder: Path, data: Mapping[str, Any]) -> None:

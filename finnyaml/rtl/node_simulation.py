@@ -18,11 +18,11 @@ from finnyaml.errors import StepFailed
 from finnyaml.rtl import overlay, verilator
 from finnyaml.rtl.block_design import Cell
 from finnyaml.rtl.ports import Port, ports
+from finnyaml.rtl.sources import TOKEN
 
 MAIN = Path(__file__).with_suffix(".cpp")
 _TOP = "finnyaml_node"
 _DATA = "data"
-_TOKEN = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"', re.DOTALL)
 _SIGNALS = ("tdata", "tvalid", "tready")
 _HEADERS = (".vh", ".svh")
 _MASTER = re.compile(r"_(ar|aw)valid$", re.IGNORECASE)
@@ -123,14 +123,13 @@ def run(
             said = (done.stderr + done.stdout).strip().splitlines() or [f"it ended with {done.returncode}"]
             raise StepFailed(f"the simulation of {program.top} failed: {said[0].removeprefix('%Error: ')}")
         report = dict(line.split() for line in (folder / "report").read_text(encoding="utf-8").splitlines())
-        words_out = {name: _words(folder / f"{name}.out", streams[name].bytes) for name in wanted}
+        words_out = {}
+        for name in wanted:
+            out, size = folder / f"{name}.out", streams[name].bytes
+            data = out.read_bytes() if out.exists() else b""
+            words_out[name] = [int.from_bytes(data[at : at + size], "little") for at in range(0, len(data), size)]
     moved = {name: int(report[name]) for name in streams}
     return NodeRun(words_out, int(report["cycles"]), moved, report["finished"] == "1")
-
-
-def _words(file: Path, size: int) -> list[int]:
-    data = file.read_bytes() if file.exists() else b""
-    return [int.from_bytes(data[at : at + size], "little") for at in range(0, len(data), size)]
 
 
 def _copy(top: str, sources: Sequence[Path], finn: str, folder: Path) -> tuple[list[str], dict[str, Path]]:
@@ -173,7 +172,7 @@ def _copy(top: str, sources: Sequence[Path], finn: str, folder: Path) -> tuple[l
                 "has one clock",
                 hint="set pumpedMemory and pumpedCompute to 0 in the folding",
             )
-        text = own.sub(_TOP, _TOKEN.sub(relative, text))
+        text = own.sub(_TOP, TOKEN.sub(relative, text))
         name = own.sub(_TOP, source.name)
         if texts.setdefault(name, text) != text:
             raise StepFailed(

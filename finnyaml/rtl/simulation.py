@@ -145,7 +145,9 @@ class Simulator:
             execute(self.program.resolve(), self.folder, calls)
             seconds = time.perf_counter() - started
             if waveform is not None:
-                _undate(waveform)
+                with waveform.open("r+b") as file:
+                    file.seek(_FST_DATE[0])
+                    file.write(_FST_DATE[1])
             parts = [read(call.room, design, edges=self.build.edges) for call in calls]
         return self._together(parts, tuple(len(share) for share in shares), seconds)
 
@@ -167,13 +169,6 @@ class Simulator:
             stuck={} if whole is None else parts[whole].ends,
             edges={key: np.concatenate([part.edges[key] for part in valid]) for key in valid[0].edges},
         )
-
-
-def _undate(waveform: Path) -> None:
-    place, date = _FST_DATE
-    with waveform.open("r+b") as file:
-        file.seek(place)
-        file.write(date)
 
 
 def _words(values: np.ndarray, stream: Stream) -> np.ndarray:

@@ -89,12 +89,9 @@ def size(simulator: Simulator, inputs: np.ndarray, *, target: int | None, slack:
     the depths are simulated for longer; where that shows what the short simulations did not, the search goes back to
     the last depths that last, and on with long simulations.
 
-    Args:
-        simulator: of the design, built with dynamic FIFOs.
-        inputs: [frames, ...] as `Simulator.run` takes them. They are repeated as needed: what FINN's RTL computes
-            does not change how long it takes.
-        target: cycles between frames; None for the fewest that the network reaches.
-        slack: by which fraction of the target it may take longer.
+    simulator: of the design, built with dynamic FIFOs. inputs: [frames, ...] as `Simulator.run` takes them, repeated as
+    needed: what FINN's RTL computes does not change how long it takes. target: cycles between frames; None for the
+    fewest that the network reaches. slack: by which fraction of the target it may take longer.
 
     Raises:
         StepFailed: the design stands still even with FIFOs without bounds, cannot be as fast as the target, or breaks
@@ -108,17 +105,17 @@ def size(simulator: Simulator, inputs: np.ndarray, *, target: int | None, slack:
     target = ceil(reachable) if target is None else target
     limit = target * (1 + slack)
     if reachable > limit:
+        slowest = max(design.nodes, key=lambda node: node.cycles)
         raise StepFailed(
             f"no FIFO depths give one frame every {target} cycles: with FIFOs without bounds it takes {reachable:.10g}",
-            hint=f"{_slowest(design)}: fold it less, or ask for no less than {ceil(reachable)} cycles",
+            hint=f"FINN's estimate is {slowest.cycles} cycles for {slowest.name}: fold it less, or ask for no less "
+            f"than {ceil(reachable)} cycles",
         )
 
-    def do(depths: Depths) -> bool:
-        return bench.interval(depths, _SHORT) <= limit
+    def keeps(length: _Length) -> Callable[[Depths], bool]:
+        return lambda depths: bench.interval(depths, length) <= limit
 
-    def last(depths: Depths) -> bool:
-        return bench.interval(depths, _LONG) <= limit
-
+    do, last = keeps(_SHORT), keeps(_LONG)
     gauged = bench.high_water_marks(target)
     minimal = bench.candidate({fifo.node: MINIMUM for fifo in design.fifos})
     bench.hurry(limit)
@@ -268,8 +265,3 @@ def _standstill(design: Design, run: Run, frames: int) -> StepFailed:
         + ("; ".join(places) or "no stream inside it has anything to pass on"),
         hint="no FIFO depth helps against that: simulate the first node named here by itself",
     )
-
-
-def _slowest(design: Design) -> str:
-    slowest = max(design.nodes, key=lambda node: node.cycles)
-    return f"FINN's estimate is {slowest.cycles} cycles for {slowest.name}"

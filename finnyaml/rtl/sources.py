@@ -13,7 +13,8 @@ from finnyaml.errors import StepFailed
 
 SOURCES, DATA = "src", "data"
 _SUFFIXES = {".v", ".sv"}
-_TOKEN = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"', re.DOTALL)
+TOKEN = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"', re.DOTALL)
+"""A comment of Verilog, or a string."""
 _IMAGE = ".dat"
 
 
@@ -107,7 +108,7 @@ def _relocated(file: Path, folders: Mapping[str, Path]) -> tuple[str, dict[str, 
         )
 
     text = file.read_bytes().decode("utf-8", "surrogateescape")
-    return _TOKEN.sub(replace, text), images
+    return TOKEN.sub(replace, text), images
 
 
 def _compile_order(texts: Mapping[Path, str]) -> list[Path]:
@@ -146,7 +147,7 @@ def _declared(text: str) -> _Declared:
         if header is not None:
             names.setdefault(member.kind, set()).add(str(header.name.value))
     packages = names.pop(syntax.SyntaxKind.PackageDeclaration, set())
-    code = _TOKEN.sub(" ", clean)
+    code = TOKEN.sub(" ", clean)
     return _Declared(
         frozenset(packages),
         frozenset().union(*names.values()),

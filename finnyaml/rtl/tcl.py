@@ -63,7 +63,8 @@ class _Parser:
                 self.at += 1
                 return tuple(words)
             if character == "#" and not words:
-                self._skip_comment()
+                end_of_line = self.text.find("\n", self.at)
+                self.at = end_of_line if end_of_line >= 0 else len(self.text)
                 continue
             if not words and not end:
                 self.quote = self.text[self.at :].partition("\n")[0].strip()
@@ -128,10 +129,6 @@ class _Parser:
 
     def _skip(self, characters: str) -> None:
         while self.at < len(self.text) and self.text[self.at] in characters:
-            self.at += 1
-
-    def _skip_comment(self) -> None:
-        while self.at < len(self.text) and self.text[self.at] != "\n":
             self.at += 1
 
     def _error(self, message: str) -> TclError:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from finnyaml.accelerator.numbers.datatypes import parse
-from finnyaml.bundle.golden import as_dtype, at_random, check_fits, of_data, smallest
+from finnyaml.bundle.golden import as_dtype, at_random, check_fits, fitting, of_data
 from finnyaml.bundle.npz import write_npz
 from finnyaml.errors import StepFailed
 from finnyaml.verify.data.dataset import DataSet
@@ -68,7 +68,7 @@ def test_data_that_is_not_what_the_recipe_says_is_refused() -> None:
     ("name", "dtype"), [("UINT8", "uint8"), ("BIPOLAR", "int8"), ("INT17", "int32"), ("FIXED<8,4>", "float32")]
 )
 def test_boundary_values_are_kept_in_the_smallest_dtype(name: str, dtype: str) -> None:
-    assert smallest(np.ones((2, 3), np.float32), parse(name)).dtype == np.dtype(dtype)
+    assert fitting(np.ones((2, 3), np.float32), parse(name), "it").dtype == np.dtype(dtype)
 
 
 def test_archives_are_equal_when_their_arrays_are(tmp_path: Path) -> None:
