@@ -1,4 +1,4 @@
-"""`python -m accelerator`: what this bundle is, its answers, and whether it is well."""
+"""`python -m accelerator`: what this bundle is, its outputs, and whether it is well."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from . import text
 from .accelerator import Accelerator
-from .checks.answers import class_labels, classifies, predictions
+from .checks.classes import class_labels, classifies, predictions
 from .checks.report import FAILED, OK, REFUSED, Problem, Report, exit_code
 from .checks.selftest import SECONDS, selftest
 from .checks.validate import validate
@@ -58,13 +58,13 @@ def _info(asked: argparse.Namespace) -> int:
 def _predict(asked: argparse.Namespace) -> int:
     images = read_array(asked.data, asked.images, "images")
     with _open(asked) as accelerator:
-        answers = accelerator.predict(images)
+        outputs = accelerator.predict(images)
     if asked.out is not None:
         with asked.out.open("wb") as stream:  # given a name, numpy adds its own suffix
-            np.save(stream, answers)
-        print(f"{len(answers)} answers in {asked.out}")
+            np.save(stream, outputs)
+        print(f"{len(outputs)} outputs in {asked.out}")
     else:
-        for row in answers.reshape(len(answers), -1):
+        for row in outputs.reshape(len(outputs), -1):
             print(*row.tolist())
     return OK
 
@@ -84,11 +84,11 @@ def _validate(asked: argparse.Namespace) -> int:
     with _open(asked) as accelerator:
         report = validate(accelerator, images, labels)
         output = accelerator.bundle.output
-    if asked.out is not None and report.answers is not None:
-        kept: dict[str, Any] = {"index": np.arange(len(images)), "answers": report.answers}
+    if asked.out is not None and report.outputs is not None:
+        kept: dict[str, Any] = {"index": np.arange(len(images)), "outputs": report.outputs}
         kept["labels"] = class_labels(labels, len(images))
         if classifies(output):
-            kept["predictions"] = predictions(report.answers, output)
+            kept["predictions"] = predictions(report.outputs, output)
         with asked.out.open("wb") as stream:  # given a name, numpy adds its own suffix
             np.savez_compressed(stream, **kept)
     return _finish(asked, report, text.validation(report))
@@ -144,13 +144,13 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     command("info", _info, "what the bundle is, and what it expects")
-    added = command("predict", _predict, "answers to images", device, data)
+    added = command("predict", _predict, "the outputs for images", device, data)
     added.add_argument("--out", type=Path, metavar="FILE", help="write them to this .npy file (default: print them)")
     command("selftest", _selftest, "whether bundle and board are well: files, golden samples, speed", device, report)
     added = command("validate", _validate, "the accuracy on a data set, against the build's", device, data, report)
     added.add_argument("--labels", metavar="KEY", help="the array of the labels")
     added.add_argument(
-        "--out", type=Path, metavar="FILE", help="keep index, answers, predictions and labels in this .npz"
+        "--out", type=Path, metavar="FILE", help="keep index, outputs, predictions and labels in this .npz"
     )
     added.add_argument("--limit", type=_positive, metavar="N", help="only the first N images")
     return parser

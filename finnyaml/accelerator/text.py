@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any, Iterable, Mapping
 
-from .checks.answers import Share, percent
+from .checks.classes import Fraction, percent
 from .devices.clock import promised_mhz
 
 if TYPE_CHECKING:
@@ -59,9 +59,9 @@ def validation(report: ValidationReport) -> list[str]:
     """A validation, its verdict in the last line."""
     rows = []
     if report.found is not None:
-        rows.append((report.metric, _share(report.found)))
+        rows.append((report.metric, _fraction(report.found)))
     if report.expected is not None:
-        rows.append(("the build", _share(report.expected)))
+        rows.append(("the build", _fraction(report.expected)))
     if report.ok or report.found is None:  # else it is among the problems
         rows.append(("comparison", report.comparison))
     return [*_opening("validate", report), *_table(rows), *_findings(report), _verdict(report, report.comparison)]
@@ -140,8 +140,8 @@ def _clock(mhz: float | None) -> str:
     return "a clock that is not known" if mhz is None else f"{mhz:g} MHz"
 
 
-def _share(share: Share) -> str:
-    return f"{share}, 95 % interval {_interval(share.interval)}"
+def _fraction(fraction: Fraction) -> str:
+    return f"{fraction}, 95 % interval {_interval(fraction.interval)}"
 
 
 def _interval(interval: Iterable[float]) -> str:

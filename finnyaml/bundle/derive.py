@@ -49,7 +49,7 @@ def write(
     """Write into `folder`: contract.json (the sections `contract`, `driver` and `golden` of bundle.json), graphs/,
     golden/samples.npz, and driver/runtime_weights/ where FINN's driver has none.
 
-    whole: from the data to the answers (`whole_model`). model: after the last step of the flow: the accelerator's
+    whole: from the data to the outputs (`whole_model`). model: after the last step of the flow: the accelerator's
     layers, or the partitions that FINN's synthesis made. parent: the graph that the accelerator was cut out of. data:
     the data set of the recipe; None: golden samples are random values. spec: what the recipe says of the input.
     stages: of the recipe, "preprocess" and "postprocess"; each has `kind` and `options`. samples: how many golden
@@ -95,7 +95,7 @@ def write(
 
 @dataclass(frozen=True)
 class _Build:
-    """The graphs: from the data to the answers; the hardware layers (prepared) and what is before and after them."""
+    """The graphs: from the data to the outputs; the hardware layers (prepared) and what is before and after them."""
 
     whole: ModelWrapper
     hardware: ModelWrapper
@@ -175,7 +175,7 @@ def _output(build: _Build, samples: golden.Samples) -> dict[str, Any]:
 
 
 def _golden(
-    build: _Build, given: _Given, weights: list[runtime_weights.Weights], answers: np.dtype
+    build: _Build, given: _Given, weights: list[runtime_weights.Weights], outputs: np.dtype
 ) -> dict[str, np.ndarray]:
     samples, ends = given.samples, build.ends
     graph = BatchedModel(build.whole, taps=[end.tensor for end in ends])
@@ -187,7 +187,7 @@ def _golden(
     for end, name in zip(ends, ("input", "output"), strict=True):
         fitting = golden.fitting(values[end.tensor], parse(end.datatype), f"the accelerator's {name}")
         found[f"accelerator_{name}s"] = fitting
-    found["answers"] = golden.as_dtype(values[graph.outputs[0]], answers, "the answers")
+    found["outputs"] = golden.as_dtype(values[graph.outputs[0]], outputs, "the outputs")
     if weights:
         unloaded = BatchedModel(runtime_weights.without(build.hardware, weights))
         result = unloaded.run(values[ends[0].tensor])[unloaded.outputs[0]]
@@ -230,7 +230,7 @@ def _layout_before(moves: host_part.Moves, layout: str | None) -> str | None:
 
 
 def _are_scores(shape: list[int], sample: golden.Samples) -> bool:
-    """Whether answers of this shape are a row of scores for the labels that the data has."""
+    """Whether outputs of this shape are a row of scores for the labels that the data has."""
     from finnyaml.verify.classes import class_labels
 
     sizes = [size for size in shape if size != 1]

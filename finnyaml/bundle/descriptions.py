@@ -70,7 +70,7 @@ def scale(model: ModelWrapper) -> float | list[float] | None:
 
 
 def meaning(model: ModelWrapper) -> tuple[bool, int | None]:
-    """Whether a graph answers class indices, and the number of classes; model: prepared, without partitions."""
+    """Whether a graph gives class indices, and the number of classes; model: prepared, without partitions."""
     producers = {t: n for n in model.graph.node for t in n.output}
     node = producers.get(model.graph.output[0].name)
     while node is not None and node.op_type in {*MOVING, "Cast"}:

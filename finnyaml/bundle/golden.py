@@ -1,4 +1,4 @@
-"""Golden samples: real inputs, the values they make at the accelerator's boundary, and the answers."""
+"""Golden samples: real inputs, the values they make at the accelerator's boundary, and the outputs."""
 
 from __future__ import annotations
 

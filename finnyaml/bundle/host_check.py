@@ -28,7 +28,7 @@ def prove(
     contract = content["contract"]
     inputs, outputs = found["accelerator_inputs"], found["accelerator_outputs"]
     _same("head", open_graph(contract["head"], bundle)(found["inputs"]), inputs)
-    _same("tail", open_graph(contract["tail"], bundle)(outputs), found["answers"])
+    _same("tail", open_graph(contract["tail"], bundle)(outputs), found["outputs"])
     for port, values in ((bundle.accelerator_input, inputs), (bundle.accelerator_output, outputs)):
         _same("packing", port.unpack(port.pack(values)), values)
     if contract["hardware"]["kind"] == "missing":

@@ -1,4 +1,4 @@
-"""What lies outside the accelerator: from the user's samples to its input, from its output to the answers.
+"""What lies outside the accelerator: from the user's samples to its input, from its output to the user's.
 
 Both are graphs of their own, cut out of the dataflow parent; the first begins with whatever turns samples as the data
 set has them into what the graph takes.

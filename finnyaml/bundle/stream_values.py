@@ -36,7 +36,7 @@ class Frames:
 def of_data(whole: ModelWrapper, model: ModelWrapper, data: DataSet, layout: str | None) -> Frames:
     """What the samples of a data set are at the boundary, by FINN's Python execution.
 
-    whole: from the data to the answers. model: the accelerator's layers. layout: how the recipe says that the
+    whole: from the data to the outputs. model: the accelerator's layers. layout: how the recipe says that the
     accelerator gets its data.
     Raises StepFailed: the accelerator has several streams; a value that its datatype cannot hold.
     """

@@ -1,4 +1,4 @@
-"""Refuses images that are not what the contract says, before the accelerator makes wrong answers of them."""
+"""Refuses images that are not what the contract says, before the accelerator makes wrong outputs of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..errors import AcceleratorError
 from ..numbers.codes import all_whole, within
 
 _REACH = 0.3
-"""Images whose largest value is below this share of their range were meant for a smaller range."""
+"""Images whose largest value is below this fraction of their range were meant for a smaller range."""
 
 
 def check_images(images: np.ndarray, bundle: Bundle) -> np.ndarray:

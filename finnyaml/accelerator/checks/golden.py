@@ -20,7 +20,7 @@ class Golden:
     """N samples, a row each.
 
     `index` [N]: which samples of the data set they are. `inputs`: as the user has them. `accelerator_inputs` and
-    `accelerator_outputs`: the values at the accelerator's boundary (normal layout, batch in front). `answers`: what the
+    `accelerator_outputs`: the values at the accelerator's boundary (normal layout, batch in front). `outputs`: what the
     user gets. `without_weights`: the accelerator's outputs if weights loaded at run time were all zero bits.
     """
 
@@ -28,7 +28,7 @@ class Golden:
     inputs: np.ndarray
     accelerator_inputs: np.ndarray
     accelerator_outputs: np.ndarray
-    answers: np.ndarray
+    outputs: np.ndarray
     labels: np.ndarray | None = None
     without_weights: np.ndarray | None = None
 
@@ -40,7 +40,7 @@ def load(bundle: Bundle) -> Golden:
     """The golden samples of `bundle`.
     Raises AcceleratorError: "golden samples changed": the file is not there or cannot be read."""
     name = bundle.data["golden"]["file"]
-    required = ("index", "inputs", "accelerator_inputs", "accelerator_outputs", "answers")
+    required = ("index", "inputs", "accelerator_inputs", "accelerator_outputs", "outputs")
     try:
         with bundle.path(name).open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             found = {key: archive[key] for key in (*required, "labels", "without_weights") if key in archive.files}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import AcceleratorError
-from .answers import Share
+from .classes import Fraction
 
 OK, FAILED, REFUSED, MISSING = 0, 1, 2, 4
 """Exit codes: all well; something is wrong; wrong use, or refused input; a package or the board is missing."""
@@ -115,8 +115,8 @@ class Trial:
 
     name: str
     what: str
-    golden: Share | None
-    undone: Share | None
+    golden: Fraction | None
+    undone: Fraction | None
 
 
 @dataclass(frozen=True)
@@ -124,23 +124,23 @@ class ValidationReport(Report):
     """`found` is None where the images were refused; `expected` is the figure of the build, None where there is none.
 
     `comparison` says how they relate, and how that is decided. `tried` are the mistakes that were tried on the data.
-    `answers` [n, *output.shape] are those to all images.
+    `outputs` [n, *output.shape] are those to all images.
     """
 
     metric: str
     comparison: str
     tried: tuple[Trial, ...]
-    found: Share | None = None
-    expected: Share | None = None
+    found: Fraction | None = None
+    expected: Fraction | None = None
     refused: bool = False
-    answers: np.ndarray | None = field(default=None, repr=False, compare=False)
+    outputs: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     def plain(self) -> dict[str, Any]:
-        """The report as data for JSON, without the answers; shares with their value and its 95 % interval."""
-        data = {key: value for key, value in super().plain().items() if key != "answers"}
-        for key, share in (("found", self.found), ("expected", self.expected)):
-            if share is not None:
-                data[key].update(value=share.value, interval=list(share.interval))
+        """The report as data for JSON, without the outputs; fractions with their value and its 95 % interval."""
+        data = {key: value for key, value in super().plain().items() if key != "outputs"}
+        for key, fraction in (("found", self.found), ("expected", self.expected)):
+            if fraction is not None:
+                data[key].update(value=fraction.value, interval=list(fraction.interval))
         return data
 
     @property

@@ -113,11 +113,11 @@ def golden_problems(accelerator: Accelerator, golden: Golden) -> tuple[list[Prob
         message = f"{fault.message}\nin {where}: {text}" if fault else f"in {where}: {text}"
         _add(problems, fault.name if fault else "accelerator's outputs differ", message)
     for batch in (1, len(golden)):
-        answers = _by(batch, accelerator.tail, expected)
-        _add(problems, "host's tail differs", difference(golden.answers, answers, bundle.output.layout))
+        outputs = _by(batch, accelerator.tail, expected)
+        _add(problems, "host's tail differs", difference(golden.outputs, outputs, bundle.output.layout))
     if not problems:  # else these differ for the same reason
-        answers = accelerator.predict(golden.inputs)
-        _add(problems, "answers differ", difference(golden.answers, answers, bundle.output.layout))
+        outputs = accelerator.predict(golden.inputs)
+        _add(problems, "outputs differ", difference(golden.outputs, outputs, bundle.output.layout))
     return problems, runs
 
 

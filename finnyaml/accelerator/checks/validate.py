@@ -10,8 +10,8 @@ import numpy as np
 from ..devices.emulator import Emulator
 from ..errors import AcceleratorError
 from . import golden as samples
-from .answers import Share, class_labels, classifies, right
 from .check import as_array, check_images
+from .classes import Fraction, class_labels, classifies, right
 from .diagnose import Case, recognise
 from .digests import file_problems, hardware_problems
 from .faults import difference, wrong_rows
@@ -29,21 +29,13 @@ VAGUE = 0.15
 
 
 def validate(accelerator: Accelerator, images: np.ndarray, labels: np.ndarray | None) -> ValidationReport:
-    """Measure the accuracy on a data set and compare it with that of the build.
+    """Measure the accuracy on `images` [n, *input.shape] with `labels`, integers [n], and compare it with the build's.
 
-    Shares differ when 0 is outside the 95 % interval of their difference (Newcombe's, of two Wilson intervals). On the
-    data of the build itself (the golden samples are at their places, and the count is the same) they have to be equal.
-
-    The files and the clock are checked in any case. Where something is wrong, the golden samples are run, too; if they
-    are right, the mistake is looked for in the data. Images that are refused are a problem of the report, not an
-    exception.
-
-    Args:
-        images: [n, *input.shape] of the input's dtype, n >= 1; any n, whatever the batch.
-        labels: integers [n].
-
-    Raises:
-        AcceleratorError: no classifier, labels that do not fit, or the device failed.
+    On the data of the build itself (the golden samples are at their places, and the count is the same) the accuracy has
+    to be equal; on other data it differs where `Fraction.differs` says so. The files and the clock are checked in any
+    case. Where something is wrong, the golden samples are run, too; if they are right, the mistake is looked for in the
+    data. Images that are refused are a problem of the report.
+    Raises AcceleratorError: no classifier, labels that do not fit, or the device failed.
     """
     bundle = accelerator.bundle
     if not classifies(bundle.output):
@@ -73,14 +65,14 @@ def validate(accelerator: Accelerator, images: np.ndarray, labels: np.ndarray | 
         comparison = "not measured: the images are refused"
         return report(tuple(problems), tuple(notes), comparison=comparison, tried=trials, refused=True)
 
-    answers = accelerator.predict(images)
-    found = Share.of(right(answers, known, bundle.output, k))
+    outputs = accelerator.predict(images)
+    found = Fraction.of(right(outputs, known, bundle.output, k))
     comparison, worse, unequal = _compared(found, expected, figure is not None, _same_data(golden, images, figure))
     if worse or unequal:
         problems.append(Problem("accuracy differs", comparison))
-    unlike = _unlike(golden, images, golden.answers, answers, bundle.output.layout)
+    unlike = _unlike(golden, images, golden.outputs, outputs, bundle.output.layout)
     if unlike:
-        problems.append(Problem("answers differ", f"golden samples are in this data, and have other answers: {unlike}"))
+        problems.append(Problem("outputs differ", f"golden samples are in this data, and have other outputs: {unlike}"))
     differs = bool(problems)
     problems += damage
     if problems:
@@ -93,7 +85,7 @@ def validate(accelerator: Accelerator, images: np.ndarray, labels: np.ndarray | 
                 text = f"golden samples are in this data, with other labels: {other}"
                 problems.append(Problem("wrong labels", text))
             if worse:
-                trials = _look_at_data(Case(accelerator, golden, images, known, answers, expected, k), problems, notes)
+                trials = _look_at_data(Case(accelerator, golden, images, known, outputs, expected, k), problems, notes)
     return report(
         tuple(problems),
         tuple(notes),
@@ -101,7 +93,7 @@ def validate(accelerator: Accelerator, images: np.ndarray, labels: np.ndarray | 
         tried=trials,
         found=found,
         expected=figure,
-        answers=answers,
+        outputs=outputs,
     )
 
 
@@ -115,7 +107,7 @@ def _look_at_data(case: Case, problems: list[Problem], notes: list[str]) -> tupl
     return trials
 
 
-def _compared(found: Share, expected: Share | None, of_build: bool, same_data: bool) -> tuple[str, bool, bool]:
+def _compared(found: Fraction, expected: Fraction | None, of_build: bool, same_data: bool) -> tuple[str, bool, bool]:
     """How the accuracy is against what is expected; whether it is worse; whether it has to be equal and is not."""
     if expected is None:
         return "the build has no accuracy to compare with", False, False
@@ -135,22 +127,22 @@ def _compared(found: Share, expected: Share | None, of_build: bool, same_data: b
     return f"{instead}; worse by more than chance explains (95 % level)", True, False
 
 
-def _figure_of_build(bundle: Bundle) -> Share | None:
-    """The accuracy after the last measured step of the build; None where that is not a share of right classes."""
+def _figure_of_build(bundle: Bundle) -> Fraction | None:
+    """The accuracy after the last measured step of the build; None where that is not a fraction of right classes."""
     accuracy = bundle.data["accuracy"]
     if not accuracy or accuracy["k"] is None:
         return None
     final = accuracy["final"]
-    return Share(round(final["value"] * final["samples"]), final["samples"])
+    return Fraction(round(final["value"] * final["samples"]), final["samples"])
 
 
-def _figure_of_golden(bundle: Bundle, golden: Golden, k: int) -> Share | None:
+def _figure_of_golden(bundle: Bundle, golden: Golden, k: int) -> Fraction | None:
     if golden.labels is None:
         return None
-    return Share.of(right(golden.answers, class_labels(golden.labels, len(golden)), bundle.output, k))
+    return Fraction.of(right(golden.outputs, class_labels(golden.labels, len(golden)), bundle.output, k))
 
 
-def _same_data(golden: Golden, images: np.ndarray, figure: Share | None) -> bool:
+def _same_data(golden: Golden, images: np.ndarray, figure: Fraction | None) -> bool:
     """Whether this is the data of the build as far as can be told: as many samples, the golden ones at their places."""
     return figure is not None and len(images) == figure.count and len(_golden_rows(golden, images)) == len(golden)
 

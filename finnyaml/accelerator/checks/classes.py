@@ -1,4 +1,4 @@
-"""What answers say as classes, which of them are right, and how far such a share can be trusted."""
+"""What outputs say as classes, which of them are right, and how far such a fraction can be trusted."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ SURE = 1.96
 
 
 @dataclass(frozen=True)
-class Share:
+class Fraction:
     """`hits` of `count` samples; `count` is at least 1."""
 
     hits: int
     count: int
 
     @classmethod
-    def of(cls, held: np.ndarray) -> Share:
-        """The share of those that are true, bool [n]."""
+    def of(cls, held: np.ndarray) -> Fraction:
+        """The fraction of those that are true, bool [n]."""
         return cls(int(np.count_nonzero(held)), len(held))
 
     @property
@@ -36,18 +36,18 @@ class Share:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % confidence interval of Wilson's score: where the share on all data of this kind lies."""
+        """The 95 % confidence interval of Wilson's score: where the fraction on all data of this kind lies."""
         square = SURE * SURE
         centre = (self.value + square / (2 * self.count)) / (1 + square / self.count)
         spread = math.sqrt(self.value * (1 - self.value) / self.count + square / (4 * self.count * self.count))
         half = SURE / (1 + square / self.count) * spread
         return max(0.0, centre - half), min(1.0, centre + half)
 
-    def differs(self, other: Share) -> bool:
-        """Whether two shares of different samples differ by more than chance explains (5 % level).
+    def differs(self, other: Fraction) -> bool:
+        """Whether two fractions of different samples differ by more than chance explains (5 % level).
 
         They do when 0 is outside Newcombe's interval of their difference, which is made of the two Wilson intervals and
-        holds for few samples and for shares near 0 and 1 too, where the usual z test does not.
+        holds for few samples and for fractions near 0 and 1 too, where the usual z test does not.
         """
         low, high = (self, other) if self.value <= other.value else (other, self)
         room = math.hypot(high.value - high.interval[0], low.interval[1] - low.value)
@@ -58,35 +58,35 @@ class Share:
 
 
 def percent(value: float) -> str:
-    """A share with one decimal; 100.0 % and 0.0 % only where it is all or nothing."""
+    """A fraction with one decimal; 100.0 % and 0.0 % only where it is all or nothing."""
     if not 0 < value < 1:
         return f"{100 * value:.1f} %"
     return f"{min(max(100 * value, 0.1), 99.9):.1f} %"
 
 
 def classifies(output: User) -> bool:
-    """Whether the answers are classes or a row of scores, so that labels say which are right."""
+    """Whether the outputs are classes or a row of scores, so that labels say which are right."""
     return output.meaning in ("class index", "scores") and sum(size != 1 for size in output.shape) <= 1
 
 
-def predictions(answers: np.ndarray, output: User) -> np.ndarray:
+def predictions(outputs: np.ndarray, output: User) -> np.ndarray:
     """The class that each sample is given.
 
     Args:
-        answers: [n, *output.shape]; class indices (the best first) or scores, as `output.meaning` says.
+        outputs: [n, *output.shape]; class indices (the best first) or scores, as `output.meaning` says.
 
     Returns:
         int64 [n]; of equal scores the lowest index counts.
     """
-    table = answers.reshape(len(answers), -1)
+    table = outputs.reshape(len(outputs), -1)
     chosen = table[:, 0] if output.meaning == "class index" else table.argmax(axis=1)
     found: np.ndarray = chosen.astype(np.int64)
     return found
 
 
-def right(answers: np.ndarray, labels: np.ndarray, output: User, k: int = 1) -> np.ndarray:
+def right(outputs: np.ndarray, labels: np.ndarray, output: User, k: int = 1) -> np.ndarray:
     """Whether each sample's label (int64 [n]) is among the first k of its answer: bool [n]."""
-    table = answers.reshape(len(answers), -1)
+    table = outputs.reshape(len(outputs), -1)
     if output.meaning == "class index":
         found: np.ndarray = (table[:, :k].astype(np.int64) == labels[:, np.newaxis]).any(axis=1)
         return found
