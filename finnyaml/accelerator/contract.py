@@ -25,10 +25,8 @@ COPY_AGAIN = "copy the bundle again, or build it again"
 @dataclass(frozen=True)
 class Port:
     """One stream of the accelerator. The shapes are FINN's, each with a batch of 1 in front.
-
     `normal` is the shape that the graph has, `folded` splits its innermost dimension as the hardware takes it (SIMD or
-    PE values at a time), `packed` has these values as bytes.
-    """
+    PE values at a time), `packed` has these values as bytes."""
 
     name: str
     datatype: Datatype

@@ -17,9 +17,7 @@ OWN_FOLDERS = ("accelerator", "driver", "graphs")
 
 def changed_files(bundle: Bundle) -> list[tuple[str, str]]:
     """Every file that is not as bundle.json has it: its path in the bundle and what is wrong with it.
-
-    In `OWN_FOLDERS` files that bundle.json does not have count, too.
-    """
+    In `OWN_FOLDERS` files that bundle.json does not have count, too."""
     found = []
     for name, entry in sorted(bundle.data["files"].items()):
         what = _change(bundle.path(name), entry["bytes"], entry["sha256"])

@@ -38,10 +38,8 @@ def _unchanged(values: np.ndarray) -> np.ndarray:
 
 class Sessions:
     """A graph in one or more ONNX files, executed by onnxruntime one after the other. float32 in, float32 out.
-
     Layers with runtime-writeable or external weights take them as inputs of the graph. They are zero bits until
-    `set_weights`, as in an accelerator nobody has written to.
-    """
+    `set_weights`, as in an accelerator nobody has written to."""
 
     def __init__(self, spec: dict[str, Any], bundle: Bundle) -> None:
         self._input: str = spec["input"]
@@ -88,9 +86,7 @@ class Sessions:
 
 class WeightInput:
     """An input of the graph whose values come out of a weight file.
-
-    `positions` has, in the shape of the input, where in the bits of the file each value begins, int64.
-    """
+    `positions` has, in the shape of the input, where in the bits of the file each value begins, int64."""
 
     def __init__(self, spec: dict[str, Any], positions: np.ndarray) -> None:
         self.name: str = spec["input"]

@@ -21,9 +21,7 @@ from .operators import MOVES, OPERATORS
 
 class Program:
     """A program that is ready to run: `program(values)`.
-
-    Its nodes have `op`, `attributes`, `inputs` and `outputs`: names of tensors, empty where one is left out.
-    """
+    Its nodes have `op`, `attributes`, `inputs` and `outputs`: names of tensors, empty where one is left out."""
 
     def __init__(self, name: str, data: dict[str, Any], constants: dict[str, np.ndarray]) -> None:
         """`data` is what the JSON says, `name` that of its file, for errors.

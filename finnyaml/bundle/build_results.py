@@ -52,9 +52,7 @@ def performance(report: Path, clock_mhz: float | None) -> dict[str, Any]:
 
 def accuracy(points: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     """The measurements of the build's verification points; None where nothing was measured, or is not a number.
-
-    points: in the order of the build: what `finnyaml.verify.measure` gives, each with its `step`.
-    """
+    points: in the order of the build: what `finnyaml.verify.measure` gives, each with its `step`."""
     keys = ("step", "value", "shown", "samples", "state", "interval", "agreement")
     shown = [{key: point.get(key) for key in keys} for point in points]
     measured = [point for point in shown if isinstance(point["value"], (int, float))]

@@ -21,10 +21,8 @@ RANDOM = "random values"
 @dataclass(frozen=True)
 class Samples:
     """Some samples [n, ...] as the user hands them over, and where they are from.
-
     index: their numbers in the data set. labels: [n, ...] if it has any. range: the extremes of all values of the data
-    set (None: there is none).
-    """
+    set (None: there is none)."""
 
     index: np.ndarray
     inputs: np.ndarray

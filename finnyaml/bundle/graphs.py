@@ -27,9 +27,7 @@ def write_outside(model: ModelWrapper, folder: Path, name: str) -> dict[str, Any
     """Write the head or the tail into `folder`; returns its entry in the contract.
 
     For numpy where the host package has all its operators (32-bit boards have no onnxruntime), else for onnxruntime.
-
-    Raises:
-        StepFailed: a node has no form in standard ONNX.
+    Raises StepFailed: a node has no form in standard ONNX.
     """
     if not model.graph.node:
         return {"kind": "none"}

@@ -62,9 +62,7 @@ def read_templates(folder: Path) -> dict[str, str]:
 
 class Templates:
     """The templates of one bundle: finnyaml's, and before them the user's.
-
-    `used` are the user's templates that have been used, or stand in the place of one of finnyaml's.
-    """
+    `used` are the user's templates that have been used, or stand in the place of one of finnyaml's."""
 
     def __init__(self, own: Mapping[str, str], folder: str = "templates") -> None:
         """`own`: the user's templates by path; `folder`: what their folder is called in messages."""

@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Frames:
     """Values at the boundary, in the smallest dtype for their datatype.
-
-    index: the samples' numbers in the data set, int64 [n]. inputs, outputs: [n, ...], FINN's layout (channels last).
-    """
+    index: the samples' numbers in the data set, int64 [n]. inputs, outputs: [n, ...], FINN's layout (channels last)."""
 
     index: np.ndarray
     inputs: np.ndarray

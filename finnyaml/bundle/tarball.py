@@ -16,9 +16,7 @@ SCRIPTS = ".sh"
 
 def write(folder: Path, names: Iterable[str]) -> Path:
     """Pack the files `names` of a bundle into `<folder>.tar.gz` beside it, below a folder of the bundle's name.
-
-    It is written aside first, so that there is the old archive or the new one.
-    """
+    It is written aside first, so that there is the old archive or the new one."""
     target = folder.with_name(f"{folder.name}.tar.gz")
     aside = target.with_name(f".{target.name}.{os.getpid()}")
     try:

@@ -117,9 +117,7 @@ def check(layers: Sequence[Layer], inputs: Sequence[str], outputs: Sequence[str]
     """Refuse what cannot be simulated and synthesised as it will be in hardware.
 
     inputs, outputs: names of the graph's tensors, without constants. finn: name and version of FINN.
-
-    Raises:
-        StepFailed: with all layers that one reason holds for.
+    Raises StepFailed: with all layers that one reason holds for.
     """
     foreign = [layer for layer in layers if not layer.style]
     if foreign or not layers:

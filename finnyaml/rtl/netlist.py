@@ -64,9 +64,7 @@ def netlist(
     ports: of every cell, by its path. streams: names of the streams between nodes, by the pin of the node that drives
     them. fifos: nodes whose fill counts become nets of the same names. Inputs that FINN leaves open are tied low, as
     Vivado does.
-
-    Raises:
-        StepFailed: pins that do not fit each other, a stream without both ends, ports beside those in `OUTSIDE`.
+    Raises StepFailed: pins that do not fit each other, a stream without both ends, ports beside those in `OUTSIDE`.
     """
     return _Writer(design, ports, top, streams, fifos).write()
 

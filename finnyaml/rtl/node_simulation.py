@@ -95,9 +95,7 @@ def run(
 
     inputs: stream to its words, as integers. wanted: stream to the number of words to wait for. patience: cycles that
     one of these may be silent.
-
-    Raises:
-        StepFailed: there is no such stream; a check in the sources failed.
+    Raises StepFailed: there is no such stream; a check in the sources failed.
     """
     streams = {stream.name: stream for stream in program.streams}
     for name, goes_in in (*((name, True) for name in inputs), *((name, False) for name in wanted)):
@@ -134,9 +132,7 @@ def run(
 
 def _copy(top: str, sources: Sequence[Path], finn: str, folder: Path) -> tuple[list[str], dict[str, Path]]:
     """Patched sources of which the top is called `_TOP`, and the folders that they read; file names in order.
-
-    A file that comes twice is taken once; FINN copies some of its library into the folder of each layer.
-    """
+    A file that comes twice is taken once; FINN copies some of its library into the folder of each layer."""
     known = finn if finn in overlay.SIMULATION else list(overlay.SIMULATION)[-1]
     patches = {patch.file: patch for patch in overlay.SIMULATION[known]}
     own = _own(top)

@@ -25,9 +25,7 @@ class Replace:
 @dataclass(frozen=True)
 class Move:
     """The text from `first` to `last`, both included, goes in front of `before`, which comes earlier.
-
-    Without `before` it is dropped. Each of them is in the text exactly once.
-    """
+    Without `before` it is dropped. Each of them is in the text exactly once."""
 
     first: str
     last: str
@@ -87,9 +85,7 @@ def overlay(folder: Path, design: Design, destination: Path, patches: Patches) -
     """Copy the sources of a design folder to `destination`, under the same relative names, those with patches patched.
 
     Data is not copied. For a FINN that has no entry in `patches` those of the newest that has one are tried.
-
-    Raises:
-        StepFailed: a patch does not fit the file that FINN has.
+    Raises StepFailed: a patch does not fit the file that FINN has.
     """
     known, for_this = _of(design.finn, patches)
     for source in design.sources:

@@ -105,10 +105,8 @@ class Simulator:
         many cycles. patience: cycles in which nothing moves at either end, after which the design counts as stuck.
         waveform: FST file to write, with Build.waveform and one process. processes: so many contiguous shares of the
         frames run at a time, each from reset.
-
-        Raises:
-            StepFailed: a value that the datatype does not have, a check in FINN's sources that failed, or a design that
-                breaks the rules of AXI streams at its output.
+        Raises StepFailed: a value that the datatype does not have, a check in FINN's sources that failed, or a design
+        that breaks the rules of AXI streams at its output.
         """
         design = self.design
         shape = design.input.shape[1:]

@@ -92,10 +92,8 @@ def size(simulator: Simulator, inputs: np.ndarray, *, target: int | None, slack:
     simulator: of the design, built with dynamic FIFOs. inputs: [frames, ...] as `Simulator.run` takes them, repeated as
     needed: what FINN's RTL computes does not change how long it takes. target: cycles between frames; None for the
     fewest that the network reaches. slack: by which fraction of the target it may take longer.
-
-    Raises:
-        StepFailed: the design stands still even with FIFOs without bounds, cannot be as fast as the target, or breaks
-            a rule once a FIFO is full.
+    Raises StepFailed: the design stands still even with FIFOs without bounds, cannot be as fast as the target, or
+    breaks a rule once a FIFO is full.
     """
     design = simulator.design
     if not design.fifos:
@@ -228,9 +226,7 @@ def _interval(run: Run, length: _Length) -> float:
 
 def _enough(depths: Depths, do: Callable[[Depths], bool]) -> Depths:
     """These depths, or all of them deeper by the smallest power of two that does.
-
-    High-water marks can be too low by one: a full fifo.sv takes nothing in the cycle in which it gives something.
-    """
+    High-water marks can be too low by one: a full fifo.sv takes nothing in the cycle in which it gives something."""
     enough, more = depths, 1
     while not do(enough):
         if more > _MOST_EXTRA:

@@ -89,9 +89,7 @@ def _dtype_hint(images: np.ndarray, wanted: User) -> str:
 
 def _unscaled(images: np.ndarray, low: float, high: float, most: float) -> str | None:
     """The expression that makes the integers 0 to `most` of images in -1 to 1; None where none does for sure.
-
-    It is sure where whole numbers come out: scaled twice, or normalised, the images give others.
-    """
+    It is sure where whole numbers come out: scaled twice, or normalised, the images give others."""
     if low >= 0 and high >= _REACH and _nearly_whole(images * most):
         return f"(images * {most:g})"
     if low < 0 and _nearly_whole((images + 1) * (most / 2)):

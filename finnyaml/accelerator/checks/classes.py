@@ -45,10 +45,8 @@ class Fraction:
 
     def differs(self, other: Fraction) -> bool:
         """Whether two fractions of different samples differ by more than chance explains (5 % level).
-
         They do when 0 is outside Newcombe's interval of their difference, which is made of the two Wilson intervals and
-        holds for few samples and for fractions near 0 and 1 too, where the usual z test does not.
-        """
+        holds for few samples and for fractions near 0 and 1 too, where the usual z test does not."""
         low, high = (self, other) if self.value <= other.value else (other, self)
         room = math.hypot(high.value - high.interval[0], low.interval[1] - low.value)
         return high.value - low.value > room

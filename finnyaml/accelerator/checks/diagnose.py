@@ -33,9 +33,7 @@ Tried = Tuple[Trial, Optional[str]]
 @dataclass(frozen=True, eq=False)
 class Case:
     """What is known: the data, how it was answered (None: it was refused), and what is expected of right data.
-
-    `images` [n, *shape], `labels` int64 [n], `outputs` [n, *output.shape]; a label among the first `k` is right.
-    """
+    `images` [n, *shape], `labels` int64 [n], `outputs` [n, *output.shape]; a label among the first `k` is right."""
 
     accelerator: Accelerator
     golden: Golden
@@ -117,9 +115,7 @@ def _shifted(case: Case, shift: int, what: str) -> Tried:
 
 def _why_undone(case: Case, held: np.ndarray, before: np.ndarray | None, golden: Fraction | None) -> str | None:
     """How convincing it is that samples are right (`held`, bool [n]) once a mistake is undone; None if it is not.
-
-    They have to be as right as expected, and clearly more of them than `before`: on the same samples, a sign test.
-    """
+    They have to be as right as expected, and clearly more of them than `before`: on the same samples, a sign test."""
     found = Fraction.of(held)
     if found.value < case.expected.value and found.differs(case.expected):
         return None

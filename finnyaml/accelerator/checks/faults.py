@@ -48,10 +48,8 @@ def difference(
     expected: np.ndarray, got: np.ndarray, layout: str | None, names: Sequence[int] | np.ndarray | None = None
 ) -> str:
     """Which samples and channels of two arrays [n, ...] differ, with the first few values; empty where none does.
-
     layout: of both arrays, "NHWC" for example; the innermost axis counts as channels where it is not known. names: what
-    the rows are called; their numbers by default.
-    """
+    the rows are called; their numbers by default."""
     if expected.shape != got.shape:
         return f"the shape is {list(got.shape)}, {list(expected.shape)} was expected"
     rows = wrong_rows(expected, got)
@@ -79,10 +77,8 @@ def difference(
 
 def recognised(runs: Sequence[Observed], expected: np.ndarray, without_weights: np.ndarray | None) -> Problem | None:
     """The fault that explains what was observed; None where it is not a known one, or nothing is wrong.
-
     runs: in the order of execution; the first has a batch of 1. expected: the golden outputs [N, ...]. without_weights:
-    those [N, ...] of an accelerator whose weights are all zero bits.
-    """
+    those [N, ...] of an accelerator whose weights are all zero bits."""
     if any(run.got.shape != expected[run.rows].shape for run in runs):
         return None
     wrong = [wrong_rows(expected[run.rows], run.got) for run in runs]
@@ -144,9 +140,7 @@ def _only_first_of_each_call(runs: Sequence[Observed], expected: np.ndarray) -> 
 
 def _stale(runs: Sequence[Observed], expected: np.ndarray) -> bool:
     """All wrong outputs are what was due, or came out, one sample before or at the same place of the call before.
-
-    Where nothing like that was before (the first sample, a call of another size), any output counts.
-    """
+    Where nothing like that was before (the first sample, a call of another size), any output counts."""
     got, due = np.concatenate([run.got for run in runs]), np.concatenate([expected[run.rows] for run in runs])
     sizes = [call.stop - call.start for run in runs for call in run.calls()]
     size: np.ndarray = np.repeat(sizes, sizes)

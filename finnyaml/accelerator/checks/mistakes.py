@@ -31,9 +31,7 @@ _CONVENTIONS = (
 @dataclass(frozen=True)
 class Mistake:
     """`make` turns right images into wrong ones, `undo` wrong ones into right ones; None where it cannot be.
-
-    Both take and return [n, *shape]. What they return may still be refused, by its dtype or range.
-    """
+    Both take and return [n, *shape]. What they return may still be refused, by its dtype or range."""
 
     name: str
     what: str

@@ -78,9 +78,8 @@ class Run:
 @dataclass(frozen=True)
 class Speed:
     """Images per second in batches of `batch`, milliseconds for a single image (medians).
-
-    `accelerator_*`: the accelerator alone with packing and transfer; `images_per_s` and `latency_ms`: all of `predict`.
-    """
+    `accelerator_*`: the accelerator alone with packing and transfer; `images_per_s` and `latency_ms`: all of
+    `predict`."""
 
     batch: int
     accelerator_images_per_s: float
@@ -122,10 +121,8 @@ class Trial:
 @dataclass(frozen=True)
 class ValidationReport(Report):
     """`found` is None where the images were refused; `expected` is the figure of the build, None where there is none.
-
     `comparison` says how they relate, and how that is decided. `tried` are the mistakes that were tried on the data.
-    `outputs` [n, *output.shape] are those to all images.
-    """
+    `outputs` [n, *output.shape] are those to all images."""
 
     metric: str
     comparison: str

@@ -52,9 +52,7 @@ def set_clock(clock: Clock | None) -> float | None:
     at, in MHz.
 
     None if the .hwh does not say. A clock that does not come from the processor runs at what the .hwh says.
-
-    Raises:
-        AcceleratorError: "clock differs": the board cannot be set to it.
+    Raises AcceleratorError: "clock differs": the board cannot be set to it.
     """
     if clock is None or clock.pl_clock is None or clock.pl_mhz is None:
         return clock.mhz if clock else None

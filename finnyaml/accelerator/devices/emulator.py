@@ -12,10 +12,8 @@ from .weights import external_weights, runtime_weights
 
 class Emulator:
     """A `Device` without a board: the same bytes in, the same bytes out.
-
     What it executes is the build's own graph at the accelerator's boundary, with the weight files of the bundle. It has
-    nothing to say of timing.
-    """
+    nothing to say of timing."""
 
     name = "emulator"
     clock_mhz: float | None = None

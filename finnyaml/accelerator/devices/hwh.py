@@ -38,10 +38,8 @@ class Instance:
 @dataclass(frozen=True)
 class Clock:
     """The accelerator's clock: frequency in MHz and the place in the .hwh that says so.
-
     `figures` are all that the file has to say of it, as (place, MHz). It comes from the processor's PL clock number
-    `pl_clock`, which has to run at `pl_mhz`; None if it comes from elsewhere.
-    """
+    `pl_clock`, which has to run at `pl_mhz`; None if it comes from elsewhere."""
 
     mhz: float
     source: str

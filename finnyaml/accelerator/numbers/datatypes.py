@@ -18,10 +18,8 @@ _FIXED = re.compile(r"FIXED<\s*(\d+)\s*,\s*(-?\d+)\s*>")
 @dataclass(frozen=True)
 class Datatype:
     """One of FINN's datatypes.
-
     `bits` is the width of a value in a packed stream, 1 to 64. `kind` is "integer", "bipolar", "ternary", "fixed" or
-    "float". A fixed-point value is an integer of `bits` bits times 2 to the power of minus `fraction_bits`.
-    """
+    "float". A fixed-point value is an integer of `bits` bits times 2 to the power of minus `fraction_bits`."""
 
     name: str
     bits: int

@@ -27,10 +27,8 @@ def export(folder: Path, destination: Path, inputs: np.ndarray, outputs: np.ndar
 
     inputs [frames, *input.shape[1:]] and outputs [frames, *output.shape[1:]]: what the test bench sends, and what has
     to come out.
-
-    Raises:
-        StepFailed: golden values that do not fit the streams, a name that no script can have, a destination with files
-            in it, FINN's sources are others than expected.
+    Raises StepFailed: golden values that do not fit the streams, a name that no script can have, a destination with
+    files in it, FINN's sources are others than expected.
     """
     design = Design.load(folder)
     names.check_design(design)

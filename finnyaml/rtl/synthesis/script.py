@@ -27,10 +27,8 @@ techmap -map +/xilinx/urams_map.v
 
 def script(tops: Sequence[str], family: Family, report: str) -> str:
     """Synthesise each of `tops` out of context and write the counts of cells to `report`.
-
     Several tops in one script do not share anything; it is quicker, because Yosys needs longer to read its own
-    libraries than for a small module.
-    """
+    libraries than for a small module."""
     synth = f"synth_xilinx -family {family.name} -flatten -noiopad -noclkbuf -run"
     plus = family == ULTRASCALE_PLUS
     memory = _MAP_MEMORY.format(lutrams=LUTRAMS) if plus else f"{synth} map_memory:map_ffram\n"

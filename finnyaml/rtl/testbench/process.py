@@ -28,10 +28,8 @@ class Call:
 @dataclass(frozen=True)
 class Part:
     """What one process reported.
-
     words: uint8 [words that came out, bytes]. first_in, last_out: cycles, of the frames that went in, that came out.
-    fill: by FIFO. ends: (tvalid, tready) of every stream at the end. edges: uint8 [words, bytes] by stream.
-    """
+    fill: by FIFO. ends: (tvalid, tready) of every stream at the end. edges: uint8 [words, bytes] by stream."""
 
     words: np.ndarray
     finished: bool
