@@ -9,10 +9,10 @@ from typing import Iterator
 import numpy as np
 
 from .checks.check import check_images
-from .contract import COPY_AGAIN, Bundle
+from .contract import Bundle
 from .devices.device import Device
 from .devices.emulator import Emulator
-from .errors import AcceleratorError
+from .errors import AcceleratorError, damaged
 from .graphs import Graph, open_graph
 
 
@@ -120,9 +120,5 @@ def _joined(parts: list[np.ndarray], shape: tuple[int, ...], dtype: np.dtype) ->
 def _shaped(values: np.ndarray, shape: tuple[int, ...], graph: str) -> np.ndarray:
     if values.shape[1:] != shape:
         wanted = ", ".join(["n", *map(str, shape)])
-        raise AcceleratorError(
-            f"the {graph} graph returned shape {list(values.shape)}, not [{wanted}]",
-            name="bundle damaged",
-            hint=COPY_AGAIN,
-        )
+        raise damaged(f"the {graph} graph returned shape {list(values.shape)}, not [{wanted}]")
     return values

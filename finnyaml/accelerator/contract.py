@@ -12,14 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from .errors import AcceleratorError
+from .errors import AcceleratorError, damaged
 from .numbers import packing
 from .numbers.datatypes import Datatype, parse
 
 FORMAT = 1
-
-COPY_AGAIN = "copy the bundle again, or build it again"
-"""What to do about files that are not as they were made."""
 
 
 @dataclass(frozen=True)
@@ -104,11 +101,8 @@ class Bundle:
                 _port(ports["outputs"]),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise AcceleratorError(
-                f"{root / 'bundle.json'}: the contract is not complete ({type(error).__name__}: {error})",
-                name="bundle damaged",
-                hint=COPY_AGAIN,
-            ) from error
+            what = f"the contract is not complete ({type(error).__name__}: {error})"
+            raise damaged(f"{root / 'bundle.json'}: {what}") from error
 
     @property
     def name(self) -> str:
@@ -130,7 +124,7 @@ class Bundle:
             with self.path(relative).open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
                 return {name: archive[name] for name in archive.files}
         except (OSError, EOFError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-            raise AcceleratorError(f"{relative}: {error}", name="bundle damaged", hint=COPY_AGAIN) from error
+            raise damaged(f"{relative}: {error}") from error
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -143,7 +137,7 @@ def _read(file: Path) -> dict[str, Any]:
             hint="name the folder that has bundle.json: the one that was copied to the board",
         ) from error
     except ValueError as error:
-        raise AcceleratorError(f"{file}: {error}", name="bundle damaged", hint=COPY_AGAIN) from error
+        raise damaged(f"{file}: {error}") from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         found = data.get("format") if isinstance(data, dict) else None
         raise AcceleratorError(

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from .contract import Bundle
+from .contract import Bundle
 
 MISSING = "missing"
 OWN_FOLDERS = ("accelerator", "driver", "graphs")

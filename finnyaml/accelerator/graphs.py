@@ -6,8 +6,8 @@ from typing import Any, Callable
 
 import numpy as np
 
-from .contract import COPY_AGAIN, Bundle
-from .errors import AcceleratorError
+from .contract import Bundle
+from .errors import AcceleratorError, damaged
 from .numbers.codes import decode
 from .numbers.datatypes import Datatype, container_bytes, parse
 from .program import Program
@@ -20,7 +20,7 @@ def open_graph(spec: dict[str, Any], bundle: Bundle) -> Graph:
     """The graph that an entry of the contract (`head`, `hardware`, `tail`) describes, ready to run.
     Raises AcceleratorError: a file is missing or damaged, an operator unknown, onnxruntime not installed."""
     if spec["kind"] == "none":
-        return _unchanged
+        return lambda values: values
     if spec["kind"] == "numpy":
         return Program.load(bundle, spec["file"])
     if spec["kind"] == "onnxruntime":
@@ -30,10 +30,6 @@ def open_graph(spec: dict[str, Any], bundle: Bundle) -> Graph:
             f"this bundle cannot be emulated: {spec['why']}", name="not supported", hint="run it on the board"
         )
     raise AcceleratorError(f"a graph of kind '{spec['kind']}' is not known here", name="not supported")
-
-
-def _unchanged(values: np.ndarray) -> np.ndarray:
-    return values
 
 
 class Sessions:
@@ -102,16 +98,13 @@ class WeightInput:
     def decode(self, raw: bytes) -> np.ndarray:
         """The values that these bytes mean, float32 in the shape of the graph's input."""
         if len(raw) < self._needed:
-            raise AcceleratorError(
-                f"{self._file} has {len(raw)} bytes of weights, {self.layer} needs {self._needed}",
-                name="weights damaged",
-                hint=COPY_AGAIN,
-            )
+            message = f"{self._file} has {len(raw)} bytes of weights, {self.layer} needs {self._needed}"
+            raise damaged(message, "weights damaged")
         try:
             bits = np.unpackbits(np.frombuffer(raw, np.uint8), bitorder="little")
             return values_at(self._positions, bits, self._datatype)
         except AcceleratorError as error:
-            raise AcceleratorError(f"{self._file}: {error.message}", name="weights damaged", hint=COPY_AGAIN) from error
+            raise damaged(f"{self._file}: {error.message}", "weights damaged") from error
 
     @property
     def _needed(self) -> int:

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from .contract import COPY_AGAIN, Bundle
-from .errors import AcceleratorError
+from .contract import Bundle
+from .errors import AcceleratorError, damaged
 from .operators import MOVES, OPERATORS
 
 
@@ -43,9 +43,7 @@ class Program:
             constants = bundle.arrays(str(PurePosixPath(relative).parent / file)) if file else {}
             return cls(relative, data, constants)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise AcceleratorError(
-                f"{relative}: {type(error).__name__}: {error}", name="bundle damaged", hint=COPY_AGAIN
-            ) from error
+            raise damaged(f"{relative}: {type(error).__name__}: {error}") from error
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """Values [n, ...] to values [n, ...]."""
@@ -77,13 +75,10 @@ class Program:
                     hint="use the accelerator/ folder that came with the bundle",
                 )
             for name in set(inputs) - known:
-                raise self._damaged(f"{op} takes '{name}', which nothing computes")
+                raise damaged(f"{self._name}: {op} takes '{name}', which nothing computes")
             known.update(outputs)
             if op in MOVES and inputs[0] in as_given:
                 as_given.update(outputs)
         if self._output not in known:
-            raise self._damaged(f"nothing computes '{self._output}'")
+            raise damaged(f"{self._name}: nothing computes '{self._output}'")
         return frozenset(as_given)
-
-    def _damaged(self, what: str) -> AcceleratorError:
-        return AcceleratorError(f"{self._name}: {what}", name="bundle damaged", hint=COPY_AGAIN)

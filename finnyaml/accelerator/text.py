@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING, Any, Iterable, Mapping
+from typing import Any, Iterable, Mapping
 
 from .checks.classes import Fraction, percent
+from .checks.report import Report, SelftestReport, Speed, ValidationReport
+from .contract import Bundle, Port, User
 from .devices.clock import promised_mhz
-
-if TYPE_CHECKING:
-    from .checks.report import Report, SelftestReport, Speed, ValidationReport
-    from .contract import Bundle, Port, User
-
 
 WIDTH = 120
 """Characters in a line of a problem."""

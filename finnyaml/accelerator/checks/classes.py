@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
 
 import numpy as np
 
+from ..contract import User
 from ..errors import AcceleratorError
-
-if TYPE_CHECKING:
-    from ..contract import User
 
 SURE = 1.96
 """Standard deviations that hold 95 % of a normal distribution."""
@@ -68,14 +66,8 @@ def classifies(output: User) -> bool:
 
 
 def predictions(outputs: np.ndarray, output: User) -> np.ndarray:
-    """The class that each sample is given.
-
-    Args:
-        outputs: [n, *output.shape]; class indices (the best first) or scores, as `output.meaning` says.
-
-    Returns:
-        int64 [n]; of equal scores the lowest index counts.
-    """
+    """The class that each sample is given, int64 [n]; of equal scores the lowest index counts.
+    outputs: [n, *output.shape]; class indices (the best first) or scores, as `output.meaning` says."""
     table = outputs.reshape(len(outputs), -1)
     chosen = table[:, 0] if output.meaning == "class index" else table.argmax(axis=1)
     found: np.ndarray = chosen.astype(np.int64)
@@ -99,25 +91,21 @@ def right(outputs: np.ndarray, labels: np.ndarray, output: User, k: int = 1) -> 
 def class_labels(labels: np.ndarray | None, count: int) -> np.ndarray:
     """Labels as int64 [count].
     Raises AcceleratorError: "wrong labels": not there, not one for every image, one-hot, or not integers."""
+    wrong = partial(AcceleratorError, name="wrong labels")
     if labels is None:
-        raise AcceleratorError("there are no labels", name="wrong labels", hint="name their array with --labels")
+        raise wrong("there are no labels", hint="name their array with --labels")
     try:
         found = np.asarray(labels)
     except ValueError as error:
-        raise AcceleratorError("the labels are not one class index per image", name="wrong labels") from error
+        raise wrong("the labels are not one class index per image") from error
     if isinstance(labels, np.ma.MaskedArray):
-        raise AcceleratorError("the labels are a masked array", name="wrong labels", hint="keep labels.compressed()")
+        raise wrong("the labels are a masked array", hint="keep labels.compressed()")
     if found.ndim > 1 and found.size > len(found):
-        raise AcceleratorError(
-            f"the labels have the shape {list(found.shape)}, not one class index per image",
-            name="wrong labels",
-            hint="one-hot labels become class indices by labels.argmax(axis=1)",
-        )
+        shaped = f"the labels have the shape {list(found.shape)}, not one class index per image"
+        raise wrong(shaped, hint="one-hot labels become class indices by labels.argmax(axis=1)")
     if len(found) != count:
-        raise AcceleratorError(f"there are {count} images but {len(found)} labels", name="wrong labels")
+        raise wrong(f"there are {count} images but {len(found)} labels")
     if found.dtype.kind not in "iu":
-        raise AcceleratorError(
-            f"the labels are {found.dtype}, not integers", name="wrong labels", hint="labels.astype(numpy.int64)"
-        )
+        raise wrong(f"the labels are {found.dtype}, not integers", hint="labels.astype(numpy.int64)")
     one_each: np.ndarray = found.reshape(-1).astype(np.int64)
     return one_each

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from ..contract import Bundle
 from ..devices.board import check_bitfile
 from ..devices.clock import check_clock
+from ..devices.device import Device
 from ..devices.hwh import Handoff, read_hwh
 from ..errors import AcceleratorError
 from ..files import MISSING, changed_files
 from .report import Problem
 
-if TYPE_CHECKING:
-    from ..contract import Bundle
-    from ..devices.device import Device
-
 
 def file_problems(bundle: Bundle) -> tuple[Problem, ...]:
     """The changed files by the names that their kind has: weights, golden samples, bitfile, other files."""
-    weights, bitfile, golden = weight_files(bundle), bundle.data["driver"]["bitfile"], bundle.data["golden"]["file"]
+    driver, hardware = bundle.data["driver"], bundle.data["contract"]["hardware"]
+    loaded = [*driver["runtime_weights"], *driver["external_weights"], *hardware.get("weights", [])]
+    weights, bitfile, golden = {entry["file"] for entry in loaded}, driver["bitfile"], bundle.data["golden"]["file"]
     found = []
     for path, what in changed_files(bundle):
         if path in weights:
@@ -85,10 +83,3 @@ def add_new(problems: list[Problem], problem: Problem) -> None:
     """Add a problem whose like has not been found: a missing file is noticed by its digest, and again by its reader."""
     if all(other.name != problem.name for other in problems):
         problems.append(problem)
-
-
-def weight_files(bundle: Bundle) -> set[str]:
-    """The files whose content the driver loads into the accelerator as weights."""
-    driver, hardware = bundle.data["driver"], bundle.data["contract"]["hardware"]
-    entries = [*driver["runtime_weights"], *driver["external_weights"], *hardware.get("weights", [])]
-    return {entry["file"] for entry in entries}

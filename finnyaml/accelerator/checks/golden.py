@@ -5,14 +5,11 @@ from __future__ import annotations
 import zipfile
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..contract import Bundle
 from ..errors import AcceleratorError
-
-if TYPE_CHECKING:
-    from ..contract import Bundle
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Callable
+from typing import Callable
 
 import numpy as np
 
+from ..contract import User
 from ..numbers.codes import all_whole
-
-if TYPE_CHECKING:
-    from ..contract import User
 
 Change = Callable[[np.ndarray], np.ndarray]
 
@@ -41,12 +39,7 @@ class Mistake:
 
 def possible(wanted: User, golden: np.ndarray, images: np.ndarray) -> list[Mistake]:
     """The mistakes that `images` may have by their dtype and their values, the likeliest first.
-
-    Args:
-        wanted: what the accelerator takes.
-        golden: right images, [N, *shape].
-        images: the user's, [n, *shape], at least one.
-    """
+    wanted: what the accelerator takes. golden: right images, [N, *shape]. images: the user's, [n, *shape], n >= 1."""
     low, high = wanted.range if wanted.range is not None else (float(golden.min()), float(golden.max()))
     found = list(_scalings(wanted.dtype, low, high, golden, images))
     if images.dtype == wanted.dtype:

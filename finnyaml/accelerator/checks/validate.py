@@ -47,7 +47,10 @@ def validate(accelerator: Accelerator, images: np.ndarray, labels: np.ndarray | 
     golden = samples.load(bundle)
     k = (bundle.data["accuracy"] or {}).get("k") or 1  # the build may have measured something else
     figure = _figure_of_build(bundle)
-    expected = figure or _figure_of_golden(bundle, golden, k)
+    expected = figure
+    if figure is None and golden.labels is not None:
+        labels_there = class_labels(golden.labels, len(golden))
+        expected = Fraction.of(right(golden.outputs, labels_there, bundle.output, k))
     damage = [*file_problems(bundle), *hardware_problems(bundle, accelerator.device)]
     damage = [problem for problem in damage if problem.name != "bitfile missing"]  # the device is open
     emulated = isinstance(accelerator.device, Emulator)
@@ -134,12 +137,6 @@ def _figure_of_build(bundle: Bundle) -> Fraction | None:
         return None
     final = accuracy["final"]
     return Fraction(round(final["value"] * final["samples"]), final["samples"])
-
-
-def _figure_of_golden(bundle: Bundle, golden: Golden, k: int) -> Fraction | None:
-    if golden.labels is None:
-        return None
-    return Fraction.of(right(golden.outputs, class_labels(golden.labels, len(golden)), bundle.output, k))
 
 
 def _same_data(golden: Golden, images: np.ndarray, figure: Fraction | None) -> bool:

@@ -18,17 +18,15 @@ class Alveo(Transport):
     def ip(self, name: str) -> Any:
         """A kernel of the overlay by name."""
         kernel = super().ip(name)
-        if name in self._dma_names() and not hasattr(kernel, "start"):
+        external = (entry["dma"] for entry in self._bundle.data["driver"]["external_weights"])
+        engines = {self._bundle.accelerator_input.name, self._bundle.accelerator_output.name, *external}
+        if name in engines and not hasattr(kernel, "start"):
             raise AcceleratorError(
                 f"this version of PYNQ cannot start the kernel {name}",
                 name="device",
                 hint="install pynq 3.0.1 on this host",
             )
         return kernel
-
-    def _dma_names(self) -> set[str]:
-        external = (entry["dma"] for entry in self._bundle.data["driver"]["external_weights"])
-        return {self._bundle.accelerator_input.name, self._bundle.accelerator_output.name, *external}
 
     def _run(self, count: int) -> None:
         handle = self._output_dma.start(self._output, count)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..contract import COPY_AGAIN, Bundle
-from ..errors import AcceleratorError
+from ..contract import Bundle
+from ..errors import AcceleratorError, damaged
 from ..graphs import Sessions, open_graph
 from .weights import external_weights, runtime_weights
 
@@ -32,7 +32,7 @@ class Emulator:
         try:
             return self._output.pack(outputs)
         except AcceleratorError as error:
-            raise AcceleratorError(error.message, name="wrong output", hint=COPY_AGAIN) from error
+            raise damaged(error.message, "wrong output") from error
 
     def close(self) -> None:
         """Nothing to give back."""
@@ -46,8 +46,5 @@ def _load_weights(graph: Sessions, bundle: Bundle) -> None:
             graph.set_weights(entry["layer"], values.tobytes())
             missing.discard(entry["layer"])
     if missing:
-        raise AcceleratorError(
-            f"bundle.json names no weight file for {', '.join(sorted(missing))}",
-            name="weights not loaded",
-            hint=COPY_AGAIN,
-        )
+        message = f"bundle.json names no weight file for {', '.join(sorted(missing))}"
+        raise damaged(message, "weights not loaded")

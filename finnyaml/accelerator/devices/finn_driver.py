@@ -16,8 +16,8 @@ from typing import Any, Iterator
 
 import numpy as np
 
-from ..contract import COPY_AGAIN, Bundle
-from ..errors import AcceleratorError
+from ..contract import Bundle
+from ..errors import COPY_AGAIN, AcceleratorError
 from ..files import unlisted_files
 from .board import bitfile_path, check_bitfile
 from .clock import TOLERANCE, check_clock
@@ -143,8 +143,7 @@ def _generated(driver: Path, platform: str, bitfile: Path, handoff: Handoff | No
 
 @contextmanager
 def _importable(folder: Path) -> Iterator[None]:
-    """The generated files import each other, and copies of parts of qonnx and finn that lie beside them, by plain
-    names."""
+    """The generated files import each other, and the copies of parts of qonnx and finn beside them, by plain names."""
     sys.path.insert(0, str(folder))
     try:
         yield

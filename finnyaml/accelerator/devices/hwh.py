@@ -153,10 +153,8 @@ def _frequency(port: ET.Element, place: str) -> list[tuple[str, float]]:
 def _parameter(module: ET.Element, names: tuple[str, ...], pin: str) -> list[tuple[str, float]]:
     """The first parameter there is, as (place, MHz)."""
     parameters = {entry.get("NAME", ""): entry.get("VALUE", "") for entry in module.iter("PARAMETER")}
-    wanted = [name.format(_number(pin)) for name in names]
-    return [(f"{module.get('INSTANCE')} {name}", float(parameters[name])) for name in wanted if parameters.get(name)][
-        :1
-    ]
+    name = next((name for name in (each.format(_number(pin)) for each in names) if parameters.get(name)), None)
+    return [(f"{module.get('INSTANCE')} {name}", float(parameters[name]))] if name is not None else []
 
 
 def _number(pin: str) -> int:
