@@ -12,10 +12,10 @@ from finnyaml import __version__
 from finnyaml.accelerator.contract import FORMAT, Bundle
 from finnyaml.accelerator.errors import AcceleratorError
 from finnyaml.accelerator.files import changed_files, sha256_of
-from finnyaml.bundle import bitfiles, build_results, schema
+from finnyaml.bundle import bitfiles, build_results
 from finnyaml.bundle.names import FACTS, KEPT
 from finnyaml.bundle.render import Templates, read_templates
-from finnyaml.bundle.write import files_of, finish
+from finnyaml.bundle.write import files_of, finish, problems
 from finnyaml.errors import Problem, RecipeError, StepFailed
 
 
@@ -66,7 +66,7 @@ def _check_form(file: Path) -> None:
         data = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError):
         return
-    found = schema.problems(data)
+    found = problems(data)
     if not found:
         return
     made_by = data.get("built_with", {}).get("finnyaml") if isinstance(data, dict) else None

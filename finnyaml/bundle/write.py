@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Set
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from jsonschema import Draft202012Validator
+
 from finnyaml.accelerator.files import sha256_of
-from finnyaml.bundle import schema, tarball
+from finnyaml.bundle import tarball
 from finnyaml.bundle.names import FACTS, KEPT, OWN, SETTINGS
 from finnyaml.bundle.render import ENDING, Templates, builtin_names
 from finnyaml.errors import StepFailed
+from finnyaml.recipe.schema import schema_path
 
 
 def finish(folder: Path, data: dict[str, Any], templates: Templates, strangers: Set[str] = frozenset()) -> Path:
@@ -33,7 +37,7 @@ def finish(folder: Path, data: dict[str, Any], templates: Templates, strangers: 
     paths = {name: folder / name for name in names}
     data["files"] = {n: {"sha256": sha256_of(path), "bytes": path.stat().st_size} for n, path in paths.items()}
     write_json(folder, data)
-    found = schema.problems(json.loads((folder / FACTS).read_text("utf-8")))
+    found = problems(json.loads((folder / FACTS).read_text("utf-8")))
     if found:
         raise StepFailed(f"bundle.json does not fit its schema: {'; '.join(found[:3])}", hint="a defect of finnyaml")
     return tarball.write(folder, [FACTS, *data["files"]])
@@ -56,6 +60,16 @@ def write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, "utf-8", newline="\n")
     path.chmod(0o755 if path.suffix == ".sh" else 0o644)
+
+
+def problems(data: Any) -> list[str]:
+    """What in the data of a bundle.json does not fit its JSON Schema, each with its place."""
+    return [f"{error.json_path}: {error.message}" for error in _validator().iter_errors(data)]
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    return Draft202012Validator(json.loads(schema_path("bundle.schema.json").read_text("utf-8")))
 
 
 ORDER = (

@@ -16,7 +16,7 @@ from finnyaml import __version__
 from finnyaml.accelerator.contract import Bundle
 from finnyaml.accelerator.files import changed_files
 from finnyaml.bundle.attach import attach
-from finnyaml.bundle.schema import problems
+from finnyaml.bundle.write import problems
 from finnyaml.cli.bundle import bundle_app
 from finnyaml.errors import ExitCode, RecipeError, StepFailed
 from tests.bundle.board_files import attach as board_files
