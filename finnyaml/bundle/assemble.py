@@ -33,25 +33,18 @@ def assemble(
     files: Sequence[Mapping[str, str]] = (),
     vars: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the bundle folder `target`, and `<its name>.tar.gz` beside it.
+    """Write the bundle folder `target`, which replaces one that is there, and `<its name>.tar.gz` beside it.
 
-    Args:
-        root: the sandbox; what FINN left is below `root/out` (report, bitfile, driver).
-        parts: what was derived from the graphs: `contract.json` (`contract`, `driver`, `golden`) and the folders
-            graphs/, golden/ and driver/.
-        target: the folder to write; one that is there is replaced.
-        recipe: `digest` and `resolved`.
-        built_with: `finnyaml`, `finn`, `python`, `packages`, `tools`.
-        target_info: `platform`, `shell`, `board`, `part`, `clock_mhz` (the requested one), `instrumentation`.
-        points: the measurements in the order of the build (see `finnyaml.bundle.build_results.accuracy`).
-        artifacts: digests by name.
-        templates: the folder of the recipe's own templates.
-        files: what to make from them, each `template` and `to`, its path in the bundle; the recipe was checked for
-            these (`finnyaml.recipe.bundle`).
-        vars: what they may use besides bundle.json.
+    root: the sandbox; what FINN left is below `root/out` (report, bitfile, driver). parts: what was derived from the
+    graphs: `contract.json` (`contract`, `driver`, `golden`) and the folders graphs/, golden/ and driver/.
 
-    Raises:
-        StepFailed: a template that cannot be filled in, a bitfile or driver that is not of this accelerator.
+    recipe: `digest` and `resolved`. built_with: `finnyaml`, `finn`, `python`, `packages`, `tools`. target_info:
+    `platform`, `shell`, `board`, `part`, `clock_mhz` (the requested one), `instrumentation`. points: the measurements
+    in the order of the build (see `build_results.accuracy`). artifacts: digests by name.
+
+    templates: the folder of the recipe's own templates. files: what to make from them, each `template` and `to`, its
+    path in the bundle (checked by `finnyaml.recipe.bundle`). vars: what they may use besides bundle.json.
+    Raises StepFailed: a template that cannot be filled in, a bitfile or driver that is not of this accelerator.
     """
     found = build_results.read_json(parts / "contract.json")
     out, report = root / "out", root / "out" / "report"

@@ -110,7 +110,7 @@ def size(simulator: Simulator, inputs: np.ndarray, *, target: int | None, slack:
             f"than {ceil(reachable)} cycles",
         )
 
-    def keeps(length: _Length) -> Callable[[Depths], bool]:
+    def keeps(length: int) -> Callable[[Depths], bool]:
         return lambda depths: bench.interval(depths, length) <= limit
 
     do, last = keeps(_SHORT), keeps(_LONG)
@@ -135,18 +135,11 @@ def size(simulator: Simulator, inputs: np.ndarray, *, target: int | None, slack:
     )
 
 
-@dataclass(frozen=True)
-class _Length:
-    """Of a simulation: `fills` times the frames that are in flight, then some frames for bounded FIFOs to fill up and
-    push back, then those that the interval is the mean of."""
-
-    fills: int
-    settling: int
-    window: int
-
-
-_SHORT = _Length(fills=2, settling=1, window=2)  # residual networks need two fills until they are steady
-_LONG = _Length(fills=2, settling=2, window=2)
+_FILLS, _WINDOW = 2, 2
+"""A simulation has so many times the frames that are in flight (residual networks need two until they are steady), then
+some frames for bounded FIFOs to fill up and push back, then so many that the interval is the mean of."""
+_SHORT, _LONG = 1, 2
+"""How many those are between, in short and in long simulations."""
 
 
 class _Bench:
@@ -160,11 +153,11 @@ class _Bench:
         self._latency = 0  # of the first frame
         self._in_flight = 1
         self._patience: int | None = None
-        self._known: dict[tuple[tuple[int, ...], _Length], float] = {}
+        self._known: dict[tuple[tuple[int, ...], int], float] = {}
 
-    def frames(self, length: _Length) -> int:
-        """How many frames a simulation of this length has."""
-        return length.fills * self._in_flight + length.settling + length.window
+    def frames(self, length: int) -> int:
+        """How many frames a simulation has, `_SHORT` or `_LONG`."""
+        return _FILLS * self._in_flight + length + _WINDOW
 
     def reachable(self) -> float:
         """Cycles between frames with FIFOs without bounds. Raises StepFailed: the design stands still."""
@@ -173,7 +166,7 @@ class _Bench:
             run = self._run(self._unbounded(), _SHORT)
             if not run.finished:
                 raise _standstill(self.simulator.design, run, self.frames(_SHORT))
-            interval = _interval(run, _SHORT)
+            interval = _interval(run)
             self._latency = int(run.last_out[0] - run.first_in[0]) + 1
             self._in_flight = ceil(self._latency / interval)
             if self._in_flight <= assumed:
@@ -188,7 +181,7 @@ class _Bench:
         """From now on give up where nothing moves for longer than in a design that gives a frame in `limit` cycles."""
         self._patience = 2 * (self._latency + ceil(limit))
 
-    def interval(self, depths: Depths, length: _Length) -> float:
+    def interval(self, depths: Depths, length: int) -> float:
         """Cycles between frames in the steady state; infinite for a deadlock.
         Raises StepFailed: a check in FINN's sources failed."""
         key = (tuple(holds(fifo, depths[fifo.node]) for fifo in self.simulator.design.fifos), length)
@@ -202,7 +195,7 @@ class _Bench:
                     hint="deeper FIFOs would only hide that until more frames come; change the folding of that layer "
                     "(`finnyaml lint` knows some that lose data: output-queue-too-short)",
                 ) from error
-            self._known[key] = _interval(run, length) if run.finished else inf
+            self._known[key] = _interval(run) if run.finished else inf
         return self._known[key]
 
     def candidate(self, depths: Depths) -> Candidate:
@@ -212,7 +205,7 @@ class _Bench:
     def _unbounded(self) -> Depths:
         return {fifo.node: UNBOUNDED for fifo in self.simulator.design.fifos}
 
-    def _run(self, depths: Depths, length: _Length, every: int = 0) -> Run:
+    def _run(self, depths: Depths, length: int, every: int = 0) -> Run:
         some = self.inputs[np.arange(self.frames(length)) % len(self.inputs)]
         run = self.simulator.run(some, depths=depths, every=every, patience=self._patience)
         self.runs += 1
@@ -220,8 +213,8 @@ class _Bench:
         return run
 
 
-def _interval(run: Run, length: _Length) -> float:
-    return float(run.last_out[-1] - run.last_out[-1 - length.window]) / length.window
+def _interval(run: Run) -> float:
+    return float(run.last_out[-1] - run.last_out[-1 - _WINDOW]) / _WINDOW
 
 
 def _enough(depths: Depths, do: Callable[[Depths], bool]) -> Depths:

@@ -28,13 +28,6 @@ class Copied:
     originals: tuple[Path, ...]
 
 
-@dataclass(frozen=True)
-class _Declared:
-    packages: frozenset[str]
-    modules: frozenset[str]
-    uses: frozenset[str]
-
-
 def distinct(files: Iterable[Path]) -> list[Path]:
     """The files without those that repeat another one: FINN copies some of its library into the folder of a layer.
     Raises StepFailed: a file is missing, no Verilog, or two files of one name differ."""
@@ -113,8 +106,8 @@ def _compile_order(texts: Mapping[Path, str]) -> list[Path]:
     """Packages before what uses them; else as given."""
     declared = {file: _declared(text) for file, text in texts.items()}
     homes: dict[str, Path] = {}
-    for file, found in declared.items():
-        for name in sorted(found.packages | found.modules):
+    for file, (packages, modules, _) in declared.items():
+        for name in sorted(packages | modules):
             if name in homes:
                 raise StepFailed(f"{name} is defined in {homes[name].name} and again in {file.name}")
             homes[name] = file
@@ -123,17 +116,19 @@ def _compile_order(texts: Mapping[Path, str]) -> list[Path]:
     def place(file: Path, below: tuple[Path, ...]) -> None:
         if file in below:
             raise StepFailed(f"packages need each other: {', '.join(each.name for each in below)}")
-        for name in sorted(declared[file].uses):
+        _, _, uses = declared[file]
+        for name in sorted(uses):
             if name in homes and homes[name] != file:
                 place(homes[name], (*below, file))
         ordered.setdefault(file)
 
-    for file in sorted(texts, key=lambda each: not declared[each].packages):  # stable
+    for file in sorted(texts, key=lambda each: not declared[each][0]):  # packages first; stable
         place(file, ())
     return list(ordered)
 
 
-def _declared(text: str) -> _Declared:
+def _declared(text: str) -> tuple[set[str], set[str], set[str]]:
+    """The packages and modules that a source defines, and the packages of others that it uses."""
     from pyslang import syntax
 
     clean = text.encode("ascii", "replace").decode()
@@ -146,8 +141,4 @@ def _declared(text: str) -> _Declared:
             names.setdefault(member.kind, set()).add(str(header.name.value))
     packages = names.pop(syntax.SyntaxKind.PackageDeclaration, set())
     code = TOKEN.sub(" ", clean)
-    return _Declared(
-        frozenset(packages),
-        frozenset().union(*names.values()),
-        frozenset(re.findall(r"\b(\w+)\s*::", code)) - packages,
-    )
+    return packages, set().union(*names.values()), set(re.findall(r"\b(\w+)\s*::", code)) - packages

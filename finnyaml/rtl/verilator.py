@@ -98,7 +98,12 @@ def program(
         digest.update(repr((file.relative_to(folder).as_posix(), file.stat().st_size)).encode() + file.read_bytes())
     kept = cache / "programs" / digest.hexdigest()
     if not kept.exists():
-        _verilate(folder, sources, flags, tools, log)
+        command = [str(tools.verilator), *flags, "--Mdir", "obj", *sources]
+        environment = {**os.environ, "VERILATOR_ROOT": str(tools.root)}
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, errors="replace")
+        if done.returncode:
+            what = f"{tools.versions[0]} cannot translate the design"
+            raise _failed(what, [command], done.stdout + done.stderr, r"^%Error.*", log)
         made = _compile(folder, main, cache, tools, log, waveform=waveform)
         _keep(made, kept)
     return kept
@@ -120,15 +125,6 @@ def find() -> Tools:
     told = subprocess.run([cxx, "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
     version = importlib.metadata.version("verilator")
     return Tools(root / "bin" / "verilator_bin", root, Path(cxx), (f"verilator {version}", told, os.uname().machine))
-
-
-def _verilate(folder: Path, sources: Sequence[str], flags: Sequence[str], tools: Tools, log: Path) -> None:
-    command = [str(tools.verilator), *flags, "--Mdir", "obj", *sources]
-    environment = {**os.environ, "VERILATOR_ROOT": str(tools.root)}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, errors="replace")
-    if done.returncode:
-        what = f"{tools.versions[0]} cannot translate the design"
-        raise _failed(what, [command], done.stdout + done.stderr, r"^%Error.*", log)
 
 
 def _compile(folder: Path, main: str, cache: Path, tools: Tools, log: Path, *, waveform: bool) -> Path:

@@ -104,11 +104,10 @@ def _check_part(bundle: Bundle, part: str, file: Path) -> None:
 def _check_blocks(bundle: Bundle, blocks: Iterable[str], file: Path) -> None:
     """The blocks that we drive: DMA engines and, where weights are written, partitions."""
     driver, present = bundle.data["driver"], set(blocks)
-    wanted = [bundle.accelerator_input.name, bundle.accelerator_output.name]
-    wanted += [entry["dma"] for entry in driver["external_weights"]] + [
-        entry["ip"] for entry in driver["runtime_weights"]
-    ]
-    missing = sorted({name for name in wanted if name not in present})
+    wanted = {bundle.accelerator_input.name, bundle.accelerator_output.name}
+    wanted.update(entry["dma"] for entry in driver["external_weights"])
+    wanted.update(entry["ip"] for entry in driver["runtime_weights"])
+    missing = sorted(wanted - present)
     if missing:
         raise AcceleratorError(
             f"{file.name} has no {', '.join(missing)} with an address, only {', '.join(sorted(present)) or 'nothing'}",

@@ -58,19 +58,16 @@ def explain(
             return found
         frames = len(inputs)
     else:
-        frames = _first_wrong(_got(design.output, run), _values(expected, design.output)) + 1 + _MORE
+        got = _got(design.output, run)
+        wrong = (got != _values(expected, design.output)[: len(got)]).reshape(len(got), -1).any(axis=1)
+        if not wrong.any():
+            raise ValueError("the outputs are right")
+        frames = int(np.argmax(wrong)) + 1 + _MORE
     simulator = verilator.compile(folder, work, cache, Build(edges=True, dynamic_fifos=bool(depths)))
     again = simulator.run(inputs[:frames], stalls=stalls or Stalls(), depths=depths)
     if not run.finished:
         return stuck(design, again) if not again.finished else stuck(design, run)
     return _deviation(design, inputs[:frames], expected, again)
-
-
-def _first_wrong(got: np.ndarray, want: np.ndarray) -> int:
-    wrong = (got != want[: len(got)]).reshape(len(got), -1).any(axis=1)
-    if not wrong.any():
-        raise ValueError("the outputs are right")
-    return int(np.argmax(wrong))
 
 
 def _deviation(design: Design, inputs: np.ndarray, expected: Mapping[str, np.ndarray], run: Run) -> Explanation:
