@@ -108,7 +108,7 @@ def driver(
 
 def missing(data: Mapping[str, Any]) -> list[dict[str, str]]:
     """What this bundle lacks, why, and what to do; from nothing but its data, so that it holds after attach, too."""
-    return [{"what": what, "why": why, "remedy": remedy} for what, why, remedy in _missing(data)]
+    return [dict(zip(("what", "why", "remedy"), each, strict=True)) for each in _missing(data)]
 
 
 def slack(report: Path) -> float | None:

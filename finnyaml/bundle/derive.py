@@ -125,7 +125,6 @@ def _given(build: _Build, data: DataSet | None, spec: InputSpec, count: int) -> 
     source = build.head.graph.input[0].name
     datatype = _datatype(build.head, source)
     wanted = tuple(int(size) for size in build.head.get_tensor_shape(source))
-    layout = _layout(build.head, source)
     moves: host_part.Moves
     if data is None:
         shape, moves = wanted[1:], ()
@@ -136,7 +135,7 @@ def _given(build: _Build, data: DataSet | None, spec: InputSpec, count: int) -> 
     dtype = golden.dtype_of(datatype)
     samples = replace(samples, inputs=golden.as_dtype(samples.inputs, dtype, "the images"))
     head = host_part.with_moves(build.head, shape, moves)
-    layout = _layout_before(moves, layout)
+    layout = _layout_before(moves, _layout(build.head, source))
     contract = {
         "name": source,
         "datatype": datatype.name,

@@ -113,7 +113,6 @@ class _Reader:
         return BlockDesign(
             files=tuple(file for file in self.files if not file.endswith(sources)),
             cells=tuple(Cell(p, m, self.parameters[p]) for p, m in self.modules.items() if p not in dropped),
-            hierarchies=frozenset(self.hierarchies),
             nets=_without(self.connected[False], dropped),
             interfaces=_without(self.connected[True], dropped),
         )

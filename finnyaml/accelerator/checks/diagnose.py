@@ -75,16 +75,10 @@ def recognise(case: Case) -> tuple[Problem | None, tuple[Trial, ...]]:
     rows = np.linspace(0, count - 1, min(SUBSET, count)).astype(np.int64)
     tried = [_tried(case, mistake, rows) for mistake in possible(wanted, case.golden.inputs, case.images)]
     tried += [_shifted(case, shift, what) for shift, what in ((-1, "count from 1"), (1, "are too low by 1"))]
-    best: Tried | None = None
-    for trial, why in tried:
-        if why is not None and (best is None or _score(trial) > _score(best[0])):
-            best = trial, why
+    convincing = [(trial, why) for trial, why in tried if why is not None]
+    best = max(convincing, key=lambda each: each[0].undone.value if each[0].undone else 0.0, default=None)
     problem = None if best is None else Problem(best[0].name, f"{best[0].what}\n{best[1]}")
     return problem, tuple(trial for trial, _ in tried)
-
-
-def _score(trial: Trial) -> float:
-    return trial.undone.value if trial.undone is not None else 0.0
 
 
 def _tried(case: Case, mistake: Mistake, rows: np.ndarray) -> Tried:

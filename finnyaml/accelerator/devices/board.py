@@ -60,7 +60,7 @@ def check_bitfile(bundle: Bundle, bitfile: Path) -> Handoff | None:
     handoff = read_hwh(bitfile.with_suffix(".hwh"))
     _check_part(bundle, found.part, bitfile)
     _check_part(bundle, handoff.part, handoff.path)
-    _check_blocks(bundle, (name for name, block in handoff.instances.items() if block.ranges), handoff.path)
+    _check_blocks(bundle, (name for name, ranges in handoff.ranges.items() if ranges), handoff.path)
     check_clock(bundle, handoff.clock.figures if handoff.clock else (), handoff.path.name)
     return handoff
 

@@ -28,14 +28,6 @@ _PROCESSOR_MHZ = (
 
 
 @dataclass(frozen=True)
-class Instance:
-    """A block of the design. `ranges`: where the processor sees its registers, (address, bytes) of each interface."""
-
-    name: str
-    ranges: tuple[tuple[int, int], ...]
-
-
-@dataclass(frozen=True)
 class Clock:
     """The accelerator's clock: frequency in MHz and the place in the .hwh that says so.
     `figures` are all that the file has to say of it, as (place, MHz). It comes from the processor's PL clock number
@@ -50,13 +42,14 @@ class Clock:
 
 @dataclass(frozen=True)
 class Handoff:
-    """A .hwh file. `part` is as FINN writes it ("xc7z020clg400-1", "xczu7ev-ffvc1156-2"); `instances` by name; `vivado`
-    is its version ("2022.2"), None if it does not say."""
+    """A .hwh file. `part` is as FINN writes it ("xc7z020clg400-1", "xczu7ev-ffvc1156-2"); `vivado` its version
+    ("2022.2"), None if it does not say. `ranges`: for each block, where the processor sees its registers: (address,
+    bytes) of each interface."""
 
     path: Path
     vivado: str | None
     part: str
-    instances: dict[str, Instance]
+    ranges: dict[str, tuple[tuple[int, int], ...]]
     clock: Clock | None
 
 
@@ -71,8 +64,8 @@ def read_hwh(path: Path) -> Handoff:
         if system is None or not modules:
             raise _damaged(path, "it describes no design")
         ranges = _ranges(modules)
-        instances = {name: Instance(name, ranges.get(name, ())) for name in modules}
-        return Handoff(path, root.get("VIVADOVERSION") or None, _part(system), instances, _clock(modules))
+        every = {name: ranges.get(name, ()) for name in modules}
+        return Handoff(path, root.get("VIVADOVERSION") or None, _part(system), every, _clock(modules))
     except OSError as error:
         raise AcceleratorError(f"cannot read {path}: {error.strerror}", name="bitfile missing", hint=_AGAIN) from error
     except (ET.ParseError, ValueError) as error:

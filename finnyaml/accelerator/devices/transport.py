@@ -141,7 +141,7 @@ class Transport(ABC):
         """The memory of a layer's weights. A block with several such layers has an interface for each; PYNQ knows
         only one."""
         block = self.ip(entry["ip"])
-        ranges = self._handoff.instances[entry["ip"]].ranges if self._handoff else ()
+        ranges = self._handoff.ranges[entry["ip"]] if self._handoff else ()
         if len(ranges) < 2:
             return block.mmio
         import pynq
