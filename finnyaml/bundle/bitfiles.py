@@ -35,10 +35,8 @@ def built(folder: Path) -> Path | None:
 
 def place(bundle: Path, data: dict[str, Any], bitfile: Path, hwh: Path) -> None:
     """Copy a bitfile (with its .hwh, if it is a .bit) into a bundle, under FINN's names, and note it in its data.
-
     Noted are its path, its clock, and the version of Vivado.
-    Raises AcceleratorError: one of them is not there, damaged, or of another kind than the platform takes.
-    """
+    Raises AcceleratorError: one of them is not there, damaged, or of another kind than the platform takes."""
     platform = data["target"]["platform"]
     if bitfile.suffix != ENDINGS.get(platform):
         raise AcceleratorError(

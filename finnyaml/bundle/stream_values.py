@@ -33,11 +33,9 @@ class Frames:
 
 def of_data(whole: ModelWrapper, model: ModelWrapper, data: DataSet, layout: str | None) -> Frames:
     """What the samples of a data set are at the boundary, by FINN's Python execution.
-
     whole: from the data to the outputs. model: the accelerator's layers. layout: how the recipe says that the
     accelerator gets its data.
-    Raises StepFailed: the accelerator has several streams; a value that its datatype cannot hold.
-    """
+    Raises StepFailed: the accelerator has several streams; a value that its datatype cannot hold."""
     ends = ports(model)
     graph = BatchedModel(whole, taps=[end.tensor for end in ends])
     index, values = [], []

@@ -70,11 +70,9 @@ def compile(top: str, sources: Sequence[Path], finn: str, work: Path, cache: Pat
 
     sources: packages first; headers of Verilog are left out. finn: whose sources they are. work: for temporary files,
     and the log when something fails; cache: as for `rtl.verilator.compile`.
-
-    Raises:
-        StepFailed: a module that needs a second clock or memory outside; sources that are not there, no Verilog, or
-            that the tools do not take.
-        ToolMissing: no Verilator, or no g++.
+    Raises StepFailed: a module that needs a second clock or memory outside; sources that are not there, no Verilog, or
+    that the tools do not take.
+    Raises ToolMissing: no Verilator, or no g++.
     """
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=work, prefix="verilate-") as temporary:
@@ -92,11 +90,9 @@ def run(
     program: NodeProgram, inputs: Mapping[str, Sequence[int]], wanted: Mapping[str, int], patience: int, work: Path
 ) -> NodeRun:
     """Send words in, and wait for words, from reset on.
-
     inputs: stream to its words, as integers. wanted: stream to the number of words to wait for. patience: cycles that
     one of these may be silent.
-    Raises StepFailed: there is no such stream; a check in the sources failed.
-    """
+    Raises StepFailed: there is no such stream; a check in the sources failed."""
     streams = {stream.name: stream for stream in program.streams}
     for name, goes_in in (*((name, True) for name in inputs), *((name, False) for name in wanted)):
         if name not in streams or streams[name].input != goes_in:

@@ -83,10 +83,8 @@ SYNTHESIS: Patches = {"finn-plus 1.6.1": (ADD_MULTI, FIFO, MVU, THRESHOLDING)}
 
 def overlay(folder: Path, design: Design, destination: Path, patches: Patches) -> None:
     """Copy the sources of a design folder to `destination`, under the same relative names, those with patches patched.
-
     Data is not copied. For a FINN that has no entry in `patches` those of the newest that has one are tried.
-    Raises StepFailed: a patch does not fit the file that FINN has.
-    """
+    Raises StepFailed: a patch does not fit the file that FINN has."""
     known, for_this = _of(design.finn, patches)
     for source in design.sources:
         path = destination / source

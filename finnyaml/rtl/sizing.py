@@ -43,11 +43,9 @@ class Candidate:
 @dataclass(frozen=True)
 class Sizes:
     """What was found. `chosen` are the depths to build.
-
     target: cycles between frames that `chosen` keeps, but for `slack` (a fraction of it). reachable: cycles between
     frames with FIFOs without bounds. gauge: the depths of the gauge method; minimal: all as shallow as FINN has them.
-    frames: how many the final depths were simulated with; runs, cycles, seconds: what the search took.
-    """
+    frames: how many the final depths were simulated with; runs, cycles, seconds: what the search took."""
 
     target: int
     slack: float

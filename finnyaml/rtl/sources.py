@@ -52,11 +52,9 @@ def distinct(files: Iterable[Path]) -> list[Path]:
 
 def copy(files: Sequence[Path], folders: Mapping[str, Path], folder: Path) -> Copied:
     """Copy distinct sources and what they read into a folder.
-
-    folders: node to the folder of its generated code; only memory images of these are taken. A string in a source
-    that names such an image, or the common beginning of several, becomes "data/<node>__<file>".
-    Raises StepFailed: a source reads something else of this machine; a module or package is defined twice.
-    """
+    folders: node to the folder of its generated code; only memory images of these are taken. A string in a source that
+    names such an image, or the common beginning of several, becomes "data/<node>__<file>".
+    Raises StepFailed: a source reads something else of this machine; a module or package is defined twice."""
     for name in (SOURCES, DATA):
         if (folder / name).is_dir():
             shutil.rmtree(folder / name)

@@ -61,10 +61,8 @@ def compile(folder: Path, work: Path, cache: Path, build: Build = PLAIN) -> Simu
     folder: a design folder; it is not written to, and has to stay while the simulator is used, because the data of the
     design is read at run time: new weights need no new program. work: where to put temporary files, and the log when
     something fails. cache: shared by processes.
-
-    Raises:
-        StepFailed: the sources cannot be patched, verilated or compiled.
-        ToolMissing: no Verilator, or no g++.
+    Raises StepFailed: the sources cannot be patched, verilated or compiled.
+    Raises ToolMissing: no Verilator, or no g++.
     """
     design = Design.load(folder)
     work.mkdir(parents=True, exist_ok=True)

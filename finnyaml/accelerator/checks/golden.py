@@ -15,11 +15,9 @@ from ..errors import AcceleratorError
 @dataclass(frozen=True, eq=False)
 class Golden:
     """N samples, a row each.
-
     `index` [N]: which samples of the data set they are. `inputs`: as the user has them. `accelerator_inputs` and
     `accelerator_outputs`: the values at the accelerator's boundary (normal layout, batch in front). `outputs`: what the
-    user gets. `without_weights`: the accelerator's outputs if weights loaded at run time were all zero bits.
-    """
+    user gets. `without_weights`: the accelerator's outputs if weights loaded at run time were all zero bits."""
 
     index: np.ndarray
     inputs: np.ndarray

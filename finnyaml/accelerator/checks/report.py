@@ -91,11 +91,9 @@ class Speed:
 @dataclass(frozen=True)
 class SelftestReport(Report):
     """`files` were compared with their digests, `samples` are golden.
-
     `runs` are empty and `speed` is None where the accelerator could not be opened. `clock_mhz` is that of the device,
     or of the .hwh; `expected_clock_mhz` the contract's; `estimate` the build's own estimate of the speed. `counted` is
-    what FINN's instrumentation says (see `instrumentation.measure`), None where it is not built in.
-    """
+    what FINN's instrumentation says (see `instrumentation.measure`), None where it is not built in."""
 
     files: int
     clock_mhz: float | None

@@ -48,12 +48,10 @@ def check_clock(bundle: Bundle, figures: Iterable[tuple[str, float]], file: str)
 
 
 def set_clock(clock: Clock | None) -> float | None:
-    """Set the processor's clock to what the accelerator was implemented for, and return the frequency it then runs
-    at, in MHz.
-
+    """Set the processor's clock to what the accelerator was implemented for, and return the frequency it then runs at,
+    in MHz.
     None if the .hwh does not say. A clock that does not come from the processor runs at what the .hwh says.
-    Raises AcceleratorError: "clock differs": the board cannot be set to it.
-    """
+    Raises AcceleratorError: "clock differs": the board cannot be set to it."""
     if clock is None or clock.pl_clock is None or clock.pl_mhz is None:
         return clock.mhz if clock else None
     from pynq.ps import Clocks

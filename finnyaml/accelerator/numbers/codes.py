@@ -20,10 +20,8 @@ def encode(values: np.ndarray, datatype: Datatype) -> np.ndarray:
     """Codes of values of any numeric dtype: of the same shape, in the smallest unsigned dtype of the datatype's width.
 
     Contiguous; bits above that width are the sign's. Where values already are codes, the result shares their memory.
-
-    Raises:
-        NotAllowed: a value outside the datatype, or between two of its values.
-        AcceleratorError: "wrong dtype": no numbers.
+    Raises NotAllowed: a value outside the datatype, or between two of its values.
+    Raises AcceleratorError: "wrong dtype": no numbers.
     """
     values = _plain(np.ascontiguousarray(values))
     if datatype.kind == "float":

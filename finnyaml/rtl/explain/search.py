@@ -41,10 +41,8 @@ def explain(
     last: of the output, and of every inner tensor that is known; the more, the closer is the layer found. stalls,
     depths: those of the run. Where it is needed, the design is compiled and run once more, with what passes between its
     layers written down; `work` and `cache` as for `rtl.verilator.compile`.
-
-    Raises:
-        ValueError: nothing is wrong with the run, or the right output is not in `expected`.
-        StepFailed: the design cannot be compiled.
+    Raises ValueError: nothing is wrong with the run, or the right output is not in `expected`.
+    Raises StepFailed: the design cannot be compiled.
     """
     from finnyaml.rtl import verilator
     from finnyaml.rtl.simulation import Build, Stalls

@@ -24,11 +24,9 @@ def synthesize(folder: Path, work: Path, *, layers: bool = True) -> dict[str, An
 
     work: a folder for the copy that Yosys reads, its scripts and its logs. layers: also each node on its own, at the
     same time; nodes that are the same hardware are synthesised once.
-
-    Raises:
-        StepFailed: a part that Yosys has no cells for, sources that it cannot read or that finnyaml's changes do not
-            fit.
-        ToolMissing: Yosys is not installed.
+    Raises StepFailed: a part that Yosys has no cells for, sources that it cannot read or that finnyaml's changes do not
+    fit.
+    Raises ToolMissing: Yosys is not installed.
     """
     design = Design.load(folder)
     family = family_of(design.part)

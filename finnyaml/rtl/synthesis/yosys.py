@@ -34,10 +34,8 @@ def version(folder: Path) -> str:
 
 def run(folder: Path, name: str, script: str) -> None:
     """Run a script in `folder`; it is kept there as <name>.ys, and what Yosys said as <name>.log.
-
     Everything in the script is relative to the folder: the program has a /tmp of its own.
-    Raises StepFailed: with the first error that Yosys reports.
-    """
+    Raises StepFailed: with the first error that Yosys reports."""
     (folder / f"{name}.ys").write_text(script, encoding="utf-8")
     log = folder / f"{name}.log"
     done = _yosys(folder, "-q", "-l", log.name, "-s", f"{name}.ys")

@@ -43,10 +43,8 @@ class Part:
 
 def execute(program: Path, folder: Path, calls: Sequence[Call]) -> None:
     """Run the program once per call, all at a time, in the design folder.
-
-    Raises:
-        VerificationFailed: an assertion in the sources failed.
-        StepFailed: a process failed.
+    Raises VerificationFailed: an assertion in the sources failed.
+    Raises StepFailed: a process failed.
     """
     processes: list[subprocess.Popen[bytes]] = []
     try:
