@@ -10,7 +10,7 @@ import numpy as np
 
 from .checks.check import check_images
 from .contract import Bundle
-from .devices.device import Device
+from .devices import Device
 from .devices.emulator import Emulator
 from .errors import AcceleratorError, damaged
 from .graphs import Graph, open_graph

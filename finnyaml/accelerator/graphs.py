@@ -43,7 +43,7 @@ class Sessions:
         self._segments = [(_session(segment, bundle), segment) for segment in spec["segments"]]
         positions = bundle.arrays("graphs/weights.npz") if spec["weights"] else {}
         self._weights = [WeightInput(weight, positions[weight["positions"]]) for weight in spec["weights"]]
-        self._values = {weight.name: weight.zeros() for weight in self._weights}
+        self._values = {weight.name: weight.decode(bytes(weight.size)) for weight in self._weights}
 
     @property
     def layers(self) -> frozenset[str]:
@@ -90,27 +90,19 @@ class WeightInput:
         self._file: str = spec["file"]
         self._datatype: Datatype = parse(spec["datatype"])
         self._positions = positions
-
-    def zeros(self) -> np.ndarray:
-        """The values that zero bits mean."""
-        return self.decode(bytes(self._needed))
+        last = int(positions.max(initial=-self._datatype.bits)) + self._datatype.bits
+        self.size = (last + 7) // 8  # bytes up to the last bit that counts
 
     def decode(self, raw: bytes) -> np.ndarray:
         """The values that these bytes mean, float32 in the shape of the graph's input."""
-        if len(raw) < self._needed:
-            message = f"{self._file} has {len(raw)} bytes of weights, {self.layer} needs {self._needed}"
+        if len(raw) < self.size:
+            message = f"{self._file} has {len(raw)} bytes of weights, {self.layer} needs {self.size}"
             raise damaged(message, "weights damaged")
         try:
             bits = np.unpackbits(np.frombuffer(raw, np.uint8), bitorder="little")
             return values_at(self._positions, bits, self._datatype)
         except AcceleratorError as error:
             raise damaged(f"{self._file}: {error.message}", "weights damaged") from error
-
-    @property
-    def _needed(self) -> int:
-        """Bytes up to the last bit that counts."""
-        last = int(self._positions.max(initial=-self._datatype.bits)) + self._datatype.bits
-        return (last + 7) // 8
 
 
 def values_at(positions: np.ndarray, bits: np.ndarray, datatype: Datatype) -> np.ndarray:

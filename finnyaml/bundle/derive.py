@@ -17,8 +17,8 @@ import numpy as np
 from finnyaml.accelerator.errors import AcceleratorError
 from finnyaml.accelerator.numbers.datatypes import Datatype, parse
 from finnyaml.bundle import descriptions, golden, host_check, host_part, runtime_weights
+from finnyaml.bundle.archives import write_npz
 from finnyaml.bundle.graphs import write_hardware, write_outside
-from finnyaml.bundle.npz import write_npz
 from finnyaml.errors import StepFailed
 from finnyaml.finn import partitions
 from finnyaml.finn.ports import Port, check_hardware, data_input, ports

@@ -12,7 +12,7 @@ from onnx import helper
 
 from finnyaml.accelerator.errors import AcceleratorError
 from finnyaml.accelerator.program import Program
-from finnyaml.bundle.npz import write_npz
+from finnyaml.bundle.archives import write_npz
 from finnyaml.errors import StepFailed
 from finnyaml.verify.executor import Exported, NotExecutable, export
 from finnyaml.verify.executor.segments import INEXACT_FUSIONS

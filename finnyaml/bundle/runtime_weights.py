@@ -12,7 +12,7 @@ import numpy as np
 
 from finnyaml.accelerator.graphs import values_at
 from finnyaml.accelerator.numbers.datatypes import Datatype, parse
-from finnyaml.bundle.npz import write_npz
+from finnyaml.bundle.archives import write_npz
 from finnyaml.bundle.weight_positions import probed, quickly, stored, words
 from finnyaml.errors import StepFailed
 from finnyaml.finn.driver_data import external_file, memory_of

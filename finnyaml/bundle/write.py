@@ -11,7 +11,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from finnyaml.accelerator.files import sha256_of
-from finnyaml.bundle import tarball
+from finnyaml.bundle import archives
 from finnyaml.bundle.names import FACTS, KEPT, OWN, SETTINGS
 from finnyaml.bundle.render import ENDING, Templates, builtin_names
 from finnyaml.errors import StepFailed
@@ -40,7 +40,7 @@ def finish(folder: Path, data: dict[str, Any], templates: Templates, strangers: 
     found = problems(json.loads((folder / FACTS).read_text("utf-8")))
     if found:
         raise StepFailed(f"bundle.json does not fit its schema: {'; '.join(found[:3])}", hint="a defect of finnyaml")
-    return tarball.write(folder, [FACTS, *data["files"]])
+    return archives.write_bundle(folder, [FACTS, *data["files"]])
 
 
 def files_of(folder: Path) -> set[str]:

@@ -129,8 +129,8 @@ def run(
 def _copy(top: str, sources: Sequence[Path], finn: str, folder: Path) -> tuple[list[str], dict[str, Path]]:
     """Patched sources of which the top is called `_TOP`, and the folders that they read; file names in order.
     A file that comes twice is taken once; FINN copies some of its library into the folder of each layer."""
-    known = finn if finn in overlay.SIMULATION else list(overlay.SIMULATION)[-1]
-    patches = {patch.file: patch for patch in overlay.SIMULATION[known]}
+    known, for_this = overlay.patches_for(finn, overlay.SIMULATION)
+    patches = {patch.file: patch for patch in for_this}
     own = _own(top)
     texts: dict[str, str] = {}
     data: dict[Path, str] = {}

@@ -85,7 +85,7 @@ def overlay(folder: Path, design: Design, destination: Path, patches: Patches) -
     """Copy the sources of a design folder to `destination`, under the same relative names, those with patches patched.
     Data is not copied. For a FINN that has no entry in `patches` those of the newest that has one are tried.
     Raises StepFailed: a patch does not fit the file that FINN has."""
-    known, for_this = _of(design.finn, patches)
+    known, for_this = patches_for(design.finn, patches)
     for source in design.sources:
         path = destination / source
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -116,7 +116,8 @@ def patched(text: str, patch: Patch, finn: str, known: str) -> str:
     return text
 
 
-def _of(finn: str, patches: Patches) -> tuple[str, tuple[Patch, ...]]:
+def patches_for(finn: str, patches: Patches) -> tuple[str, tuple[Patch, ...]]:
+    """Those of a FINN, or of the newest that has an entry; and for which FINN they are."""
     known = finn if finn in patches else list(patches)[-1]
     return known, patches[known]
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from finnyaml.accelerator.numbers.datatypes import parse
+from finnyaml.bundle.archives import write_npz
 from finnyaml.bundle.golden import as_dtype, at_random, check_fits, fitting, of_data
-from finnyaml.bundle.npz import write_npz
 from finnyaml.errors import StepFailed
 from finnyaml.verify.data.dataset import DataSet
 from tests.bundle.accelerators import Arrays, data

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..contract import Bundle
+from ..devices import Device
 from ..devices.board import check_bitfile
 from ..devices.clock import check_clock
-from ..devices.device import Device
 from ..devices.hwh import Handoff, read_hwh
 from ..errors import AcceleratorError
 from ..files import MISSING, changed_files
@@ -31,37 +31,36 @@ def file_problems(bundle: Bundle) -> tuple[Problem, ...]:
 
 def hardware_problems(bundle: Bundle, device: Device | None = None) -> list[Problem]:
     """What is wrong with the bitfile and its .hwh, where they are there, and with the clock that a device runs at."""
-
-    def bitfile() -> None:
-        name = bundle.data["driver"]["bitfile"]
-        if name is not None and bundle.path(name).is_file():
-            check_bitfile(bundle, bundle.path(name))
-
-    def handoff() -> None:
-        found = _handoff(bundle)
-        if found is not None and found.clock is not None:
-            check_clock(bundle, found.clock.figures, found.path.name)
-
     problems: list[Problem] = []
-    for check in (bitfile, handoff):
+    for check in (_check_bitfile, _check_handoff):
         try:
-            check()
+            check(bundle)
         except AcceleratorError as error:
             add_new(problems, Problem.of(error))
     if device is not None:
-        for problem in running_problems(bundle, device):
-            add_new(problems, problem)
+        add_running(problems, bundle, device)
     return problems
 
 
-def running_problems(bundle: Bundle, device: Device) -> list[Problem]:
-    """What is wrong with the clock that a device runs at."""
+def add_running(problems: list[Problem], bundle: Bundle, device: Device) -> None:
+    """Add what is wrong with the clock that a device runs at."""
     try:
         if device.clock_mhz is not None:
             check_clock(bundle, [("as it runs now", device.clock_mhz)], device.name)
     except AcceleratorError as error:
-        return [Problem.of(error)]
-    return []
+        add_new(problems, Problem.of(error))
+
+
+def _check_bitfile(bundle: Bundle) -> None:
+    name = bundle.data["driver"]["bitfile"]
+    if name is not None and bundle.path(name).is_file():
+        check_bitfile(bundle, bundle.path(name))
+
+
+def _check_handoff(bundle: Bundle) -> None:
+    found = _handoff(bundle)
+    if found is not None and found.clock is not None:
+        check_clock(bundle, found.clock.figures, found.path.name)
 
 
 def _handoff(bundle: Bundle) -> Handoff | None:

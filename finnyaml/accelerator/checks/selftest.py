@@ -12,7 +12,7 @@ from ..devices.clock import promised_mhz
 from ..devices.transport import Transport
 from ..errors import AcceleratorError
 from . import golden as samples
-from .digests import add_new, file_problems, handoff_clock_mhz, hardware_problems, running_problems
+from .digests import add_new, add_running, file_problems, handoff_clock_mhz, hardware_problems
 from .faults import Observed, difference, recognised, wrong_rows
 from .report import Problem, Run, SelftestReport, Speed
 
@@ -56,8 +56,7 @@ def selftest(
             accelerator = opened()
             device = accelerator.device.name
             clock = accelerator.device.clock_mhz or clock
-            for problem in running_problems(bundle, accelerator.device):
-                add_new(problems, problem)
+            add_running(problems, bundle, accelerator.device)
             golden = samples.load(bundle)
             count = len(golden)
             if any(problem.name == "golden samples changed" for problem in problems):

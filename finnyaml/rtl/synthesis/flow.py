@@ -13,8 +13,8 @@ from finnyaml.rtl import names, overlay
 from finnyaml.rtl.design import Design
 from finnyaml.rtl.synthesis import patches, script, twins, yosys
 from finnyaml.rtl.synthesis.cells import resources
-from finnyaml.rtl.synthesis.family import Family, family_of
 from finnyaml.rtl.synthesis.report import report
+from finnyaml.rtl.synthesis.script import Family, family_of
 
 _OWN = (Path(__file__).parent / "primitives.sv", Path(__file__).parent / "srl.sv")
 
