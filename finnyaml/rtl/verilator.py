@@ -40,8 +40,6 @@ RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 WAVEFORM_RUNTIME = "verilated_fst_c.cpp"
 FIFO = "fifo.sv"
 DYNAMIC_FIFO = Path(__file__).parent / "sv" / "fifo_dynamic.sv"
-
-
 PLAIN = Build()
 
 

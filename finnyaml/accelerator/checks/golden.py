@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 import zlib
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -35,18 +36,16 @@ def load(bundle: Bundle) -> Golden:
     """The golden samples of `bundle`.
     Raises AcceleratorError: "golden samples changed": the file is not there or cannot be read."""
     name = bundle.data["golden"]["file"]
+    changed = partial(AcceleratorError, name="golden samples changed", hint="copy the bundle again")
     required = ("index", "inputs", "accelerator_inputs", "accelerator_outputs", "outputs")
     try:
         with bundle.path(name).open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             found = {key: archive[key] for key in (*required, "labels", "without_weights") if key in archive.files}
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise AcceleratorError(f"{name} cannot be read: {error}", name="golden samples changed", hint=_AGAIN) from error
+        raise changed(f"{name} cannot be read: {error}") from error
     lacking = [key for key in required if key not in found]
     if lacking:
-        raise AcceleratorError(f"{name} lacks {', '.join(lacking)}", name="golden samples changed", hint=_AGAIN)
+        raise changed(f"{name} lacks {', '.join(lacking)}")
     if len({len(array) for array in found.values()}) != 1 or not len(found["index"]):
-        raise AcceleratorError(f"the arrays of {name} differ in length", name="golden samples changed", hint=_AGAIN)
+        raise changed(f"the arrays of {name} differ in length")
     return Golden(**found)
-
-
-_AGAIN = "copy the bundle again"

@@ -123,7 +123,8 @@ def _layouts(wanted: User) -> Iterator[Mistake]:
     swapped = partial(np.swapaxes, axis1=row, axis2=column)
 
     if height == width and height > 1:
-        yield _own(on(swapped), "height and width are exchanged")
+        exchange = on(swapped)
+        yield Mistake(LAYOUT, "height and width are exchanged", exchange, exchange)
     if channel is not None and channels > 1:
         if height * width > 1:
             first = channel < row
@@ -137,12 +138,8 @@ def _layouts(wanted: User) -> Iterator[Mistake]:
                 lambda images: images.reshape(-1, *image).transpose(back).reshape(images.shape),
                 lambda images: images.reshape(-1, *other).transpose(there).reshape(images.shape),
             )
-        yield _own(on(lambda images: np.flip(images, channel)), "the channels are in reverse order (BGR for RGB)")
-
-
-def _own(change: Change, what: str) -> Mistake:
-    """A mistake that is its own remedy."""
-    return Mistake(LAYOUT, what, change, change)
+        reverse = on(lambda images: np.flip(images, channel))
+        yield Mistake(LAYOUT, "the channels are in reverse order (BGR for RGB)", reverse, reverse)
 
 
 def _axes(wanted: User) -> tuple[tuple[int, ...], int | None, int, int] | None:

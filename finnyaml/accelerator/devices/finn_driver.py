@@ -20,7 +20,7 @@ from ..contract import Bundle
 from ..errors import COPY_AGAIN, AcceleratorError
 from ..files import unlisted_files
 from .board import bitfile_path, check_bitfile
-from .clock import TOLERANCE, check_clock
+from .clock import TOLERANCE, check_clock, running_mhz
 from .hwh import Handoff
 from .weights import external_weights, runtime_weights
 
@@ -72,7 +72,10 @@ def open_driver(bundle: Bundle, batch: int, device: Any = None) -> FinnDriver:
     _check_weights(bundle)
     try:
         if wanted["settings"] is not None:
-            driver = _from_settings(bundle.path(wanted["settings"]), bitfile, common)
+            from finn_plus_driver import get_driver_class
+
+            given = json.loads(bundle.path(wanted["settings"]).read_text(encoding="utf-8"))["driver_information"]
+            driver = get_driver_class(given["driver_type"])(str(bitfile), **{**given, **common})
         else:
             driver = _generated(bundle.path(wanted["generated"]), wanted["platform"], bitfile, handoff, common)
     except FileNotFoundError as error:
@@ -91,7 +94,7 @@ def open_driver(bundle: Bundle, batch: int, device: Any = None) -> FinnDriver:
             name="device",
             hint=f"does it run as root? Look at driver/, {own}",
         ) from error
-    running = _running_mhz(handoff, driver)
+    running = running_mhz(handoff.clock) if handoff else float(driver.clock_dict["clock0"]["frequency"])
     _check_running(bundle, handoff, running)
     return FinnDriver(bundle, driver, running)
 
@@ -124,13 +127,6 @@ def _check_running(bundle: Bundle, handoff: Handoff | None, running: float | Non
         )
 
 
-def _from_settings(settings: Path, bitfile: Path, common: dict[str, Any]) -> Any:
-    from finn_plus_driver import get_driver_class
-
-    information = json.loads(settings.read_text(encoding="utf-8"))["driver_information"]
-    return get_driver_class(information["driver_type"])(str(bitfile), **{**information, **common})
-
-
 def _generated(driver: Path, platform: str, bitfile: Path, handoff: Handoff | None, common: dict[str, Any]) -> Any:
     """driver.py has the shapes, driver_base.py beside it the class. The class sets PL clock 0 to `fclk_mhz`."""
     clock = handoff.clock if handoff else None
@@ -152,15 +148,3 @@ def _importable(folder: Path) -> Iterator[None]:
         for name, module in list(sys.modules.items()):
             if (getattr(module, "__file__", None) or "").startswith(f"{folder}/"):  # another bundle has others
                 del sys.modules[name]
-
-
-def _running_mhz(handoff: Handoff | None, driver: Any) -> float | None:
-    """The clock that FINN's driver has set."""
-    if handoff is None:
-        return float(driver.clock_dict["clock0"]["frequency"])
-    clock = handoff.clock
-    if clock is None or clock.pl_clock is None or not clock.pl_mhz:
-        return clock.mhz if clock else None
-    from pynq.ps import Clocks
-
-    return clock.mhz * float(getattr(Clocks, f"fclk{clock.pl_clock}_mhz")) / clock.pl_mhz
