@@ -40,7 +40,7 @@ def place(bundle: Path, data: dict[str, Any], bitfile: Path, hwh: Path) -> None:
     platform = data["target"]["platform"]
     if bitfile.suffix != ENDINGS.get(platform):
         raise AcceleratorError(
-            f"{bitfile.name} is no {ENDINGS.get(platform)} file, which {data['target']['board'] or platform} takes",
+            f"{bitfile.name} is not a {ENDINGS.get(platform)} file, which {data['target']['board'] or platform} takes",
             name="bitfile differs",
         )
     found = read_bitfile(bitfile)

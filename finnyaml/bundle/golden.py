@@ -71,7 +71,7 @@ def as_dtype(values: np.ndarray, dtype: np.dtype, what: str) -> np.ndarray:
     if dtype.kind in "iu" and not np.array_equal(found.astype(np.float64), values.astype(np.float64)):
         wrong = values[found.astype(np.float64) != values.astype(np.float64)].reshape(-1)[0]
         raise StepFailed(
-            f"{what} hold {wrong}, which is no {dtype.name}",
+            f"{what} hold {wrong}, which is not {dtype.name}",
             hint="does model.input.datatype say what the data set has? FLOAT32, for example",
         )
     return found

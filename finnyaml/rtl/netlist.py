@@ -69,25 +69,20 @@ def netlist(
     return _Writer(design, ports, top, streams, fifos).write()
 
 
+@dataclass
 class _Writer:
-    def __init__(
-        self,
-        design: BlockDesign,
-        ports: Mapping[str, Mapping[str, Port]],
-        top: str,
-        streams: Mapping[Pin, str],
-        fifos: Collection[str],
-    ) -> None:
-        self.design = design
-        self.cells = {cell.path: cell for cell in design.cells}
-        self.ports = ports
-        self.top = top
-        self.streams = streams
-        self.fifos = fifos
-        self.nodes = {cell.node: _Node() for cell in design.cells}
-        self.outer: dict[str, Port] = {}
-        self.inner: dict[str, int] = {}
-        self.used: set[Pin] = set()
+    design: BlockDesign
+    ports: Mapping[str, Mapping[str, Port]]
+    top: str
+    streams: Mapping[Pin, str]
+    fifos: Collection[str]
+    outer: dict[str, Port] = field(default_factory=dict)
+    inner: dict[str, int] = field(default_factory=dict)
+    used: set[Pin] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.cells = {cell.path: cell for cell in self.design.cells}
+        self.nodes = {cell.node: _Node() for cell in self.design.cells}
 
     def write(self) -> Netlist:
         for pins in self.design.interfaces:

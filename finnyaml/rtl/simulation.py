@@ -185,4 +185,4 @@ def _values(words: np.ndarray, stream: Stream) -> np.ndarray:
     try:
         return unpack(words[:, : (values * datatype.bits + 7) // 8], datatype, values)
     except AcceleratorError as error:
-        raise StepFailed(f"what comes out of {stream.name} is no {stream.datatype}: {error.message}") from error
+        raise StepFailed(f"what comes out of {stream.name} is not {stream.datatype}: {error.message}") from error

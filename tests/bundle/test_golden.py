@@ -60,7 +60,7 @@ def test_values_that_a_stream_cannot_carry_are_refused() -> None:
 def test_data_that_is_not_what_the_recipe_says_is_refused() -> None:
     assert as_dtype(np.array([0.0, 255.0]), np.dtype(np.uint8), "the images").dtype == np.uint8
     for wrong in (0.5, 256.0, -1.0):
-        with pytest.raises(StepFailed, match=f"the images hold {wrong}, which is no uint8"):
+        with pytest.raises(StepFailed, match=f"the images hold {wrong}, which is not uint8"):
             as_dtype(np.array([0.0, wrong]), np.dtype(np.uint8), "the images")
 
 

@@ -33,8 +33,8 @@ class Observed:
 
     def calls(self) -> Iterator[slice]:
         """The samples of each call of the accelerator."""
-        for start in range(0, len(self.rows), self.batch):
-            yield slice(start, min(start + self.batch, len(self.rows)))
+        count = len(self.rows)
+        return (slice(start, min(start + self.batch, count)) for start in range(0, count, self.batch))
 
 
 def wrong_rows(expected: np.ndarray, got: np.ndarray) -> np.ndarray:
@@ -160,12 +160,10 @@ def _stale(runs: Sequence[Observed], expected: np.ndarray) -> bool:
 
 def _out_of_order(runs: Sequence[Observed], expected: np.ndarray) -> bool:
     """Each call gives the right outputs, in another order."""
-    for run in runs:
-        for call in run.calls():
-            got, due = run.got[call], expected[run.rows[call]]
-            if sorted(map(bytes, got.astype(np.float64))) != sorted(map(bytes, due.astype(np.float64))):
-                return False
-    return True
+    pairs = ((run.got[call], expected[run.rows[call]]) for run in runs for call in run.calls())
+    return all(
+        sorted(map(bytes, got.astype(np.float64))) == sorted(map(bytes, due.astype(np.float64))) for got, due in pairs
+    )
 
 
 def listed(values: Sequence[int] | np.ndarray, most: int = 8) -> str:

@@ -68,7 +68,7 @@ def _read_bit(path: Path, file: BinaryIO, size: int) -> Bitfile:
     (length,) = struct.unpack_from(">H", head, 0)
     at = 2 + length
     if head[at : at + 3] != b"\x00\x01a":
-        raise _damaged(f"{path} is no .bit file of Vivado: it does not begin with the head of one")
+        raise _damaged(f"{path} is not a .bit file of Vivado: it does not begin with the head of one")
     at += 2
     texts = {}
     while head[at] != ord("e"):
@@ -83,7 +83,7 @@ def _read_bit(path: Path, file: BinaryIO, size: int) -> Bitfile:
 def _read_xclbin(path: Path, file: BinaryIO, size: int) -> Xclbin:
     head = file.read(_SECTIONS + 8)
     if head[:8] != b"xclbin2\0":
-        raise _damaged(f"{path} is no .xclbin file of Vitis: it does not begin with 'xclbin2'")
+        raise _damaged(f"{path} is not an .xclbin file of Vitis: it does not begin with 'xclbin2'")
     (length,) = struct.unpack_from("<Q", head, _LENGTH)
     (count,) = struct.unpack_from("<I", head, _SECTIONS)
     _check_size(path, size, length)

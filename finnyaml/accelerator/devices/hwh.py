@@ -55,7 +55,7 @@ class Handoff:
 
 def read_hwh(path: Path) -> Handoff:
     """Read a .hwh file.
-    Raises AcceleratorError: "bitfile missing" (there is none), "bitfile damaged" (it is no .hwh, or without what we
+    Raises AcceleratorError: "bitfile missing" (there is none), "bitfile damaged" (it is not a .hwh, or lacks what we
     need)."""
     try:
         root = ET.parse(path).getroot()  # noqa: S314 - of the user's own build; expat limits entities
