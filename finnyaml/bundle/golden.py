@@ -64,7 +64,7 @@ def at_random(shape: tuple[int, ...], datatype: Datatype, count: int) -> Samples
 
 
 def as_dtype(values: np.ndarray, dtype: np.dtype, what: str) -> np.ndarray:
-    """The same values in another dtype.
+    """The same values, of any shape, in another dtype.
     Raises StepFailed: some of them have no equal there; float values that are only rounded are fine."""
     with np.errstate(invalid="ignore", over="ignore"):
         found = values.astype(dtype)

@@ -70,7 +70,7 @@ def moves(shape: Sequence[int], layout: str | None, wanted: Sequence[int], recip
 
 
 def moved(batch: np.ndarray, steps: Moves) -> np.ndarray:
-    """The batch [n, ...] after these moves."""
+    """The batch [n, ...] after these moves, of the same dtype."""
     for kind, value in steps:
         batch = batch.transpose(value) if kind == "Transpose" else batch.reshape(len(batch), *value)
     return batch

@@ -57,14 +57,15 @@ def at_random(model: ModelWrapper, count: int) -> Frames:
 
 
 def inside(model: ModelWrapper, inputs: np.ndarray, tensors: Collection[str]) -> dict[str, np.ndarray]:
-    """What `tensors` of the accelerator's layers hold for these inputs, without those that no executor has."""
+    """What `tensors` of the accelerator's layers hold for inputs [n, ...] at its boundary, float32 [n, ...] by name;
+    without those that no executor has."""
     prepared = {name for node in BatchedModel(model).model.graph.node for name in node.output}
     graph = BatchedModel(model, taps=[name for name in tensors if name in prepared])
     return graph.run(inputs)
 
 
 def answers(parent: ModelWrapper | None, model: ModelWrapper, outputs: np.ndarray) -> np.ndarray:
-    """What the host makes of the accelerator's outputs."""
+    """What the host makes of the accelerator's outputs [n, ...], channels last: [n, *output.shape]."""
     check_hardware(model, parent)
     assert parent is not None
     _, tail = host_part.head_and_tail(parent)
@@ -79,6 +80,6 @@ def _fitting(values: np.ndarray, end: Port) -> np.ndarray:
 
 
 def mismatches(found: np.ndarray, expected: np.ndarray) -> Mapping[str, int]:
-    """How many frames, and values, are not the same."""
+    """How many frames, and values, of two arrays [frames, ...] are not the same."""
     differs = found.reshape(len(found), -1) != expected.reshape(len(expected), -1)
     return {"frames": int(differs.any(axis=1).sum()), "values": int(differs.sum())}

@@ -64,7 +64,8 @@ def quickly() -> Iterator[None]:
             if name.startswith("finn.custom_op.fpgadataflow.") and hasattr(module, "pack_innermost_dim_as_hex_string"):
                 stack.enter_context(mock.patch.object(module, "pack_innermost_dim_as_hex_string", _packed))
                 if hasattr(module, "textwrap"):
-                    stack.enter_context(mock.patch.object(module, "textwrap", SimpleNamespace(wrap=_wrapped)))
+                    wrapped = SimpleNamespace(wrap=lambda text, n: [text[i : i + n] for i in range(0, len(text), n)])
+                    stack.enter_context(mock.patch.object(module, "textwrap", wrapped))
         yield
 
 
@@ -79,7 +80,3 @@ def _packed(values: Any, datatype: Any, bits: int, reverse_inner: bool = False, 
     text = [prefix + line.tobytes().hex()[-digits:] for line in np.packbits(lines, axis=1)]
     packed: np.ndarray = np.array(text).reshape(ones.shape[:-1])
     return packed
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    return [text[start : start + width] for start in range(0, len(text), width)]

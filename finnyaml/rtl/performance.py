@@ -22,13 +22,12 @@ def metrics(design: Design, run: Run) -> dict[str, Any]:
     ends = np.split(run.last_out, np.cumsum(run.chunks)[:-1])
     steady = np.concatenate([np.diff(each)[max(0, len(each) - 1) // 2 :] for each in ends])
     interval = float(np.median(steady)) if len(steady) else None
-    came = len(run.last_out) > 0
     return {
         "frames": len(run.last_out),
         "interval": interval,
         "interval_least": int(steady.min()) if len(steady) else None,
         "interval_most": int(steady.max()) if len(steady) else None,
-        "latency": int(run.last_out[0] - run.first_in[0] + 1) if came else None,
+        "latency": int(run.last_out[0] - run.first_in[0] + 1) if len(run.last_out) else None,
         "estimate": {"interval": design.max_cycles, "latency": design.latency_cycles},
         "ratio": interval / design.max_cycles if interval and design.max_cycles else None,
         "clock_ns": design.clock_ns,

@@ -103,7 +103,7 @@ class Simulator:
         inputs: integers [frames, *design.input.shape[1:]], values of its datatype. depths: of FIFO nodes, with
         Build.dynamic_fifos; the others keep theirs. every: from the start of one frame to that of the next at least so
         many cycles. patience: cycles in which nothing moves at either end, after which the design counts as stuck.
-        waveform: FST file to write, with Build.waveform and one process. processes: so many contiguous shares of the
+        waveform: FST file to write, with Build.waveform and one process. processes: so many contiguous parts of the
         frames run at a time, each from reset.
         Raises StepFailed: a value that the datatype does not have, a check in FINN's sources that failed, or a design
         that breaks the rules of AXI streams at its output.

@@ -173,7 +173,7 @@ def _check_values(images: np.ndarray, wanted: User) -> None:
 
 
 def _first(bad: np.ndarray) -> int:
-    """The index of the first image with something bad."""
+    """The index of the first image with something bad (bool [n, ...])."""
     return int(np.argmax(bad.reshape(len(bad), -1).any(axis=1)))
 
 

@@ -114,11 +114,7 @@ def _layouts(wanted: User) -> Iterator[Mistake]:
     height, width, channels = shape[row], shape[column], shape[channel] if channel is not None else 1
 
     def on(change: Change) -> Change:
-        def changed(images: np.ndarray) -> np.ndarray:
-            found: np.ndarray = change(images.reshape(len(images), *shape[1:])).reshape(images.shape)
-            return found
-
-        return changed
+        return lambda images: change(images.reshape(len(images), *shape[1:])).reshape(images.shape)
 
     swapped = partial(np.swapaxes, axis1=row, axis2=column)
 

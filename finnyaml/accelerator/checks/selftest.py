@@ -99,8 +99,8 @@ def golden_problems(accelerator: Accelerator, golden: Golden) -> tuple[list[Prob
     problems: list[Problem] = []
     for batch in (1, len(golden)):
         heads = _by(batch, accelerator.head, golden.inputs)
-        text = difference(golden.accelerator_inputs, heads, bundle.accelerator_input.layout)
-        _add(problems, "host's head differs", text)
+        layout = bundle.accelerator_input.layout
+        _add(problems, "host's head differs", difference(golden.accelerator_inputs, heads, layout))
     failed = [run for run in runs if run.wrong]
     if failed:
         first = observed[runs.index(failed[0])]
@@ -152,9 +152,8 @@ def _observe(accelerator: Accelerator, values: np.ndarray) -> Iterator[Observed]
 
 
 def _by(batch: int, function: Callable[[np.ndarray], np.ndarray], values: np.ndarray) -> np.ndarray:
-    results: np.ndarray = np.concatenate(
-        [function(values[start : start + batch]) for start in range(0, len(values), batch)]
-    )
+    parts = [function(values[start : start + batch]) for start in range(0, len(values), batch)]
+    results: np.ndarray = np.concatenate(parts)
     return results
 
 

@@ -65,10 +65,10 @@ def open_driver(bundle: Bundle, batch: int, device: Any = None) -> FinnDriver:
     bitfile = bitfile_path(bundle)
     handoff = check_bitfile(bundle, bitfile)
     wanted = bundle.data["driver"]
-    own = "or use this package's own: --driver pynq"
+    own = "use this package's own: --driver pynq"
     common = {"batch_size": batch, "device": device, "runtime_weight_dir": str(bundle.path(_WEIGHTS))}
     if wanted["settings"] is None and wanted["generated"] is None:
-        raise AcceleratorError("this bundle has no driver of FINN", name="not supported", hint=own[3:])
+        raise AcceleratorError("this bundle has no driver of FINN", name="not supported", hint=own)
     _check_weights(bundle)
     try:
         if wanted["settings"] is not None:
@@ -86,13 +86,13 @@ def open_driver(bundle: Bundle, batch: int, device: Any = None) -> FinnDriver:
         raise AcceleratorError(
             f"FINN's driver needs {error.name or error}, which is not installed here",
             name="package missing",
-            hint=f"pip install finn-plus-driver, {own}",
+            hint=f"pip install finn-plus-driver, or {own}",
         ) from error
     except Exception as error:  # code of others, on PYNQ versions of which some cannot load some boards
         raise AcceleratorError(
             f"FINN's driver cannot open the board: {type(error).__name__}: {error}",
             name="device",
-            hint=f"does it run as root? Look at driver/, {own}",
+            hint=f"does it run as root? Look at driver/, or {own}",
         ) from error
     running = running_mhz(handoff.clock) if handoff else float(driver.clock_dict["clock0"]["frequency"])
     _check_running(bundle, handoff, running)

@@ -92,6 +92,7 @@ def _deviation(design: Design, inputs: np.ndarray, expected: Mapping[str, np.nda
 def _report(
     design: Design, stream: Stream, got: np.ndarray, want: np.ndarray, source: np.ndarray | None, unknown: Sequence[str]
 ) -> Explanation:
+    """What is wrong with a stream: `got` and `want` are int64 [frames, *shape[1:]], `source` the input alike."""
     node, kind = stream.producer, op_type(design, stream.producer)
     wrong = got != want
     first = tuple(int(index) for index in np.argwhere(wrong)[0])

@@ -90,7 +90,6 @@ def read(room: Path, design: Design, *, edges: bool) -> Part:
         )
     fill = {fifo: int(most) for fifo, most in (value.split() for value in all_of("fill"))}
     ends = {name: (valid == "1", ready == "1") for name, valid, ready in (value.split() for value in all_of("end"))}
-    inner = design.edges if edges else ()
     return Part(
         words=np.fromfile(room / _OUT, np.uint8).reshape(-1, design.output.width // 8),
         finished=all_of("finished") == ["1"],
@@ -101,6 +100,6 @@ def read(room: Path, design: Design, *, edges: bool) -> Part:
         ends=ends,
         edges={
             edge.name: np.fromfile(room / f"{index}.bin", np.uint8).reshape(-1, edge.width // 8)
-            for index, edge in enumerate(inner)
+            for index, edge in enumerate(design.edges if edges else ())
         },
     )
