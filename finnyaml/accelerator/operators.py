@@ -28,11 +28,6 @@ def _flatten(attributes: dict[str, Any], x: np.ndarray) -> np.ndarray:
     return x.reshape(int(np.prod(x.shape[:axis])), int(np.prod(x.shape[axis:])))
 
 
-def _squeeze(attributes: dict[str, Any], x: np.ndarray, axes: np.ndarray | None = None) -> np.ndarray:
-    squeezed: np.ndarray = np.squeeze(x, None if axes is None else tuple(int(axis) for axis in axes))
-    return squeezed
-
-
 def _unsqueeze(attributes: dict[str, Any], x: np.ndarray, axes: np.ndarray) -> np.ndarray:
     rank = x.ndim + len(axes)
     for axis in sorted(int(axis) % rank for axis in axes):
@@ -90,7 +85,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "Transpose": lambda attributes, x: np.transpose(x, attributes.get("perm")),
     "Reshape": _reshape,
     "Flatten": _flatten,
-    "Squeeze": _squeeze,
+    "Squeeze": lambda attributes, x, axes=None: np.squeeze(x, None if axes is None else tuple(axes)),
     "Unsqueeze": _unsqueeze,
     "Slice": _slice,
     "Concat": lambda attributes, *inputs: np.concatenate(inputs, attributes["axis"]),

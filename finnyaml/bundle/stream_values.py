@@ -57,8 +57,8 @@ def at_random(model: ModelWrapper, count: int) -> Frames:
 
 
 def inside(model: ModelWrapper, inputs: np.ndarray, tensors: Collection[str]) -> dict[str, np.ndarray]:
-    """What `tensors` of the accelerator's layers hold for inputs [n, ...] at its boundary, float32 [n, ...] by name;
-    without those that no executor has."""
+    """What `tensors` of the accelerator's layers hold, [n, ...] by name, for inputs [n, ...] at its boundary; without
+    those that no executor has."""
     prepared = {name for node in BatchedModel(model).model.graph.node for name in node.output}
     graph = BatchedModel(model, taps=[name for name in tensors if name in prepared])
     return graph.run(inputs)

@@ -153,7 +153,7 @@ def _alike(case: Case, golden: Fraction) -> str:
 
 
 def _apart(one: np.ndarray, other: np.ndarray) -> float:
-    """Total variation between the distributions of classes, int64 [n] and [m]: 0 (the same) to 1 (nothing in common)."""
+    """Total variation between distributions of classes, int64 [n] and [m]: 0 (the same) to 1 (nothing in common)."""
     classes = np.union1d(one, other)
     fractions = [np.array([np.mean(found == number) for number in classes]) for found in (one, other)]
     return float(np.abs(fractions[0] - fractions[1]).sum() / 2)

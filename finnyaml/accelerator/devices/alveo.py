@@ -35,7 +35,14 @@ class Alveo(Transport):
         self._input_dma.start(self._input, count)
         # XRT's handles wait without end, so somebody else has to.
         failures: list[Exception] = []
-        waiter = threading.Thread(target=_wait, args=(handle, failures), daemon=True)
+
+        def wait() -> None:
+            try:
+                handle.wait()
+            except Exception as error:  # reported by the thread that waits for this one
+                failures.append(error)
+
+        waiter = threading.Thread(target=wait, daemon=True)
         waiter.start()
         seconds = self.timeout(count)
         waiter.join(seconds)
@@ -43,10 +50,3 @@ class Alveo(Transport):
             raise self.unfinished(count, seconds, "its kernel is still running")
         if failures:
             raise AcceleratorError(f"the output kernel failed: {failures[0]}", name="device") from failures[0]
-
-
-def _wait(handle: Any, failures: list[Exception]) -> None:
-    try:
-        handle.wait()
-    except Exception as error:  # reported by the thread that waits for this one
-        failures.append(error)
