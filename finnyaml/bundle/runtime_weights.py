@@ -98,8 +98,9 @@ def _weights(layer: Loaded, tensor: str, values: np.ndarray, folder: Path, drive
     if not given:
         (folder / FOLDER / file).write_bytes(held)
     file = f"{FOLDER}/{file}"
-    entry = {"file": file, "layer_index": layer.index, "ip": layer.kernel.ip, "layer": layer.name}
-    if layer.dma is not None:
+    if layer.dma is None:
+        entry = {"file": file, "layer_index": layer.index, "ip": layer.kernel.ip, "layer": layer.name}
+    else:
         entry = {"file": file, "dma": layer.dma, "repeats": layer.repeats, "layer": layer.name}
     return Weights(layer.name, tensor, datatype, file, entry, positions)
 
