@@ -1,10 +1,11 @@
-"""`python -m accelerator`: what this bundle is, its answers, and whether it is well."""
+"""`python -m accelerator`: what this bundle is, its outputs, and whether it is well."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Sequence
 
@@ -12,13 +13,13 @@ import numpy as np
 
 from . import text
 from .accelerator import Accelerator
-from .checks.answers import class_labels, classifies, predictions
+from .checks.classes import class_labels, classifies, predictions
 from .checks.report import FAILED, OK, REFUSED, Problem, Report, exit_code
 from .checks.selftest import SECONDS, selftest
 from .checks.validate import validate
 from .contract import Bundle
 from .errors import AcceleratorError
-from .numbers.arrays import read_array, read_images
+from .numbers.arrays import read_array
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,45 +56,39 @@ def _info(asked: argparse.Namespace) -> int:
 
 
 def _predict(asked: argparse.Namespace) -> int:
-    images = read_images(asked.data, asked.images)
+    images = read_array(asked.data, asked.images, "images")
     with _open(asked) as accelerator:
-        answers = accelerator.predict(images)
+        outputs = accelerator.predict(images)
     if asked.out is not None:
         with asked.out.open("wb") as stream:  # given a name, numpy adds its own suffix
-            np.save(stream, answers)
-        print(f"{len(answers)} answers in {asked.out}")
+            np.save(stream, outputs)
+        print(f"{len(outputs)} outputs in {asked.out}")
     else:
-        for row in answers.reshape(len(answers), -1):
+        for row in outputs.reshape(len(outputs), -1):
             print(*row.tolist())
     return OK
 
 
 def _selftest(asked: argparse.Namespace) -> int:
-    opened: list[Accelerator] = []
-
-    def open_once() -> Accelerator:
-        opened.append(_open(asked))
-        return opened[0]
-
-    try:
-        report = selftest(Bundle.load(asked.bundle), open_once, asked.emulate, SECONDS)
-    finally:
-        for accelerator in opened:
-            accelerator.close()
+    with ExitStack() as opened:
+        bundle = Bundle.load(asked.bundle)
+        report = selftest(bundle, lambda: opened.enter_context(_open(asked)), asked.emulate, SECONDS)
     return _finish(asked, report, text.selftest(report))
 
 
 def _validate(asked: argparse.Namespace) -> int:
-    images, labels = read_images(asked.data, asked.images), read_array(asked.data, asked.labels, "labels")
-    images, labels = images[: asked.limit], labels[: asked.limit]
+    images, labels = (
+        read_array(asked.data, key, what)[: asked.limit]
+        for key, what in ((asked.images, "images"), (asked.labels, "labels"))
+    )
     with _open(asked) as accelerator:
         report = validate(accelerator, images, labels)
         output = accelerator.bundle.output
-    if asked.out is not None and report.answers is not None:
-        kept: dict[str, Any] = {"index": np.arange(len(images)), "answers": report.answers}
+    if asked.out is not None and report.outputs is not None:
+        kept: dict[str, Any] = {"index": np.arange(len(images)), "outputs": report.outputs}
         kept["labels"] = class_labels(labels, len(images))
         if classifies(output):
-            kept["predictions"] = predictions(report.answers, output)
+            kept["predictions"] = predictions(report.outputs, output)
         with asked.out.open("wb") as stream:  # given a name, numpy adds its own suffix
             np.savez_compressed(stream, **kept)
     return _finish(asked, report, text.validation(report))
@@ -110,11 +105,7 @@ def _finish(asked: argparse.Namespace, report: Report, lines: list[str]) -> int:
 
 
 def _check_writable(path: Path) -> None:
-    """Open a file that is written in the end, and leave it as it was.
-
-    Raises:
-        OSError: it cannot be.
-    """
+    """Open a file that is written in the end, and leave it as it was. Raises OSError: it cannot be."""
     there = path.exists()
     path.open("ab").close()
     if not there:
@@ -153,13 +144,13 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     command("info", _info, "what the bundle is, and what it expects")
-    added = command("predict", _predict, "answers to images", device, data)
+    added = command("predict", _predict, "the outputs for images", device, data)
     added.add_argument("--out", type=Path, metavar="FILE", help="write them to this .npy file (default: print them)")
     command("selftest", _selftest, "whether bundle and board are well: files, golden samples, speed", device, report)
     added = command("validate", _validate, "the accuracy on a data set, against the build's", device, data, report)
     added.add_argument("--labels", metavar="KEY", help="the array of the labels")
     added.add_argument(
-        "--out", type=Path, metavar="FILE", help="keep index, answers, predictions and labels in this .npz"
+        "--out", type=Path, metavar="FILE", help="keep index, outputs, predictions and labels in this .npz"
     )
     added.add_argument("--limit", type=_positive, metavar="N", help="only the first N images")
     return parser

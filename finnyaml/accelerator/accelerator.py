@@ -1,4 +1,4 @@
-"""Images in, answers out."""
+"""Images in, outputs out."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Iterator
 import numpy as np
 
 from .checks.check import check_images
-from .contract import COPY_AGAIN, Bundle
-from .devices.device import Device
+from .contract import Bundle
+from .devices import Device
 from .devices.emulator import Emulator
-from .errors import AcceleratorError
+from .errors import AcceleratorError, damaged
 from .graphs import Graph, open_graph
 
 
@@ -52,15 +52,15 @@ class Accelerator:
         self.device: Device = device if device is not None else _open(self.bundle, emulate, driver, batch)
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        """Images [n, *input.shape] of the input's dtype to answers [n, *output.shape] of the output's dtype; any n.
+        """Images [n, *input.shape] of the input's dtype to outputs [n, *output.shape] of the output's dtype; any n.
 
         Raises:
             AcceleratorError: the images are not what the contract says, or the device failed.
         """
         images = check_images(images, self.bundle)
-        answers = [self.tail(self.run(self.head(images[batch]))) for batch in self._batches(len(images))]
+        outputs = [self.tail(self.run(self.head(images[batch]))) for batch in self._batches(len(images))]
         wanted = self.bundle.output
-        return _joined(answers, wanted.shape, wanted.dtype)
+        return _joined(outputs, wanted.shape, wanted.dtype)
 
     def head(self, images: np.ndarray) -> np.ndarray:
         """What the host does before: images [n, *input.shape] to values at the accelerator's boundary."""
@@ -73,7 +73,7 @@ class Accelerator:
         return _joined(results, output.normal[1:], output.datatype.numpy)
 
     def tail(self, values: np.ndarray) -> np.ndarray:
-        """What the host does after: values at the accelerator's boundary to answers [n, *output.shape]."""
+        """What the host does after: values at the accelerator's boundary to outputs [n, *output.shape]."""
         wanted = self.bundle.output
         return _shaped(self._tail(values), wanted.shape, "tail").astype(wanted.dtype, copy=False)
 
@@ -120,9 +120,5 @@ def _joined(parts: list[np.ndarray], shape: tuple[int, ...], dtype: np.dtype) ->
 def _shaped(values: np.ndarray, shape: tuple[int, ...], graph: str) -> np.ndarray:
     if values.shape[1:] != shape:
         wanted = ", ".join(["n", *map(str, shape)])
-        raise AcceleratorError(
-            f"the {graph} graph returned shape {list(values.shape)}, not [{wanted}]",
-            name="bundle damaged",
-            hint=COPY_AGAIN,
-        )
+        raise damaged(f"the {graph} graph returned shape {list(values.shape)}, not [{wanted}]")
     return values

@@ -12,23 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from .errors import AcceleratorError
+from .errors import AcceleratorError, damaged
 from .numbers import packing
 from .numbers.datatypes import Datatype, parse
 
 FORMAT = 1
 
-COPY_AGAIN = "copy the bundle again, or build it again"
-"""What to do about files that are not as they were made."""
-
 
 @dataclass(frozen=True)
 class Port:
     """One stream of the accelerator. The shapes are FINN's, each with a batch of 1 in front.
-
     `normal` is the shape that the graph has, `folded` splits its innermost dimension as the hardware takes it (SIMD or
-    PE values at a time), `packed` has these values as bytes.
-    """
+    PE values at a time), `packed` has these values as bytes."""
 
     name: str
     datatype: Datatype
@@ -43,10 +38,7 @@ class Port:
 
     def pack(self, values: np.ndarray) -> np.ndarray:
         """Values [n, *normal[1:]] of any numeric dtype to uint8 [n, *packed[1:]].
-
-        Raises:
-            AcceleratorError: "wrong shape", or "wrong range" for values that the datatype does not have.
-        """
+        Raises AcceleratorError: "wrong shape", or "wrong range" for values that the datatype does not have."""
         if values.shape[1:] != self.normal[1:]:
             raise AcceleratorError(
                 f"{self.name} takes values of shape {_shape(self.normal)}, not {list(values.shape)}", name="wrong shape"
@@ -55,10 +47,7 @@ class Port:
 
     def unpack(self, packed: np.ndarray) -> np.ndarray:
         """uint8 [n, *packed[1:]] to values [n, *normal[1:]] in the smallest dtype that holds them.
-
-        Raises:
-            AcceleratorError: "wrong output": another shape, or bits that are not values of the datatype.
-        """
+        Raises AcceleratorError: "wrong output": another shape, or bits that are not values of the datatype."""
         if packed.dtype != np.uint8 or packed.shape[1:] != self.packed[1:]:
             raise AcceleratorError(
                 f"{self.name} moves uint8 of shape {_shape(self.packed)}, not {packed.dtype} {list(packed.shape)}",
@@ -97,10 +86,7 @@ class Bundle:
     @classmethod
     def load(cls, folder: str | Path | None = None) -> Bundle:
         """Read the bundle in this folder; by default the one that this package is part of.
-
-        Raises:
-            AcceleratorError: no `bundle.json`, not one of format 1, or it lacks something.
-        """
+        Raises AcceleratorError: no `bundle.json`, not one of format 1, or it lacks something."""
         root = (Path(folder) if folder is not None else Path(__file__).parents[1]).resolve()
         data = _read(root / "bundle.json")
         try:
@@ -115,11 +101,8 @@ class Bundle:
                 _port(ports["outputs"]),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise AcceleratorError(
-                f"{root / 'bundle.json'}: the contract is not complete ({type(error).__name__}: {error})",
-                name="bundle damaged",
-                hint=COPY_AGAIN,
-            ) from error
+            what = f"the contract is not complete ({type(error).__name__}: {error})"
+            raise damaged(f"{root / 'bundle.json'}: {what}") from error
 
     @property
     def name(self) -> str:
@@ -128,10 +111,7 @@ class Bundle:
 
     def path(self, relative: str) -> Path:
         """The path of a file of this bundle, whether it is there or not.
-
-        Raises:
-            AcceleratorError: it would be outside the bundle's folder.
-        """
+        Raises AcceleratorError: it would be outside the bundle's folder."""
         path = (self.folder / relative).resolve()
         if self.folder not in path.parents:
             raise AcceleratorError(f"'{relative}' is not inside the bundle", name="bundle damaged")
@@ -139,15 +119,12 @@ class Bundle:
 
     def arrays(self, relative: str) -> dict[str, np.ndarray]:
         """The arrays of an .npz file of this bundle, by name.
-
-        Raises:
-            AcceleratorError: "bundle damaged": there is no such file, or it is none.
-        """
+        Raises AcceleratorError: "bundle damaged": there is no such file, or it is none."""
         try:
             with self.path(relative).open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
                 return {name: archive[name] for name in archive.files}
         except (OSError, EOFError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-            raise AcceleratorError(f"{relative}: {error}", name="bundle damaged", hint=COPY_AGAIN) from error
+            raise damaged(f"{relative}: {error}") from error
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -160,7 +137,7 @@ def _read(file: Path) -> dict[str, Any]:
             hint="name the folder that has bundle.json: the one that was copied to the board",
         ) from error
     except ValueError as error:
-        raise AcceleratorError(f"{file}: {error}", name="bundle damaged", hint=COPY_AGAIN) from error
+        raise damaged(f"{file}: {error}") from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         found = data.get("format") if isinstance(data, dict) else None
         raise AcceleratorError(

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from .contract import Bundle
+from .contract import Bundle
 
 MISSING = "missing"
 OWN_FOLDERS = ("accelerator", "driver", "graphs")
@@ -17,15 +14,11 @@ OWN_FOLDERS = ("accelerator", "driver", "graphs")
 
 def changed_files(bundle: Bundle) -> list[tuple[str, str]]:
     """Every file that is not as bundle.json has it: its path in the bundle and what is wrong with it.
-
-    In `OWN_FOLDERS` files that bundle.json does not have count, too.
-    """
-    found = []
-    for name, entry in sorted(bundle.data["files"].items()):
-        what = _change(bundle.path(name), entry["bytes"], entry["sha256"])
-        if what:
-            found.append((name, what))
-    return found + [(name, "is not of this bundle") for name in unlisted_files(bundle)]
+    In `OWN_FOLDERS` files that bundle.json does not have count, too."""
+    listed = sorted(bundle.data["files"].items())
+    found = [(name, _change(bundle.path(name), entry["bytes"], entry["sha256"])) for name, entry in listed]
+    found += [(name, "is not of this bundle") for name in unlisted_files(bundle)]
+    return [(name, what) for name, what in found if what]
 
 
 def unlisted_files(bundle: Bundle) -> list[str]:

@@ -6,8 +6,8 @@ from typing import Any, Callable
 
 import numpy as np
 
-from .contract import COPY_AGAIN, Bundle
-from .errors import AcceleratorError
+from .contract import Bundle
+from .errors import AcceleratorError, damaged
 from .numbers.codes import decode
 from .numbers.datatypes import Datatype, container_bytes, parse
 from .program import Program
@@ -18,12 +18,9 @@ Graph = Callable[[np.ndarray], np.ndarray]
 
 def open_graph(spec: dict[str, Any], bundle: Bundle) -> Graph:
     """The graph that an entry of the contract (`head`, `hardware`, `tail`) describes, ready to run.
-
-    Raises:
-        AcceleratorError: a file is missing or damaged, an operator unknown, onnxruntime not installed.
-    """
+    Raises AcceleratorError: a file is missing or damaged, an operator unknown, onnxruntime not installed."""
     if spec["kind"] == "none":
-        return _unchanged
+        return lambda values: values
     if spec["kind"] == "numpy":
         return Program.load(bundle, spec["file"])
     if spec["kind"] == "onnxruntime":
@@ -35,16 +32,10 @@ def open_graph(spec: dict[str, Any], bundle: Bundle) -> Graph:
     raise AcceleratorError(f"a graph of kind '{spec['kind']}' is not known here", name="not supported")
 
 
-def _unchanged(values: np.ndarray) -> np.ndarray:
-    return values
-
-
 class Sessions:
     """A graph in one or more ONNX files, executed by onnxruntime one after the other. float32 in, float32 out.
-
     Layers with runtime-writeable or external weights take them as inputs of the graph. They are zero bits until
-    `set_weights`, as in an accelerator nobody has written to.
-    """
+    `set_weights`, as in an accelerator nobody has written to."""
 
     def __init__(self, spec: dict[str, Any], bundle: Bundle) -> None:
         self._input: str = spec["input"]
@@ -52,7 +43,7 @@ class Sessions:
         self._segments = [(_session(segment, bundle), segment) for segment in spec["segments"]]
         positions = bundle.arrays("graphs/weights.npz") if spec["weights"] else {}
         self._weights = [WeightInput(weight, positions[weight["positions"]]) for weight in spec["weights"]]
-        self._values = {weight.name: weight.zeros() for weight in self._weights}
+        self._values = {weight.name: weight.decode(bytes(weight.size)) for weight in self._weights}
 
     @property
     def layers(self) -> frozenset[str]:
@@ -61,10 +52,8 @@ class Sessions:
 
     def set_weights(self, layer: str, raw: bytes) -> None:
         """Give a layer its weights: the bytes that a driver would write for it.
-
-        Raises:
-            AcceleratorError: "weights damaged", for too few bytes. ValueError for a layer that has no weights to set.
-        """
+        Raises AcceleratorError: "weights damaged", for too few bytes. ValueError for a layer that has no weights to
+        set."""
         inputs = [weight for weight in self._weights if weight.layer == layer]
         if not inputs:
             raise ValueError(f"no layer {layer} with weights to set; there is: {', '.join(sorted(self.layers))}")
@@ -93,9 +82,7 @@ class Sessions:
 
 class WeightInput:
     """An input of the graph whose values come out of a weight file.
-
-    `positions` has, in the shape of the input, where in the bits of the file each value begins, int64.
-    """
+    `positions` has, in the shape of the input, where in the bits of the file each value begins, int64."""
 
     def __init__(self, spec: dict[str, Any], positions: np.ndarray) -> None:
         self.name: str = spec["input"]
@@ -103,39 +90,25 @@ class WeightInput:
         self._file: str = spec["file"]
         self._datatype: Datatype = parse(spec["datatype"])
         self._positions = positions
-
-    def zeros(self) -> np.ndarray:
-        """The values that zero bits mean."""
-        return self.decode(bytes(self._needed))
+        last = int(positions.max(initial=-self._datatype.bits)) + self._datatype.bits
+        self.size = (last + 7) // 8  # bytes up to the last bit that counts
 
     def decode(self, raw: bytes) -> np.ndarray:
         """The values that these bytes mean, float32 in the shape of the graph's input."""
-        if len(raw) < self._needed:
-            raise AcceleratorError(
-                f"{self._file} has {len(raw)} bytes of weights, {self.layer} needs {self._needed}",
-                name="weights damaged",
-                hint=COPY_AGAIN,
-            )
+        if len(raw) < self.size:
+            message = f"{self._file} has {len(raw)} bytes of weights, {self.layer} needs {self.size}"
+            raise damaged(message, "weights damaged")
         try:
             bits = np.unpackbits(np.frombuffer(raw, np.uint8), bitorder="little")
             return values_at(self._positions, bits, self._datatype)
         except AcceleratorError as error:
-            raise AcceleratorError(f"{self._file}: {error.message}", name="weights damaged", hint=COPY_AGAIN) from error
-
-    @property
-    def _needed(self) -> int:
-        """Bytes up to the last bit that counts."""
-        last = int(self._positions.max(initial=-self._datatype.bits)) + self._datatype.bits
-        return (last + 7) // 8
+            raise damaged(f"{self._file}: {error.message}", "weights damaged") from error
 
 
 def values_at(positions: np.ndarray, bits: np.ndarray, datatype: Datatype) -> np.ndarray:
     """The values whose lowest bits are at these positions among bits (uint8, 0 or 1), float32 in the shape of
     `positions`.
-
-    Raises:
-        AcceleratorError: "wrong range": bits that are not values of the datatype.
-    """
+    Raises AcceleratorError: "wrong range": bits that are not values of the datatype."""
     codes: np.ndarray = np.zeros(positions.shape, f"u{container_bytes(datatype.bits)}")
     for bit in range(datatype.bits):
         codes |= bits[positions + bit].astype(codes.dtype) << codes.dtype.type(bit)

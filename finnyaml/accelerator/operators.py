@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any, Callable
 
 import numpy as np
@@ -25,11 +26,6 @@ def _flatten(attributes: dict[str, Any], x: np.ndarray) -> np.ndarray:
     axis = attributes.get("axis", 1)
     axis += x.ndim if axis < 0 else 0
     return x.reshape(int(np.prod(x.shape[:axis])), int(np.prod(x.shape[axis:])))
-
-
-def _squeeze(attributes: dict[str, Any], x: np.ndarray, axes: np.ndarray | None = None) -> np.ndarray:
-    squeezed: np.ndarray = np.squeeze(x, None if axes is None else tuple(int(axis) for axis in axes))
-    return squeezed
 
 
 def _unsqueeze(attributes: dict[str, Any], x: np.ndarray, axes: np.ndarray) -> np.ndarray:
@@ -70,16 +66,6 @@ def _clip(
     return x if high is None else np.minimum(x, high)
 
 
-def _fold(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
-    def run(attributes: dict[str, Any], *inputs: np.ndarray) -> np.ndarray:
-        result = inputs[0]
-        for other in inputs[1:]:
-            result = function(result, other)
-        return result
-
-    return run
-
-
 def _argmax(attributes: dict[str, Any], x: np.ndarray) -> np.ndarray:
     axis = attributes.get("axis", 0)
     last = attributes.get("select_last_index", 0)
@@ -94,41 +80,34 @@ def _topk(attributes: dict[str, Any], x: np.ndarray, k: np.ndarray) -> tuple[np.
     return np.take_along_axis(x, indices, axis), indices
 
 
-def _plain(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
-    def run(attributes: dict[str, Any], *inputs: np.ndarray) -> np.ndarray:
-        return function(*inputs)
-
-    return run
-
-
 OPERATORS: dict[str, Callable[..., Any]] = {
     "Identity": lambda attributes, x: x,
     "Transpose": lambda attributes, x: np.transpose(x, attributes.get("perm")),
     "Reshape": _reshape,
     "Flatten": _flatten,
-    "Squeeze": _squeeze,
+    "Squeeze": lambda attributes, x, axes=None: np.squeeze(x, None if axes is None else tuple(axes)),
     "Unsqueeze": _unsqueeze,
     "Slice": _slice,
     "Concat": lambda attributes, *inputs: np.concatenate(inputs, attributes["axis"]),
-    "Add": _plain(np.add),
-    "Sub": _plain(np.subtract),
-    "Mul": _plain(np.multiply),
+    "Add": lambda attributes, a, b: a + b,
+    "Sub": lambda attributes, a, b: a - b,
+    "Mul": lambda attributes, a, b: a * b,
     "Div": _div,
-    "Neg": _plain(np.negative),
-    "Abs": _plain(np.abs),
-    "Floor": _plain(np.floor),
-    "Ceil": _plain(np.ceil),
-    "Round": _plain(np.rint),
+    "Neg": lambda attributes, x: -x,
+    "Abs": lambda attributes, x: np.abs(x),
+    "Floor": lambda attributes, x: np.floor(x),
+    "Ceil": lambda attributes, x: np.ceil(x),
+    "Round": lambda attributes, x: np.rint(x),
     "Clip": _clip,
     "Relu": lambda attributes, x: np.where(x < 0, x.dtype.type(0), x),  # -0 stays -0
-    "Min": _fold(np.minimum),
-    "Max": _fold(np.maximum),
+    "Min": lambda attributes, *inputs: reduce(np.minimum, inputs),
+    "Max": lambda attributes, *inputs: reduce(np.maximum, inputs),
     "Cast": lambda attributes, x: x.astype(_CAST[attributes["to"]]),
     "ArgMax": _argmax,
     "TopK": _topk,
-    "Greater": _plain(np.greater),
-    "GreaterOrEqual": _plain(np.greater_equal),
-    "Less": _plain(np.less),
-    "LessOrEqual": _plain(np.less_equal),
-    "Where": _plain(np.where),
+    "Greater": lambda attributes, a, b: a > b,
+    "GreaterOrEqual": lambda attributes, a, b: a >= b,
+    "Less": lambda attributes, a, b: a < b,
+    "LessOrEqual": lambda attributes, a, b: a <= b,
+    "Where": lambda attributes, condition, a, b: np.where(condition, a, b),
 }

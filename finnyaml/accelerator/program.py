@@ -9,76 +9,55 @@ accelerator).
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 
-from .contract import COPY_AGAIN, Bundle
-from .errors import AcceleratorError
+from .contract import Bundle
+from .errors import AcceleratorError, damaged
 from .operators import MOVES, OPERATORS
 
 
-@dataclass(frozen=True)
-class Node:
-    """One operator of a program. The name of an input or output that is left out is empty."""
-
-    op: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    attributes: dict[str, Any]
-
-
 class Program:
-    """A program that is ready to run: `program(values)`."""
+    """A program that is ready to run: `program(values)`.
+    Its nodes have `op`, `attributes`, `inputs` and `outputs`: names of tensors, empty where one is left out."""
 
     def __init__(self, name: str, data: dict[str, Any], constants: dict[str, np.ndarray]) -> None:
         """`data` is what the JSON says, `name` that of its file, for errors.
-
-        Raises:
-            AcceleratorError: "not supported": an operator that is not known here; "bundle damaged".
-        """
+        Raises AcceleratorError: "not supported": an operator that is not known here; "bundle damaged"."""
         self._name = name
         self._input: str = data["input"]
         self._output: str = data["output"]
         self._constants = constants
-        self._nodes = tuple(
-            Node(node["op"], tuple(node["inputs"]), tuple(node["outputs"]), node["attributes"])
-            for node in data["nodes"]
-        )
+        self._nodes: list[dict[str, Any]] = data["nodes"]
         self._as_given = self._check()
 
     @classmethod
     def load(cls, bundle: Bundle, relative: str) -> Program:
         """The program in a file of the bundle; its constants lie beside it.
-
-        Raises:
-            AcceleratorError: as for the constructor.
-        """
+        Raises AcceleratorError: as for the constructor."""
         try:
             data = json.loads(bundle.path(relative).read_text(encoding="utf-8"))
             file = data["constants"]
             constants = bundle.arrays(str(PurePosixPath(relative).parent / file)) if file else {}
             return cls(relative, data, constants)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise AcceleratorError(
-                f"{relative}: {type(error).__name__}: {error}", name="bundle damaged", hint=COPY_AGAIN
-            ) from error
+            raise damaged(f"{relative}: {type(error).__name__}: {error}") from error
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """Values [n, ...] to values [n, ...]."""
         known = {**self._constants, self._input: values}
         for node in self._nodes:
-            inputs = [self._taken(node, name, known) for name in node.inputs]
-            outputs = OPERATORS[node.op](node.attributes, *inputs)
-            known.update(zip(node.outputs, outputs if isinstance(outputs, tuple) else (outputs,)))
+            inputs = [self._taken(node["op"], name, known) for name in node["inputs"]]
+            outputs = OPERATORS[node["op"]](node["attributes"], *inputs)
+            known.update(zip(node["outputs"], outputs if isinstance(outputs, tuple) else (outputs,)))
         return known[self._output]
 
-    def _taken(self, node: Node, name: str, known: dict[str, np.ndarray]) -> np.ndarray | None:
+    def _taken(self, op: str, name: str, known: dict[str, np.ndarray]) -> np.ndarray | None:
         if not name:
             return None
-        as_it_is = node.op in MOVES or name not in self._as_given
+        as_it_is = op in MOVES or name not in self._as_given
         return known[name] if as_it_is else known[name].astype(np.float32, copy=False)
 
     def _check(self) -> frozenset[str]:
@@ -87,21 +66,19 @@ class Program:
         known = {*self._constants, self._input, ""}
         as_given = {self._input}
         for node in self._nodes:
-            unsorted = node.op == "TopK" and not node.attributes.get("sorted", 1)
-            if node.op not in OPERATORS or unsorted:
+            op, inputs, outputs = node["op"], node["inputs"], node["outputs"]
+            unsorted = op == "TopK" and not node["attributes"].get("sorted", 1)
+            if op not in OPERATORS or unsorted:
                 raise AcceleratorError(
-                    f"{self._name}: the operator {node.op}{' with sorted = 0' if unsorted else ''} is not known here",
+                    f"{self._name}: the operator {op}{' with sorted = 0' if unsorted else ''} is not known here",
                     name="not supported",
                     hint="use the accelerator/ folder that came with the bundle",
                 )
-            for name in set(node.inputs) - known:
-                raise self._damaged(f"{node.op} takes '{name}', which nothing computes")
-            known.update(node.outputs)
-            if node.op in MOVES and node.inputs[0] in as_given:
-                as_given.update(node.outputs)
+            for name in set(inputs) - known:
+                raise damaged(f"{self._name}: {op} takes '{name}', which nothing computes")
+            known.update(outputs)
+            if op in MOVES and inputs[0] in as_given:
+                as_given.update(outputs)
         if self._output not in known:
-            raise self._damaged(f"nothing computes '{self._output}'")
+            raise damaged(f"{self._name}: nothing computes '{self._output}'")
         return frozenset(as_given)
-
-    def _damaged(self, what: str) -> AcceleratorError:
-        return AcceleratorError(f"{self._name}: {what}", name="bundle damaged", hint=COPY_AGAIN)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING, Any, Iterable, Mapping
+from typing import Any, Iterable, Mapping
 
-from .checks.answers import Share, percent
+from .checks.classes import Fraction, percent
+from .checks.report import Report, SelftestReport, Speed, ValidationReport
+from .contract import Bundle, Port, User
 from .devices.clock import promised_mhz
-
-if TYPE_CHECKING:
-    from .checks.report import Report, SelftestReport, Speed, ValidationReport
-    from .contract import Bundle, Port, User
-
 
 WIDTH = 120
 """Characters in a line of a problem."""
@@ -52,19 +49,19 @@ def selftest(report: SelftestReport) -> list[str]:
             rows.append(("instrumented", _counted(report.counted)))
         rows.append(("the build", _estimate(report.estimate)))
     where = "without a board" if report.emulated else "on the board"
-    return [*_opening("selftest", report), *_table(rows), *_findings(report), _verdict(report, f"as built, {where}")]
+    return _told("selftest", report, rows, f"as built, {where}")
 
 
 def validation(report: ValidationReport) -> list[str]:
     """A validation, its verdict in the last line."""
     rows = []
     if report.found is not None:
-        rows.append((report.metric, _share(report.found)))
+        rows.append((report.metric, _fraction(report.found)))
     if report.expected is not None:
-        rows.append(("the build", _share(report.expected)))
+        rows.append(("the build", _fraction(report.expected)))
     if report.ok or report.found is None:  # else it is among the problems
         rows.append(("comparison", report.comparison))
-    return [*_opening("validate", report), *_table(rows), *_findings(report), _verdict(report, report.comparison)]
+    return _told("validate", report, rows, report.comparison)
 
 
 def _speed(speed: Speed, emulated: bool) -> list[tuple[str, str]]:
@@ -85,12 +82,10 @@ def _counted(counted: Mapping[str, Any]) -> str:
     return f"{text}, for the accelerator alone on random data"
 
 
-def _opening(command: str, report: Report) -> list[str]:
-    return [f"{command} {report.bundle}: {report.device}{', without a board' if report.emulated else ''}"]
-
-
-def _findings(report: Report) -> list[str]:
-    found = []
+def _told(command: str, report: Report, rows: list[tuple[str, str]], well: str) -> list[str]:
+    """All of a report; the last line says `well` or what is wrong."""
+    found = [f"{command} {report.bundle}: {report.device}{', without a board' if report.emulated else ''}"]
+    found += _table(rows)
     for problem in report.problems:
         found.append("")
         for number, line in enumerate(str(problem).splitlines()):
@@ -98,12 +93,8 @@ def _findings(report: Report) -> list[str]:
             found += textwrap.wrap(line, WIDTH, initial_indent=indent, subsequent_indent="  ", break_on_hyphens=False)
     if report.notes:
         found += ["", *(f"note: {note}" for note in report.notes)]
-    return [*found, ""]
-
-
-def _verdict(report: Report, well: str) -> str:
-    names = list(dict.fromkeys(problem.name for problem in report.problems))
-    return f"FAILED: {', '.join(names)}" if names else f"OK: {well}"
+    names = dict.fromkeys(problem.name for problem in report.problems)
+    return [*found, "", f"FAILED: {', '.join(names)}" if names else f"OK: {well}"]
 
 
 def _wanted(user: User) -> str:
@@ -140,8 +131,8 @@ def _clock(mhz: float | None) -> str:
     return "a clock that is not known" if mhz is None else f"{mhz:g} MHz"
 
 
-def _share(share: Share) -> str:
-    return f"{share}, 95 % interval {_interval(share.interval)}"
+def _fraction(fraction: Fraction) -> str:
+    return f"{fraction}, 95 % interval {_interval(fraction.interval)}"
 
 
 def _interval(interval: Iterable[float]) -> str:

@@ -33,25 +33,18 @@ def assemble(
     files: Sequence[Mapping[str, str]] = (),
     vars: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the bundle folder `target`, and `<its name>.tar.gz` beside it.
+    """Write the bundle folder `target`, which replaces one that is there, and `<its name>.tar.gz` beside it.
 
-    Args:
-        root: the sandbox; what FINN left is below `root/out` (report, bitfile, driver).
-        parts: what was derived from the graphs: `contract.json` (`contract`, `driver`, `golden`) and the folders
-            graphs/, golden/ and driver/.
-        target: the folder to write; one that is there is replaced.
-        recipe: `digest` and `resolved`.
-        built_with: `finnyaml`, `finn`, `python`, `packages`, `tools`.
-        target_info: `platform`, `shell`, `board`, `part`, `clock_mhz` (the requested one), `instrumentation`.
-        points: the measurements in the order of the build (see `finnyaml.bundle.build_results.accuracy`).
-        artifacts: digests by name.
-        templates: the folder of the recipe's own templates.
-        files: what to make from them, each `template` and `to`, its path in the bundle; the recipe was checked for
-            these (`finnyaml.recipe.bundle`).
-        vars: what they may use besides bundle.json.
+    root: the sandbox; what FINN left is below `root/out` (report, bitfile, driver). parts: what was derived from the
+    graphs: `contract.json` (`contract`, `driver`, `golden`) and the folders graphs/, golden/ and driver/.
 
-    Raises:
-        StepFailed: a template that cannot be filled in, a bitfile or driver that is not of this accelerator.
+    recipe: `digest` and `resolved`. built_with: `finnyaml`, `finn`, `python`, `packages`, `tools`. target_info:
+    `platform`, `shell`, `board`, `part`, `clock_mhz` (the requested one), `instrumentation`. points: the measurements
+    in the order of the build (see `build_results.accuracy`). artifacts: digests by name.
+
+    templates: the folder of the recipe's own templates. files: what to make from them, each `template` and `to`, its
+    path in the bundle (checked by `finnyaml.recipe.bundle`). vars: what they may use besides bundle.json.
+    Raises StepFailed: a template that cannot be filled in, a bitfile or driver that is not of this accelerator.
     """
     found = build_results.read_json(parts / "contract.json")
     out, report = root / "out", root / "out" / "report"
@@ -61,11 +54,10 @@ def assemble(
     for folder in ("graphs", "golden", "driver"):
         copy_tree(parts / folder, target / folder)
     copy_tree(out / "driver", target / "driver")
-    copy_package(target / "accelerator")
+    copy_tree(Path(accelerator.__file__).parent, target / "accelerator")
 
     clock = {"requested_mhz": target_info["clock_mhz"], "achieved_mhz": None, "source": None}
     clock["slack_ns"] = build_results.slack(report)
-    instrumented = target_info["instrumentation"]
     where = {**{key: target_info[key] for key in ("platform", "shell", "board", "part")}, "clock": clock}
     data: dict[str, Any] = {
         "format": FORMAT,
@@ -78,7 +70,7 @@ def assemble(
         "accuracy": build_results.accuracy(points),
         "contract": found["contract"],
         "driver": build_results.driver(
-            target, found["contract"], found["driver"], {**where, "instrumentation": instrumented}
+            target, found["contract"], found["driver"], where, instrumentation=target_info["instrumentation"]
         ),
         "golden": found["golden"],
         "missing": [],
@@ -98,21 +90,9 @@ def assemble(
     finish(target, data, Templates(own, templates.name if templates is not None else "templates"))
 
 
-def copy_package(folder: Path) -> None:
-    """The host package, as it is."""
-    package = Path(accelerator.__file__).parent
-    for path in sorted(package.rglob("*.py")):
-        copy = folder / path.relative_to(package)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, copy)
-
-
 def copy_tree(source: Path, target: Path) -> None:
     """All files of a folder, if there is one; not a byte of them is changed.
-
-    Raises:
-        StepFailed: one is there already, and differs.
-    """
+    Raises StepFailed: one is there already, and differs."""
     try:
         entries = sorted(source.iterdir())
     except FileNotFoundError:

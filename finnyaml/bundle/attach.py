@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,10 @@ from finnyaml import __version__
 from finnyaml.accelerator.contract import FORMAT, Bundle
 from finnyaml.accelerator.errors import AcceleratorError
 from finnyaml.accelerator.files import changed_files, sha256_of
-from finnyaml.bundle import bitfiles, build_results, schema
+from finnyaml.bundle import bitfiles, build_results
 from finnyaml.bundle.names import FACTS, KEPT
 from finnyaml.bundle.render import Templates, read_templates
-from finnyaml.bundle.write import files_of, finish
+from finnyaml.bundle.write import files_of, finish, problems
 from finnyaml.errors import Problem, RecipeError, StepFailed
 
 
@@ -25,13 +24,8 @@ def attach(folder: Path, bitfile: Path, hwh: Path | None = None) -> dict[str, An
 
     Nothing is changed if anything fails: the new bundle is made aside and takes the place of the old one at the end.
 
-    Args:
-        folder: the bundle.
-        bitfile: a .bit for Zynq and ZynqMP, an .xclbin for Alveo.
-        hwh: what Vivado writes with a .bit; by default the one of the same name beside it.
-
-    Returns:
-        the new bundle.json.
+    folder: the bundle. bitfile: a .bit for Zynq and ZynqMP, an .xclbin for Alveo. hwh: what Vivado writes with a .bit;
+    by default the one of the same name beside it. Returns the new bundle.json.
 
     Raises:
         RecipeError: the bitfile is damaged or of another build, or the folder is not a sound bundle.
@@ -72,7 +66,7 @@ def _check_form(file: Path) -> None:
         data = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError):
         return
-    found = schema.problems(data)
+    found = problems(data)
     if not found:
         return
     made_by = data.get("built_with", {}).get("finnyaml") if isinstance(data, dict) else None
@@ -99,8 +93,9 @@ def _check_sound(bundle: Bundle) -> None:
         raise AcceleratorError(message, name="bundle damaged", hint="remove it, or unpack the .tar.gz again")
     changed = [(path, what) for path, what in changed_files(bundle) if not path.startswith(f"{bitfiles.FOLDER}/")]
     if changed:
+        (path, what), more = changed[0], f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
         raise AcceleratorError(
-            f"the bundle is not as it was built: {_listed(f'{path}: {what}' for path, what in changed)}",
+            f"the bundle is not as it was built: {path}: {what}{more}",
             name="file changed",
             hint="unpack its .tar.gz again; words of your own go into templates of the recipe",
         )
@@ -117,8 +112,3 @@ def _exchange(folder: Path, aside: Path) -> None:
         raise
     name = f"{folder.name}.tar.gz"
     (aside / name).replace(folder.with_name(name))
-
-
-def _listed(texts: Iterable[str]) -> str:
-    first, *others = texts
-    return f"{first} (and {len(others)} more)" if others else first

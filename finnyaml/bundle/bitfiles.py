@@ -22,10 +22,7 @@ ENDINGS = {"zynq-iodma": ".bit", "alveo": ".xclbin"}
 
 def built(folder: Path) -> Path | None:
     """The bitfile that FINN left in its folder; None where there is none.
-
-    Raises:
-        StepFailed: several, for several FPGAs.
-    """
+    Raises StepFailed: several, for several FPGAs."""
     try:
         found = sorted(path for path in folder.iterdir() if path.suffix in ENDINGS.values())
     except FileNotFoundError:
@@ -38,16 +35,12 @@ def built(folder: Path) -> Path | None:
 
 def place(bundle: Path, data: dict[str, Any], bitfile: Path, hwh: Path) -> None:
     """Copy a bitfile (with its .hwh, if it is a .bit) into a bundle, under FINN's names, and note it in its data.
-
     Noted are its path, its clock, and the version of Vivado.
-
-    Raises:
-        AcceleratorError: one of them is not there, damaged, or of another kind than the platform takes.
-    """
+    Raises AcceleratorError: one of them is not there, damaged, or of another kind than the platform takes."""
     platform = data["target"]["platform"]
     if bitfile.suffix != ENDINGS.get(platform):
         raise AcceleratorError(
-            f"{bitfile.name} is no {ENDINGS.get(platform)} file, which {data['target']['board'] or platform} takes",
+            f"{bitfile.name} is not a {ENDINGS.get(platform)} file, which {data['target']['board'] or platform} takes",
             name="bitfile differs",
         )
     found = read_bitfile(bitfile)
@@ -75,14 +68,8 @@ def place(bundle: Path, data: dict[str, Any], bitfile: Path, hwh: Path) -> None:
 
 def check(folder: Path, data: Mapping[str, Any]) -> None:
     """Check the bitfile that was placed, as the board does: part, blocks, clock, and whether it is whole.
-
-    Raises:
-        AcceleratorError: "bitfile damaged", "bitfile differs", "clock differs".
-    """
+    Raises AcceleratorError: "bitfile damaged", "bitfile differs", "clock differs"."""
     target = data["target"]
-    asked = {
-        **target,
-        "clock": {**target["clock"], "achieved_mhz": None},
-    }  # not with what it says itself
+    asked = {**target, "clock": {**target["clock"], "achieved_mhz": None}}  # not with what it says itself
     write_json(folder, {**data, "target": asked})
     check_bitfile(Bundle.load(folder), folder / data["driver"]["bitfile"])

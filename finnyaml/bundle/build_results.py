@@ -51,14 +51,8 @@ def performance(report: Path, clock_mhz: float | None) -> dict[str, Any]:
 
 
 def accuracy(points: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """The measurements of the build's verification points.
-
-    Args:
-        points: in the order of the build: what `finnyaml.verify.measure` gives, each with its `step`.
-
-    Returns:
-        None where nothing was measured, or where the metric's value is not a number.
-    """
+    """The measurements of the build's verification points; None where nothing was measured, or is not a number.
+    points: in the order of the build: what `finnyaml.verify.measure` gives, each with its `step`."""
     keys = ("step", "value", "shown", "samples", "state", "interval", "agreement")
     shown = [{key: point.get(key) for key in keys} for point in points]
     measured = [point for point in shown if isinstance(point["value"], (int, float))]
@@ -79,23 +73,24 @@ def accuracy(points: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
 
 
 def driver(
-    folder: Path, contract: Mapping[str, Any], given: Mapping[str, Any], target: Mapping[str, Any]
+    folder: Path,
+    contract: Mapping[str, Any],
+    given: Mapping[str, Any],
+    target: Mapping[str, Any],
+    *,
+    instrumentation: bool,
 ) -> dict[str, Any]:
     """Which driver there is, with the weights that it loads.
 
-    Args:
-        folder: the bundle; `driver/` has FINN's files where make_driver ran.
-        given: `runtime_weights` and `external_weights`, as the accelerator's graph has them.
-        target: as bundle.json has it, with `instrumentation`: whether FINN was to build it in.
-
-    Raises:
-        StepFailed: FINN's driver is of another accelerator than the contract.
+    folder: the bundle; `driver/` has FINN's files where make_driver ran. given: `runtime_weights` and
+    `external_weights`, as the accelerator's graph has them. target: as bundle.json has it. instrumentation: whether
+    FINN was to build it in.
+    Raises StepFailed: FINN's driver is of another accelerator than the contract.
     """
     settings = read_json(folder / "driver/settings.json")
     generated = (folder / "driver/driver.py").is_file()
     if settings is not None:
         _agrees(settings["driver_information"].get("io_shape_dict"), contract["accelerator"])
-    instrumentation = bool(target["instrumentation"])
     usual = "FINNDMAInstrumentationOverlay" if instrumentation else "FINNDMAOverlay"
     return {
         "platform": target["platform"],
@@ -113,7 +108,7 @@ def driver(
 
 def missing(data: Mapping[str, Any]) -> list[dict[str, str]]:
     """What this bundle lacks, why, and what to do; from nothing but its data, so that it holds after attach, too."""
-    return [{"what": what, "why": why, "remedy": remedy} for what, why, remedy in _missing(data)]
+    return [dict(zip(("what", "why", "remedy"), each, strict=True)) for each in _missing(data)]
 
 
 def slack(report: Path) -> float | None:
@@ -127,11 +122,7 @@ def slack(report: Path) -> float | None:
 
 
 def read_json(path: Path) -> Any:
-    """The data of a JSON file; None where there is none.
-
-    Raises:
-        StepFailed: it is none.
-    """
+    """The data of a JSON file; None where there is none. Raises StepFailed: it is none."""
     try:
         return json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
@@ -143,11 +134,8 @@ def read_json(path: Path) -> Any:
 def _resources(found: Any, entry: str, name: str) -> dict[str, Any] | None:
     counts = (found or {}).get(entry) or {}
     numbers = {key: counts[key] for key in RESOURCES if key in counts}
-    return {**{key: _whole(value) for key, value in numbers.items()}, "source": f"report/{name}"} if numbers else None
-
-
-def _whole(number: float) -> float:
-    return int(number) if number == int(number) else number
+    whole = {key: int(number) if number == int(number) else number for key, number in numbers.items()}
+    return {**whole, "source": f"report/{name}"} if numbers else None
 
 
 def _agrees(shapes: Any, accelerator: Mapping[str, Any]) -> None:
@@ -197,8 +185,5 @@ def _missing(data: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     outside = [part for part in ("head", "tail") if contract[part]["kind"] == "onnxruntime"]
     if outside and (target["part"] or "").startswith("xc7z"):
         why = f"the host's {' and '.join(outside)} needs it, and there is none for 32-bit ARM"
-        yield (
-            "onnxruntime on this board",
-            why,
-            "train the network so that these operators become part of the accelerator",
-        )
+        remedy = "train the network so that these operators become part of the accelerator"
+        yield "onnxruntime on this board", why, remedy

@@ -17,8 +17,8 @@ import numpy as np
 from finnyaml.accelerator.errors import AcceleratorError
 from finnyaml.accelerator.numbers.datatypes import Datatype, parse
 from finnyaml.bundle import descriptions, golden, host_check, host_part, runtime_weights
+from finnyaml.bundle.archives import write_npz
 from finnyaml.bundle.graphs import write_hardware, write_outside
-from finnyaml.bundle.npz import write_npz
 from finnyaml.errors import StepFailed
 from finnyaml.finn import partitions
 from finnyaml.finn.ports import Port, check_hardware, data_input, ports
@@ -49,18 +49,12 @@ def write(
     """Write into `folder`: contract.json (the sections `contract`, `driver` and `golden` of bundle.json), graphs/,
     golden/samples.npz, and driver/runtime_weights/ where FINN's driver has none.
 
-    Args:
-        whole: from the data to the answers (`whole_model`).
-        model: after the last step of the flow: the accelerator's layers, or the partitions that FINN's synthesis made.
-        parent: the graph that the accelerator was cut out of.
-        data: the data set of the recipe; None: golden samples are random values.
-        spec: what the recipe says of the input.
-        stages: of the recipe, "preprocess" and "postprocess"; each has `kind` and `options`.
-        samples: how many golden samples.
-        driver_folder: FINN's own driver, if there is one.
-
-    Raises:
-        StepFailed: no accelerator yet, several streams, data that does not fit, a path past the accelerator.
+    whole: from the data to the outputs (`whole_model`). model: after the last step of the flow: the accelerator's
+    layers, or the partitions that FINN's synthesis made. parent: the graph that the accelerator was cut out of. data:
+    the data set of the recipe; None: golden samples are random values. spec: what the recipe says of the input.
+    stages: of the recipe, "preprocess" and "postprocess"; each has `kind` and `options`. samples: how many golden
+    samples. driver_folder: FINN's own driver, if there is one.
+    Raises StepFailed: no accelerator yet, several streams, data that does not fit, a path past the accelerator.
     """
     check_hardware(model, parent)
     assert parent is not None
@@ -101,7 +95,7 @@ def write(
 
 @dataclass(frozen=True)
 class _Build:
-    """The graphs: from the data to the answers; the hardware layers (prepared) and what is before and after them."""
+    """The graphs: from the data to the outputs; the hardware layers (prepared) and what is before and after them."""
 
     whole: ModelWrapper
     hardware: ModelWrapper
@@ -131,7 +125,6 @@ def _given(build: _Build, data: DataSet | None, spec: InputSpec, count: int) -> 
     source = build.head.graph.input[0].name
     datatype = _datatype(build.head, source)
     wanted = tuple(int(size) for size in build.head.get_tensor_shape(source))
-    layout = _layout(build.head, source)
     moves: host_part.Moves
     if data is None:
         shape, moves = wanted[1:], ()
@@ -139,13 +132,14 @@ def _given(build: _Build, data: DataSet | None, spec: InputSpec, count: int) -> 
     else:
         shape, moves = data.shape, host_part.moves(data.shape, data.layout, wanted, spec.layout)
         samples = golden.of_data(data, count)
-    samples = replace(samples, inputs=golden.as_dtype(samples.inputs, _dtype(datatype), "the images"))
+    dtype = golden.dtype_of(datatype)
+    samples = replace(samples, inputs=golden.as_dtype(samples.inputs, dtype, "the images"))
     head = host_part.with_moves(build.head, shape, moves)
-    layout = _layout_before(moves, layout)
+    layout = _layout_before(moves, _layout(build.head, source))
     contract = {
         "name": source,
         "datatype": datatype.name,
-        "dtype": _dtype(datatype).name,
+        "dtype": dtype.name,
         "shape": [int(size) for size in shape],
         "layout": layout,
         "range": _range(datatype, samples.range),
@@ -169,7 +163,7 @@ def _output(build: _Build, samples: golden.Samples) -> dict[str, Any]:
     return {
         "name": name,
         "datatype": datatype.name,
-        "dtype": "int64" if classes else _dtype(datatype).name,
+        "dtype": "int64" if classes else golden.dtype_of(datatype).name,
         "shape": shape,
         "layout": _layout(whole, name),
         "range": limits,
@@ -180,7 +174,7 @@ def _output(build: _Build, samples: golden.Samples) -> dict[str, Any]:
 
 
 def _golden(
-    build: _Build, given: _Given, weights: list[runtime_weights.Weights], answers: np.dtype
+    build: _Build, given: _Given, weights: list[runtime_weights.Weights], outputs: np.dtype
 ) -> dict[str, np.ndarray]:
     samples, ends = given.samples, build.ends
     graph = BatchedModel(build.whole, taps=[end.tensor for end in ends])
@@ -190,14 +184,13 @@ def _golden(
         found["labels"] = samples.labels
     found["inputs"] = samples.inputs
     for end, name in zip(ends, ("input", "output"), strict=True):
-        datatype = parse(end.datatype)
-        golden.check_fits(values[end.tensor], datatype, f"the accelerator's {name}")
-        found[f"accelerator_{name}s"] = golden.smallest(values[end.tensor], datatype)
-    found["answers"] = golden.as_dtype(values[graph.outputs[0]], answers, "the answers")
+        fitting = golden.fitting(values[end.tensor], parse(end.datatype), f"the accelerator's {name}")
+        found[f"accelerator_{name}s"] = fitting
+    found["outputs"] = golden.as_dtype(values[graph.outputs[0]], outputs, "the outputs")
     if weights:
         unloaded = BatchedModel(runtime_weights.without(build.hardware, weights))
         result = unloaded.run(values[ends[0].tensor])[unloaded.outputs[0]]
-        found["without_weights"] = golden.smallest(result, parse(ends[1].datatype))
+        found["without_weights"] = result.astype(golden.dtype_of(parse(ends[1].datatype)))
     return found
 
 
@@ -213,11 +206,6 @@ def _datatype(model: ModelWrapper, tensor: str) -> Datatype:
         return parse(name)
     except AcceleratorError as error:
         raise StepFailed(f"{tensor} has the datatype {name}, which a host cannot hand to a board") from error
-
-
-def _dtype(datatype: Datatype) -> np.dtype:
-    """What holds values for the user: as small as can be, but float32 for all that are not integers."""
-    return datatype.numpy if datatype.numpy.kind in "iu" else np.dtype(np.float32)
 
 
 def _range(datatype: Datatype, seen: tuple[float, float] | None) -> list[float] | None:
@@ -241,7 +229,7 @@ def _layout_before(moves: host_part.Moves, layout: str | None) -> str | None:
 
 
 def _are_scores(shape: list[int], sample: golden.Samples) -> bool:
-    """Whether answers of this shape are a row of scores for the labels that the data has."""
+    """Whether outputs of this shape are a row of scores for the labels that the data has."""
     from finnyaml.verify.classes import class_labels
 
     sizes = [size for size in shape if size != 1]

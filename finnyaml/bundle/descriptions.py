@@ -39,9 +39,11 @@ def does(model: ModelWrapper, layout: str | None) -> list[str]:
 
 
 def _told(node: NodeProto, model: ModelWrapper) -> str:
-    operand = _operand(node, model)
+    operand, datatype = _operand(node, model), model.get_tensor_datatype(node.output[0]).name
     if node.op_type in ARITHMETIC and operand is not None:
-        return f"{ARITHMETIC[node.op_type]} {_values(operand)}"
+        values = np.unique(operand.astype(np.float32))
+        several = f"{operand.size} constants, {values[0]:g} to {values[-1]:g}"
+        return f"{ARITHMETIC[node.op_type]} {several if len(values) > 1 else f'{values[0]:g}'}"
     if node.op_type in MOVING:
         return f"reshape to {_list(['n', *model.get_tensor_shape(node.output[0])[1:]])}"
     if node.op_type in CHOOSING:
@@ -49,9 +51,9 @@ def _told(node: NodeProto, model: ModelWrapper) -> str:
         return "index of the highest score" if count == 1 else f"indices of the {count} highest scores, best first"
     if node.op_type in ("MultiThreshold", "Thresholding"):
         steps = model.get_tensor_shape(node.input[1])[-1]
-        return f"count how many of {steps} thresholds are reached, as {_datatype(node, model)}"
+        return f"count how many of {steps} thresholds are reached, as {datatype}"
     if node.op_type in ("Quant", "IntQuant", "BipolarQuant"):
-        return f"quantise ({node.op_type}) to {_datatype(node, model)}"
+        return f"quantise ({node.op_type}) to {datatype}"
     return f"{node.op_type} ({node.name})" if node.name else str(node.op_type)
 
 
@@ -70,7 +72,7 @@ def scale(model: ModelWrapper) -> float | list[float] | None:
 
 
 def meaning(model: ModelWrapper) -> tuple[bool, int | None]:
-    """Whether a graph answers class indices, and the number of classes; model: prepared, without partitions."""
+    """Whether a graph gives class indices, and the number of classes; model: prepared, without partitions."""
     producers = {t: n for n in model.graph.node for t in n.output}
     node = producers.get(model.graph.output[0].name)
     while node is not None and node.op_type in {*MOVING, "Cast"}:
@@ -85,9 +87,7 @@ def inside(
     stages: Mapping[str, Sequence[Mapping[str, Any]]], head: ModelWrapper, tail: ModelWrapper, hardware: ModelWrapper
 ) -> list[str]:
     """For each stage of the recipe's pre- and post-processing, where the build has put it.
-
-    hardware: prepared, without partitions.
-    """
+    hardware: prepared, without partitions."""
     before, after = stages.get("preprocess", ()), stages.get("postprocess", ())
     arithmetic = [n for n in head.graph.node if n.op_type not in MOVING]
     count = _on_host(before, head) if arithmetic else 0
@@ -125,7 +125,11 @@ def _on_host(stages: Sequence[Mapping[str, Any]], head: ModelWrapper) -> int:
     """How many stages have happened in some tensor of the head: their values are there, in whatever order."""
     graph = BatchedModel(head, taps="all", threads=1, optimise=False)
     layout = head.get_tensor_layout(graph.input)
-    low, high = (0, 255) if graph.input_datatype.name == "FLOAT32" else _limits(graph.input_datatype)
+    datatype = graph.input_datatype
+    if datatype.name == "FLOAT32":
+        low, high = 0, 255
+    else:  # as far as random numbers of 32 bits reach
+        low, high = max(int(datatype.min()), -(2**30)), min(int(datatype.max()), 2**30)
     drawn = np.random.RandomState(0).randint(low, high + 1, (4, *graph.input_shape[1:]))
     tensors = [np.sort(t, axis=None) for t in graph.run(drawn).values()]
     values: np.ndarray = drawn.astype(np.float32)
@@ -157,11 +161,6 @@ ARITHMETIC_STAGES: Mapping[str, Callable[[np.ndarray, Mapping[str, Any], int], n
 }
 
 
-def _limits(datatype: Any) -> tuple[int, int]:
-    """What to draw from: the datatype's values, as far as random numbers of 32 bits reach."""
-    return max(int(datatype.min()), -(2**30)), min(int(datatype.max()), 2**30)
-
-
 def _operand(node: NodeProto, model: ModelWrapper) -> np.ndarray | None:
     """The constant operand of a node with two inputs; None if there is none. A constant that is divided is none."""
     if len(node.input) != 2:
@@ -170,17 +169,6 @@ def _operand(node: NodeProto, model: ModelWrapper) -> np.ndarray | None:
     if right is None and node.op_type in ("Mul", "Add"):
         right = model.get_initializer(node.input[0])
     return right
-
-
-def _datatype(node: NodeProto, model: ModelWrapper) -> str:
-    return str(model.get_tensor_datatype(node.output[0]).name)
-
-
-def _values(operand: np.ndarray) -> str:
-    values = np.unique(operand.astype(np.float32))
-    if len(values) == 1:
-        return f"{values[0]:g}"
-    return f"{operand.size} constants, {values[0]:g} to {values[-1]:g}"
 
 
 def _list(values: Sequence[Any]) -> str:

@@ -27,11 +27,7 @@ class Unfiltered(ValueError):
 
 
 def only_safe(value: Any) -> str:
-    """What a template puts out: text of a filter, or of the template itself.
-
-    Raises:
-        Unfiltered: anything else.
-    """
+    """What a template puts out: text of a filter, or of the template itself. Raises Unfiltered: anything else."""
     if isinstance(value, Safe):
         return value
     raise Unfiltered(f"{quoted(value)} has no filter, which says how it is to be written")
@@ -66,16 +62,14 @@ def as_json(value: Any) -> str:
     try:
         return json.dumps(value, allow_nan=False)
     except TypeError as error:
-        raise ValueError(
-            f"{type(value).__name__} is not a value: only text, numbers, lists and mappings are"
-        ) from error
+        kind = type(value).__name__
+        raise ValueError(f"{kind} is not a value: only text, numbers, lists and mappings are") from error
 
 
 def as_markdown(value: Any) -> str:
     """Text that Markdown shows as it is: at the begin of a line, within one and in a table; nothing in it is a tag."""
-    found = re.sub(
-        r"([\\`*_\[\]|~$]|#+$)", r"\\\1", html.escape(_one_line(value), quote=False)
-    )  # headings may end in #
+    plain = html.escape(_one_line(value), quote=False)
+    found = re.sub(r"([\\`*_\[\]|~$]|#+$)", r"\\\1", plain)  # headings may end in #
     return re.sub(r"^(\d*)([-+#=.)])(?!\w)", r"\1\\\2", found)  # begins a list, a heading or a line
 
 

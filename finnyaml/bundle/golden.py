@@ -1,4 +1,4 @@
-"""Golden samples: real inputs, the values they make at the accelerator's boundary, and the answers."""
+"""Golden samples: real inputs, the values they make at the accelerator's boundary, and the outputs."""
 
 from __future__ import annotations
 
@@ -21,10 +21,8 @@ RANDOM = "random values"
 @dataclass(frozen=True)
 class Samples:
     """Some samples [n, ...] as the user hands them over, and where they are from.
-
     index: their numbers in the data set. labels: [n, ...] if it has any. range: the extremes of all values of the data
-    set (None: there is none).
-    """
+    set (None: there is none)."""
 
     index: np.ndarray
     inputs: np.ndarray
@@ -66,33 +64,33 @@ def at_random(shape: tuple[int, ...], datatype: Datatype, count: int) -> Samples
 
 
 def as_dtype(values: np.ndarray, dtype: np.dtype, what: str) -> np.ndarray:
-    """The same values in another dtype.
-
-    Raises:
-        StepFailed: some of them have no equal there; float values that are only rounded are fine.
-    """
+    """The same values, of any shape, in another dtype.
+    Raises StepFailed: some of them have no equal there; float values that are only rounded are fine."""
     with np.errstate(invalid="ignore", over="ignore"):
         found = values.astype(dtype)
     if dtype.kind in "iu" and not np.array_equal(found.astype(np.float64), values.astype(np.float64)):
         wrong = values[found.astype(np.float64) != values.astype(np.float64)].reshape(-1)[0]
         raise StepFailed(
-            f"{what} hold {wrong}, which is no {dtype.name}",
+            f"{what} hold {wrong}, which is not {dtype.name}",
             hint="does model.input.datatype say what the data set has? FLOAT32, for example",
         )
     return found
 
 
-def smallest(values: np.ndarray, datatype: Datatype) -> np.ndarray:
-    """Values of a stream in the smallest dtype for its datatype (float32 for float and fixed-point types)."""
-    return values.astype(datatype.numpy if datatype.numpy.kind in "iu" else np.float32)
+def dtype_of(datatype: Datatype) -> np.dtype:
+    """What holds values of a datatype for people: as small as can be, but float32 for all that are not integers."""
+    return datatype.numpy if datatype.numpy.kind in "iu" else np.dtype(np.float32)
+
+
+def fitting(values: np.ndarray, datatype: Datatype, what: str) -> np.ndarray:
+    """Values of a stream, of any shape, as `dtype_of` its datatype. Raises as `check_fits`."""
+    check_fits(values, datatype, what)
+    return values.astype(dtype_of(datatype))
 
 
 def check_fits(values: np.ndarray, datatype: Datatype, what: str) -> None:
     """Refuse values that the stream cannot carry: the board would wrap them around.
-
-    Raises:
-        StepFailed: with the first of them.
-    """
+    Raises StepFailed: with the first of them."""
     if datatype.kind == "float":
         return
     wrong = (values < datatype.low) | (values > datatype.high) | (values % datatype.step != 0)

@@ -11,6 +11,7 @@ import numpy as np
 
 from finnyaml.accelerator.contract import FORMAT, Bundle
 from finnyaml.accelerator.graphs import Sessions, open_graph
+from finnyaml.bundle.names import FACTS
 from finnyaml.bundle.weight_positions import stored, words
 from finnyaml.errors import StepFailed
 
@@ -19,19 +20,19 @@ def prove(
     content: Mapping[str, Any], folder: Path, driver_folder: Path | None, found: Mapping[str, np.ndarray]
 ) -> None:
     """Compare head, hardware layers, tail and packing with the golden samples, bit by bit.
-
-    Args:
-        content: of contract.json; its files are in `folder`, FINN's weight files perhaps in `driver_folder`.
-        found: the arrays of the golden samples.
-
-    Raises:
-        StepFailed: something differs; then this is a defect of finnyaml, and no such bundle is made.
-    """
-    bundle = _bundle(content, folder)
+    content: of contract.json; its files are in `folder`, FINN's weight files perhaps in `driver_folder`. found: the
+    arrays of the golden samples.
+    Raises StepFailed: something differs; then this is a defect of finnyaml, and no such bundle is made."""
+    facts = folder / FACTS
+    facts.write_text(json.dumps({"format": FORMAT, "name": "", "files": {}, **content}), encoding="utf-8")
+    try:
+        bundle = Bundle.load(folder)
+    finally:
+        facts.unlink()
     contract = content["contract"]
     inputs, outputs = found["accelerator_inputs"], found["accelerator_outputs"]
     _same("head", open_graph(contract["head"], bundle)(found["inputs"]), inputs)
-    _same("tail", open_graph(contract["tail"], bundle)(outputs), found["answers"])
+    _same("tail", open_graph(contract["tail"], bundle)(outputs), found["outputs"])
     for port, values in ((bundle.accelerator_input, inputs), (bundle.accelerator_output, outputs)):
         _same("packing", port.unpack(port.pack(values)), values)
     if contract["hardware"]["kind"] == "missing":
@@ -42,16 +43,6 @@ def prove(
         for entry in (*content["driver"]["runtime_weights"], *content["driver"]["external_weights"]):
             hardware.set_weights(entry["layer"], _raw(entry["file"], folder, driver_folder))
     _same("hardware graph", hardware(inputs), outputs)
-
-
-def _bundle(content: Mapping[str, Any], folder: Path) -> Bundle:
-    """The bundle as far as it is made."""
-    file = folder / "bundle.json"
-    file.write_text(json.dumps({"format": FORMAT, "name": "", "files": {}, **content}), encoding="utf-8")
-    try:
-        return Bundle.load(folder)
-    finally:
-        file.unlink()
 
 
 def _raw(file: str, folder: Path, driver_folder: Path | None) -> bytes:

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from jinja2 import (
-    BaseLoader,
+    FunctionLoader,
     StrictUndefined,
     TemplateError,
     TemplateNotFound,
@@ -43,10 +43,7 @@ def builtin_names() -> tuple[str, ...]:
 
 def read_templates(folder: Path) -> dict[str, str]:
     """All text files below a folder of templates, by their paths in it.
-
-    Raises:
-        StepFailed: no such folder; a template that is not UTF-8 text.
-    """
+    Raises StepFailed: no such folder; a template that is not UTF-8 text."""
     if not folder.is_dir():
         raise StepFailed(f"there is no folder {folder}", hint="bundle.templates names the folder of your own templates")
     found = {}
@@ -65,9 +62,7 @@ def read_templates(folder: Path) -> dict[str, str]:
 
 class Templates:
     """The templates of one bundle: finnyaml's, and before them the user's.
-
-    `used` are the user's templates that have been used, or stand in the place of one of finnyaml's.
-    """
+    `used` are the user's templates that have been used, or stand in the place of one of finnyaml's."""
 
     def __init__(self, own: Mapping[str, str], folder: str = "templates") -> None:
         """`own`: the user's templates by path; `folder`: what their folder is called in messages."""
@@ -78,11 +73,8 @@ class Templates:
 
     def render(self, name: str, to: str, context: Mapping[str, Any]) -> str:
         """Fill in a template for the file `to` of the bundle.
-
-        Raises:
-            StepFailed: with template and line: a syntax error, an undefined variable, a value without a filter; a
-                result that is not of the language that `to` ends in.
-        """
+        Raises StepFailed: with template and line: a syntax error, an undefined variable, a value without a filter; a
+        result that is not of the language that `to` ends in."""
         try:
             text = self._environment.get_template(name).render(context)
         except Exception as error:  # a template can fail as any program can
@@ -90,24 +82,17 @@ class Templates:
         try:
             CHECKS.get(PurePosixPath(to).suffix, str)(text)
         except (ValueError, SyntaxError) as error:
-            raise StepFailed(
-                f"{self.source(name)[1]} does not make a valid {PurePosixPath(to).name}: {error}"
-            ) from error
+            shown = self._environment.get_template(name).filename
+            raise StepFailed(f"{shown} does not make a valid {PurePosixPath(to).name}: {error}") from error
         return text
 
-    def source(self, name: str) -> tuple[str, str]:
-        """Text and shown name of a template; KeyError if there is none."""
+    def source(self, name: str) -> tuple[str, str, None] | None:
+        """Text and shown name of a template, as Jinja's `FunctionLoader` takes them; None if there is none."""
         if name in self.own:
             self.used.add(name)
-            return self.own[name], f"{self.folder}/{name}"
+            return self.own[name], f"{self.folder}/{name}", None
         plain = name.removeprefix(PREFIX)
-        if plain not in builtin_names():
-            raise KeyError(name)
-        return (BUILTIN / plain).read_text("utf-8"), PREFIX + plain
-
-    def known(self) -> list[str]:
-        """The names of all templates."""
-        return sorted({*self.own, *builtin_names(), *(PREFIX + name for name in builtin_names())})
+        return ((BUILTIN / plain).read_text("utf-8"), PREFIX + plain, None) if plain in builtin_names() else None
 
     def _failure(self, error: Exception, name: str, context: Mapping[str, Any]) -> StepFailed:
         message, hint = str(error), None
@@ -118,7 +103,8 @@ class Templates:
             hint = f"write {{{{ ... | FILTER }}}} with {either(quoting)}, or {raw} to take it as it is"
         elif isinstance(error, TemplateNotFound):
             message = f"there is no template {error.name!r}"
-            hint = did_you_mean(str(error.name), self.known())
+            known = sorted({*self.own, *builtin_names(), *(PREFIX + name for name in builtin_names())})
+            hint = did_you_mean(str(error.name), known)
         elif isinstance(error, UndefinedError) and message.endswith(" is undefined"):
             missing = message.removesuffix(" is undefined").strip("'")
             message = f"{missing!r} is not defined"
@@ -136,18 +122,6 @@ class Templates:
                 place = f"{at.tb_frame.f_code.co_filename}:{at.tb_lineno}"
             at = at.tb_next
         return place
-
-
-class _Loader(BaseLoader):
-    def __init__(self, templates: Templates) -> None:
-        self._templates = templates
-
-    def get_source(self, environment: Any, template: str) -> tuple[str, str, None]:
-        try:
-            text, shown = self._templates.source(template)
-        except KeyError:
-            raise TemplateNotFound(template) from None
-        return text, shown, None
 
 
 class _Undefined(StrictUndefined):
@@ -168,7 +142,7 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     def __init__(self, templates: Templates) -> None:
         super().__init__(
-            loader=_Loader(templates),
+            loader=FunctionLoader(templates.source),
             undefined=_Undefined,
             finalize=lambda value: only_safe(_defined(value)),
             autoescape=False,  # that is about HTML, and so are these filters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ import numpy as np
 
 from finnyaml.accelerator.graphs import values_at
 from finnyaml.accelerator.numbers.datatypes import Datatype, parse
-from finnyaml.bundle.npz import write_npz
+from finnyaml.bundle.archives import write_npz
 from finnyaml.bundle.weight_positions import probed, quickly, stored, words
 from finnyaml.errors import StepFailed
 from finnyaml.finn.driver_data import external_file, memory_of
@@ -27,29 +27,15 @@ POSITIONS = "graphs/weights.npz"
 
 @dataclass(frozen=True)
 class Weights:
-    """The weights of one layer. tensor: in the prepared graph. entry: what `driver` says of the file."""
+    """The weights of one layer. tensor: in the prepared graph. entry: what `driver` says of the file. positions: where
+    each value begins in the bits of the file, int64 in the shape of the tensor."""
 
     layer: str
     tensor: str
-    values: np.ndarray
     datatype: Datatype
     file: str
     entry: dict[str, Any]
     positions: np.ndarray
-
-    def as_input(self) -> dict[str, Any]:
-        """What the contract says of the graph's input."""
-        return {
-            "layer": self.layer,
-            "file": self.file,
-            "datatype": self.datatype.name,
-            "positions": self.layer,
-        }
-
-    def unwritten(self) -> np.ndarray:
-        """The weights that the layer has before anyone writes them: all bits 0."""
-        bits: np.ndarray = np.zeros(int(self.positions.max()) + self.datatype.bits, np.uint8)
-        return values_at(self.positions, bits, self.datatype)
 
 
 def collect(
@@ -57,14 +43,10 @@ def collect(
 ) -> list[Weights]:
     """The weights of all layers that a driver writes; writes their files into `folder`, and their positions.
 
-    Args:
-        model: the accelerator as it came from the build.
-        partitioned: in FINN's partitions (`partitions.partitioned`).
-        prepared: as the executor prepares it; the weights are from here.
-        folder: the bundle. driver_folder: FINN's driver; files that are there are taken as they are, and not written.
-
-    Raises:
-        StepFailed: FINN cannot write a file, or a file does not hold the weights of its layer.
+    model: the accelerator as it came from the build. partitioned: in FINN's partitions (`partitions.partitioned`).
+    prepared: as the executor prepares it; the weights are from here. folder: the bundle. driver_folder: FINN's driver;
+    files that are there are taken as they are, and not written.
+    Raises StepFailed: FINN cannot write a file, or a file does not hold the weights of its layer.
     """
     nodes = {node.name: node for node in prepared.graph.node}
     found = []
@@ -87,13 +69,21 @@ def _weights(layer: Loaded, tensor: str, values: np.ndarray, folder: Path, drive
         name = pattern = f"{layer.dma}.npy"
         read = stored
     given = sorted((driver_folder / "runtime_weights").glob(pattern)) if driver_folder else []
+
+    def content(values: np.ndarray) -> bytes:
+        """The file of these weights, as FINN's driver generator makes it."""
+        if layer.dma is None:
+            layer.instance.make_weight_file(values, "decoupled_runtime", str(scratch))
+        else:
+            with scratch.open("wb") as file:
+                np.save(file, _packed(layer, memory_of(layer.instance, values)))
+        return scratch.read_bytes()
+
     try:
         if layer.dma is None:
-            content = _writer(layer, scratch)
             with quickly():
                 positions = probed(lambda tensor: words(content(tensor)), values.shape, datatype)
         else:
-            content = _streamer(layer, scratch)
             positions = _stream_positions(layer, values.shape, datatype)
         held = given[0].read_bytes() if given else content(values)
     finally:
@@ -108,34 +98,11 @@ def _weights(layer: Loaded, tensor: str, values: np.ndarray, folder: Path, drive
     if not given:
         (folder / FOLDER / file).write_bytes(held)
     file = f"{FOLDER}/{file}"
-    return Weights(layer.name, tensor, values, datatype, file, _entry(layer, file), positions)
-
-
-def _entry(layer: Loaded, file: str) -> dict[str, Any]:
-    if layer.dma is not None:
-        return {"file": file, "dma": layer.dma, "repeats": layer.repeats, "layer": layer.name}
-    return {"file": file, "layer_index": layer.index, "ip": layer.kernel.ip, "layer": layer.name}
-
-
-def _writer(layer: Loaded, scratch: Path) -> Callable[[np.ndarray], bytes]:
-    """From weights to the file that is written over AXI-lite, as FINN's driver generator makes it."""
-
-    def content(values: np.ndarray) -> bytes:
-        layer.instance.make_weight_file(values, "decoupled_runtime", str(scratch))
-        return scratch.read_bytes()
-
-    return content
-
-
-def _streamer(layer: Loaded, scratch: Path) -> Callable[[np.ndarray], bytes]:
-    """From weights to the file that a DMA engine reads, as FINN's driver generator makes it."""
-
-    def content(values: np.ndarray) -> bytes:
-        with scratch.open("wb") as file:
-            np.save(file, _packed(layer, memory_of(layer.instance, values)))
-        return scratch.read_bytes()
-
-    return content
+    if layer.dma is None:
+        entry = {"file": file, "layer_index": layer.index, "ip": layer.kernel.ip, "layer": layer.name}
+    else:
+        entry = {"file": file, "dma": layer.dma, "repeats": layer.repeats, "layer": layer.name}
+    return Weights(layer.name, tensor, datatype, file, entry, positions)
 
 
 def _stream_positions(layer: Loaded, shape: tuple[int, ...], datatype: Datatype) -> np.ndarray | None:
@@ -165,13 +132,17 @@ def _packed(layer: Loaded, memory: np.ndarray) -> np.ndarray:
 
 
 def without(prepared: ModelWrapper, weights: list[Weights]) -> ModelWrapper:
-    """The prepared graph as long as nobody has written any weights."""
+    """The prepared graph as long as nobody has written any weights: all their bits are 0."""
     result = copy.deepcopy(prepared)
     for each in weights:
-        result.set_initializer(each.tensor, each.unwritten())
+        bits: np.ndarray = np.zeros(int(each.positions.max()) + each.datatype.bits, np.uint8)
+        result.set_initializer(each.tensor, values_at(each.positions, bits, each.datatype))
     return result
 
 
 def as_inputs(weights: list[Weights]) -> Mapping[str, dict[str, Any]]:
     """What the contract says of each graph input, by tensor."""
-    return {each.tensor: each.as_input() for each in weights}
+    return {
+        each.tensor: {"layer": each.layer, "file": each.file, "datatype": each.datatype.name, "positions": each.layer}
+        for each in weights
+    }

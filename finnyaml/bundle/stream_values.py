@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Frames:
     """Values at the boundary, in the smallest dtype for their datatype.
-
-    index: the samples' numbers in the data set, int64 [n]. inputs, outputs: [n, ...], FINN's layout (channels last).
-    """
+    index: the samples' numbers in the data set, int64 [n]. inputs, outputs: [n, ...], FINN's layout (channels last)."""
 
     index: np.ndarray
     inputs: np.ndarray
@@ -35,14 +33,9 @@ class Frames:
 
 def of_data(whole: ModelWrapper, model: ModelWrapper, data: DataSet, layout: str | None) -> Frames:
     """What the samples of a data set are at the boundary, by FINN's Python execution.
-
-    Args:
-        whole: from the data to the answers. model: the accelerator's layers.
-        layout: how the recipe says that the accelerator gets its data.
-
-    Raises:
-        StepFailed: the accelerator has several streams; a value that its datatype cannot hold.
-    """
+    whole: from the data to the outputs. model: the accelerator's layers. layout: how the recipe says that the
+    accelerator gets its data.
+    Raises StepFailed: the accelerator has several streams; a value that its datatype cannot hold."""
     ends = ports(model)
     graph = BatchedModel(whole, taps=[end.tensor for end in ends])
     index, values = [], []
@@ -64,14 +57,15 @@ def at_random(model: ModelWrapper, count: int) -> Frames:
 
 
 def inside(model: ModelWrapper, inputs: np.ndarray, tensors: Collection[str]) -> dict[str, np.ndarray]:
-    """What `tensors` of the accelerator's layers hold for these inputs, without those that no executor has."""
+    """What `tensors` of the accelerator's layers hold, [n, ...] by name, for inputs [n, ...] at its boundary; without
+    those that no executor has."""
     prepared = {name for node in BatchedModel(model).model.graph.node for name in node.output}
     graph = BatchedModel(model, taps=[name for name in tensors if name in prepared])
     return graph.run(inputs)
 
 
 def answers(parent: ModelWrapper | None, model: ModelWrapper, outputs: np.ndarray) -> np.ndarray:
-    """What the host makes of the accelerator's outputs."""
+    """What the host makes of the accelerator's outputs [n, ...], channels last: [n, *output.shape]."""
     check_hardware(model, parent)
     assert parent is not None
     _, tail = host_part.head_and_tail(parent)
@@ -82,12 +76,10 @@ def answers(parent: ModelWrapper | None, model: ModelWrapper, outputs: np.ndarra
 
 
 def _fitting(values: np.ndarray, end: Port) -> np.ndarray:
-    datatype = parse(end.datatype)
-    golden.check_fits(values, datatype, f"the accelerator's {end.tensor}")
-    return golden.smallest(values, datatype)
+    return golden.fitting(values, parse(end.datatype), f"the accelerator's {end.tensor}")
 
 
 def mismatches(found: np.ndarray, expected: np.ndarray) -> Mapping[str, int]:
-    """How many frames, and values, are not the same."""
+    """How many frames, and values, of two arrays [frames, ...] are not the same."""
     differs = found.reshape(len(found), -1) != expected.reshape(len(expected), -1)
     return {"frames": int(differs.any(axis=1).sum()), "values": int(differs.sum())}

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Set
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from jsonschema import Draft202012Validator
+
 from finnyaml.accelerator.files import sha256_of
-from finnyaml.bundle import schema, tarball
+from finnyaml.bundle import archives
 from finnyaml.bundle.names import FACTS, KEPT, OWN, SETTINGS
 from finnyaml.bundle.render import ENDING, Templates, builtin_names
 from finnyaml.errors import StepFailed
+from finnyaml.recipe.schema import schema_path
 
 
 def finish(folder: Path, data: dict[str, Any], templates: Templates, strangers: Set[str] = frozenset()) -> Path:
-    """Complete the bundle in `folder` from `data`, all of bundle.json but `files`.
-
-    `strangers` lie in the folder and are not files of the bundle.
-
-    Returns:
-        the archive: `<folder>.tar.gz`.
-
-    Raises:
-        StepFailed: a template that cannot be filled in, or data that does not fit the schema.
-    """
-    context = context_of(data)
+    """Complete the bundle in `folder` from `data`, all of bundle.json but `files`; returns the archive
+    `<folder>.tar.gz`. `strangers` lie in the folder and are not files of the bundle.
+    Raises StepFailed: a template that cannot be filled in, or data that does not fit the schema."""
+    # All of bundle.json but `files`, and the recipe's own `vars`.
+    context = {**{key: value for key, value in data.items() if key != "files"}, "vars": data["templates"]["vars"]}
     wanted = {name: name + ENDING for name in OWN}
     if data["driver"]["settings"] == SETTINGS and not (folder / SETTINGS).exists():
         wanted[SETTINGS] = SETTINGS + ENDING
@@ -36,28 +34,19 @@ def finish(folder: Path, data: dict[str, Any], templates: Templates, strangers: 
     for name in sorted(templates.used):
         write(folder / KEPT / name, templates.own[name])
     names = sorted(files_of(folder) - {FACTS} - strangers)
-    data["files"] = {name: digest(folder / name) for name in names}
+    paths = {name: folder / name for name in names}
+    data["files"] = {n: {"sha256": sha256_of(path), "bytes": path.stat().st_size} for n, path in paths.items()}
     write_json(folder, data)
-    found = schema.problems(json.loads((folder / FACTS).read_text("utf-8")))
+    found = problems(json.loads((folder / FACTS).read_text("utf-8")))
     if found:
         raise StepFailed(f"bundle.json does not fit its schema: {'; '.join(found[:3])}", hint="a defect of finnyaml")
-    return tarball.write(folder, [FACTS, *data["files"]])
-
-
-def context_of(data: Mapping[str, Any]) -> dict[str, Any]:
-    """What templates may use: all of bundle.json but `files`, and `vars`, the recipe's own."""
-    return {**{key: value for key, value in data.items() if key != "files"}, "vars": data["templates"]["vars"]}
+    return archives.write_bundle(folder, [FACTS, *data["files"]])
 
 
 def files_of(folder: Path) -> set[str]:
     """All files below a bundle's folder, by their paths in it, without what Python leaves there."""
     found = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     return {path.relative_to(folder).as_posix() for path in found}
-
-
-def digest(path: Path) -> dict[str, Any]:
-    """SHA-256 and size of a file, as `files` has them."""
-    return {"sha256": sha256_of(path), "bytes": path.stat().st_size}
 
 
 def write_json(folder: Path, data: Mapping[str, Any]) -> None:
@@ -71,6 +60,16 @@ def write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, "utf-8", newline="\n")
     path.chmod(0o755 if path.suffix == ".sh" else 0o644)
+
+
+def problems(data: Any) -> list[str]:
+    """What in the data of a bundle.json does not fit its JSON Schema, each with its place."""
+    return [f"{error.json_path}: {error.message}" for error in _validator().iter_errors(data)]
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    return Draft202012Validator(json.loads(schema_path("bundle.schema.json").read_text("utf-8")))
 
 
 ORDER = (

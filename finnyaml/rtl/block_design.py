@@ -38,11 +38,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class BlockDesign:
-    """files: sources in the order of their first mention. hierarchies: paths of cells that only hold others. nets,
-    interfaces: sets of connected pins, each in the order of mention, with those of hierarchies and of the outside."""
+    """files: sources in the order of their first mention. nets, interfaces: sets of connected pins, each in the order
+    of mention, with those of hierarchies (cells that only hold others) and of the outside."""
 
     files: tuple[str, ...]
     cells: tuple[Cell, ...]
-    hierarchies: frozenset[str]
     nets: tuple[tuple[Pin, ...], ...]
     interfaces: tuple[tuple[Pin, ...], ...]

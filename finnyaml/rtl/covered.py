@@ -31,21 +31,20 @@ ATTRIBUTES = (
 
 _LIMITS = {
     "MVAU": "signed weights and activations of at least 2 bits each that fit the DSP, thresholds as layers of their "
-    "own (standalone_thresholds: true), no XNOR mode, an accumulator of at most 48 bits",
+    "own (standalone_thresholds: true), no XNOR mode, an accumulator of at most 48 bits; binary networks get there "
+    "with `represent_bipolar`, which makes INT2 of BIPOLAR",
     "VVAU": "a Versal part, signed weights of at most 8 bits, thresholds as layers of their own "
     "(standalone_thresholds: true)",
 }
 """What FINN's RTL variants need, where there is more than to ask for them."""
-_REPAIRS = {"MVAU": "; binary networks get there with `represent_bipolar`, which makes INT2 of BIPOLAR"}
 
 
 @dataclass(frozen=True)
 class Layer:
     """A node of FINN's graph.
-
     style: "rtl", "hls", or "" for what is not a hardware layer. attributes: those of `ATTRIBUTES` that it has. has_rtl:
-    FINN has an RTL variant of this operator; has_kernel: finnyaml has one. code: the code that FINN generated is there.
-    """
+    FINN has an RTL variant of this operator; has_kernel: finnyaml has one. code: the code that FINN generated is
+    there."""
 
     name: str
     op_type: str
@@ -115,12 +114,8 @@ _RULES = (
 
 def check(layers: Sequence[Layer], inputs: Sequence[str], outputs: Sequence[str], finn: str) -> None:
     """Refuse what cannot be simulated and synthesised as it will be in hardware.
-
     inputs, outputs: names of the graph's tensors, without constants. finn: name and version of FINN.
-
-    Raises:
-        StepFailed: with all layers that one reason holds for.
-    """
+    Raises StepFailed: with all layers that one reason holds for."""
     foreign = [layer for layer in layers if not layer.style]
     if foreign or not layers:
         raise StepFailed(
@@ -170,7 +165,7 @@ def _why_hls(layer: Layer) -> str:
     if layer.has_kernel:
         return f"{operator} of integers has no RTL variant of FINN's, but one of finnyaml's, which {_PREFER} puts in"
     if layer.has_rtl:
-        needs = f", and needs {_LIMITS[operator]}{_REPAIRS.get(operator, '')}" if operator in _LIMITS else ""
+        needs = f", and needs {_LIMITS[operator]}" if operator in _LIMITS else ""
         return f"{operator} has an RTL variant, which was not asked for or does not fit{needs}"
     return f"{operator} has no RTL variant; let the host compute it, if the network allows it"
 

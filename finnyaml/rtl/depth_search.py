@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 
 from finnyaml.rtl.design import Fifo
@@ -15,10 +16,8 @@ Depths = Mapping[str, int]
 
 def holds(fifo: Fifo, depth: int) -> int:
     """How many beats fifo.sv (of finn-plus 1.6.1) really holds at a depth: at least 5, and memories are powers of two.
-
     sv/fifo_dynamic.sv has the same rules; the tests hold both against fifo.sv. (One more, for data of less than 5 bits,
-    never applies: FINN pads to whole bytes.)
-    """
+    never applies: FINN pads to whole bytes.)"""
     style = fifo.ram_style
     if style == "auto":
         style = "distributed" if depth <= 257 else "block" if depth <= 2028 else "ultra"
@@ -66,7 +65,10 @@ def search(fifos: Sequence[Fifo], start: Depths, do: Callable[[Depths], bool]) -
         if not group or try_({fifo.node: MINIMUM for fifo in group}):
             return
         if len(group) == 1:
-            _bisect(group[0], trail[-1][group[0].node], lambda depth: try_({group[0].node: depth}))
+            (fifo,) = group
+            between = range(MINIMUM, trail[-1][fifo.node] + 1)  # the first does not do, the last does
+            different = [depth for depth in between if holds(fifo, depth) > holds(fifo, depth - 1)]
+            bisect_left(different, True, key=lambda depth: try_({fifo.node: depth}))
             return
         half = len(group) // 2
         settle(group[:half])
@@ -82,15 +84,3 @@ def _smallest(fifo: Fifo, depth: int) -> int:
     while depth > MINIMUM and holds(fifo, depth - 1) == holds(fifo, depth):
         depth -= 1
     return depth
-
-
-def _bisect(fifo: Fifo, present: int, does: Callable[[int], bool]) -> None:
-    """Ask for depths between the minimal one, which does not do, and the present one, which does."""
-    different = [depth for depth in range(MINIMUM, present + 1) if holds(fifo, depth) > holds(fifo, depth - 1)]
-    low, high = 0, len(different)  # the answer is in [low, high); `high` stands for the present depth
-    while low < high:
-        middle = (low + high) // 2
-        if does(different[middle]):
-            high = middle
-        else:
-            low = middle + 1

@@ -104,10 +104,7 @@ class Design:
     @classmethod
     def load(cls, folder: Path) -> Design:
         """Read design.json of a design folder.
-
-        Raises:
-            StepFailed: there is none, it is damaged, or of another format.
-        """
+        Raises StepFailed: there is none, it is damaged, or of another format."""
         file = folder / FILE
         try:
             data = json.loads(file.read_text(encoding="utf-8"))

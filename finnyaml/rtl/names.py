@@ -12,11 +12,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_][\w./+-]*", re.ASCII)
 
 
 def check(names: Iterable[str]) -> None:
-    """Letters, digits and _ . / + - alone, no .. and not from the root.
-
-    Raises:
-        StepFailed: another name.
-    """
+    """Letters, digits and _ . / + - alone, no .. and not from the root. Raises StepFailed: another name."""
     for name in names:
         if not _PLAIN.fullmatch(name) or ".." in name:
             raise StepFailed(

@@ -64,32 +64,25 @@ def netlist(
     ports: of every cell, by its path. streams: names of the streams between nodes, by the pin of the node that drives
     them. fifos: nodes whose fill counts become nets of the same names. Inputs that FINN leaves open are tied low, as
     Vivado does.
-
-    Raises:
-        StepFailed: pins that do not fit each other, a stream without both ends, ports beside those in `OUTSIDE`.
+    Raises StepFailed: pins that do not fit each other, a stream without both ends, ports beside those in `OUTSIDE`.
     """
     return _Writer(design, ports, top, streams, fifos).write()
 
 
+@dataclass
 class _Writer:
-    def __init__(
-        self,
-        design: BlockDesign,
-        ports: Mapping[str, Mapping[str, Port]],
-        top: str,
-        streams: Mapping[Pin, str],
-        fifos: Collection[str],
-    ) -> None:
-        self.design = design
-        self.cells = {cell.path: cell for cell in design.cells}
-        self.ports = ports
-        self.top = top
-        self.streams = streams
-        self.fifos = fifos
-        self.nodes = {cell.node: _Node() for cell in design.cells}
-        self.outer: dict[str, Port] = {}
-        self.inner: dict[str, int] = {}
-        self.used: set[Pin] = set()
+    design: BlockDesign
+    ports: Mapping[str, Mapping[str, Port]]
+    top: str
+    streams: Mapping[Pin, str]
+    fifos: Collection[str]
+    outer: dict[str, Port] = field(default_factory=dict)
+    inner: dict[str, int] = field(default_factory=dict)
+    used: set[Pin] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.cells = {cell.path: cell for cell in self.design.cells}
+        self.nodes = {cell.node: _Node() for cell in self.design.cells}
 
     def write(self) -> Netlist:
         for pins in self.design.interfaces:
@@ -117,28 +110,25 @@ class _Writer:
         outside = [pin.name for pin in pins if not pin.cell]
         if len(ends) + len(outside) != 2:
             raise StepFailed(f"the stream at {pins[0]} has {len(ends) + len(outside)} ends, not two")
-        drivers = [pin for pin, signals in ends.items() if self._port(pin, signals["TVALID"]).direction == "output"]
+        drivers = [p for p, signals in ends.items() if self.ports[p.cell][signals["TVALID"]].direction == "output"]
         if len(drivers) + (outside == [INPUT]) != 1:
             raise StepFailed(f"the stream at {pins[0]} is not driven by one of its ends")
+        is_local = not outside and len({pin.node for pin in ends}) == 1
+        if outside:
+            name = outside[0]
+        elif is_local:
+            name = f"{drivers[0].cell}_{drivers[0].name}".replace("/", "_")
+        else:
+            pin = next((pin for pin in pins if pin.cell == drivers[0].node), drivers[0])
+            self.used.add(pin)
+            if pin not in self.streams:
+                raise StepFailed(f"{pin} drives a stream that the graph does not have")
+            name = self.streams[pin]
         for signal in SIGNALS:
             members = [Pin(pin.cell, signals[signal]) for pin, signals in ends.items()]
-            boundary: dict[str, str] | None
-            boundary = {pin.node: f"{pin.name}_{signal.lower()}" for pin in pins if self._is_boundary(pin)}
-            if outside:
-                name = outside[0]
-            elif len({pin.node for pin in ends}) == 1:
-                boundary = None
-                name = f"{drivers[0].cell}_{drivers[0].name}".replace("/", "_")
-            else:
-                crossed = (pin for pin in pins if self._is_boundary(pin) and pin.node == drivers[0].node)
-                name = self._stream(next(crossed, drivers[0]))
-            self._connect(members, boundary, f"{name}_{signal.lower()}", is_outer=bool(outside))
-
-    def _stream(self, pin: Pin) -> str:
-        self.used.add(pin)
-        if pin not in self.streams:
-            raise StepFailed(f"{pin} drives a stream that the graph does not have")
-        return self.streams[pin]
+            boundary = {pin.node: f"{pin.name}_{signal.lower()}" for pin in pins if pin.cell in self.nodes}
+            net = f"{name}_{signal.lower()}"
+            self._connect(members, None if is_local else boundary, net, is_outer=bool(outside))
 
     def _signals(self, pin: Pin) -> dict[str, str]:
         """The ports of an interface, by signal."""
@@ -161,22 +151,16 @@ class _Writer:
             raise StepFailed(f"the net at {pins[0]} does not connect pins")
         boundary: dict[str, str] = {}
         for pin in pins:
-            if self._is_boundary(pin):
+            if pin.cell in self.nodes:
                 boundary.setdefault(pin.node, pin.name)
         name = outside[0] if outside else str(leaves[0]).replace("/", "_")
         is_local = not outside and len({pin.node for pin in leaves}) == 1
         self._connect(leaves, None if is_local else boundary, name, is_outer=bool(outside))
 
-    def _is_boundary(self, pin: Pin) -> bool:
-        return pin.cell in self.nodes
-
-    def _port(self, pin: Pin, name: str) -> Port:
-        return self.ports[pin.cell][name]
-
     def _connect(self, members: list[Pin], boundary: Mapping[str, str] | None, net: str, *, is_outer: bool) -> None:
         """Put ports of cells on one net. boundary: the port of each node through which they get there; None if the net
         stays inside of a node."""
-        found = {pin: self._port(pin, pin.name) for pin in members}
+        found = {pin: self.ports[pin.cell][pin.name] for pin in members}
         widths = {port.width for port in found.values()}
         if len(widths) > 1:
             each = ", ".join(f"{pin} has {port.width}" for pin, port in found.items())
@@ -208,10 +192,7 @@ class _Writer:
             self.inner[net] = width
 
     def _module(self, name: str, node: _Node) -> str:
-        instances = []
-        for cell in self.design.cells:
-            if cell.node == name:
-                instances.append(self._instance(cell, node))
+        instances = [self._instance(cell, node) for cell in self.design.cells if cell.node == name]
         ports = ",\n".join(f"  {port.direction} {_logic(port.width)} {key}" for key, port in node.ports.items())
         local = "".join(f"  {_logic(width)} {key};\n" for key, width in node.local.items())
         return f"module node_{name} (\n{ports}\n);\n{local}{''.join(instances)}endmodule\n"
@@ -223,7 +204,9 @@ class _Writer:
             if net is None and name in FILLS and cell.node in self.fifos and port.direction == "output":
                 net = name
                 node.local[net] = port.width
-            lines.append(f"    .{name}({net if net is not None else _open(port)})")
+            if net is None:
+                net = "'0" if port.direction == "input" else ""
+            lines.append(f"    .{name}({net})")
         body = ",\n".join(lines)
         return f"  {instance(cell, 'u_' + cell.path.replace('/', '_'))} (\n{body}\n  );\n"
 
@@ -242,7 +225,3 @@ class _Writer:
 
 def _logic(width: int) -> str:
     return "logic" if width == 1 else f"logic [{width - 1}:0]"
-
-
-def _open(port: Port) -> str:
-    return "'0" if port.direction == "input" else ""

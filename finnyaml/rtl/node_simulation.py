@@ -18,11 +18,11 @@ from finnyaml.errors import StepFailed
 from finnyaml.rtl import overlay, verilator
 from finnyaml.rtl.block_design import Cell
 from finnyaml.rtl.ports import Port, ports
+from finnyaml.rtl.sources import TOKEN
 
 MAIN = Path(__file__).with_suffix(".cpp")
 _TOP = "finnyaml_node"
 _DATA = "data"
-_TOKEN = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"', re.DOTALL)
 _SIGNALS = ("tdata", "tvalid", "tready")
 _HEADERS = (".vh", ".svh")
 _MASTER = re.compile(r"_(ar|aw)valid$", re.IGNORECASE)
@@ -70,11 +70,9 @@ def compile(top: str, sources: Sequence[Path], finn: str, work: Path, cache: Pat
 
     sources: packages first; headers of Verilog are left out. finn: whose sources they are. work: for temporary files,
     and the log when something fails; cache: as for `rtl.verilator.compile`.
-
-    Raises:
-        StepFailed: a module that needs a second clock or memory outside; sources that are not there, no Verilog, or
-            that the tools do not take.
-        ToolMissing: no Verilator, or no g++.
+    Raises StepFailed: a module that needs a second clock or memory outside; sources that are not there, no Verilog, or
+    that the tools do not take.
+    Raises ToolMissing: no Verilator, or no g++.
     """
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=work, prefix="verilate-") as temporary:
@@ -92,13 +90,9 @@ def run(
     program: NodeProgram, inputs: Mapping[str, Sequence[int]], wanted: Mapping[str, int], patience: int, work: Path
 ) -> NodeRun:
     """Send words in, and wait for words, from reset on.
-
     inputs: stream to its words, as integers. wanted: stream to the number of words to wait for. patience: cycles that
     one of these may be silent.
-
-    Raises:
-        StepFailed: there is no such stream; a check in the sources failed.
-    """
+    Raises StepFailed: there is no such stream; a check in the sources failed."""
     streams = {stream.name: stream for stream in program.streams}
     for name, goes_in in (*((name, True) for name in inputs), *((name, False) for name in wanted)):
         if name not in streams or streams[name].input != goes_in:
@@ -123,23 +117,20 @@ def run(
             said = (done.stderr + done.stdout).strip().splitlines() or [f"it ended with {done.returncode}"]
             raise StepFailed(f"the simulation of {program.top} failed: {said[0].removeprefix('%Error: ')}")
         report = dict(line.split() for line in (folder / "report").read_text(encoding="utf-8").splitlines())
-        words_out = {name: _words(folder / f"{name}.out", streams[name].bytes) for name in wanted}
+        words_out = {}
+        for name in wanted:
+            out, size = folder / f"{name}.out", streams[name].bytes
+            data = out.read_bytes() if out.exists() else b""
+            words_out[name] = [int.from_bytes(data[at : at + size], "little") for at in range(0, len(data), size)]
     moved = {name: int(report[name]) for name in streams}
     return NodeRun(words_out, int(report["cycles"]), moved, report["finished"] == "1")
 
 
-def _words(file: Path, size: int) -> list[int]:
-    data = file.read_bytes() if file.exists() else b""
-    return [int.from_bytes(data[at : at + size], "little") for at in range(0, len(data), size)]
-
-
 def _copy(top: str, sources: Sequence[Path], finn: str, folder: Path) -> tuple[list[str], dict[str, Path]]:
     """Patched sources of which the top is called `_TOP`, and the folders that they read; file names in order.
-
-    A file that comes twice is taken once; FINN copies some of its library into the folder of each layer.
-    """
-    known = finn if finn in overlay.SIMULATION else list(overlay.SIMULATION)[-1]
-    patches = {patch.file: patch for patch in overlay.SIMULATION[known]}
+    A file that comes twice is taken once; FINN copies some of its library into the folder of each layer."""
+    known, for_this = overlay.patches_for(finn, overlay.SIMULATION)
+    patches = {patch.file: patch for patch in for_this}
     own = _own(top)
     texts: dict[str, str] = {}
     data: dict[Path, str] = {}
@@ -173,7 +164,7 @@ def _copy(top: str, sources: Sequence[Path], finn: str, folder: Path) -> tuple[l
                 "has one clock",
                 hint="set pumpedMemory and pumpedCompute to 0 in the folding",
             )
-        text = own.sub(_TOP, _TOKEN.sub(relative, text))
+        text = own.sub(_TOP, TOKEN.sub(relative, text))
         name = own.sub(_TOP, source.name)
         if texts.setdefault(name, text) != text:
             raise StepFailed(

@@ -19,15 +19,15 @@ def metrics(design: Design, run: Run) -> dict[str, Any]:
     both; "ratio": interval to FINN's. "fps": frames per second at the clock of the design. "fifos": by node the most it
     held, its depth, and its width in bits. "cycles", "seconds", "cycles_per_second": of the simulation itself.
     """
-    steady = _steady(run)
+    ends = np.split(run.last_out, np.cumsum(run.chunks)[:-1])
+    steady = np.concatenate([np.diff(each)[max(0, len(each) - 1) // 2 :] for each in ends])
     interval = float(np.median(steady)) if len(steady) else None
-    came = len(run.last_out) > 0
     return {
         "frames": len(run.last_out),
         "interval": interval,
         "interval_least": int(steady.min()) if len(steady) else None,
         "interval_most": int(steady.max()) if len(steady) else None,
-        "latency": int(run.last_out[0] - run.first_in[0] + 1) if came else None,
+        "latency": int(run.last_out[0] - run.first_in[0] + 1) if len(run.last_out) else None,
         "estimate": {"interval": design.max_cycles, "latency": design.latency_cycles},
         "ratio": interval / design.max_cycles if interval and design.max_cycles else None,
         "clock_ns": design.clock_ns,
@@ -39,14 +39,3 @@ def metrics(design: Design, run: Run) -> dict[str, Any]:
         "seconds": run.seconds,
         "cycles_per_second": run.cycles / run.seconds if run.seconds else None,
     }
-
-
-def _steady(run: Run) -> np.ndarray:
-    """Cycles from frame to frame, of each process the later half."""
-    found, start = [], 0
-    for frames in run.chunks:
-        differences = np.diff(run.last_out[start : start + frames])
-        found.append(differences[len(differences) // 2 :])
-        start += frames
-    steady: np.ndarray = np.concatenate(found)
-    return steady

@@ -23,13 +23,9 @@ class Port:
 
 def ports(cells: Sequence[Cell], files: Sequence[Path]) -> dict[str, dict[str, Port]]:
     """Path of a cell to its ports, by name in the order of their declaration.
-
     Only headers are elaborated: what is inside of modules need not be to this elaborator's taste (primitives of the
     vendor are unknown, say), and FINN's wrappers use parameters before they declare them.
-
-    Raises:
-        StepFailed: a module is not in the files; a port is not a vector of bits, or its width cannot be found.
-    """
+    Raises StepFailed: a module is not in the files; a port is not a vector of bits, or its width cannot be found."""
     from pyslang import Bag, SourceManager, ast, syntax
 
     manager = SourceManager()
@@ -38,9 +34,7 @@ def ports(cells: Sequence[Cell], files: Sequence[Path]) -> dict[str, dict[str, P
     compilation = ast.Compilation(Bag([options]))
     for file in files:
         compilation.addSyntaxTree(syntax.SyntaxTree.fromFile(str(file), manager))
-    heads = {}
-    for number, cell in enumerate(cells):
-        heads[f"finnyaml_head_{number}"] = cell
+    heads = {f"finnyaml_head_{number}": cell for number, cell in enumerate(cells)}
     text = "".join(f"module {name}; {instance(cell, 'cell_')} (); endmodule\n" for name, cell in heads.items())
     compilation.addSyntaxTree(syntax.SyntaxTree.fromText(text, manager))
     tops = {top.name: top for top in compilation.getRoot().topInstances}
@@ -78,12 +72,9 @@ def _port(port: Any, cell: Cell) -> Port:
         raise StepFailed(f"{cell.path}: {port.name} of module {cell.module} is neither input nor output")
     width = int(port.type.bitWidth) if port.type.isIntegral else 0
     if port.type.isError or width < 1:
+        given = ", ".join(f"{key}={value}" for key, value in cell.parameters.items()) or "it has no parameters here"
         raise StepFailed(
             f"{cell.path}: the width of {port.name} of module {cell.module} cannot be found",
-            hint=f"{_parameters(cell)}: does the module's header say what the width is made of?",
+            hint=f"{given}: does the module's header say what the width is made of?",
         )
     return Port(direction, width)
-
-
-def _parameters(cell: Cell) -> str:
-    return ", ".join(f"{key}={value}" for key, value in cell.parameters.items()) or "it has no parameters here"

@@ -103,12 +103,10 @@ class Simulator:
         inputs: integers [frames, *design.input.shape[1:]], values of its datatype. depths: of FIFO nodes, with
         Build.dynamic_fifos; the others keep theirs. every: from the start of one frame to that of the next at least so
         many cycles. patience: cycles in which nothing moves at either end, after which the design counts as stuck.
-        waveform: FST file to write, with Build.waveform and one process. processes: so many contiguous shares of the
+        waveform: FST file to write, with Build.waveform and one process. processes: so many contiguous parts of the
         frames run at a time, each from reset.
-
-        Raises:
-            StepFailed: a value that the datatype does not have, a check in FINN's sources that failed, or a design that
-                breaks the rules of AXI streams at its output.
+        Raises StepFailed: a value that the datatype does not have, a check in FINN's sources that failed, or a design
+        that breaks the rules of AXI streams at its output.
         """
         design = self.design
         shape = design.input.shape[1:]
@@ -145,7 +143,9 @@ class Simulator:
             execute(self.program.resolve(), self.folder, calls)
             seconds = time.perf_counter() - started
             if waveform is not None:
-                _undate(waveform)
+                with waveform.open("r+b") as file:
+                    file.seek(_FST_DATE[0])
+                    file.write(_FST_DATE[1])
             parts = [read(call.room, design, edges=self.build.edges) for call in calls]
         return self._together(parts, tuple(len(share) for share in shares), seconds)
 
@@ -169,13 +169,6 @@ class Simulator:
         )
 
 
-def _undate(waveform: Path) -> None:
-    place, date = _FST_DATE
-    with waveform.open("r+b") as file:
-        file.seek(place)
-        file.write(date)
-
-
 def _words(values: np.ndarray, stream: Stream) -> np.ndarray:
     """Frames as the words of a stream: uint8 [frames * beats, width / 8]."""
     try:
@@ -192,4 +185,4 @@ def _values(words: np.ndarray, stream: Stream) -> np.ndarray:
     try:
         return unpack(words[:, : (values * datatype.bits + 7) // 8], datatype, values)
     except AcceleratorError as error:
-        raise StepFailed(f"what comes out of {stream.name} is no {stream.datatype}: {error.message}") from error
+        raise StepFailed(f"what comes out of {stream.name} is not {stream.datatype}: {error.message}") from error

@@ -43,11 +43,9 @@ class Candidate:
 @dataclass(frozen=True)
 class Sizes:
     """What was found. `chosen` are the depths to build.
-
     target: cycles between frames that `chosen` keeps, but for `slack` (a fraction of it). reachable: cycles between
     frames with FIFOs without bounds. gauge: the depths of the gauge method; minimal: all as shallow as FINN has them.
-    frames: how many the final depths were simulated with; runs, cycles, seconds: what the search took.
-    """
+    frames: how many the final depths were simulated with; runs, cycles, seconds: what the search took."""
 
     target: int
     slack: float
@@ -89,16 +87,11 @@ def size(simulator: Simulator, inputs: np.ndarray, *, target: int | None, slack:
     the depths are simulated for longer; where that shows what the short simulations did not, the search goes back to
     the last depths that last, and on with long simulations.
 
-    Args:
-        simulator: of the design, built with dynamic FIFOs.
-        inputs: [frames, ...] as `Simulator.run` takes them. They are repeated as needed: what FINN's RTL computes
-            does not change how long it takes.
-        target: cycles between frames; None for the fewest that the network reaches.
-        slack: by which fraction of the target it may take longer.
-
-    Raises:
-        StepFailed: the design stands still even with FIFOs without bounds, cannot be as fast as the target, or breaks
-            a rule once a FIFO is full.
+    simulator: of the design, built with dynamic FIFOs. inputs: [frames, ...] as `Simulator.run` takes them, repeated as
+    needed: what FINN's RTL computes does not change how long it takes. target: cycles between frames; None for the
+    fewest that the network reaches. slack: by which fraction of the target it may take longer.
+    Raises StepFailed: the design stands still even with FIFOs without bounds, cannot be as fast as the target, or
+    breaks a rule once a FIFO is full.
     """
     design = simulator.design
     if not design.fifos:
@@ -108,17 +101,17 @@ def size(simulator: Simulator, inputs: np.ndarray, *, target: int | None, slack:
     target = ceil(reachable) if target is None else target
     limit = target * (1 + slack)
     if reachable > limit:
+        slowest = max(design.nodes, key=lambda node: node.cycles)
         raise StepFailed(
             f"no FIFO depths give one frame every {target} cycles: with FIFOs without bounds it takes {reachable:.10g}",
-            hint=f"{_slowest(design)}: fold it less, or ask for no less than {ceil(reachable)} cycles",
+            hint=f"FINN's estimate is {slowest.cycles} cycles for {slowest.name}: fold it less, or ask for no less "
+            f"than {ceil(reachable)} cycles",
         )
 
-    def do(depths: Depths) -> bool:
-        return bench.interval(depths, _SHORT) <= limit
+    def keeps(length: int) -> Callable[[Depths], bool]:
+        return lambda depths: bench.interval(depths, length) <= limit
 
-    def last(depths: Depths) -> bool:
-        return bench.interval(depths, _LONG) <= limit
-
+    do, last = keeps(_SHORT), keeps(_LONG)
     gauged = bench.high_water_marks(target)
     minimal = bench.candidate({fifo.node: MINIMUM for fifo in design.fifos})
     bench.hurry(limit)
@@ -140,18 +133,11 @@ def size(simulator: Simulator, inputs: np.ndarray, *, target: int | None, slack:
     )
 
 
-@dataclass(frozen=True)
-class _Length:
-    """Of a simulation: `fills` times the frames that are in flight, then some frames for bounded FIFOs to fill up and
-    push back, then those that the interval is the mean of."""
-
-    fills: int
-    settling: int
-    window: int
-
-
-_SHORT = _Length(fills=2, settling=1, window=2)  # residual networks need two fills until they are steady
-_LONG = _Length(fills=2, settling=2, window=2)
+_FILLS, _WINDOW = 2, 2
+"""A simulation has so many times the frames that are in flight (residual networks need two until they are steady), then
+some frames for bounded FIFOs to fill up and push back, then so many that the interval is the mean of."""
+_SHORT, _LONG = 1, 2
+"""How many those are between, in short and in long simulations."""
 
 
 class _Bench:
@@ -165,24 +151,20 @@ class _Bench:
         self._latency = 0  # of the first frame
         self._in_flight = 1
         self._patience: int | None = None
-        self._known: dict[tuple[tuple[int, ...], _Length], float] = {}
+        self._known: dict[tuple[tuple[int, ...], int], float] = {}
 
-    def frames(self, length: _Length) -> int:
-        """How many frames a simulation of this length has."""
-        return length.fills * self._in_flight + length.settling + length.window
+    def frames(self, length: int) -> int:
+        """How many frames a simulation has, `_SHORT` or `_LONG`."""
+        return _FILLS * self._in_flight + length + _WINDOW
 
     def reachable(self) -> float:
-        """Cycles between frames with FIFOs without bounds.
-
-        Raises:
-            StepFailed: the design stands still.
-        """
+        """Cycles between frames with FIFOs without bounds. Raises StepFailed: the design stands still."""
         while True:
             assumed = self._in_flight
             run = self._run(self._unbounded(), _SHORT)
             if not run.finished:
                 raise _standstill(self.simulator.design, run, self.frames(_SHORT))
-            interval = _interval(run, _SHORT)
+            interval = _interval(run)
             self._latency = int(run.last_out[0] - run.first_in[0]) + 1
             self._in_flight = ceil(self._latency / interval)
             if self._in_flight <= assumed:
@@ -197,12 +179,9 @@ class _Bench:
         """From now on give up where nothing moves for longer than in a design that gives a frame in `limit` cycles."""
         self._patience = 2 * (self._latency + ceil(limit))
 
-    def interval(self, depths: Depths, length: _Length) -> float:
+    def interval(self, depths: Depths, length: int) -> float:
         """Cycles between frames in the steady state; infinite for a deadlock.
-
-        Raises:
-            StepFailed: a check in FINN's sources failed.
-        """
+        Raises StepFailed: a check in FINN's sources failed."""
         key = (tuple(holds(fifo, depths[fifo.node]) for fifo in self.simulator.design.fifos), length)
         if key not in self._known:
             try:
@@ -214,7 +193,7 @@ class _Bench:
                     hint="deeper FIFOs would only hide that until more frames come; change the folding of that layer "
                     "(`finnyaml lint` knows some that lose data: output-queue-too-short)",
                 ) from error
-            self._known[key] = _interval(run, length) if run.finished else inf
+            self._known[key] = _interval(run) if run.finished else inf
         return self._known[key]
 
     def candidate(self, depths: Depths) -> Candidate:
@@ -224,7 +203,7 @@ class _Bench:
     def _unbounded(self) -> Depths:
         return {fifo.node: UNBOUNDED for fifo in self.simulator.design.fifos}
 
-    def _run(self, depths: Depths, length: _Length, every: int = 0) -> Run:
+    def _run(self, depths: Depths, length: int, every: int = 0) -> Run:
         some = self.inputs[np.arange(self.frames(length)) % len(self.inputs)]
         run = self.simulator.run(some, depths=depths, every=every, patience=self._patience)
         self.runs += 1
@@ -232,15 +211,13 @@ class _Bench:
         return run
 
 
-def _interval(run: Run, length: _Length) -> float:
-    return float(run.last_out[-1] - run.last_out[-1 - length.window]) / length.window
+def _interval(run: Run) -> float:
+    return float(run.last_out[-1] - run.last_out[-1 - _WINDOW]) / _WINDOW
 
 
 def _enough(depths: Depths, do: Callable[[Depths], bool]) -> Depths:
     """These depths, or all of them deeper by the smallest power of two that does.
-
-    High-water marks can be too low by one: a full fifo.sv takes nothing in the cycle in which it gives something.
-    """
+    High-water marks can be too low by one: a full fifo.sv takes nothing in the cycle in which it gives something."""
     enough, more = depths, 1
     while not do(enough):
         if more > _MOST_EXTRA:
@@ -275,8 +252,3 @@ def _standstill(design: Design, run: Run, frames: int) -> StepFailed:
         + ("; ".join(places) or "no stream inside it has anything to pass on"),
         hint="no FIFO depth helps against that: simulate the first node named here by itself",
     )
-
-
-def _slowest(design: Design) -> str:
-    slowest = max(design.nodes, key=lambda node: node.cycles)
-    return f"FINN's estimate is {slowest.cycles} cycles for {slowest.name}"

@@ -13,7 +13,8 @@ from finnyaml.errors import StepFailed
 
 SOURCES, DATA = "src", "data"
 _SUFFIXES = {".v", ".sv"}
-_TOKEN = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"', re.DOTALL)
+TOKEN = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"', re.DOTALL)
+"""A comment of Verilog, or a string."""
 _IMAGE = ".dat"
 
 
@@ -27,19 +28,9 @@ class Copied:
     originals: tuple[Path, ...]
 
 
-@dataclass(frozen=True)
-class _Declared:
-    packages: frozenset[str]
-    modules: frozenset[str]
-    uses: frozenset[str]
-
-
 def distinct(files: Iterable[Path]) -> list[Path]:
     """The files without those that repeat another one: FINN copies some of its library into the folder of a layer.
-
-    Raises:
-        StepFailed: a file is missing, no Verilog, or two files of one name differ.
-    """
+    Raises StepFailed: a file is missing, no Verilog, or two files of one name differ."""
     found: dict[str, Path] = {}
     for file in files:
         if file.suffix not in _SUFFIXES:
@@ -61,13 +52,9 @@ def distinct(files: Iterable[Path]) -> list[Path]:
 
 def copy(files: Sequence[Path], folders: Mapping[str, Path], folder: Path) -> Copied:
     """Copy distinct sources and what they read into a folder.
-
-    folders: node to the folder of its generated code; only memory images of these are taken. A string in a source
-    that names such an image, or the common beginning of several, becomes "data/<node>__<file>".
-
-    Raises:
-        StepFailed: a source reads something else of this machine; a module or package is defined twice.
-    """
+    folders: node to the folder of its generated code; only memory images of these are taken. A string in a source that
+    names such an image, or the common beginning of several, becomes "data/<node>__<file>".
+    Raises StepFailed: a source reads something else of this machine; a module or package is defined twice."""
     for name in (SOURCES, DATA):
         if (folder / name).is_dir():
             shutil.rmtree(folder / name)
@@ -110,15 +97,15 @@ def _relocated(file: Path, folders: Mapping[str, Path]) -> tuple[str, dict[str, 
         )
 
     text = file.read_bytes().decode("utf-8", "surrogateescape")
-    return _TOKEN.sub(replace, text), images
+    return TOKEN.sub(replace, text), images
 
 
 def _compile_order(texts: Mapping[Path, str]) -> list[Path]:
     """Packages before what uses them; else as given."""
     declared = {file: _declared(text) for file, text in texts.items()}
     homes: dict[str, Path] = {}
-    for file, found in declared.items():
-        for name in sorted(found.packages | found.modules):
+    for file, (packages, modules, _) in declared.items():
+        for name in sorted(packages | modules):
             if name in homes:
                 raise StepFailed(f"{name} is defined in {homes[name].name} and again in {file.name}")
             homes[name] = file
@@ -127,17 +114,19 @@ def _compile_order(texts: Mapping[Path, str]) -> list[Path]:
     def place(file: Path, below: tuple[Path, ...]) -> None:
         if file in below:
             raise StepFailed(f"packages need each other: {', '.join(each.name for each in below)}")
-        for name in sorted(declared[file].uses):
+        _, _, uses = declared[file]
+        for name in sorted(uses):
             if name in homes and homes[name] != file:
                 place(homes[name], (*below, file))
         ordered.setdefault(file)
 
-    for file in sorted(texts, key=lambda each: not declared[each].packages):  # stable
+    for file in sorted(texts, key=lambda each: not declared[each][0]):  # packages first; stable
         place(file, ())
     return list(ordered)
 
 
-def _declared(text: str) -> _Declared:
+def _declared(text: str) -> tuple[set[str], set[str], set[str]]:
+    """The packages and modules that a source defines, and the packages of others that it uses."""
     from pyslang import syntax
 
     clean = text.encode("ascii", "replace").decode()
@@ -149,9 +138,5 @@ def _declared(text: str) -> _Declared:
         if header is not None:
             names.setdefault(member.kind, set()).add(str(header.name.value))
     packages = names.pop(syntax.SyntaxKind.PackageDeclaration, set())
-    code = _TOKEN.sub(" ", clean)
-    return _Declared(
-        frozenset(packages),
-        frozenset().union(*names.values()),
-        frozenset(re.findall(r"\b(\w+)\s*::", code)) - packages,
-    )
+    code = TOKEN.sub(" ", clean)
+    return packages, set().union(*names.values()), set(re.findall(r"\b(\w+)\s*::", code)) - packages

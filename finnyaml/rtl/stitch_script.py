@@ -22,12 +22,8 @@ _HINT = "this FINN stitches differently than those that finnyaml knows; Vivado c
 
 def read(script: str, environment: Mapping[str, str], finn: str) -> BlockDesign:
     """The block design of FINN's make_project.tcl.
-
     environment: what `$::env(...)` may name. finn: name and version of FINN, for messages.
-
-    Raises:
-        StepFailed: a command, option or reference that is not known, with its line; a cell that is packaged IP.
-    """
+    Raises StepFailed: a command, option or reference that is not known, with its line; a cell that is packaged IP."""
     reader = _Reader(finn)
     started = False
     try:
@@ -115,7 +111,6 @@ class _Reader:
         return BlockDesign(
             files=tuple(file for file in self.files if not file.endswith(sources)),
             cells=tuple(Cell(p, m, self.parameters[p]) for p, m in self.modules.items() if p not in dropped),
-            hierarchies=frozenset(self.hierarchies),
             nets=_without(self.connected[False], dropped),
             interfaces=_without(self.connected[True], dropped),
         )

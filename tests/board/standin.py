@@ -303,8 +303,8 @@ class StandIn(Device):
     def _block_at(self, address: int) -> tuple[str, int]:
         """The block with registers at this address, and which of its interfaces it is."""
         handoff = read_hwh(Path(self.bitfile_name).with_suffix(".hwh"))
-        for block in handoff.instances.values():
-            for index, (base, _) in enumerate(block.ranges):
+        for name, ranges in handoff.ranges.items():
+            for index, (base, _) in enumerate(ranges):
                 if base == address:
-                    return block.name, index
+                    return name, index
         raise RuntimeError(f"bus error at 0x{address:x}")

@@ -25,7 +25,7 @@ def test_part_addresses_and_clock(tmp_path: Path, name: str, part: str, clocked:
     file.write_text(text.replace(clocked, "idma0") if clocked else text, encoding="utf-8-sig")
     handoff = read_hwh(file)
     theirs = RuntimeMetadataParser(Metadata(input=file)).ip_dict
-    ours = {block.name: block.ranges[-1] for block in handoff.instances.values() if block.ranges}
+    ours = {name: ranges[-1] for name, ranges in handoff.ranges.items() if ranges}
     # PYNQ names blocks by their place in the hierarchy, the file by one long name.
     assert {
         name.replace("/", "_"): (block["phys_addr"], block["addr_range"])

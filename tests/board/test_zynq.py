@@ -1,4 +1,4 @@
-"""Driving a Zynq through the real PYNQ: the answers are those of the emulation, bit for bit."""
+"""Driving a Zynq through the real PYNQ: the outputs are those of the emulation, bit for bit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_predictions_are_those_of_the_emulation(board: Board, batch: int) -> Non
         values = emulated.head(images)
         assert np.array_equal(accelerator.run(values), emulated.run(values))
     with np.load(board.folder / board.data["golden"]["file"]) as golden:
-        assert np.array_equal(expected, golden["answers"][:61])
+        assert np.array_equal(expected, golden["outputs"][:61])
     assert len(np.unique(expected)) > 1
 
 

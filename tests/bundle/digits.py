@@ -53,7 +53,7 @@ def digits_bundle(folder: Path, channels: int = 1, *, dtype: str = "uint8") -> P
         inputs=given[index],
         accelerator_inputs=test[index].transpose(0, 2, 3, 1),
         accelerator_outputs=scores[index].astype(np.int32),
-        answers=scores[index].argmax(axis=1)[:, None],
+        outputs=scores[index].argmax(axis=1)[:, None],
     )
     _write_graphs(folder, matrix, (channels, 8, 8))
 

@@ -47,15 +47,15 @@ def sample_bundle(folder: Path, *, weights: bool = False) -> Path:
     if weights:
         _write_weights(folder, matrix, random)
 
-    outputs = _activate(sums, thresholds)
-    answers = np.argmax(outputs, axis=1)[:, None]
+    scores = _activate(sums, thresholds)
+    outputs = np.argmax(scores, axis=1)[:, None]
     golden: dict[str, np.ndarray] = {
         "index": np.arange(SAMPLES),
-        "labels": np.where(np.arange(SAMPLES) % 8, answers[:, 0], (answers[:, 0] + 1) % CLASSES),
+        "labels": np.where(np.arange(SAMPLES) % 8, outputs[:, 0], (outputs[:, 0] + 1) % CLASSES),
         "inputs": images,
         "accelerator_inputs": images.transpose(0, 2, 3, 1),
-        "accelerator_outputs": outputs,
-        "answers": answers,
+        "accelerator_outputs": scores,
+        "outputs": outputs,
     }
     if weights:
         golden["without_weights"] = _activate(np.zeros_like(sums), thresholds)
@@ -139,7 +139,7 @@ def _write_weights(folder: Path, matrix: np.ndarray, random: np.random.Generator
 
 
 def _description(golden: dict[str, np.ndarray], weights: bool) -> dict[str, Any]:
-    correct = float(np.mean(golden["labels"] == golden["answers"][:, 0]))
+    correct = float(np.mean(golden["labels"] == golden["outputs"][:, 0]))
     weight = {"input": "weights", "layer": LAYER, "file": WEIGHT_FILE, "datatype": "INT4"}
     return {
         "format": 1,

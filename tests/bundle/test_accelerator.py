@@ -1,4 +1,4 @@
-"""Images in, answers out: `Accelerator` on the emulator, and on stand-ins for devices that do wrong."""
+"""Images in, outputs out: `Accelerator` on the emulator, and on stand-ins for devices that do wrong."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def test_golden_samples_in_batches(folder: Path, golden: dict[str, np.ndarray], 
         np.testing.assert_array_equal(accelerator.head(golden["inputs"]), golden["accelerator_inputs"])
         outputs = accelerator.run(golden["accelerator_inputs"])
         np.testing.assert_array_equal(outputs, golden["accelerator_outputs"])
-        np.testing.assert_array_equal(accelerator.tail(outputs), golden["answers"])
-        answers = accelerator.predict(golden["inputs"])
-    np.testing.assert_array_equal(answers, golden["answers"])
-    assert answers.dtype == np.int64 and len(np.unique(answers)) == CLASSES
+        np.testing.assert_array_equal(accelerator.tail(outputs), golden["outputs"])
+        outputs = accelerator.predict(golden["inputs"])
+    np.testing.assert_array_equal(outputs, golden["outputs"])
+    assert outputs.dtype == np.int64 and len(np.unique(outputs)) == CLASSES
 
 
 def test_batches_are_full_but_for_the_last(folder: Path, golden: dict[str, np.ndarray]) -> None:
@@ -66,8 +66,8 @@ def test_batches_are_full_but_for_the_last(folder: Path, golden: dict[str, np.nd
 def test_no_images_are_no_answers(folder: Path) -> None:
     device = StandIn()
     accelerator = Accelerator(folder, device=device)
-    answers = accelerator.predict(np.zeros((0, *IMAGE), np.uint8))
-    assert answers.shape == (0, 1) and answers.dtype == np.int64
+    outputs = accelerator.predict(np.zeros((0, *IMAGE), np.uint8))
+    assert outputs.shape == (0, 1) and outputs.dtype == np.int64
     outputs = accelerator.run(np.zeros((0, 4, 6, 2), np.uint8))
     assert outputs.shape == (0, CLASSES) and outputs.dtype == np.uint8
     assert accelerator.head(np.zeros((0, *IMAGE), np.uint8)).shape == (0, 4, 6, 2)
@@ -128,7 +128,7 @@ def test_the_package_finds_the_bundle_that_it_lies_in(folder: Path, tmp_path: Pa
         "from accelerator import Accelerator\n"
         "accelerator = Accelerator(emulate=True)\n"
         "golden = np.load(accelerator.bundle.path('golden/samples.npz'))\n"
-        "print((accelerator.predict(golden['inputs']) == golden['answers']).all(), accelerator.bundle.folder)\n"
+        "print((accelerator.predict(golden['inputs']) == golden['outputs']).all(), accelerator.bundle.folder)\n"
     )
     done = subprocess.run(
         [sys.executable, "-I", "-B", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from finnyaml.bundle import tarball
+from finnyaml.bundle import archives
 from tests.bundle.built import again, built
 from tests.bundle.sample import read_json
 
@@ -34,7 +34,7 @@ def test_what_is_in_it(tmp_path: Path) -> None:
         members = archive.getmembers()
         names = [member.name for member in members]
         assert names == sorted(f"sample/{name}" for name in [*read_json(bundle)["files"], "bundle.json"])
-        assert {(m.uid, m.gid, m.uname, m.gname, m.mtime) for m in members} == {(0, 0, "", "", tarball.EPOCH)}
+        assert {(m.uid, m.gid, m.uname, m.gname, m.mtime) for m in members} == {(0, 0, "", "", archives.EPOCH)}
         modes = {name: member.mode for name, member in zip(names, members, strict=True)}
         assert modes.pop("sample/deploy.sh") == 0o755 and set(modes.values()) == {0o644}
         archive.extractall(tmp_path / "x", filter="data")
@@ -47,7 +47,7 @@ def test_an_archive_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) ->
     archive = bundle.with_name("sample.tar.gz")
     before = archive.read_bytes()
     with pytest.raises(FileNotFoundError):
-        tarball.write(bundle, ["README.md", "nothing.md"])
+        archives.write_bundle(bundle, ["README.md", "nothing.md"])
     assert archive.read_bytes() == before
     assert sorted(path.name for path in bundle.parent.iterdir()) == ["sample", "sample.tar.gz"]
 

@@ -56,7 +56,7 @@ def test_a_bundle_without_vivado_works_and_says_what_is_missing(tmp_path: Path) 
         assert said in readme
     golden = np.load(bundle / "golden/samples.npz")
     with Accelerator(bundle, emulate=True) as accelerator:
-        np.testing.assert_array_equal(accelerator.predict(golden["inputs"]), golden["answers"])
+        np.testing.assert_array_equal(accelerator.predict(golden["inputs"]), golden["outputs"])
 
 
 def test_the_bundle_runs_by_itself(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_the_bundle_runs_by_itself(tmp_path: Path) -> None:
     example = (bundle / "README.md").read_text().split("```python\n")[1].split("```")[0]
     example = example.replace("Accelerator()", "Accelerator(emulate=True)")
     assert "Accelerator(emulate=True) as" in example
-    program = run[-1].format("", f"exec({example!r}); print(answers.shape, answers.dtype)")
+    program = run[-1].format("", f"exec({example!r}); print(outputs.shape, outputs.dtype)")
     shown = subprocess.run([*run[:-1], program], capture_output=True, text=True, check=True, cwd="/")
     assert shown.stdout == "(8, 1) int64\n"
 

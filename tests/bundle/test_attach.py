@@ -16,7 +16,7 @@ from finnyaml import __version__
 from finnyaml.accelerator.contract import Bundle
 from finnyaml.accelerator.files import changed_files
 from finnyaml.bundle.attach import attach
-from finnyaml.bundle.schema import problems
+from finnyaml.bundle.write import problems
 from finnyaml.cli.bundle import bundle_app
 from finnyaml.errors import ExitCode, RecipeError, StepFailed
 from tests.bundle.board_files import attach as board_files
@@ -194,7 +194,7 @@ def edit(path: Path, old: str, new: str) -> None:
     ("spoil", "said"),
     [
         (spoil_truncated, "bitfile damaged: .*top.bit is cut short"),
-        (spoil_no_bitfile, "bitfile damaged: .*is no .bit file"),
+        (spoil_no_bitfile, "bitfile damaged: .*is not a .bit file"),
         (spoil_bit_part, "bitfile differs: finn-accel.bit is for 7z010clg400, the bundle for xc7z020clg400-1"),
         (spoil_hwh_part, "bitfile differs: finn-accel.hwh is for xc7z010"),
         (spoil_blocks, "bitfile differs: finn-accel.hwh has no odma0"),
@@ -237,7 +237,7 @@ def test_a_bundle_of_another_version_that_fits_is_completed(bundle: Path, vivado
 
 def test_a_zynq_takes_no_xclbin(bundle: Path, vivado: Path) -> None:
     shutil.copy(vivado / "top.bit", vivado / "top.xclbin")
-    with pytest.raises(RecipeError, match=r"bitfile differs: top.xclbin is no .bit file, which Pynq-Z2 takes"):
+    with pytest.raises(RecipeError, match=r"bitfile differs: top.xclbin is not a .bit file, which Pynq-Z2 takes"):
         attach(bundle, vivado / "top.xclbin")
 
 

@@ -69,13 +69,13 @@ def test_answers_go_to_a_file_or_to_the_terminal(
     digits: Path, archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     common = ("predict", "--bundle", digits, "--emulate", "--data", archive, "--batch", 33)
-    code, said, _ = run(capsys, *common, "--out", tmp_path / "answers.npy")
-    answers = np.load(tmp_path / "answers.npy")
+    code, said, _ = run(capsys, *common, "--out", tmp_path / "outputs.npy")
+    outputs = np.load(tmp_path / "outputs.npy")
     assert code == 0
-    assert answers.shape == (500, 1)
-    assert "500 answers in" in said
+    assert outputs.shape == (500, 1)
+    assert "500 outputs in" in said
     code, said, _ = run(capsys, *common)
-    assert [int(line) for line in said.splitlines()] == answers[:, 0].tolist()
+    assert [int(line) for line in said.splitlines()] == outputs[:, 0].tolist()
 
 
 @pytest.mark.parametrize("command", ["predict", "validate"])
@@ -89,7 +89,7 @@ def test_answers_go_to_the_very_file_that_was_named(
     assert [path.name for path in tmp_path.iterdir()] == [name]
     with (tmp_path / name).open("rb") as stream:
         found = np.load(stream)
-        assert len(found if command == "predict" else found["answers"]) == 500
+        assert len(found if command == "predict" else found["outputs"]) == 500
     if command == "predict":
         assert said.rstrip().endswith(str(tmp_path / name))
 
@@ -106,12 +106,12 @@ def test_a_file_that_cannot_be_written_is_said_before_anything_runs(
 
 
 def test_a_report_of_before_stays_where_the_run_fails(digits: Path, tmp_path: Path, monkeypatch) -> None:
-    (tmp_path / "answers.npy").write_text("of before")
-    for name in ("answers.npy", "new.npy"):
+    (tmp_path / "outputs.npy").write_text("of before")
+    for name in ("outputs.npy", "new.npy"):
         words = ["predict", "--bundle", digits, "--emulate", "--data", "nowhere.npz", "--out", tmp_path / name]
         assert main([str(word) for word in words]) == 2
-    assert [path.name for path in tmp_path.iterdir()] == ["answers.npy"]
-    assert (tmp_path / "answers.npy").read_text() == "of before"
+    assert [path.name for path in tmp_path.iterdir()] == ["outputs.npy"]
+    assert (tmp_path / "outputs.npy").read_text() == "of before"
 
 
 def test_few_samples_are_not_said_to_agree(digits: Path, archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -155,7 +155,7 @@ def test_a_validation_keeps_every_prediction(
     assert code == 0
     assert verdict(said) == "OK: exactly as in the build, on the same data"
     with np.load(kept) as arrays:
-        assert sorted(arrays.files) == ["answers", "index", "labels", "predictions"]
+        assert sorted(arrays.files) == ["index", "labels", "outputs", "predictions"]
         share = np.mean(arrays["predictions"] == arrays["labels"])
         assert arrays["index"].tolist() == list(range(500))
     assert json.loads(report.read_text())["found"]["value"] == share

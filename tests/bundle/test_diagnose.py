@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from finnyaml.accelerator import Accelerator
-from finnyaml.accelerator.checks.answers import Share
+from finnyaml.accelerator.checks.classes import Fraction
 from finnyaml.accelerator.checks.diagnose import Case, recognise
 from finnyaml.accelerator.checks.golden import load
 from finnyaml.accelerator.checks.mistakes import possible
@@ -133,11 +133,11 @@ def test_a_mistake_that_does_no_harm_is_not_called_the_cause(folders) -> None:
                 return accelerator.predict(upright)
 
     images, labels = data("grey")
-    expected = Share.of(validated(folders["grey"], images, labels).answers[:, 0] == labels)
-    answers = Symmetric().predict(images)
-    wrong = np.flatnonzero(answers[:, 0] == labels)[::20]
+    expected = Fraction.of(validated(folders["grey"], images, labels).outputs[:, 0] == labels)
+    outputs = Symmetric().predict(images)
+    wrong = np.flatnonzero(outputs[:, 0] == labels)[::20]
     labels[wrong] = (labels[wrong] + 5) % 10
-    problem, tried = recognise(Case(Symmetric(), load(Symmetric.bundle), images, labels, answers, expected, 1))
+    problem, tried = recognise(Case(Symmetric(), load(Symmetric.bundle), images, labels, outputs, expected, 1))
     assert problem is None
     (harmless,) = [trial for trial in tried if "height and width" in trial.what]
     assert harmless.undone is not None
@@ -156,8 +156,8 @@ def test_a_mistake_that_cannot_be_undone_has_to_give_the_same_classes(folders, g
 
     images, labels = data("grey")
     golden = load(Constant.bundle)
-    lost, answers = (images / 255).astype(np.uint8), np.full((len(images), 1), given)
-    problem, _ = recognise(Case(Constant(), golden, lost, labels, answers, Share(440, 500), 1))
+    lost, outputs = (images / 255).astype(np.uint8), np.full((len(images), 1), given)
+    problem, _ = recognise(Case(Constant(), golden, lost, labels, outputs, Fraction(440, 500), 1))
     assert (problem.name if problem else None) == recognised_as
 
 

@@ -25,7 +25,7 @@ QUANT = "qonnx.custom_op.general"
 
 
 def emulated(bundle: Bundle, images: np.ndarray) -> np.ndarray:
-    """The answers of the bundle's graphs, with the bytes between them packed and unpacked."""
+    """The outputs of the bundle's graphs, with the bytes between them packed and unpacked."""
     contract = bundle.data["contract"]
     head, hardware, tail = (open_graph(contract[part], bundle) for part in ("head", "hardware", "tail"))
     given = bundle.accelerator_input
@@ -165,7 +165,7 @@ def test_a_quantiser_before_and_topk_behind_run_in_numpy(tmp_path: Path) -> None
 
 
 def test_what_numpy_does_not_have_runs_in_onnxruntime(tmp_path: Path) -> None:
-    """A head with a product, and answers that are probabilities."""
+    """A head with a product, and outputs that are probabilities."""
     matrix = np.random.default_rng(1).integers(-1, 2, (5, 12)).astype(np.float32)
     around = parent(
         [node("MatMul", ["x", "matrix"], ["h"])],
@@ -280,11 +280,11 @@ def test_the_golden_samples_are_what_the_graph_makes(built_network: Built, tmp_p
         "inputs": ("uint8", (20, 1, 28, 28)),
         "accelerator_inputs": ("uint8", (20, 1, 28, 28)),
         "accelerator_outputs": ("uint8", (20, 1)),
-        "answers": ("int64", (20, 1)),
+        "outputs": ("int64", (20, 1)),
     }
     assert found["index"].tolist() == list(range(0, 100, 5)) and np.unique(found["labels"]).size == 10
     np.testing.assert_array_equal(found["inputs"], images[found["index"]])
     whole = whole_model(stages[LAST], stages["dataflow_parent"])
-    np.testing.assert_array_equal(found["answers"], by_finn(whole, found["inputs"]))
+    np.testing.assert_array_equal(found["outputs"], by_finn(whole, found["inputs"]))
     about = json.loads((tmp_path / "contract.json").read_text())["golden"]
     assert about == {"file": "golden/samples.npz", "samples": 20, "source": "the data set of the recipe"}

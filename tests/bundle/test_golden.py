@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from finnyaml.accelerator.numbers.datatypes import parse
-from finnyaml.bundle.golden import as_dtype, at_random, check_fits, of_data, smallest
-from finnyaml.bundle.npz import write_npz
+from finnyaml.bundle.archives import write_npz
+from finnyaml.bundle.golden import as_dtype, at_random, check_fits, fitting, of_data
 from finnyaml.errors import StepFailed
 from finnyaml.verify.data.dataset import DataSet
 from tests.bundle.accelerators import Arrays, data
@@ -60,7 +60,7 @@ def test_values_that_a_stream_cannot_carry_are_refused() -> None:
 def test_data_that_is_not_what_the_recipe_says_is_refused() -> None:
     assert as_dtype(np.array([0.0, 255.0]), np.dtype(np.uint8), "the images").dtype == np.uint8
     for wrong in (0.5, 256.0, -1.0):
-        with pytest.raises(StepFailed, match=f"the images hold {wrong}, which is no uint8"):
+        with pytest.raises(StepFailed, match=f"the images hold {wrong}, which is not uint8"):
             as_dtype(np.array([0.0, wrong]), np.dtype(np.uint8), "the images")
 
 
@@ -68,7 +68,7 @@ def test_data_that_is_not_what_the_recipe_says_is_refused() -> None:
     ("name", "dtype"), [("UINT8", "uint8"), ("BIPOLAR", "int8"), ("INT17", "int32"), ("FIXED<8,4>", "float32")]
 )
 def test_boundary_values_are_kept_in_the_smallest_dtype(name: str, dtype: str) -> None:
-    assert smallest(np.ones((2, 3), np.float32), parse(name)).dtype == np.dtype(dtype)
+    assert fitting(np.ones((2, 3), np.float32), parse(name), "it").dtype == np.dtype(dtype)
 
 
 def test_archives_are_equal_when_their_arrays_are(tmp_path: Path) -> None:

@@ -22,13 +22,13 @@ def test_blocks_and_part(tmp_path: Path) -> None:
     files.write_hwh(file, "xczu7ev-ffvc1156-2-e", BLOCKS, 100)
     handoff = read_hwh(file)
     assert (handoff.part, handoff.vivado) == ("xczu7ev-ffvc1156-2", None)
-    assert handoff.instances["idma0"].ranges == ((0xA000_0000, 4096),)
-    assert handoff.instances["odma0"].ranges == ((0xA000_1000, 4096),)
+    assert handoff.ranges["idma0"] == ((0xA000_0000, 4096),)
+    assert handoff.ranges["odma0"] == ((0xA000_1000, 4096),)
     # s_axi_control_2 comes before s_axi_control_10
-    assert handoff.instances["StreamingDataflowPartition_1"].ranges == tuple(
+    assert handoff.ranges["StreamingDataflowPartition_1"] == tuple(
         (0xA001_0000 + index * 0x1_0000, 0x1_0000) for index in range(12)
     )
-    assert handoff.instances["clk_wiz_0"].ranges == ()
+    assert handoff.ranges["clk_wiz_0"] == ()
 
 
 def test_the_version_of_vivado(tmp_path: Path) -> None:

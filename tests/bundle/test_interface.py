@@ -79,7 +79,7 @@ def test_answers_that_are_no_classes_are_values(tmp_path: Path) -> None:
         output = bundle.data["contract"]["output"]
         said[name] = output["meaning"]
         assert (output["dtype"], output["range"]) == ("int16", [-512, 511])
-        assert golden(bundle)["answers"].dtype == np.int16
+        assert golden(bundle)["outputs"].dtype == np.int16
     assert said == {"values": "values", "scores": "scores", "others": "values"}
 
 
@@ -152,7 +152,7 @@ def test_a_bundle_that_does_not_compute_the_same_is_not_made(built_network: Buil
     content = {key: bundle.data[key] for key in ("contract", "driver", "golden")}
     found = golden(bundle)
     host_check.prove(content, tmp_path, None, found)
-    for name, what in {"accelerator_inputs": "head", "accelerator_outputs": "tail", "answers": "tail"}.items():
+    for name, what in {"accelerator_inputs": "head", "accelerator_outputs": "tail", "outputs": "tail"}.items():
         wrong = {**found, name: found[name].copy()}
         wrong[name].reshape(len(wrong[name]), -1)[3, 0] ^= 1
         with pytest.raises(StepFailed, match=rf"the bundle's {what} does not compute .* \(sample 3 of 16\)"):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from finnyaml import text
-from finnyaml.accelerator.checks.answers import percent
+from finnyaml.accelerator.checks.classes import percent
 from tests.bundle.built import MEASURED, built
 
 

@@ -241,7 +241,9 @@ def test_own_templates_come_first_and_can_extend_the_built_in_ones() -> None:
         "idle.md.j2": "",
     }
     templates = Templates(own)
-    assert templates.source("README.md.j2") == (own["README.md.j2"], "templates/README.md.j2")
-    assert templates.source("builtin/README.md.j2")[0].startswith("{%- macro")
+    assert templates.source("README.md.j2") == (own["README.md.j2"], "templates/README.md.j2", None)
+    builtin = templates.source("builtin/README.md.j2")
+    assert builtin is not None
+    assert builtin[0].startswith("{%- macro")
     assert templates.used == {"README.md.j2"}
     assert "deploy.sh.j2" in builtin_names() and "driver/settings.json.j2" in builtin_names()

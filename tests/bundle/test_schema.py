@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from finnyaml.bundle.schema import problems
-from finnyaml.bundle.write import ORDER
+from finnyaml.bundle.write import ORDER, problems
 from finnyaml.recipe.schema import schema_path
 from tests.bundle.built import built
 from tests.bundle.sample import read_json

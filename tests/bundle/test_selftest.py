@@ -275,7 +275,7 @@ def test_a_host_that_computes_something_else_is_told_from_the_accelerator(folder
     assert list(dict.fromkeys(names(report))) == ["file changed", name]
 
 
-@pytest.mark.parametrize("array", ["inputs", "accelerator_outputs", "answers"])
+@pytest.mark.parametrize("array", ["inputs", "accelerator_outputs", "outputs"])
 def test_edited_golden_samples_are_named(folder: Path, array: str) -> None:
     path = folder / "golden/samples.npz"
     with np.load(path) as archive:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from finnyaml.accelerator import Accelerator, AcceleratorError
-from finnyaml.accelerator.checks.answers import Share, right
+from finnyaml.accelerator.checks.classes import Fraction, right
 from finnyaml.accelerator.checks.report import ValidationReport
 from finnyaml.accelerator.checks.validate import validate
 from finnyaml.accelerator.contract import Bundle
@@ -59,11 +59,11 @@ def test_the_data_of_the_build_has_exactly_its_accuracy_whatever_the_batch(folde
     assert report.found.count == len(images)
     assert report.comparison == "exactly as in the build, on the same data"
     golden = np.load(folder / "golden/samples.npz")
-    assert report.answers is not None
-    np.testing.assert_array_equal(report.answers[golden["index"]], golden["answers"])
+    assert report.outputs is not None
+    np.testing.assert_array_equal(report.outputs[golden["index"]], golden["outputs"])
     data = json.loads(json.dumps(report.plain()))
     assert data["found"]["value"] == report.found.value
-    assert "answers" not in data
+    assert "outputs" not in data
 
 
 def test_other_data_agrees_within_chance(folder: Path) -> None:
@@ -99,7 +99,7 @@ def test_weights_that_were_not_loaded_are_found_by_the_golden_samples(
     folder, images, labels = weighted
     monkeypatch.setattr(Sessions, "set_weights", lambda self, layer, raw: None)
     report = validated(folder, images, labels)
-    assert names(report) == ["accuracy differs", "answers differ", "weights not loaded"]
+    assert names(report) == ["accuracy differs", "outputs differ", "weights not loaded"]
     assert report.tried == ()
 
 
@@ -145,9 +145,9 @@ def test_another_clock_is_named_though_all_answers_are_right(own: Path, refused:
 @pytest.mark.parametrize("count", [1, 5, 15])
 def test_few_samples_prove_little(folder: Path, count: int) -> None:
     images, labels = held_out()
-    answers = validated(folder, images, labels).answers
-    assert answers is not None
-    right = np.flatnonzero(answers[:, 0] == labels)[:count]
+    outputs = validated(folder, images, labels).outputs
+    assert outputs is not None
+    right = np.flatnonzero(outputs[:, 0] == labels)[:count]
     report = validated(folder, images[right], labels[right])
     assert report.ok
     assert report.comparison == "does not contradict the build, but so few samples prove little"
@@ -213,7 +213,7 @@ def test_values_are_not_validated_as_classes(own: Path) -> None:
 
 @pytest.mark.parametrize(("hits", "count"), [(0, 5), (5, 5), (444, 500), (1, 3), (9999, 10000)])
 def test_the_interval_is_that_of_the_build_side(hits: int, count: int) -> None:
-    assert Share(hits, count).interval == pytest.approx(wilson(hits, count))
+    assert Fraction(hits, count).interval == pytest.approx(wilson(hits, count))
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_the_interval_is_that_of_the_build_side(hits: int, count: int) -> None:
 def test_shares_differ_as_newcombes_interval_says(
     one: tuple[int, int], other: tuple[int, int], limits: tuple[float, float]
 ) -> None:
-    first, second = Share(*one), Share(*other)
+    first, second = Fraction(*one), Fraction(*other)
     assert first.differs(second) == (limits[0] > 0)
     assert second.differs(first) == first.differs(second)
     room = math.hypot(first.value - first.interval[0], second.interval[1] - second.value)

@@ -49,7 +49,6 @@ def test_cells_files_and_connections() -> None:
     found = design()
     assert found.files == ("/a/A.v", "/lib/fifo.sv", "/b/B.v")
     assert found.cells == (Cell("A_0", "A", {}), Cell("B_0/B_0", "B", {}))
-    assert found.hierarchies == {"B_0"}
     assert groups(found.nets) == {frozenset({"ap_clk", "A_0/ap_clk", "B_0/ap_clk", "B_0/B_0/ap_clk"})}
     assert groups(found.interfaces) == {
         frozenset({"A_0/out0_V", "B_0/in0_V", "B_0/B_0/in0_V"}),

@@ -13,7 +13,9 @@ import pytest
 
 from finnyaml.rtl import performance, verilator
 from finnyaml.rtl.design import Design
-from finnyaml.rtl.explain import KINDS, Explanation, explain, slow
+from finnyaml.rtl.explain.explanation import KINDS, Explanation
+from finnyaml.rtl.explain.flow import slow
+from finnyaml.rtl.explain.search import explain
 from finnyaml.rtl.simulation import Build, Run, Stalls
 from tests.rtl import small_network
 

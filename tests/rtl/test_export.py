@@ -14,8 +14,7 @@ import pytest
 
 from finnyaml.errors import StepFailed
 from finnyaml.rtl.design import Design
-from finnyaml.rtl.export import export
-from finnyaml.rtl.export.golden import words
+from finnyaml.rtl.export import export, words
 from tests.rtl.exported_bench import compile_bench, run_bench
 from tests.rtl.two_layer_design import FRAMES, MVAU, stitched
 

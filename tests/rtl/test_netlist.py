@@ -35,7 +35,6 @@ def pins(*groups: str) -> tuple[tuple[Pin, ...], ...]:
 DESIGN = BlockDesign(
     files=(),
     cells=(Cell("F", "fifo_f", {}), Cell("M/M", "core", {"N": "3"}), Cell("M/M_mem", "memory", {})),
-    hierarchies=frozenset({"M"}),
     nets=pins(
         "ap_clk F/ap_clk M/ap_clk M/M/ap_clk M/M/ap_clk2x M/M_mem/ap_clk",
         "ap_rst_n F/ap_rst_n M/ap_rst_n M/M/ap_rst_n M/M_mem/ap_rst_n",

@@ -13,10 +13,11 @@ import pytest
 from finnyaml.errors import StepFailed, ToolMissing
 from finnyaml.rtl.design import Design, Node
 from finnyaml.rtl.export import export
-from finnyaml.rtl.synthesis import flow, patches, script, synthesize, twins, yosys
+from finnyaml.rtl.synthesis import flow, patches, script, twins, yosys
 from finnyaml.rtl.synthesis.cells import RESOURCES, resources
-from finnyaml.rtl.synthesis.family import SERIES_7, ULTRASCALE_PLUS, family_of
+from finnyaml.rtl.synthesis.flow import synthesize
 from finnyaml.rtl.synthesis.report import report
+from finnyaml.rtl.synthesis.script import SERIES_7, ULTRASCALE_PLUS, family_of
 from tests.rtl.exported_bench import compile_bench, run_bench
 from tests.rtl.two_layer_design import MVAU, stitched
 

@@ -1,4 +1,4 @@
-"""Refuses images that are not what the contract says, before the accelerator makes wrong answers of them."""
+"""Refuses images that are not what the contract says, before the accelerator makes wrong outputs of them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,16 @@ import numpy as np
 
 from ..contract import Bundle, User
 from ..errors import AcceleratorError
-from ..numbers.codes import within
+from ..numbers.codes import all_whole, within
 
 _REACH = 0.3
-"""Images whose largest value is below this share of their range were meant for a smaller range."""
+"""Images whose largest value is below this fraction of their range were meant for a smaller range."""
 
 
 def check_images(images: np.ndarray, bundle: Bundle) -> np.ndarray:
     """The images as an array [n, *shape] of the input's dtype; nothing is converted.
-
-    Raises:
-        AcceleratorError: "wrong dtype", "wrong shape", "wrong layout", "wrong range" or "wrong input scaling", with
-            what to do about it.
-    """
+    Raises AcceleratorError: "wrong dtype", "wrong shape", "wrong layout", "wrong range" or "wrong input scaling", with
+    what to do about it."""
     wanted = bundle.input
     images = as_array(images)
     with np.errstate(invalid="ignore"):  # older numpy warns of NaN
@@ -32,10 +29,7 @@ def check_images(images: np.ndarray, bundle: Bundle) -> np.ndarray:
 
 def as_array(images: object) -> np.ndarray:
     """Images, or a list of them, as one array.
-
-    Raises:
-        AcceleratorError: "wrong shape": they are of several shapes; "wrong dtype": some values are masked out.
-    """
+    Raises AcceleratorError: "wrong shape": they are of several shapes; "wrong dtype": some values are masked out."""
     if isinstance(images, np.ma.MaskedArray):
         raise AcceleratorError(
             "images are a masked array, and the accelerator knows no mask",
@@ -77,12 +71,12 @@ def _dtype_hint(images: np.ndarray, wanted: User) -> str:
     if np.isnan(low):
         return f"{given}; there is NaN among them"
     least, most = wanted.range or (wanted.datatype.low, wanted.datatype.high)
-    whole = bool((np.rint(images) == images).all())
+    whole = all_whole(images)
     if wanted.dtype.kind in "iu" and not whole and low >= -1 and high <= 1 < most:
         said = f"wrong input scaling: values from {low:g} to {high:g} are scaled already; {given}"
         undone = _unscaled(images, low, high, most) if least == 0 else None
         return said if undone is None else f"{said}, or {undone}.round().astype(np.{wanted.dtype})"
-    if (least, most) == (0, 1) and _bytes(images, low, high):
+    if (least, most) == (0, 1) and _bytes(images):
         return f"divide them by 255: images.astype(np.{wanted.dtype}) / np.{wanted.dtype}(255)"
     if not low >= least or not high <= most:
         wraps = f"the accelerator takes {_range(wanted)}, and a cast would wrap them"
@@ -95,9 +89,7 @@ def _dtype_hint(images: np.ndarray, wanted: User) -> str:
 
 def _unscaled(images: np.ndarray, low: float, high: float, most: float) -> str | None:
     """The expression that makes the integers 0 to `most` of images in -1 to 1; None where none does for sure.
-
-    It is sure where whole numbers come out: scaled twice, or normalised, the images give others.
-    """
+    It is sure where whole numbers come out: scaled twice, or normalised, the images give others."""
     if low >= 0 and high >= _REACH and _nearly_whole(images * most):
         return f"(images * {most:g})"
     if low < 0 and _nearly_whole((images + 1) * (most / 2)):
@@ -110,9 +102,9 @@ def _nearly_whole(values: np.ndarray) -> bool:
     return bool((np.abs(values - np.rint(values)) < 0.2).all())
 
 
-def _bytes(images: np.ndarray, low: float, high: float) -> bool:
+def _bytes(images: np.ndarray) -> bool:
     """Whether the values look like those of 8 bits: whole numbers that go far beyond 0 to 1."""
-    return low >= 0 and _REACH * 255 <= high <= 255 and bool((np.rint(images) == images).all())
+    return within(images, 0, 255) and bool(images.max() >= _REACH * 255) and all_whole(images)
 
 
 def _check_shape(images: np.ndarray, wanted: User) -> None:
@@ -175,13 +167,13 @@ def _check_values(images: np.ndarray, wanted: User) -> None:
     where = _first((images < low - beyond) | (images > high + beyond))
     found = f"{images[where].min():g} to {images[where].max():g}"
     message = f"image {where} has values from {found}, the input takes {_range(wanted)}"
-    if (low, high) == (0, 1) and _bytes(images, float(images.min()), float(images.max())):
+    if (low, high) == (0, 1) and _bytes(images):
         raise AcceleratorError(message, name="wrong input scaling", hint="divide them by 255")
     raise AcceleratorError(message, name="wrong range", hint="scale them as the data set of the build is")
 
 
 def _first(bad: np.ndarray) -> int:
-    """The index of the first image with something bad."""
+    """The index of the first image with something bad (bool [n, ...])."""
     return int(np.argmax(bad.reshape(len(bad), -1).any(axis=1)))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Optional, Tuple
 import numpy as np
 
 from ..errors import AcceleratorError
-from .answers import SURE, Share, percent, predictions, right
+from .classes import SURE, Fraction, percent, predictions, right
 from .mistakes import Change, Mistake, possible
 from .report import Problem, Trial
 
@@ -33,35 +33,33 @@ Tried = Tuple[Trial, Optional[str]]
 @dataclass(frozen=True, eq=False)
 class Case:
     """What is known: the data, how it was answered (None: it was refused), and what is expected of right data.
-
-    `images` [n, *shape], `labels` int64 [n], `answers` [n, *output.shape]; a label among the first `k` is right.
-    """
+    `images` [n, *shape], `labels` int64 [n], `outputs` [n, *output.shape]; a label among the first `k` is right."""
 
     accelerator: Accelerator
     golden: Golden
     images: np.ndarray
     labels: np.ndarray
-    answers: np.ndarray | None
-    expected: Share
+    outputs: np.ndarray | None
+    expected: Fraction
     k: int
 
     @property
     def truth(self) -> np.ndarray:
-        """The classes of the golden samples, int64 [N]: their labels, or else the build's own answers."""
+        """The classes of the golden samples, int64 [N]: their labels, or else the build's own outputs."""
         if self.golden.labels is not None:
             return self.golden.labels.reshape(-1).astype(np.int64)
-        return self.classes(self.golden.answers)
+        return self.classes(self.golden.outputs)
 
-    def right(self, answers: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Which answers are right, bool [n]."""
-        return right(answers, labels, self.accelerator.bundle.output, self.k)
+    def right(self, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Which outputs are right, bool [n]."""
+        return right(outputs, labels, self.accelerator.bundle.output, self.k)
 
-    def classes(self, answers: np.ndarray) -> np.ndarray:
+    def classes(self, outputs: np.ndarray) -> np.ndarray:
         """The class that each answer gives, int64 [n]."""
-        return predictions(answers, self.accelerator.bundle.output)
+        return predictions(outputs, self.accelerator.bundle.output)
 
     def answered(self, change: Change, images: np.ndarray) -> np.ndarray | None:
-        """The answers to changed images; None where they are refused."""
+        """The outputs to changed images; None where they are refused."""
         try:
             return self.accelerator.predict(change(images))
         except AcceleratorError:
@@ -77,50 +75,42 @@ def recognise(case: Case) -> tuple[Problem | None, tuple[Trial, ...]]:
     rows = np.linspace(0, count - 1, min(SUBSET, count)).astype(np.int64)
     tried = [_tried(case, mistake, rows) for mistake in possible(wanted, case.golden.inputs, case.images)]
     tried += [_shifted(case, shift, what) for shift, what in ((-1, "count from 1"), (1, "are too low by 1"))]
-    best: Tried | None = None
-    for trial, why in tried:
-        if why is not None and (best is None or _score(trial) > _score(best[0])):
-            best = trial, why
+    convincing = [(trial, why) for trial, why in tried if why is not None]
+    best = max(convincing, key=lambda each: each[0].undone.value if each[0].undone else 0.0, default=None)
     problem = None if best is None else Problem(best[0].name, f"{best[0].what}\n{best[1]}")
     return problem, tuple(trial for trial, _ in tried)
 
 
-def _score(trial: Trial) -> float:
-    return trial.undone.value if trial.undone is not None else 0.0
-
-
 def _tried(case: Case, mistake: Mistake, rows: np.ndarray) -> Tried:
-    answers = None
-    if mistake.make is not None and case.answers is not None:
-        answers = case.answered(mistake.make, case.golden.inputs)
-    golden = None if answers is None else Share.of(case.right(answers, case.truth))
+    outputs = None
+    if mistake.make is not None and case.outputs is not None:
+        outputs = case.answered(mistake.make, case.golden.inputs)
+    golden = None if outputs is None else Fraction.of(case.right(outputs, case.truth))
     if mistake.undo is None:
         trial = Trial(mistake.name, mistake.what, golden, None)
-        return trial, None if answers is None else _why_made(case, answers)
+        return trial, None if outputs is None else _why_made(case, outputs)
     undone = case.answered(mistake.undo, case.images[rows])
     if undone is None:
         return Trial(mistake.name, mistake.what, golden, None), None
     held = case.right(undone, case.labels[rows])
-    trial = Trial(mistake.name, mistake.what, golden, Share.of(held))
-    before = None if case.answers is None else case.right(case.answers[rows], case.labels[rows])
+    trial = Trial(mistake.name, mistake.what, golden, Fraction.of(held))
+    before = None if case.outputs is None else case.right(case.outputs[rows], case.labels[rows])
     return trial, _why_undone(case, held, before, golden)
 
 
 def _shifted(case: Case, shift: int, what: str) -> Tried:
     """Labels that count from another number: the images are right then."""
-    if case.answers is None:
+    if case.outputs is None:
         return Trial("wrong labels", f"the labels {what}", None, None), None
-    held, before = case.right(case.answers, case.labels + shift), case.right(case.answers, case.labels)
-    trial = Trial("wrong labels", f"the labels {what}", None, Share.of(held))
+    held, before = case.right(case.outputs, case.labels + shift), case.right(case.outputs, case.labels)
+    trial = Trial("wrong labels", f"the labels {what}", None, Fraction.of(held))
     return trial, _why_undone(case, held, before, None)
 
 
-def _why_undone(case: Case, held: np.ndarray, before: np.ndarray | None, golden: Share | None) -> str | None:
+def _why_undone(case: Case, held: np.ndarray, before: np.ndarray | None, golden: Fraction | None) -> str | None:
     """How convincing it is that samples are right (`held`, bool [n]) once a mistake is undone; None if it is not.
-
-    They have to be as right as expected, and clearly more of them than `before`: on the same samples, a sign test.
-    """
-    found = Share.of(held)
+    They have to be as right as expected, and clearly more of them than `before`: on the same samples, a sign test."""
+    found = Fraction.of(held)
     if found.value < case.expected.value and found.differs(case.expected):
         return None
     why = f"undone, {found} are right; expected {percent(case.expected.value)}"
@@ -128,21 +118,21 @@ def _why_undone(case: Case, held: np.ndarray, before: np.ndarray | None, golden:
         gained, lost = np.count_nonzero(held & ~before), np.count_nonzero(before & ~held)
         if gained - lost <= SURE * (gained + lost) ** 0.5:
             return None
-        why += f"; {percent(Share.of(before).value)} as they are"
-    if golden is not None and case.answers is not None:
+        why += f"; {percent(Fraction.of(before).value)} as they are"
+    if golden is not None and case.outputs is not None:
         why += f"\n{_alike(case, golden)}"
     return why
 
 
-def _why_made(case: Case, answers: np.ndarray) -> str | None:
-    """How convincing a mistake is that cannot be undone: made to the golden samples (`answers`), it has to make them as
+def _why_made(case: Case, outputs: np.ndarray) -> str | None:
+    """How convincing a mistake is that cannot be undone: made to the golden samples (`outputs`), it has to make them as
     wrong as the data is, with the same classes given. None if it is not."""
-    assert case.answers is not None
-    golden = Share.of(case.right(answers, case.truth))
-    chosen = case.classes(case.answers)
-    if golden.differs(Share.of(case.right(case.answers, case.labels))):
+    assert case.outputs is not None
+    golden = Fraction.of(case.right(outputs, case.truth))
+    chosen = case.classes(case.outputs)
+    if golden.differs(Fraction.of(case.right(case.outputs, case.labels))):
         return None
-    if _apart(case.classes(answers), chosen) > SIMILAR:
+    if _apart(case.classes(outputs), chosen) > SIMILAR:
         return None
     classes, counts = np.unique(chosen, return_counts=True)
     most = int(counts.argmax())
@@ -153,9 +143,9 @@ def _why_made(case: Case, answers: np.ndarray) -> str | None:
     )
 
 
-def _alike(case: Case, golden: Share) -> str:
-    assert case.answers is not None
-    seen = Share.of(case.right(case.answers, case.labels))
+def _alike(case: Case, golden: Fraction) -> str:
+    assert case.outputs is not None
+    seen = Fraction.of(case.right(case.outputs, case.labels))
     return (
         f"the golden samples, made wrong in the same way, are right in {percent(golden.value)}, "
         f"the data in {percent(seen.value)}"
@@ -163,7 +153,7 @@ def _alike(case: Case, golden: Share) -> str:
 
 
 def _apart(one: np.ndarray, other: np.ndarray) -> float:
-    """Total variation between the distributions of two sets of classes: 0 (the same) to 1 (nothing in common)."""
+    """Total variation between distributions of classes, int64 [n] and [m]: 0 (the same) to 1 (nothing in common)."""
     classes = np.union1d(one, other)
-    shares = [np.array([np.mean(found == number) for number in classes]) for found in (one, other)]
-    return float(np.abs(shares[0] - shares[1]).sum() / 2)
+    fractions = [np.array([np.mean(found == number) for number in classes]) for found in (one, other)]
+    return float(np.abs(fractions[0] - fractions[1]).sum() / 2)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from ..contract import Bundle
+from ..devices import Device
 from ..devices.board import check_bitfile
 from ..devices.clock import check_clock
 from ..devices.hwh import Handoff, read_hwh
@@ -11,14 +11,12 @@ from ..errors import AcceleratorError
 from ..files import MISSING, changed_files
 from .report import Problem
 
-if TYPE_CHECKING:
-    from ..contract import Bundle
-    from ..devices.device import Device
-
 
 def file_problems(bundle: Bundle) -> tuple[Problem, ...]:
     """The changed files by the names that their kind has: weights, golden samples, bitfile, other files."""
-    weights, bitfile, golden = weight_files(bundle), bundle.data["driver"]["bitfile"], bundle.data["golden"]["file"]
+    driver, hardware = bundle.data["driver"], bundle.data["contract"]["hardware"]
+    loaded = [*driver["runtime_weights"], *driver["external_weights"], *hardware.get("weights", [])]
+    weights, bitfile, golden = {entry["file"] for entry in loaded}, driver["bitfile"], bundle.data["golden"]["file"]
     found = []
     for path, what in changed_files(bundle):
         if path in weights:
@@ -33,37 +31,36 @@ def file_problems(bundle: Bundle) -> tuple[Problem, ...]:
 
 def hardware_problems(bundle: Bundle, device: Device | None = None) -> list[Problem]:
     """What is wrong with the bitfile and its .hwh, where they are there, and with the clock that a device runs at."""
-
-    def bitfile() -> None:
-        name = bundle.data["driver"]["bitfile"]
-        if name is not None and bundle.path(name).is_file():
-            check_bitfile(bundle, bundle.path(name))
-
-    def handoff() -> None:
-        found = _handoff(bundle)
-        if found is not None and found.clock is not None:
-            check_clock(bundle, found.clock.figures, found.path.name)
-
     problems: list[Problem] = []
-    for check in (bitfile, handoff):
+    for check in (_check_bitfile, _check_handoff):
         try:
-            check()
+            check(bundle)
         except AcceleratorError as error:
             add_new(problems, Problem.of(error))
     if device is not None:
-        for problem in running_problems(bundle, device):
-            add_new(problems, problem)
+        add_running(problems, bundle, device)
     return problems
 
 
-def running_problems(bundle: Bundle, device: Device) -> list[Problem]:
-    """What is wrong with the clock that a device runs at."""
+def add_running(problems: list[Problem], bundle: Bundle, device: Device) -> None:
+    """Add what is wrong with the clock that a device runs at."""
     try:
         if device.clock_mhz is not None:
             check_clock(bundle, [("as it runs now", device.clock_mhz)], device.name)
     except AcceleratorError as error:
-        return [Problem.of(error)]
-    return []
+        add_new(problems, Problem.of(error))
+
+
+def _check_bitfile(bundle: Bundle) -> None:
+    name = bundle.data["driver"]["bitfile"]
+    if name is not None and bundle.path(name).is_file():
+        check_bitfile(bundle, bundle.path(name))
+
+
+def _check_handoff(bundle: Bundle) -> None:
+    found = _handoff(bundle)
+    if found is not None and found.clock is not None:
+        check_clock(bundle, found.clock.figures, found.path.name)
 
 
 def _handoff(bundle: Bundle) -> Handoff | None:
@@ -85,10 +82,3 @@ def add_new(problems: list[Problem], problem: Problem) -> None:
     """Add a problem whose like has not been found: a missing file is noticed by its digest, and again by its reader."""
     if all(other.name != problem.name for other in problems):
         problems.append(problem)
-
-
-def weight_files(bundle: Bundle) -> set[str]:
-    """The files whose content the driver loads into the accelerator as weights."""
-    driver, hardware = bundle.data["driver"], bundle.data["contract"]["hardware"]
-    entries = [*driver["runtime_weights"], *driver["external_weights"], *hardware.get("weights", [])]
-    return {entry["file"] for entry in entries}

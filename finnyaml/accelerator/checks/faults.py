@@ -33,8 +33,8 @@ class Observed:
 
     def calls(self) -> Iterator[slice]:
         """The samples of each call of the accelerator."""
-        for start in range(0, len(self.rows), self.batch):
-            yield slice(start, min(start + self.batch, len(self.rows)))
+        count = len(self.rows)
+        return (slice(start, min(start + self.batch, count)) for start in range(0, count, self.batch))
 
 
 def wrong_rows(expected: np.ndarray, got: np.ndarray) -> np.ndarray:
@@ -47,15 +47,14 @@ def wrong_rows(expected: np.ndarray, got: np.ndarray) -> np.ndarray:
 def difference(
     expected: np.ndarray, got: np.ndarray, layout: str | None, names: Sequence[int] | np.ndarray | None = None
 ) -> str:
-    """Which samples and channels of two arrays [n, ...] differ, with the first few values.
-
-    Args:
-        layout: of both arrays, "NHWC" for example; the innermost axis counts as channels where it is not known.
-        names: what the rows are called; their numbers by default.
-    """
+    """Which samples and channels of two arrays [n, ...] differ, with the first few values; empty where none does.
+    layout: of both arrays, "NHWC" for example; the innermost axis counts as channels where it is not known. names: what
+    the rows are called; their numbers by default."""
     if expected.shape != got.shape:
         return f"the shape is {list(got.shape)}, {list(expected.shape)} was expected"
     rows = wrong_rows(expected, got)
+    if not len(rows):
+        return ""
     called = [int(row if names is None else names[row]) for row in rows]
     text = f"{len(rows)} of {len(expected)} samples differ ({listed(called)})"
     shape = expected.shape[1:]
@@ -63,7 +62,8 @@ def difference(
     different = _unequal(expected, got).reshape(expected.shape)
     if shape and shape[axis] > 1:
         channels = np.flatnonzero(np.moveaxis(different, axis + 1, 0).reshape(shape[axis], -1).any(axis=1))
-        text += f", in {_many(len(channels), shape[axis], 'channels')} ({listed(channels)})"
+        some = "all" if len(channels) == shape[axis] else f"{len(channels)} of"
+        text += f", in {some} {shape[axis]} channels ({listed(channels)})"
     for row, name in list(zip(rows, called))[:SHOWN]:
         places = np.argwhere(different[row])
         values = "; ".join(
@@ -77,12 +77,8 @@ def difference(
 
 def recognised(runs: Sequence[Observed], expected: np.ndarray, without_weights: np.ndarray | None) -> Problem | None:
     """The fault that explains what was observed; None where it is not a known one, or nothing is wrong.
-
-    Args:
-        runs: in the order of execution; the first has a batch of 1.
-        expected: the golden outputs, a row per golden sample.
-        without_weights: the outputs of an accelerator whose weights are all zero bits, likewise.
-    """
+    runs: in the order of execution; the first has a batch of 1. expected: the golden outputs [N, ...]. without_weights:
+    those [N, ...] of an accelerator whose weights are all zero bits."""
     if any(run.got.shape != expected[run.rows].shape for run in runs):
         return None
     wrong = [wrong_rows(expected[run.rows], run.got) for run in runs]
@@ -144,9 +140,7 @@ def _only_first_of_each_call(runs: Sequence[Observed], expected: np.ndarray) -> 
 
 def _stale(runs: Sequence[Observed], expected: np.ndarray) -> bool:
     """All wrong outputs are what was due, or came out, one sample before or at the same place of the call before.
-
-    Where nothing like that was before (the first sample, a call of another size), any output counts.
-    """
+    Where nothing like that was before (the first sample, a call of another size), any output counts."""
     got, due = np.concatenate([run.got for run in runs]), np.concatenate([expected[run.rows] for run in runs])
     sizes = [call.stop - call.start for run in runs for call in run.calls()]
     size: np.ndarray = np.repeat(sizes, sizes)
@@ -166,12 +160,10 @@ def _stale(runs: Sequence[Observed], expected: np.ndarray) -> bool:
 
 def _out_of_order(runs: Sequence[Observed], expected: np.ndarray) -> bool:
     """Each call gives the right outputs, in another order."""
-    for run in runs:
-        for call in run.calls():
-            got, due = run.got[call], expected[run.rows[call]]
-            if sorted(map(bytes, got.astype(np.float64))) != sorted(map(bytes, due.astype(np.float64))):
-                return False
-    return True
+    pairs = ((run.got[call], expected[run.rows[call]]) for run in runs for call in run.calls())
+    return all(
+        sorted(map(bytes, got.astype(np.float64))) == sorted(map(bytes, due.astype(np.float64))) for got, due in pairs
+    )
 
 
 def listed(values: Sequence[int] | np.ndarray, most: int = 8) -> str:
@@ -185,10 +177,6 @@ def _place(place: np.ndarray, shape: tuple[int, ...], layout: str | None) -> str
     axes = layout[1:] if layout and len(layout) == len(shape) + 1 else "?" * (len(shape) - 1) + "C"
     named = [f"{_AXES.get(axes[axis], 'position')} {number}" for axis, number in enumerate(place) if shape[axis] > 1]
     return f"{', '.join(named)}: " if named else ""
-
-
-def _many(count: int, total: int, what: str) -> str:
-    return f"all {total} {what}" if count == total else f"{count} of {total} {what}"
 
 
 def _constant(got: np.ndarray) -> bool:

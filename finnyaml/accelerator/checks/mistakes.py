@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Callable
+from typing import Callable
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from ..contract import User
+from ..contract import User
+from ..numbers.codes import all_whole
 
 Change = Callable[[np.ndarray], np.ndarray]
 
@@ -29,9 +29,7 @@ _CONVENTIONS = (
 @dataclass(frozen=True)
 class Mistake:
     """`make` turns right images into wrong ones, `undo` wrong ones into right ones; None where it cannot be.
-
-    Both take and return [n, *shape]. What they return may still be refused, by its dtype or range.
-    """
+    Both take and return [n, *shape]. What they return may still be refused, by its dtype or range."""
 
     name: str
     what: str
@@ -41,12 +39,7 @@ class Mistake:
 
 def possible(wanted: User, golden: np.ndarray, images: np.ndarray) -> list[Mistake]:
     """The mistakes that `images` may have by their dtype and their values, the likeliest first.
-
-    Args:
-        wanted: what the accelerator takes.
-        golden: right images, [N, *shape].
-        images: the user's, [n, *shape], at least one.
-    """
+    wanted: what the accelerator takes. golden: right images, [N, *shape]. images: the user's, [n, *shape], n >= 1."""
     low, high = wanted.range if wanted.range is not None else (float(golden.min()), float(golden.max()))
     found = list(_scalings(wanted.dtype, low, high, golden, images))
     if images.dtype == wanted.dtype:
@@ -57,7 +50,7 @@ def possible(wanted: User, golden: np.ndarray, images: np.ndarray) -> list[Mista
 def _scalings(dtype: np.dtype, low: float, high: float, golden: np.ndarray, images: np.ndarray) -> Iterator[Mistake]:
     least, most = float(images.min()), float(images.max())
     whole = dtype.kind in "iu"
-    if images.dtype != dtype and low <= least and most <= high and (not whole or _all_whole(images)):
+    if images.dtype != dtype and low <= least and most <= high and (not whole or all_whole(images)):
         change = _affine((low, high), (low, high), dtype)
         yield Mistake("wrong dtype", f"{images.dtype} instead of {dtype}, with the right values", None, change)
     yield from _lost(dtype, high, golden, images)
@@ -121,38 +114,28 @@ def _layouts(wanted: User) -> Iterator[Mistake]:
     height, width, channels = shape[row], shape[column], shape[channel] if channel is not None else 1
 
     def on(change: Change) -> Change:
-        def changed(images: np.ndarray) -> np.ndarray:
-            found: np.ndarray = change(images.reshape(len(images), *shape[1:])).reshape(images.shape)
-            return found
-
-        return changed
+        return lambda images: change(images.reshape(len(images), *shape[1:])).reshape(images.shape)
 
     swapped = partial(np.swapaxes, axis1=row, axis2=column)
 
     if height == width and height > 1:
-        yield _own(on(swapped), "height and width are exchanged")
+        exchange = on(swapped)
+        yield Mistake(LAYOUT, "height and width are exchanged", exchange, exchange)
     if channel is not None and channels > 1:
         if height * width > 1:
             first = channel < row
-            image = (channels, height, width) if first else (height, width, channels)
-            other = (height, width, channels) if first else (channels, height, width)
-            there = (0, 3, 1, 2) if first else (0, 2, 3, 1)  # from the other order to the wanted one
-            back = (0, 2, 3, 1) if first else (0, 3, 1, 2)
-
-            def make(images: np.ndarray) -> np.ndarray:
-                return images.reshape(-1, *image).transpose(back).reshape(images.shape)
-
-            def undo(images: np.ndarray) -> np.ndarray:
-                return images.reshape(-1, *other).transpose(there).reshape(images.shape)
-
-            orders = ("NHWC", "NCHW") if first else ("NCHW", "NHWC")
-            yield Mistake(LAYOUT, "{} bytes reshaped to {}, not transposed".format(*orders), make, undo)
-        yield _own(on(lambda images: np.flip(images, channel)), "the channels are in reverse order (BGR for RGB)")
-
-
-def _own(change: Change, what: str) -> Mistake:
-    """A mistake that is its own remedy."""
-    return Mistake(LAYOUT, what, change, change)
+            image, other = (channels, height, width), (height, width, channels)
+            there, back = (0, 3, 1, 2), (0, 2, 3, 1)  # from the other order to the wanted one, and back
+            if not first:
+                image, other, there, back = other, image, back, there
+            yield Mistake(
+                LAYOUT,
+                f"{'NHWC bytes reshaped to NCHW' if first else 'NCHW bytes reshaped to NHWC'}, not transposed",
+                lambda images: images.reshape(-1, *image).transpose(back).reshape(images.shape),
+                lambda images: images.reshape(-1, *other).transpose(there).reshape(images.shape),
+            )
+        reverse = on(lambda images: np.flip(images, channel))
+        yield Mistake(LAYOUT, "the channels are in reverse order (BGR for RGB)", reverse, reverse)
 
 
 def _axes(wanted: User) -> tuple[tuple[int, ...], int | None, int, int] | None:
@@ -185,7 +168,3 @@ def _affine(source: tuple[float, float], target: tuple[float, float], dtype: np.
         return changed
 
     return change
-
-
-def _all_whole(images: np.ndarray) -> bool:
-    return bool((images == np.rint(images)).all())

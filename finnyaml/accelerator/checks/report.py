@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import AcceleratorError
-from .answers import Share
+from .classes import Fraction
 
 OK, FAILED, REFUSED, MISSING = 0, 1, 2, 4
 """Exit codes: all well; something is wrong; wrong use, or refused input; a package or the board is missing."""
@@ -78,9 +78,8 @@ class Run:
 @dataclass(frozen=True)
 class Speed:
     """Images per second in batches of `batch`, milliseconds for a single image (medians).
-
-    `accelerator_*`: the accelerator alone with packing and transfer; `images_per_s` and `latency_ms`: all of `predict`.
-    """
+    `accelerator_*`: the accelerator alone with packing and transfer; `images_per_s` and `latency_ms`: all of
+    `predict`."""
 
     batch: int
     accelerator_images_per_s: float
@@ -92,11 +91,9 @@ class Speed:
 @dataclass(frozen=True)
 class SelftestReport(Report):
     """`files` were compared with their digests, `samples` are golden.
-
     `runs` are empty and `speed` is None where the accelerator could not be opened. `clock_mhz` is that of the device,
     or of the .hwh; `expected_clock_mhz` the contract's; `estimate` the build's own estimate of the speed. `counted` is
-    what FINN's instrumentation says (see `instrumentation.measure`), None where it is not built in.
-    """
+    what FINN's instrumentation says (see `instrumentation.measure`), None where it is not built in."""
 
     files: int
     clock_mhz: float | None
@@ -115,32 +112,30 @@ class Trial:
 
     name: str
     what: str
-    golden: Share | None
-    undone: Share | None
+    golden: Fraction | None
+    undone: Fraction | None
 
 
 @dataclass(frozen=True)
 class ValidationReport(Report):
     """`found` is None where the images were refused; `expected` is the figure of the build, None where there is none.
-
     `comparison` says how they relate, and how that is decided. `tried` are the mistakes that were tried on the data.
-    `answers` [n, *output.shape] are those to all images.
-    """
+    `outputs` [n, *output.shape] are those to all images."""
 
     metric: str
-    found: Share | None
-    expected: Share | None
     comparison: str
-    refused: bool
     tried: tuple[Trial, ...]
-    answers: np.ndarray | None = field(repr=False, compare=False)
+    found: Fraction | None = None
+    expected: Fraction | None = None
+    refused: bool = False
+    outputs: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     def plain(self) -> dict[str, Any]:
-        """The report as data for JSON, without the answers; shares with their value and its 95 % interval."""
-        data = {key: value for key, value in super().plain().items() if key != "answers"}
-        for key, share in (("found", self.found), ("expected", self.expected)):
-            if share is not None:
-                data[key].update(value=share.value, interval=list(share.interval))
+        """The report as data for JSON, without the outputs; fractions with their value and its 95 % interval."""
+        data = {key: value for key, value in super().plain().items() if key != "outputs"}
+        for key, fraction in (("found", self.found), ("expected", self.expected)):
+            if fraction is not None:
+                data[key].update(value=fraction.value, interval=list(fraction.interval))
         return data
 
     @property

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,15 +12,18 @@ from ..devices.clock import promised_mhz
 from ..devices.transport import Transport
 from ..errors import AcceleratorError
 from . import golden as samples
-from . import speed as speeds
-from .digests import add_new, file_problems, handoff_clock_mhz, hardware_problems, running_problems
+from .digests import add_new, add_running, file_problems, handoff_clock_mhz, hardware_problems
 from .faults import Observed, difference, recognised, wrong_rows
-from .report import Problem, Run, SelftestReport
+from .report import Problem, Run, SelftestReport, Speed
 
 if TYPE_CHECKING:
     from ..accelerator import Accelerator
     from ..contract import Bundle
     from .golden import Golden
+
+BATCH = 256
+"""Images that are handed over at once for the throughput."""
+
 
 SECONDS = 1.0
 """How long each speed is measured."""
@@ -29,14 +33,16 @@ def selftest(
     bundle: Bundle, opened: Callable[[], Accelerator], emulate: bool, seconds: float = SECONDS
 ) -> SelftestReport:
     """Test an accelerator: files, golden samples in several batch sizes, throughput and latency.
-
     All problems are reported, not only the first. `opened` opens it once the files have been checked: damage can
-    prevent that, and a board is not opened where its bitfile is damaged. `seconds` is how long each speed is measured.
-    """
-    found = [*file_problems(bundle)]
+    prevent that, and a board is not opened where its bitfile is damaged. `seconds` is how long each speed is
+    measured."""
+    problems, notes = [*file_problems(bundle)], []
     for problem in hardware_problems(bundle):
-        add_new(found, problem)
-    problems, notes = _split(found, emulate)
+        add_new(problems, problem)
+    if emulate:  # then nobody needs the bitfile
+        absent = [problem for problem in problems if problem.name == "bitfile missing"]
+        problems = [problem for problem in problems if problem not in absent]
+        notes = [str(problem) for problem in absent[:1]]
     if emulate and bundle.data["driver"]["bitfile"] is None:
         notes.append("bitfile missing: this bundle has none, so only the emulation runs")
     clock = handoff_clock_mhz(bundle)
@@ -50,15 +56,14 @@ def selftest(
             accelerator = opened()
             device = accelerator.device.name
             clock = accelerator.device.clock_mhz or clock
-            for problem in running_problems(bundle, accelerator.device):
-                add_new(problems, problem)
+            add_running(problems, bundle, accelerator.device)
             golden = samples.load(bundle)
             count = len(golden)
             if any(problem.name == "golden samples changed" for problem in problems):
                 notes.append("the golden samples are not those that were built: what differs below may be theirs")
             wrong, runs = golden_problems(accelerator, golden)
             problems += wrong
-            speed = speeds.measure(accelerator, golden, seconds)
+            speed = measure(accelerator, golden, seconds)
             if bundle.data["driver"]["instrumentation"] and isinstance(accelerator.device, Transport):
                 counted = accelerator.device.instrumentation(seconds)
                 if not counted["ok"]:
@@ -94,8 +99,8 @@ def golden_problems(accelerator: Accelerator, golden: Golden) -> tuple[list[Prob
     problems: list[Problem] = []
     for batch in (1, len(golden)):
         heads = _by(batch, accelerator.head, golden.inputs)
-        text = _difference(golden.accelerator_inputs, heads, bundle.accelerator_input.layout)
-        _add(problems, "host's head differs", text)
+        layout = bundle.accelerator_input.layout
+        _add(problems, "host's head differs", difference(golden.accelerator_inputs, heads, layout))
     failed = [run for run in runs if run.wrong]
     if failed:
         first = observed[runs.index(failed[0])]
@@ -106,18 +111,35 @@ def golden_problems(accelerator: Accelerator, golden: Golden) -> tuple[list[Prob
         message = f"{fault.message}\nin {where}: {text}" if fault else f"in {where}: {text}"
         _add(problems, fault.name if fault else "accelerator's outputs differ", message)
     for batch in (1, len(golden)):
-        answers = _by(batch, accelerator.tail, expected)
-        _add(problems, "host's tail differs", _difference(golden.answers, answers, bundle.output.layout))
+        outputs = _by(batch, accelerator.tail, expected)
+        _add(problems, "host's tail differs", difference(golden.outputs, outputs, bundle.output.layout))
     if not problems:  # else these differ for the same reason
-        answers = accelerator.predict(golden.inputs)
-        _add(problems, "answers differ", _difference(golden.answers, answers, bundle.output.layout))
+        outputs = accelerator.predict(golden.inputs)
+        _add(problems, "outputs differ", difference(golden.outputs, outputs, bundle.output.layout))
     return problems, runs
 
 
-def _split(found: Sequence[Problem], emulate: bool) -> tuple[list[Problem], list[str]]:
-    """Problems, and what is only worth a note: without a board nobody needs the bitfile."""
-    missing = [problem for problem in found if emulate and problem.name == "bitfile missing"]
-    return [problem for problem in found if problem not in missing], [str(problem) for problem in missing[:1]]
+def measure(accelerator: Accelerator, golden: Golden, seconds: float) -> Speed:
+    """The speed on golden samples; each of its four figures is measured for so many seconds."""
+    times = -(-BATCH // len(golden))
+    images, values = (np.concatenate([array] * times)[:BATCH] for array in (golden.inputs, golden.accelerator_inputs))
+    return Speed(
+        len(images),
+        len(values) / _seconds(lambda: accelerator.run(values), seconds),
+        len(images) / _seconds(lambda: accelerator.predict(images), seconds),
+        1000 * _seconds(lambda: accelerator.run(values[:1]), seconds),
+        1000 * _seconds(lambda: accelerator.predict(images[:1]), seconds),
+    )
+
+
+def _seconds(call: Callable[[], Any], seconds: float) -> float:
+    """What a call takes: the median of as many as there is time for, so that an interruption does not count."""
+    found: list[float] = []
+    while not found or sum(found) < seconds:
+        started = time.perf_counter()
+        call()
+        found.append(time.perf_counter() - started)
+    return float(np.median(found))
 
 
 def _observe(accelerator: Accelerator, values: np.ndarray) -> Iterator[Observed]:
@@ -130,15 +152,9 @@ def _observe(accelerator: Accelerator, values: np.ndarray) -> Iterator[Observed]
 
 
 def _by(batch: int, function: Callable[[np.ndarray], np.ndarray], values: np.ndarray) -> np.ndarray:
-    results: np.ndarray = np.concatenate(
-        [function(values[start : start + batch]) for start in range(0, len(values), batch)]
-    )
+    parts = [function(values[start : start + batch]) for start in range(0, len(values), batch)]
+    results: np.ndarray = np.concatenate(parts)
     return results
-
-
-def _difference(expected: np.ndarray, got: np.ndarray, layout: str | None) -> str:
-    same = expected.shape == got.shape and not len(wrong_rows(expected, got))
-    return "" if same else difference(expected, got, layout)
 
 
 def _add(problems: list[Problem], name: str, message: str) -> None:

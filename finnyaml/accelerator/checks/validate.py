@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,8 +10,8 @@ import numpy as np
 from ..devices.emulator import Emulator
 from ..errors import AcceleratorError
 from . import golden as samples
-from .answers import Share, class_labels, classifies, right
 from .check import as_array, check_images
+from .classes import Fraction, class_labels, classifies, right
 from .diagnose import Case, recognise
 from .digests import file_problems, hardware_problems
 from .faults import difference, wrong_rows
@@ -28,21 +29,13 @@ VAGUE = 0.15
 
 
 def validate(accelerator: Accelerator, images: np.ndarray, labels: np.ndarray | None) -> ValidationReport:
-    """Measure the accuracy on a data set and compare it with that of the build.
+    """Measure the accuracy on `images` [n, *input.shape] with `labels`, integers [n], and compare it with the build's.
 
-    Shares differ when 0 is outside the 95 % interval of their difference (Newcombe's, of two Wilson intervals). On the
-    data of the build itself (the golden samples are at their places, and the count is the same) they have to be equal.
-
-    The files and the clock are checked in any case. Where something is wrong, the golden samples are run, too; if they
-    are right, the mistake is looked for in the data. Images that are refused are a problem of the report, not an
-    exception.
-
-    Args:
-        images: [n, *input.shape] of the input's dtype, n >= 1; any n, whatever the batch.
-        labels: integers [n].
-
-    Raises:
-        AcceleratorError: no classifier, labels that do not fit, or the device failed.
+    On the data of the build itself (the golden samples are at their places, and the count is the same) the accuracy has
+    to be equal; on other data it differs where `Fraction.differs` says so. The files and the clock are checked in any
+    case. Where something is wrong, the golden samples are run, too; if they are right, the mistake is looked for in the
+    data. Images that are refused are a problem of the report.
+    Raises AcceleratorError: no classifier, labels that do not fit, or the device failed.
     """
     bundle = accelerator.bundle
     if not classifies(bundle.output):
@@ -51,11 +44,17 @@ def validate(accelerator: Accelerator, images: np.ndarray, labels: np.ndarray | 
     if images.ndim < 1 or not len(images):
         raise AcceleratorError("there are no images", name="wrong shape")
     known = class_labels(labels, len(images))
-    golden, k = samples.load(bundle), _k(bundle)
+    golden = samples.load(bundle)
+    k = (bundle.data["accuracy"] or {}).get("k") or 1  # the build may have measured something else
     figure = _figure_of_build(bundle)
-    expected = figure or _figure_of_golden(bundle, golden, k)
+    expected = figure
+    if figure is None and golden.labels is not None:
+        labels_there = class_labels(golden.labels, len(golden))
+        expected = Fraction.of(right(golden.outputs, labels_there, bundle.output, k))
     damage = [*file_problems(bundle), *hardware_problems(bundle, accelerator.device)]
     damage = [problem for problem in damage if problem.name != "bitfile missing"]  # the device is open
+    emulated = isinstance(accelerator.device, Emulator)
+    report = partial(ValidationReport, bundle.name, accelerator.device.name, emulated, metric=f"top{k}")
     problems: list[Problem] = []
     notes: list[str] = []
     trials: tuple[Trial, ...] = ()
@@ -67,16 +66,16 @@ def validate(accelerator: Accelerator, images: np.ndarray, labels: np.ndarray | 
             trials = _look_at_data(Case(accelerator, golden, images, known, None, expected, k), problems, notes)
         problems += damage
         comparison = "not measured: the images are refused"
-        return _report(accelerator, problems, notes, comparison=comparison, tried=trials, refused=True)
+        return report(tuple(problems), tuple(notes), comparison=comparison, tried=trials, refused=True)
 
-    answers = accelerator.predict(images)
-    found = Share.of(right(answers, known, bundle.output, k))
+    outputs = accelerator.predict(images)
+    found = Fraction.of(right(outputs, known, bundle.output, k))
     comparison, worse, unequal = _compared(found, expected, figure is not None, _same_data(golden, images, figure))
     if worse or unequal:
         problems.append(Problem("accuracy differs", comparison))
-    unlike = _unlike_golden(bundle, golden, images, answers)
+    unlike = _unlike(golden, images, golden.outputs, outputs, bundle.output.layout)
     if unlike:
-        problems.append(Problem("answers differ", f"golden samples are in this data, and have other answers: {unlike}"))
+        problems.append(Problem("outputs differ", f"golden samples are in this data, and have other outputs: {unlike}"))
     differs = bool(problems)
     problems += damage
     if problems:
@@ -84,11 +83,20 @@ def validate(accelerator: Accelerator, images: np.ndarray, labels: np.ndarray | 
         problems += faults
         if differs and not faults and expected is not None:
             notes.append("the golden samples are right here, so it is the data or its labels")
-            problems += _other_labels(golden, images, known)
+            other = "" if golden.labels is None else _unlike(golden, images, golden.labels, known, None)
+            if other:
+                text = f"golden samples are in this data, with other labels: {other}"
+                problems.append(Problem("wrong labels", text))
             if worse:
-                trials = _look_at_data(Case(accelerator, golden, images, known, answers, expected, k), problems, notes)
-    return _report(
-        accelerator, problems, notes, found=found, expected=figure, comparison=comparison, tried=trials, answers=answers
+                trials = _look_at_data(Case(accelerator, golden, images, known, outputs, expected, k), problems, notes)
+    return report(
+        tuple(problems),
+        tuple(notes),
+        comparison=comparison,
+        tried=trials,
+        found=found,
+        expected=figure,
+        outputs=outputs,
     )
 
 
@@ -102,7 +110,7 @@ def _look_at_data(case: Case, problems: list[Problem], notes: list[str]) -> tupl
     return trials
 
 
-def _compared(found: Share, expected: Share | None, of_build: bool, same_data: bool) -> tuple[str, bool, bool]:
+def _compared(found: Fraction, expected: Fraction | None, of_build: bool, same_data: bool) -> tuple[str, bool, bool]:
     """How the accuracy is against what is expected; whether it is worse; whether it has to be equal and is not."""
     if expected is None:
         return "the build has no accuracy to compare with", False, False
@@ -122,86 +130,29 @@ def _compared(found: Share, expected: Share | None, of_build: bool, same_data: b
     return f"{instead}; worse by more than chance explains (95 % level)", True, False
 
 
-def _figure_of_build(bundle: Bundle) -> Share | None:
-    """The accuracy after the last measured step of the build; None where that is not a share of right classes."""
+def _figure_of_build(bundle: Bundle) -> Fraction | None:
+    """The accuracy after the last measured step of the build; None where that is not a fraction of right classes."""
     accuracy = bundle.data["accuracy"]
     if not accuracy or accuracy["k"] is None:
         return None
     final = accuracy["final"]
-    return Share(round(final["value"] * final["samples"]), final["samples"])
+    return Fraction(round(final["value"] * final["samples"]), final["samples"])
 
 
-def _figure_of_golden(bundle: Bundle, golden: Golden, k: int) -> Share | None:
-    if golden.labels is None:
-        return None
-    return Share.of(right(golden.answers, class_labels(golden.labels, len(golden)), bundle.output, k))
-
-
-def _k(bundle: Bundle) -> int:
-    """A label among so many first answers is right; 1 where the build measured something else."""
-    return (bundle.data["accuracy"] or {}).get("k") or 1
-
-
-def _same_data(golden: Golden, images: np.ndarray, figure: Share | None) -> bool:
+def _same_data(golden: Golden, images: np.ndarray, figure: Fraction | None) -> bool:
     """Whether this is the data of the build as far as can be told: as many samples, the golden ones at their places."""
-    if figure is None or len(images) != figure.count:
-        return False
-    return len(_golden_rows(golden, images)) == len(golden)
+    return figure is not None and len(images) == figure.count and len(_golden_rows(golden, images)) == len(golden)
 
 
 def _golden_rows(golden: Golden, images: np.ndarray) -> np.ndarray:
     """Which golden samples are in the data, at the places that they have in the build's."""
     rows = np.flatnonzero(golden.index < len(images))
     there = golden.index[rows]
-    found: np.ndarray = np.delete(rows, wrong_rows(golden.inputs[rows], images[there]))
-    return found
+    return np.delete(rows, wrong_rows(golden.inputs[rows], images[there]))
 
 
-def _unlike_golden(bundle: Bundle, golden: Golden, images: np.ndarray, answers: np.ndarray) -> str:
-    """Which samples of the data are golden and were answered differently; empty where none was."""
+def _unlike(golden: Golden, images: np.ndarray, due: np.ndarray, found: np.ndarray, layout: str | None) -> str:
+    """How golden samples that are in the data (`found`, [n, ...]) differ from the build (`due`, [N, ...])."""
     rows = _golden_rows(golden, images)
     index = golden.index[rows]
-    if not len(wrong_rows(golden.answers[rows], answers[index])):
-        return ""
-    return difference(golden.answers[rows], answers[index], bundle.output.layout, index)
-
-
-def _other_labels(golden: Golden, images: np.ndarray, labels: np.ndarray) -> list[Problem]:
-    """Golden samples that are in the data under another label."""
-    if golden.labels is None:
-        return []
-    rows = _golden_rows(golden, images)
-    index = golden.index[rows]
-    if not len(wrong_rows(golden.labels[rows], labels[index])):
-        return []
-    text = difference(golden.labels[rows], labels[index], None, index)
-    return [Problem("wrong labels", f"golden samples are in this data, with other labels: {text}")]
-
-
-def _report(
-    accelerator: Accelerator,
-    problems: list[Problem],
-    notes: list[str],
-    *,
-    comparison: str,
-    tried: tuple[Trial, ...],
-    found: Share | None = None,
-    expected: Share | None = None,
-    refused: bool = False,
-    answers: np.ndarray | None = None,
-) -> ValidationReport:
-    bundle = accelerator.bundle
-    return ValidationReport(
-        bundle.name,
-        accelerator.device.name,
-        isinstance(accelerator.device, Emulator),
-        tuple(problems),
-        tuple(notes),
-        metric=f"top{_k(bundle)}",
-        found=found,
-        expected=expected,
-        comparison=comparison,
-        refused=refused,
-        tried=tried,
-        answers=answers,
-    )
+    return difference(due[rows], found[index], layout, index)

@@ -18,17 +18,15 @@ class Alveo(Transport):
     def ip(self, name: str) -> Any:
         """A kernel of the overlay by name."""
         kernel = super().ip(name)
-        if name in self._dma_names() and not hasattr(kernel, "start"):
+        external = (entry["dma"] for entry in self._bundle.data["driver"]["external_weights"])
+        engines = {self._bundle.accelerator_input.name, self._bundle.accelerator_output.name, *external}
+        if name in engines and not hasattr(kernel, "start"):
             raise AcceleratorError(
                 f"this version of PYNQ cannot start the kernel {name}",
                 name="device",
                 hint="install pynq 3.0.1 on this host",
             )
         return kernel
-
-    def _dma_names(self) -> set[str]:
-        external = (entry["dma"] for entry in self._bundle.data["driver"]["external_weights"])
-        return {self._bundle.accelerator_input.name, self._bundle.accelerator_output.name, *external}
 
     def _run(self, count: int) -> None:
         handle = self._output_dma.start(self._output, count)
@@ -37,7 +35,14 @@ class Alveo(Transport):
         self._input_dma.start(self._input, count)
         # XRT's handles wait without end, so somebody else has to.
         failures: list[Exception] = []
-        waiter = threading.Thread(target=_wait, args=(handle, failures), daemon=True)
+
+        def wait() -> None:
+            try:
+                handle.wait()
+            except Exception as error:  # reported by the thread that waits for this one
+                failures.append(error)
+
+        waiter = threading.Thread(target=wait, daemon=True)
         waiter.start()
         seconds = self.timeout(count)
         waiter.join(seconds)
@@ -45,10 +50,3 @@ class Alveo(Transport):
             raise self.unfinished(count, seconds, "its kernel is still running")
         if failures:
             raise AcceleratorError(f"the output kernel failed: {failures[0]}", name="device") from failures[0]
-
-
-def _wait(handle: Any, failures: list[Exception]) -> None:
-    try:
-        handle.wait()
-    except Exception as error:  # reported by the thread that waits for this one
-        failures.append(error)

@@ -27,7 +27,6 @@ _DATA_CLOCK = 1  # the type of the clock that FINN's kernels run on
 class Bitfile:
     """The head of a `.bit` file. `part` is as Vivado wrote it: without speed grade for 7 series ("7z020clg400")."""
 
-    path: Path
     part: str
 
 
@@ -35,18 +34,14 @@ class Bitfile:
 class Xclbin:
     """The head of an `.xclbin` file: its kernels' instances, the frequency of their clock (None: unknown)."""
 
-    path: Path
     kernels: tuple[str, ...]
     clock_mhz: float | None
 
 
 def read_bitfile(path: Path) -> Bitfile | Xclbin:
     """Read the head of a bitfile and check that the rest is there.
-
-    Raises:
-        AcceleratorError: "bitfile missing" (there is no such file), "bitfile damaged" (no bitfile, cut short, or
-            longer than its head says).
-    """
+    Raises AcceleratorError: "bitfile missing" (there is no such file), "bitfile damaged" (no bitfile, cut short, or
+    longer than its head says)."""
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -73,7 +68,7 @@ def _read_bit(path: Path, file: BinaryIO, size: int) -> Bitfile:
     (length,) = struct.unpack_from(">H", head, 0)
     at = 2 + length
     if head[at : at + 3] != b"\x00\x01a":
-        raise _damaged(f"{path} is no .bit file of Vivado: it does not begin with the head of one")
+        raise _damaged(f"{path} is not a .bit file of Vivado: it does not begin with the head of one")
     at += 2
     texts = {}
     while head[at] != ord("e"):
@@ -82,13 +77,13 @@ def _read_bit(path: Path, file: BinaryIO, size: int) -> Bitfile:
         at += 3 + length
     (payload,) = struct.unpack_from(">I", head, at + 1)
     _check_size(path, size, at + 5 + payload)
-    return Bitfile(path, texts.get("b", ""))
+    return Bitfile(texts.get("b", ""))
 
 
 def _read_xclbin(path: Path, file: BinaryIO, size: int) -> Xclbin:
     head = file.read(_SECTIONS + 8)
     if head[:8] != b"xclbin2\0":
-        raise _damaged(f"{path} is no .xclbin file of Vitis: it does not begin with 'xclbin2'")
+        raise _damaged(f"{path} is not an .xclbin file of Vitis: it does not begin with 'xclbin2'")
     (length,) = struct.unpack_from("<Q", head, _LENGTH)
     (count,) = struct.unpack_from("<I", head, _SECTIONS)
     _check_size(path, size, length)
@@ -99,24 +94,21 @@ def _read_xclbin(path: Path, file: BinaryIO, size: int) -> Xclbin:
         if kind in (_IP_LAYOUT, _CLOCKS):
             file.seek(offset)
             sections[kind] = file.read(section_size)
-    return Xclbin(path, _kernels(sections.get(_IP_LAYOUT, bytes(4))), _clock(sections.get(_CLOCKS, bytes(2))))
+    return Xclbin(_kernels(sections.get(_IP_LAYOUT, bytes(4))), _clock(sections.get(_CLOCKS, bytes(2))))
 
 
 def _kernels(section: bytes) -> tuple[str, ...]:
     """The names of the kernels' instances; the section has "kernel:instance"."""
     (count,) = struct.unpack_from("<i", section)
     entries = (_IP.unpack_from(section, 8 + index * _IP.size) for index in range(count))
-    return tuple(_text(name).rpartition(":")[2] for kind, _, _, name in entries if kind == _IP_KERNEL)
+    names = (name.split(b"\0")[0].decode("ascii", "replace") for kind, _, _, name in entries if kind == _IP_KERNEL)
+    return tuple(name.rpartition(":")[2] for name in names)
 
 
 def _clock(section: bytes) -> float | None:
     (count,) = struct.unpack_from("<H", section)
     entries = (_FREQUENCY.unpack_from(section, 2 + index * _FREQUENCY.size) for index in range(count))
     return next((float(mhz) for mhz, kind, _ in entries if kind == _DATA_CLOCK), None)
-
-
-def _text(field: bytes) -> str:
-    return field.split(b"\0")[0].decode("ascii", "replace")
 
 
 def _check_size(path: Path, size: int, expected: int) -> None:

@@ -19,13 +19,9 @@ _ATTACH = "finnyaml bundle attach DIR --bitfile x.bit --hwh x.hwh"
 
 def open_board(bundle: Bundle, batch: int, device: Any = None) -> Transport:
     """Load the bundle's bitfile and make it ready to run `batch` samples at a time.
-
     `device` is a `pynq.Device`, by default the one that PYNQ finds.
-
-    Raises:
-        AcceleratorError: "bitfile missing", "bitfile damaged", "bitfile differs", "clock differs", "package missing",
-            "device", or what the weights are refused for.
-    """
+    Raises AcceleratorError: "bitfile missing", "bitfile damaged", "bitfile differs", "clock differs", "package
+    missing", "device", or what the weights are refused for."""
     bitfile = bitfile_path(bundle)
     handoff = check_bitfile(bundle, bitfile)
     overlay = _load(bitfile, device)
@@ -37,11 +33,7 @@ def open_board(bundle: Bundle, batch: int, device: Any = None) -> Transport:
 
 
 def bitfile_path(bundle: Bundle) -> Path:
-    """The bundle's bitfile.
-
-    Raises:
-        AcceleratorError: "bitfile missing".
-    """
+    """The bundle's bitfile. Raises AcceleratorError: "bitfile missing"."""
     relative = bundle.data["driver"]["bitfile"]
     if relative is None:
         raise AcceleratorError(
@@ -54,12 +46,8 @@ def bitfile_path(bundle: Bundle) -> Path:
 
 def check_bitfile(bundle: Bundle, bitfile: Path) -> Handoff | None:
     """Check that a bitfile is whole and of this bundle: its part, the blocks that the contract names, its clock.
-
     A .bit needs a .hwh of the same name beside it, which is returned; an .xclbin says everything itself.
-
-    Raises:
-        AcceleratorError: "bitfile missing", "bitfile damaged", "bitfile differs", "clock differs".
-    """
+    Raises AcceleratorError: "bitfile missing", "bitfile damaged", "bitfile differs", "clock differs"."""
     found = read_bitfile(bitfile)
     if not isinstance(found, Bitfile):
         _check_blocks(bundle, found.kernels, bitfile)
@@ -68,7 +56,7 @@ def check_bitfile(bundle: Bundle, bitfile: Path) -> Handoff | None:
     handoff = read_hwh(bitfile.with_suffix(".hwh"))
     _check_part(bundle, found.part, bitfile)
     _check_part(bundle, handoff.part, handoff.path)
-    _check_blocks(bundle, (name for name, block in handoff.instances.items() if block.ranges), handoff.path)
+    _check_blocks(bundle, (name for name, ranges in handoff.ranges.items() if ranges), handoff.path)
     check_clock(bundle, handoff.clock.figures if handoff.clock else (), handoff.path.name)
     return handoff
 
@@ -112,11 +100,10 @@ def _check_part(bundle: Bundle, part: str, file: Path) -> None:
 def _check_blocks(bundle: Bundle, blocks: Iterable[str], file: Path) -> None:
     """The blocks that we drive: DMA engines and, where weights are written, partitions."""
     driver, present = bundle.data["driver"], set(blocks)
-    wanted = [bundle.accelerator_input.name, bundle.accelerator_output.name]
-    wanted += [entry["dma"] for entry in driver["external_weights"]] + [
-        entry["ip"] for entry in driver["runtime_weights"]
-    ]
-    missing = sorted({name for name in wanted if name not in present})
+    wanted = {bundle.accelerator_input.name, bundle.accelerator_output.name}
+    wanted.update(entry["dma"] for entry in driver["external_weights"])
+    wanted.update(entry["ip"] for entry in driver["runtime_weights"])
+    missing = sorted(wanted - present)
     if missing:
         raise AcceleratorError(
             f"{file.name} has no {', '.join(missing)} with an address, only {', '.join(sorted(present)) or 'nothing'}",

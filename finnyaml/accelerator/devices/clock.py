@@ -31,10 +31,7 @@ def promised_mhz(bundle: Bundle) -> float | None:
 def check_clock(bundle: Bundle, figures: Iterable[tuple[str, float]], file: str) -> None:
     """Compare all that a file says of the accelerator's clock, as (place, MHz), with the clock that the bundle's
     figures hold for.
-
-    Raises:
-        AcceleratorError: "clock differs".
-    """
+    Raises AcceleratorError: "clock differs"."""
     expected = promised_mhz(bundle)
     if not expected:
         return
@@ -51,15 +48,9 @@ def check_clock(bundle: Bundle, figures: Iterable[tuple[str, float]], file: str)
 
 
 def set_clock(clock: Clock | None) -> float | None:
-    """Set the processor's clock to what the accelerator was implemented for, and return the frequency it then runs
-    at, in MHz.
-
-    None if the .hwh does not say. A clock that does not come from the processor runs at what the .hwh says.
-
-    Raises:
-        AcceleratorError: "clock differs": the board cannot be set to it.
-    """
-    if clock is None or clock.pl_clock is None or clock.pl_mhz is None:
+    """Set the processor's clock to what the accelerator was implemented for, and return what `running_mhz` does.
+    Raises AcceleratorError: "clock differs": the board cannot be set to it."""
+    if clock is None or clock.pl_clock is None or not clock.pl_mhz:
         return clock.mhz if clock else None
     from pynq.ps import Clocks
 
@@ -73,4 +64,14 @@ def set_clock(clock: Clock | None) -> float | None:
             name="clock differs",
             hint="the PLL settings of this board's boot image are not those that Vivado took for the board",
         )
-    return clock.mhz * actual / clock.pl_mhz
+    return running_mhz(clock)
+
+
+def running_mhz(clock: Clock | None) -> float | None:
+    """What the accelerator runs at, in MHz, as the processor's clock is set now; None if the .hwh does not say.
+    A clock that does not come from the processor runs at what the .hwh says."""
+    if clock is None or clock.pl_clock is None or not clock.pl_mhz:
+        return clock.mhz if clock else None
+    from pynq.ps import Clocks
+
+    return clock.mhz * float(getattr(Clocks, f"fclk{clock.pl_clock}_mhz")) / clock.pl_mhz

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..contract import COPY_AGAIN, Bundle
-from ..errors import AcceleratorError
+from ..contract import Bundle
+from ..errors import AcceleratorError, damaged
 from ..graphs import Sessions, open_graph
 from .weights import external_weights, runtime_weights
 
 
 class Emulator:
     """A `Device` without a board: the same bytes in, the same bytes out.
-
     What it executes is the build's own graph at the accelerator's boundary, with the weight files of the bundle. It has
-    nothing to say of timing.
-    """
+    nothing to say of timing."""
 
     name = "emulator"
     clock_mhz: float | None = None
@@ -29,15 +27,12 @@ class Emulator:
 
     def execute(self, packed: np.ndarray) -> np.ndarray:
         """uint8 [n, *packed_in[1:]] to uint8 [n, *packed_out[1:]].
-
-        Raises:
-            AcceleratorError: "wrong output": the graph gives what the output's datatype does not have.
-        """
+        Raises AcceleratorError: "wrong output": the graph gives what the output's datatype does not have."""
         outputs = self._graph(self._input.unpack(packed))
         try:
             return self._output.pack(outputs)
         except AcceleratorError as error:
-            raise AcceleratorError(error.message, name="wrong output", hint=COPY_AGAIN) from error
+            raise damaged(error.message, "wrong output") from error
 
     def close(self) -> None:
         """Nothing to give back."""
@@ -51,8 +46,5 @@ def _load_weights(graph: Sessions, bundle: Bundle) -> None:
             graph.set_weights(entry["layer"], values.tobytes())
             missing.discard(entry["layer"])
     if missing:
-        raise AcceleratorError(
-            f"bundle.json names no weight file for {', '.join(sorted(missing))}",
-            name="weights not loaded",
-            hint=COPY_AGAIN,
-        )
+        message = f"bundle.json names no weight file for {', '.join(sorted(missing))}"
+        raise damaged(message, "weights not loaded")

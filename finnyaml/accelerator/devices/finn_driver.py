@@ -16,11 +16,11 @@ from typing import Any, Iterator
 
 import numpy as np
 
-from ..contract import COPY_AGAIN, Bundle
-from ..errors import AcceleratorError
+from ..contract import Bundle
+from ..errors import COPY_AGAIN, AcceleratorError
 from ..files import unlisted_files
 from .board import bitfile_path, check_bitfile
-from .clock import TOLERANCE, check_clock
+from .clock import TOLERANCE, check_clock, running_mhz
 from .hwh import Handoff
 from .weights import external_weights, runtime_weights
 
@@ -59,23 +59,23 @@ class FinnDriver:
 
 def open_driver(bundle: Bundle, batch: int, device: Any = None) -> FinnDriver:
     """Load the bundle's bitfile by FINN's driver: finn-plus's with `driver/settings.json`, else the generated one.
-
-    Raises:
-        AcceleratorError: what `board.open_board` raises; "weights damaged" or "weights not loaded" where the driver
-            refuses them; "file changed" where it would load weights that are not of this bundle; "clock differs" where
-            it has set another clock than the bitfile's.
-    """
+    Raises AcceleratorError: what `board.open_board` raises; "weights damaged" or "weights not loaded" where the driver
+    refuses them; "file changed" where it would load weights that are not of this bundle; "clock differs" where it has
+    set another clock than the bitfile's."""
     bitfile = bitfile_path(bundle)
     handoff = check_bitfile(bundle, bitfile)
     wanted = bundle.data["driver"]
-    own = "or use this package's own: --driver pynq"
+    own = "use this package's own: --driver pynq"
     common = {"batch_size": batch, "device": device, "runtime_weight_dir": str(bundle.path(_WEIGHTS))}
     if wanted["settings"] is None and wanted["generated"] is None:
-        raise AcceleratorError("this bundle has no driver of FINN", name="not supported", hint=own[3:])
+        raise AcceleratorError("this bundle has no driver of FINN", name="not supported", hint=own)
     _check_weights(bundle)
     try:
         if wanted["settings"] is not None:
-            driver = _from_settings(bundle.path(wanted["settings"]), bitfile, common)
+            from finn_plus_driver import get_driver_class
+
+            given = json.loads(bundle.path(wanted["settings"]).read_text(encoding="utf-8"))["driver_information"]
+            driver = get_driver_class(given["driver_type"])(str(bitfile), **{**given, **common})
         else:
             driver = _generated(bundle.path(wanted["generated"]), wanted["platform"], bitfile, handoff, common)
     except FileNotFoundError as error:
@@ -86,15 +86,15 @@ def open_driver(bundle: Bundle, batch: int, device: Any = None) -> FinnDriver:
         raise AcceleratorError(
             f"FINN's driver needs {error.name or error}, which is not installed here",
             name="package missing",
-            hint=f"pip install finn-plus-driver, {own}",
+            hint=f"pip install finn-plus-driver, or {own}",
         ) from error
     except Exception as error:  # code of others, on PYNQ versions of which some cannot load some boards
         raise AcceleratorError(
             f"FINN's driver cannot open the board: {type(error).__name__}: {error}",
             name="device",
-            hint=f"does it run as root? Look at driver/, {own}",
+            hint=f"does it run as root? Look at driver/, or {own}",
         ) from error
-    running = _running_mhz(handoff, driver)
+    running = running_mhz(handoff.clock) if handoff else float(driver.clock_dict["clock0"]["frequency"])
     _check_running(bundle, handoff, running)
     return FinnDriver(bundle, driver, running)
 
@@ -127,13 +127,6 @@ def _check_running(bundle: Bundle, handoff: Handoff | None, running: float | Non
         )
 
 
-def _from_settings(settings: Path, bitfile: Path, common: dict[str, Any]) -> Any:
-    from finn_plus_driver import get_driver_class
-
-    information = json.loads(settings.read_text(encoding="utf-8"))["driver_information"]
-    return get_driver_class(information["driver_type"])(str(bitfile), **{**information, **common})
-
-
 def _generated(driver: Path, platform: str, bitfile: Path, handoff: Handoff | None, common: dict[str, Any]) -> Any:
     """driver.py has the shapes, driver_base.py beside it the class. The class sets PL clock 0 to `fclk_mhz`."""
     clock = handoff.clock if handoff else None
@@ -146,8 +139,7 @@ def _generated(driver: Path, platform: str, bitfile: Path, handoff: Handoff | No
 
 @contextmanager
 def _importable(folder: Path) -> Iterator[None]:
-    """The generated files import each other, and copies of parts of qonnx and finn that lie beside them, by plain
-    names."""
+    """The generated files import each other, and the copies of parts of qonnx and finn beside them, by plain names."""
     sys.path.insert(0, str(folder))
     try:
         yield
@@ -156,15 +148,3 @@ def _importable(folder: Path) -> Iterator[None]:
         for name, module in list(sys.modules.items()):
             if (getattr(module, "__file__", None) or "").startswith(f"{folder}/"):  # another bundle has others
                 del sys.modules[name]
-
-
-def _running_mhz(handoff: Handoff | None, driver: Any) -> float | None:
-    """The clock that FINN's driver has set."""
-    if handoff is None:
-        return float(driver.clock_dict["clock0"]["frequency"])
-    clock = handoff.clock
-    if clock is None or clock.pl_clock is None or not clock.pl_mhz:
-        return clock.mhz if clock else None
-    from pynq.ps import Clocks
-
-    return clock.mhz * float(getattr(Clocks, f"fclk{clock.pl_clock}_mhz")) / clock.pl_mhz

@@ -28,20 +28,10 @@ _PROCESSOR_MHZ = (
 
 
 @dataclass(frozen=True)
-class Instance:
-    """A block of the design. `ranges`: where the processor sees its registers, (address, bytes) of each interface."""
-
-    name: str
-    ranges: tuple[tuple[int, int], ...]
-
-
-@dataclass(frozen=True)
 class Clock:
     """The accelerator's clock: frequency in MHz and the place in the .hwh that says so.
-
     `figures` are all that the file has to say of it, as (place, MHz). It comes from the processor's PL clock number
-    `pl_clock`, which has to run at `pl_mhz`; None if it comes from elsewhere.
-    """
+    `pl_clock`, which has to run at `pl_mhz`; None if it comes from elsewhere."""
 
     mhz: float
     source: str
@@ -52,22 +42,21 @@ class Clock:
 
 @dataclass(frozen=True)
 class Handoff:
-    """A .hwh file. `part` is as FINN writes it ("xc7z020clg400-1", "xczu7ev-ffvc1156-2"); `instances` by name; `vivado`
-    is its version ("2022.2"), None if it does not say."""
+    """A .hwh file. `part` is as FINN writes it ("xc7z020clg400-1", "xczu7ev-ffvc1156-2"); `vivado` its version
+    ("2022.2"), None if it does not say. `ranges`: for each block, where the processor sees its registers: (address,
+    bytes) of each interface."""
 
     path: Path
     vivado: str | None
     part: str
-    instances: dict[str, Instance]
+    ranges: dict[str, tuple[tuple[int, int], ...]]
     clock: Clock | None
 
 
 def read_hwh(path: Path) -> Handoff:
     """Read a .hwh file.
-
-    Raises:
-        AcceleratorError: "bitfile missing" (there is none), "bitfile damaged" (it is no .hwh, or without what we need).
-    """
+    Raises AcceleratorError: "bitfile missing" (there is none), "bitfile damaged" (it is not a .hwh, or lacks what we
+    need)."""
     try:
         root = ET.parse(path).getroot()  # noqa: S314 - of the user's own build; expat limits entities
         modules = {module.get("INSTANCE", ""): module for module in root.iter("MODULE")}
@@ -75,8 +64,8 @@ def read_hwh(path: Path) -> Handoff:
         if system is None or not modules:
             raise _damaged(path, "it describes no design")
         ranges = _ranges(modules)
-        instances = {name: Instance(name, ranges.get(name, ())) for name in modules}
-        return Handoff(path, root.get("VIVADOVERSION") or None, _part(system), instances, _clock(modules))
+        every = {name: ranges.get(name, ()) for name in modules}
+        return Handoff(path, root.get("VIVADOVERSION") or None, _part(system), every, _clock(modules))
     except OSError as error:
         raise AcceleratorError(f"cannot read {path}: {error.strerror}", name="bitfile missing", hint=_AGAIN) from error
     except (ET.ParseError, ValueError) as error:
@@ -157,10 +146,8 @@ def _frequency(port: ET.Element, place: str) -> list[tuple[str, float]]:
 def _parameter(module: ET.Element, names: tuple[str, ...], pin: str) -> list[tuple[str, float]]:
     """The first parameter there is, as (place, MHz)."""
     parameters = {entry.get("NAME", ""): entry.get("VALUE", "") for entry in module.iter("PARAMETER")}
-    wanted = [name.format(_number(pin)) for name in names]
-    return [(f"{module.get('INSTANCE')} {name}", float(parameters[name])) for name in wanted if parameters.get(name)][
-        :1
-    ]
+    name = next((name for name in (each.format(_number(pin)) for each in names) if parameters.get(name)), None)
+    return [(f"{module.get('INSTANCE')} {name}", float(parameters[name]))] if name is not None else []
 
 
 def _number(pin: str) -> int:

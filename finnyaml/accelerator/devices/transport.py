@@ -27,11 +27,8 @@ class Transport(ABC):
         self, bundle: Bundle, overlay: Any, batch: int, clock_mhz: float | None, handoff: Handoff | None = None
     ) -> None:
         """Find the DMA engines, allocate the buffers and load the weights.
-
-        Raises:
-            AcceleratorError: "device" (the overlay has not what the bundle needs), "weights not loaded", "weights
-                damaged".
-        """
+        Raises AcceleratorError: "device" (the overlay has not what the bundle needs), "weights not loaded", "weights
+        damaged"."""
         self.clock_mhz = clock_mhz
         self.finished = 0  # samples, since the bitfile was loaded
         self._bundle = bundle
@@ -48,11 +45,7 @@ class Transport(ABC):
             self.execute(np.zeros(self._input.shape, np.uint8))
 
     def execute(self, packed: np.ndarray) -> np.ndarray:
-        """uint8 [n, *packed_in[1:]], any n, to uint8 [n, *packed_out[1:]].
-
-        Raises:
-            AcceleratorError: "device".
-        """
+        """uint8 [n, *packed_in[1:]], any n, to uint8 [n, *packed_out[1:]]. Raises AcceleratorError: "device"."""
         results: np.ndarray = np.empty((len(packed), *self._output.shape[1:]), np.uint8)
         for start in range(0, len(packed), self._batch):
             part = packed[start : start + self._batch]
@@ -76,11 +69,7 @@ class Transport(ABC):
         self._input = self._output = None
 
     def ip(self, name: str) -> Any:
-        """A block of the overlay by name.
-
-        Raises:
-            AcceleratorError: "device"; names the blocks that there are.
-        """
+        """A block of the overlay by name. Raises AcceleratorError: "device"; names the blocks that there are."""
         if name not in self._overlay.ip_dict:
             raise AcceleratorError(
                 f"the overlay has no {name}, only {', '.join(sorted(self._overlay.ip_dict)) or 'nothing'}",
@@ -152,7 +141,7 @@ class Transport(ABC):
         """The memory of a layer's weights. A block with several such layers has an interface for each; PYNQ knows
         only one."""
         block = self.ip(entry["ip"])
-        ranges = self._handoff.instances[entry["ip"]].ranges if self._handoff else ()
+        ranges = self._handoff.ranges[entry["ip"]] if self._handoff else ()
         if len(ranges) < 2:
             return block.mmio
         import pynq

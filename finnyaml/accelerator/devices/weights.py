@@ -13,51 +13,34 @@ from typing import Any
 
 import numpy as np
 
-from ..contract import COPY_AGAIN, Bundle
-from ..errors import AcceleratorError
+from ..contract import Bundle
+from ..errors import damaged
 
 _WORD = re.compile("(0x)?[0-9a-fA-F]{1,8}")
 
 
 def runtime_weights(bundle: Bundle) -> list[tuple[dict[str, Any], np.ndarray]]:
     """Each entry of `driver.runtime_weights` with the words of its file, uint32 [words].
-
-    Raises:
-        AcceleratorError: "weights not loaded": a file is missing; "weights damaged": it is not what FINN writes, or
-            not as long as it was.
-    """
-    found = []
-    for entry in bundle.data["driver"]["runtime_weights"]:
-        path = _present(bundle, entry["file"])
-        words = read_words(path)
-        _check_size(bundle, entry["file"], path)
-        found.append((entry, words))
-    return found
+    Raises AcceleratorError: "weights not loaded": a file is missing; "weights damaged": it is not what FINN writes, or
+    not as long as it was."""
+    return [(entry, _read_words(bundle, entry["file"])) for entry in bundle.data["driver"]["runtime_weights"]]
 
 
 def external_weights(bundle: Bundle) -> list[tuple[dict[str, Any], np.ndarray]]:
     """Each entry of `driver.external_weights` with the array of its file, uint8 in the shape that FINN gave it.
-
-    Raises:
-        AcceleratorError: as `runtime_weights`.
-    """
+    Raises AcceleratorError: as `runtime_weights`."""
     return [(entry, _read_bytes(bundle, entry["file"])) for entry in bundle.data["driver"]["external_weights"]]
 
 
-def read_words(path: Path) -> np.ndarray:
-    """The words of a `.dat` file, uint32 [words], as the driver writes them over AXI-lite.
-
-    Raises:
-        AcceleratorError: "weights damaged": something in it is no 32-bit word in hexadecimal.
-    """
+def _read_words(bundle: Bundle, relative: str) -> np.ndarray:
+    """The words of a `.dat` file, uint32 [words], as the driver writes them over AXI-lite."""
+    path = _present(bundle, relative)
     words = path.read_text(encoding="ascii", errors="replace").split()
     for number, word in enumerate(words, 1):
         if not _WORD.fullmatch(word):
-            raise AcceleratorError(
-                f"{path.name}: word {number} is '{word[:20]}', not 32 bits in hexadecimal",
-                name="weights damaged",
-                hint=COPY_AGAIN,
-            )
+            message = f"{path.name}: word {number} is '{word[:20]}', not 32 bits in hexadecimal"
+            raise damaged(message, "weights damaged")
+    _check_size(bundle, relative, path)
     values: np.ndarray = np.array([int(word, 16) for word in words], np.uint32)
     return values
 
@@ -68,9 +51,9 @@ def _read_bytes(bundle: Bundle, relative: str) -> np.ndarray:
     try:
         array: np.ndarray = np.load(path, allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise AcceleratorError(f"{relative}: {error}", name="weights damaged", hint=COPY_AGAIN) from error
+        raise damaged(f"{relative}: {error}", "weights damaged") from error
     if array.dtype != np.uint8:
-        raise AcceleratorError(f"{relative} holds {array.dtype}, not uint8", name="weights damaged", hint=COPY_AGAIN)
+        raise damaged(f"{relative} holds {array.dtype}, not uint8", "weights damaged")
     _check_size(bundle, relative, path)
     return array
 
@@ -78,11 +61,8 @@ def _read_bytes(bundle: Bundle, relative: str) -> np.ndarray:
 def _present(bundle: Bundle, relative: str) -> Path:
     path = bundle.path(relative)
     if not path.is_file():
-        raise AcceleratorError(
-            f"there is no {relative}, so its layer would compute with whatever is in its memory",
-            name="weights not loaded",
-            hint=COPY_AGAIN,
-        )
+        message = f"there is no {relative}, so its layer would compute with whatever is in its memory"
+        raise damaged(message, "weights not loaded")
     return path
 
 
@@ -91,8 +71,4 @@ def _check_size(bundle: Bundle, relative: str, path: Path) -> None:
     recorded = bundle.data["files"].get(relative)
     size = path.stat().st_size
     if recorded is not None and size != recorded["bytes"]:
-        raise AcceleratorError(
-            f"{relative} has {size} bytes, {recorded['bytes']} when the bundle was made",
-            name="weights damaged",
-            hint=COPY_AGAIN,
-        )
+        raise damaged(f"{relative} has {size} bytes, {recorded['bytes']} when the bundle was made", "weights damaged")

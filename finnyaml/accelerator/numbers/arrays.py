@@ -17,20 +17,10 @@ _USUAL = {
 """What people call these arrays."""
 
 
-def read_images(path: Path, key: str | None) -> np.ndarray:
-    """The images of an .npy file, or of the archive's array `key` (as `read_array`)."""
-    return read_array(path, key, "images")
-
-
 def read_array(path: Path, key: str | None, what: str) -> np.ndarray:
     """An array of an .npz archive, or the one of an .npy file.
-
-    Args:
-        key: its name in the archive; None: the one that is usual for `what` ("images" or "labels").
-
-    Raises:
-        AcceleratorError: "wrong use": no such file or array, or one that holds Python objects.
-    """
+    key: its name in the archive; None: the one that is usual for `what` ("images" or "labels").
+    Raises AcceleratorError: "wrong use": no such file or array, or one that holds Python objects."""
     try:
         with path.open("rb") as stream:
             found = np.load(stream, allow_pickle=False)

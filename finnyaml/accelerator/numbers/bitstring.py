@@ -16,9 +16,7 @@ import numpy as np
 
 def pack_codes(codes: np.ndarray, width: int) -> np.ndarray:
     """uint8 [rows, ceil(n * width / 8)] of codes [rows, n] in the smallest unsigned dtype of `width` bits.
-
-    Bits of a code above `width` do not count. `codes` must be contiguous and not empty.
-    """
+    Bits of a code above `width` do not count. `codes` must be contiguous and not empty."""
     rows, n = codes.shape
     size = codes.dtype.itemsize
     row_bytes = (n * width + 7) // 8
@@ -35,9 +33,7 @@ def pack_codes(codes: np.ndarray, width: int) -> np.ndarray:
 
 def unpack_codes(packed: np.ndarray, width: int, n: int) -> np.ndarray:
     """codes [rows, n] of uint8 [rows, ceil(n * width / 8)]; bits after the last code do not count.
-
-    `packed` must be contiguous and not empty.
-    """
+    `packed` must be contiguous and not empty."""
     rows, row_bytes = packed.shape
     size = _power_of_two((width + 7) // 8)
     if width == 8 * size:

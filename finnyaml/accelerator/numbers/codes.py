@@ -20,10 +20,8 @@ def encode(values: np.ndarray, datatype: Datatype) -> np.ndarray:
     """Codes of values of any numeric dtype: of the same shape, in the smallest unsigned dtype of the datatype's width.
 
     Contiguous; bits above that width are the sign's. Where values already are codes, the result shares their memory.
-
-    Raises:
-        NotAllowed: a value outside the datatype, or between two of its values.
-        AcceleratorError: "wrong dtype": no numbers.
+    Raises NotAllowed: a value outside the datatype, or between two of its values.
+    Raises AcceleratorError: "wrong dtype": no numbers.
     """
     values = _plain(np.ascontiguousarray(values))
     if datatype.kind == "float":
@@ -43,10 +41,7 @@ def encode(values: np.ndarray, datatype: Datatype) -> np.ndarray:
 
 def decode(codes: np.ndarray, datatype: Datatype) -> np.ndarray:
     """The values of codes, which have no bits above the datatype's width, as `Datatype.numpy`.
-
-    Raises:
-        AcceleratorError: "wrong output": a code that no value has; only TERNARY has such.
-    """
+    Raises AcceleratorError: "wrong output": a code that no value has; only TERNARY has such."""
     if datatype.kind == "float":
         return codes.view(datatype.numpy)
     if datatype.kind == "bipolar":
@@ -102,6 +97,11 @@ def within(values: np.ndarray, low: float, high: float) -> bool:
     if least < low and not np.minimum.reduce(values, axis=None).item() >= low:
         return False
     return bool(most <= high or np.maximum.reduce(values, axis=None).item() <= high)
+
+
+def all_whole(values: np.ndarray) -> bool:
+    """No value has a fraction, or is NaN."""
+    return bool((np.rint(values) == values).all())
 
 
 @lru_cache(maxsize=None)

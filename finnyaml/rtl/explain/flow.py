@@ -28,10 +28,7 @@ def stuck(design: Design, run: Run) -> Explanation:
 
 def slow(design: Design, figures: Mapping[str, Any], target: int) -> Explanation:
     """Why frames do not come out every `target` cycles, from the `figures` (see `rtl.performance`) of a run.
-
-    Raises:
-        ValueError: the run was too short to have an interval.
-    """
+    Raises ValueError: the run was too short to have an interval."""
     interval, fifos = figures["interval"], figures["fifos"]
     if interval is None:
         raise ValueError("one frame has no interval")
@@ -59,7 +56,7 @@ def slow(design: Design, figures: Mapping[str, Any], target: int) -> Explanation
     # What is full holds up what lies in front of it: so the jam begins at the last one. Where branches join, the
     # branch that waits for the other has the FIFO that is too shallow.
     order = {stream.consumer: place for place, stream in enumerate((design.input, *design.edges))}
-    beside = [fifo for fifo in full if _joins(design, fifo)]
+    beside = [fifo for fifo in full if fifo.consumer is not None and len(inputs_of(design, fifo.consumer)) > 1]
     culprit = max(beside or full, key=lambda fifo: order.get(fifo.node, 0))
     why = f" {culprit.consumer} waits there for its other input." if beside else ""
     return Explanation(
@@ -69,11 +66,6 @@ def slow(design: Design, figures: Mapping[str, Any], target: int) -> Explanation
         f"{described(culprit)} was full.{why} It is too shallow. {_DEEPER}",
         {**data, "fifo": culprit.node, "depth": culprit.depth, "full": [fifo.node for fifo in full]},
     )
-
-
-def _joins(design: Design, fifo: Fifo) -> bool:
-    """Whether what takes from a FIFO takes from another branch too."""
-    return fifo.consumer is not None and len(inputs_of(design, fifo.consumer)) > 1
 
 
 def _deadlock(design: Design, run: Run) -> Explanation | None:

@@ -41,10 +41,8 @@ def explain(
     last: of the output, and of every inner tensor that is known; the more, the closer is the layer found. stalls,
     depths: those of the run. Where it is needed, the design is compiled and run once more, with what passes between its
     layers written down; `work` and `cache` as for `rtl.verilator.compile`.
-
-    Raises:
-        ValueError: nothing is wrong with the run, or the right output is not in `expected`.
-        StepFailed: the design cannot be compiled.
+    Raises ValueError: nothing is wrong with the run, or the right output is not in `expected`.
+    Raises StepFailed: the design cannot be compiled.
     """
     from finnyaml.rtl import verilator
     from finnyaml.rtl.simulation import Build, Stalls
@@ -58,19 +56,16 @@ def explain(
             return found
         frames = len(inputs)
     else:
-        frames = _first_wrong(_got(design.output, run), _values(expected, design.output)) + 1 + _MORE
+        got = _got(design.output, run)
+        wrong = (got != _values(expected, design.output)[: len(got)]).reshape(len(got), -1).any(axis=1)
+        if not wrong.any():
+            raise ValueError("the outputs are right")
+        frames = int(np.argmax(wrong)) + 1 + _MORE
     simulator = verilator.compile(folder, work, cache, Build(edges=True, dynamic_fifos=bool(depths)))
     again = simulator.run(inputs[:frames], stalls=stalls or Stalls(), depths=depths)
     if not run.finished:
         return stuck(design, again) if not again.finished else stuck(design, run)
     return _deviation(design, inputs[:frames], expected, again)
-
-
-def _first_wrong(got: np.ndarray, want: np.ndarray) -> int:
-    wrong = (got != want[: len(got)]).reshape(len(got), -1).any(axis=1)
-    if not wrong.any():
-        raise ValueError("the outputs are right")
-    return int(np.argmax(wrong))
 
 
 def _deviation(design: Design, inputs: np.ndarray, expected: Mapping[str, np.ndarray], run: Run) -> Explanation:
@@ -95,13 +90,9 @@ def _deviation(design: Design, inputs: np.ndarray, expected: Mapping[str, np.nda
 
 
 def _report(
-    design: Design,
-    stream: Stream,
-    got: np.ndarray,
-    want: np.ndarray,
-    source: np.ndarray | None,
-    unknown: Sequence[str],
+    design: Design, stream: Stream, got: np.ndarray, want: np.ndarray, source: np.ndarray | None, unknown: Sequence[str]
 ) -> Explanation:
+    """What is wrong with a stream: `got` and `want` are int64 [frames, *shape[1:]], `source` the input alike."""
     node, kind = stream.producer, op_type(design, stream.producer)
     wrong = got != want
     first = tuple(int(index) for index in np.argwhere(wrong)[0])

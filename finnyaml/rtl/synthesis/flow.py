@@ -13,8 +13,8 @@ from finnyaml.rtl import names, overlay
 from finnyaml.rtl.design import Design
 from finnyaml.rtl.synthesis import patches, script, twins, yosys
 from finnyaml.rtl.synthesis.cells import resources
-from finnyaml.rtl.synthesis.family import Family, family_of
 from finnyaml.rtl.synthesis.report import report
+from finnyaml.rtl.synthesis.script import Family, family_of
 
 _OWN = (Path(__file__).parent / "primitives.sv", Path(__file__).parent / "srl.sv")
 
@@ -24,11 +24,9 @@ def synthesize(folder: Path, work: Path, *, layers: bool = True) -> dict[str, An
 
     work: a folder for the copy that Yosys reads, its scripts and its logs. layers: also each node on its own, at the
     same time; nodes that are the same hardware are synthesised once.
-
-    Raises:
-        StepFailed: a part that Yosys has no cells for, sources that it cannot read or that finnyaml's changes do not
-            fit.
-        ToolMissing: Yosys is not installed.
+    Raises StepFailed: a part that Yosys has no cells for, sources that it cannot read or that finnyaml's changes do not
+    fit.
+    Raises ToolMissing: Yosys is not installed.
     """
     design = Design.load(folder)
     family = family_of(design.part)
@@ -47,10 +45,7 @@ def synthesize(folder: Path, work: Path, *, layers: bool = True) -> dict[str, An
 
 def prepare(folder: Path, design: Design, work: Path) -> Mapping[str, str]:
     """Make the folder that Yosys runs in, with all sources patched; returns what `patches.finish` does.
-
-    Raises:
-        StepFailed: a patch does not fit, or a name that a script cannot have.
-    """
+    Raises StepFailed: a patch does not fit, or a name that a script cannot have."""
     names.check_design(design)
     overlay.overlay(folder, design, work, patches.PATCHES)
     notes = patches.finish(work, design.sources)

@@ -7,7 +7,7 @@ from typing import Any
 
 from finnyaml.rtl.design import Design
 from finnyaml.rtl.synthesis.cells import RESOURCES
-from finnyaml.rtl.synthesis.family import Family
+from finnyaml.rtl.synthesis.script import Family
 
 FINN = {"LUT": "LUT", "BRAM18": "BRAM_18K", "URAM": "URAM", "DSP": "DSP"}
 """What FINN estimates, too, by our name for it."""

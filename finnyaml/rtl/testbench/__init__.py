@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from finnyaml.rtl.design import Design, Stream
+from finnyaml.rtl.design import Design
 
 FOLDER = Path(__file__).parent
 MAIN = FOLDER / "main.cpp"
@@ -17,10 +17,8 @@ TOP = "finnyaml_sim"
 
 def simulation_top(design: Design, *, edges: bool) -> str:
     """The SystemVerilog of `TOP`.
-
     At the end it reports the maximum fill of every FIFO and the state of every stream; nothing of that costs time in a
-    cycle. With `edges` it also reports each word that passes on an inner stream.
-    """
+    cycle. With `edges` it also reports each word that passes on an inner stream."""
     taken, given = design.input, design.output
     ports = [
         "input logic ap_clk",
@@ -39,7 +37,11 @@ def simulation_top(design: Design, *, edges: bool) -> str:
         '\timport "DPI-C" function void finnyaml_end(input string stream, input bit valid, input bit ready);',
         "\tfinal begin",
         *(f'\t\tfinnyaml_fill("{fifo.node}", int\'(dut.{fifo.node}.maxcount));' for fifo in design.fifos),
-        *(f'\t\tfinnyaml_end("{each.name}", {_nets(each, design)});' for each in streams(design)),
+        *(
+            f'\t\tfinnyaml_end("{each.name}", {net}_tvalid, {net}_tready);'
+            for each in (taken, *design.edges, given)
+            for net in (f"dut.{each.name}" if each in design.edges else each.name,)
+        ),
         "\tend",
     ]
     if edges:
@@ -67,16 +69,6 @@ def header(design: Design, *, edges: bool) -> str:
     )
 
 
-def streams(design: Design) -> tuple[Stream, ...]:
-    """All streams of a design, in the order of the data."""
-    return (design.input, *design.edges, design.output)
-
-
 def edge_widths(design: Design) -> list[int]:
     """The widths that inner streams have, in bits."""
     return sorted({edge.width for edge in design.edges})
-
-
-def _nets(stream: Stream, design: Design) -> str:
-    inner = "dut." if stream in design.edges else ""
-    return f"{inner}{stream.name}_tvalid, {inner}{stream.name}_tready"

@@ -28,10 +28,8 @@ class Call:
 @dataclass(frozen=True)
 class Part:
     """What one process reported.
-
     words: uint8 [words that came out, bytes]. first_in, last_out: cycles, of the frames that went in, that came out.
-    fill: by FIFO. ends: (tvalid, tready) of every stream at the end. edges: uint8 [words, bytes] by stream.
-    """
+    fill: by FIFO. ends: (tvalid, tready) of every stream at the end. edges: uint8 [words, bytes] by stream."""
 
     words: np.ndarray
     finished: bool
@@ -45,10 +43,8 @@ class Part:
 
 def execute(program: Path, folder: Path, calls: Sequence[Call]) -> None:
     """Run the program once per call, all at a time, in the design folder.
-
-    Raises:
-        VerificationFailed: an assertion in the sources failed.
-        StepFailed: a process failed.
+    Raises VerificationFailed: an assertion in the sources failed.
+    Raises StepFailed: a process failed.
     """
     processes: list[subprocess.Popen[bytes]] = []
     try:
@@ -78,10 +74,7 @@ def execute(program: Path, folder: Path, calls: Sequence[Call]) -> None:
 
 def read(room: Path, design: Design, *, edges: bool) -> Part:
     """What a process left in its room. edges: the program dumps inner streams.
-
-    Raises:
-        VerificationFailed: the design broke the rules of AXI streams at its output.
-    """
+    Raises VerificationFailed: the design broke the rules of AXI streams at its output."""
     lines = [line.split(" ", 1) for line in (room / _REPORT).read_text(encoding="utf-8").splitlines()]
 
     def all_of(key: str) -> list[str]:
@@ -97,7 +90,6 @@ def read(room: Path, design: Design, *, edges: bool) -> Part:
         )
     fill = {fifo: int(most) for fifo, most in (value.split() for value in all_of("fill"))}
     ends = {name: (valid == "1", ready == "1") for name, valid, ready in (value.split() for value in all_of("end"))}
-    inner = design.edges if edges else ()
     return Part(
         words=np.fromfile(room / _OUT, np.uint8).reshape(-1, design.output.width // 8),
         finished=all_of("finished") == ["1"],
@@ -108,6 +100,6 @@ def read(room: Path, design: Design, *, edges: bool) -> Part:
         ends=ends,
         edges={
             edge.name: np.fromfile(room / f"{index}.bin", np.uint8).reshape(-1, edge.width // 8)
-            for index, edge in enumerate(inner)
+            for index, edge in enumerate(design.edges if edges else ())
         },
     )

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from finnyaml.bundle import stream_values
 from finnyaml.bundle.stream_values import Frames, mismatches
 from finnyaml.errors import VerificationFailed
-from finnyaml.rtl import explain
 from finnyaml.rtl.design import Design
+from finnyaml.rtl.explain.search import explain
 from finnyaml.worker.context import Context
 from finnyaml.worker.inputs import data_set, whole_graph
 
@@ -48,7 +48,7 @@ def explainer(
         design, work = Design.load(folder), context.root / "tmp" / "why"
         inner = stream_values.inside(model, frames.inputs, [edge.tensor for edge in design.edges])
         expected = {**inner, design.output.tensor: frames.outputs}
-        return asdict(explain.explain(folder, work, context.cache, frames.inputs, expected, run, stalls=stalls))
+        return asdict(explain(folder, work, context.cache, frames.inputs, expected, run, stalls=stalls))
 
     return why
 

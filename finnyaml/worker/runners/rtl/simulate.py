@@ -13,7 +13,7 @@ from finnyaml.bundle import stream_values
 from finnyaml.errors import StepFailed, VerificationFailed
 from finnyaml.rtl import performance, verilator
 from finnyaml.rtl.design import Design
-from finnyaml.rtl.explain import slow
+from finnyaml.rtl.explain.flow import slow
 from finnyaml.rtl.simulation import Stalls
 from finnyaml.worker.context import Context, needed_model
 from finnyaml.worker.inputs import parent_of

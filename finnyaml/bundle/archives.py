@@ -1,24 +1,25 @@
-"""The bundle as one file: the same bytes for the same bundle, whoever packs it, where and when."""
+"""Archives: the same bytes for the same content, whoever packs it, where and when."""
 
 from __future__ import annotations
 
 import gzip
 import os
 import tarfile
-from collections.abc import Iterable
+import zipfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO
+
+import numpy as np
 
 EPOCH = 315532800
 """1980-01-01: the earliest time that all file systems and archives have."""
 SCRIPTS = ".sh"
 
 
-def write(folder: Path, names: Iterable[str]) -> Path:
+def write_bundle(folder: Path, names: Iterable[str]) -> Path:
     """Pack the files `names` of a bundle into `<folder>.tar.gz` beside it, below a folder of the bundle's name.
-
-    It is written aside first, so that there is the old archive or the new one.
-    """
+    It is written aside first, so that there is the old archive or the new one."""
     target = folder.with_name(f"{folder.name}.tar.gz")
     aside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
@@ -43,3 +44,15 @@ def _pack(file: IO[bytes], folder: Path, names: list[str]) -> None:
             entry.mode = 0o755 if name.endswith(SCRIPTS) else 0o644
             with path.open("rb") as content:
                 archive.addfile(entry, content)
+
+
+def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write an .npz archive, compressed, its members in the order given and without a time of their own."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            member = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
+            member.compress_type = zipfile.ZIP_DEFLATED
+            with archive.open(member, "w", force_zip64=True) as target:
+                plain = np.ascontiguousarray(array).reshape(np.shape(array))
+                np.lib.format.write_array(target, plain, allow_pickle=False)
