@@ -150,7 +150,7 @@ def _multi_io(
 ) -> int:
     """Send words in and put what comes out into `io_dict`; returns the cycles that took.
 
-    Streams are called as in `io_dict` with `sname` behind.
+    Streams are called as in `io_dict` with `sname` behind; a word is one beat, as a whole number.
     """
     top = sim.program.top
     if not sim.fresh:
@@ -160,16 +160,11 @@ def _multi_io(
     counts = num_out_values if isinstance(num_out_values, Mapping) else dict.fromkeys(outputs[:1], num_out_values)
     if set(counts) != set(outputs):
         raise StepFailed(f"{top}: FINN does not say how much to wait for on each of {', '.join(outputs)}")
-    run = node_simulation.run(
-        sim.program,
-        {name + sname: words for name, words in io_dict["inputs"].items()},
-        {name + sname: int(counts[name]) for name in outputs},
-        int(liveness_threshold),
-        sim.folder,
-    )
+    given = {name + sname: words for name, words in io_dict["inputs"].items()}
+    wanted = {name + sname: int(counts[name]) for name in outputs}
+    run = node_simulation.run(sim.program, given, wanted, int(liveness_threshold), sim.folder)
     if not run.finished:
-        due = {name + sname: len(words) for name, words in io_dict["inputs"].items()}
-        due.update({name + sname: int(counts[name]) for name in outputs})
+        due = {**{name: len(words) for name, words in given.items()}, **wanted}
         passed = ", ".join(f"{run.moved[name]} of {count} on {name}" for name, count in due.items())
         estimate = "" if liveness_estimate is None else f", FINN expects {int(liveness_estimate)} in all"
         raise StepFailed(

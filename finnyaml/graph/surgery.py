@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from onnx import helper
+
 if TYPE_CHECKING:
     import numpy as np
     from qonnx.core.modelwrapper import ModelWrapper
@@ -27,8 +29,6 @@ class Repaired:
 
 def set_attributes(node: Node, **values: Any) -> None:
     """Set attributes of a node, whether it had them written or by default."""
-    from onnx import helper
-
     kept = [attribute for attribute in node.attribute if attribute.name not in values]
     del node.attribute[:]
     node.attribute.extend([*kept, *(helper.make_attribute(name, value) for name, value in values.items())])

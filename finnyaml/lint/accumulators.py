@@ -12,10 +12,9 @@ from onnx import NodeProto
 from qonnx.core.datatype import DataType
 
 from finnyaml.graph.view import View, attributes, kind
-from finnyaml.lint.finding import Finding
+from finnyaml.lint.catalogue import Finding
 from finnyaml.lint.folding import MATRIX
-from finnyaml.lint.rules import checks, finding
-from finnyaml.lint.stage import Stage
+from finnyaml.lint.rules import Stage, checks, finding
 
 SETTLED = ("step_minimize_bit_width", "step_generate_estimate_reports", "step_hw_codegen", "step_generate_hardware")
 """Once one of these has run, FINN sets no accumulator type any more; before, its last minimisation will."""
@@ -105,5 +104,4 @@ def _too_narrow(view: View, stage: Stage) -> Iterator[Finding]:
                 "FINN's simulation in Python does not",
                 node=node.name,
                 hint=f"insert the step widen_accumulators after minimize_bit_width: exact ({wrong.right.name})",
-                repair="widen_accumulators",
             )

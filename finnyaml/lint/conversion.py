@@ -8,9 +8,8 @@ from typing import Any
 from onnx import NodeProto
 
 from finnyaml.graph.view import View, attributes, is_hardware, kind
-from finnyaml.lint.finding import Finding
-from finnyaml.lint.rules import checks, finding
-from finnyaml.lint.stage import Stage
+from finnyaml.lint.catalogue import Finding
+from finnyaml.lint.rules import Stage, checks, finding
 
 LINEAR = frozenset(("Add", "BatchNormalization", "Div", "Mul", "Sub"))
 """Float operators that streamlining is there to take away, and that FINN maps into hardware where it does not."""
@@ -92,7 +91,7 @@ def _pooling_reason(view: View, node: NodeProto, written: Mapping[str, Any]) -> 
     kernel, strides = written.get("kernel_shape", ()), written.get("strides", ())
     if any(size < step for size, step in zip(kernel, strides, strict=False)):
         return f"its stride {list(strides)} is larger than its kernel {list(kernel)}"
-    if len(view.shape(node.input[0]) or ()) != 4:
+    if len(view.shape(node.input[0])) != 4:
         return "it does not pool over two dimensions"
     return "FINN has no hardware layer for this pooling"
 

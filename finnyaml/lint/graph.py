@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING
 from finnyaml import plugins
 from finnyaml.errors import FinnyamlError
 from finnyaml.graph.view import View
-from finnyaml.lint import accumulators, conversion, folding, inputs, padding, queues, style, thresholds, weights
-from finnyaml.lint.catalogue import RULES
-from finnyaml.lint.finding import Finding
-from finnyaml.lint.rules import CHECKS, Check
-from finnyaml.lint.stage import Stage
+from finnyaml.lint import accumulators, conversion, folding, inputs, padding, rtl, thresholds, weights
+from finnyaml.lint.catalogue import RULES, Finding
+from finnyaml.lint.rules import CHECKS, Check, Stage
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Finding", "Stage", "check"]
 
 # Importing these is what registers their rules.
-_MODULES = (accumulators, conversion, folding, inputs, padding, queues, style, thresholds, weights)
+_MODULES = (accumulators, conversion, folding, inputs, padding, rtl, thresholds, weights)
 
 
 def check(model: ModelWrapper, stage: Stage) -> list[Finding]:

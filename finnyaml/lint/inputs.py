@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from qonnx.core.datatype import DataType
 
 from finnyaml.graph.view import View
-from finnyaml.lint.finding import Finding
-from finnyaml.lint.rules import checks, finding
-from finnyaml.lint.stage import Stage
+from finnyaml.lint.catalogue import Finding
+from finnyaml.lint.rules import Stage, checks, finding
 
 
 @checks("input-cannot-hold-data")

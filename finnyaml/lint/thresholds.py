@@ -10,9 +10,8 @@ from onnx import NodeProto
 from qonnx.core.datatype import DataType
 
 from finnyaml.graph.view import View, attributes, is_hardware, kind
-from finnyaml.lint.finding import Finding
-from finnyaml.lint.rules import checks, finding
-from finnyaml.lint.stage import Stage
+from finnyaml.lint.catalogue import Finding
+from finnyaml.lint.rules import Stage, checks, finding
 
 INVARIANT = frozenset(
     ("Expand", "Flatten", "GlobalAveragePool", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze")
@@ -100,7 +99,6 @@ def _signed(view: View, stage: Stage) -> Iterator[Finding]:
             node=node.name,
             hint=f"insert the step correct_annotations after streamline: it makes {right.name} of it, exactly; or run "
             "AbsorbScalarBiasIntoMultiThreshold first. Do not set out_bias to -1: that changes what is computed",
-            repair="correct_annotations",
         )
 
 
@@ -133,7 +131,6 @@ def _negative(view: View, stage: Stage) -> Iterator[Finding]:
                 node=node.name,
                 hint="insert the step clip_thresholds after streamline (exact); better, let the quantizer use its "
                 "range: centre the data (normalize: {mean: [0.5], std: [0.5]}) or make it unsigned, and train so",
-                repair="clip_thresholds",
             )
 
 

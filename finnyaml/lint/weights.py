@@ -8,10 +8,9 @@ import numpy as np
 from onnx import NodeProto
 
 from finnyaml.graph.view import View, attributes, kind
-from finnyaml.lint.finding import Finding
+from finnyaml.lint.catalogue import Finding
 from finnyaml.lint.folding import configured
-from finnyaml.lint.rules import checks, finding
-from finnyaml.lint.stage import Stage
+from finnyaml.lint.rules import Stage, checks, finding
 
 WRITEABLE = frozenset(("internal_decoupled",))
 """The memory modes in which FINN gives a layer the bus port through which its weights are written."""
@@ -63,5 +62,4 @@ def _widened(view: View, stage: Stage) -> Iterator[Finding]:
                 "memory, and multipliers where an adder would do",
                 node=node.name,
                 hint="insert the step keep_bipolar_weights after minimize_bit_width: exact",
-                repair="keep_bipolar_weights",
             )

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+
+import numpy as np
+from qonnx.core.datatype import DataType
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.transformation.infer_datatypes import InferDataTypes
 
 from finnyaml.errors import StepFailed
+from finnyaml.graph.operators import PASSING
 from finnyaml.graph.surgery import Node, Repaired, free_name, set_attributes, store_constant
-
-if TYPE_CHECKING:
-    from qonnx.core.modelwrapper import ModelWrapper
-
-    from finnyaml.graph.view import View
+from finnyaml.graph.view import View, attributes, is_hardware, name
 
 PRODUCTS = frozenset(("Conv", "ConvTranspose", "Gemm", "MatMul"))
 """Operators whose constant operand is their weights."""
@@ -37,11 +38,6 @@ def represent_bipolar(model: ModelWrapper) -> Repaired:
             not come from a MultiThreshold that is a sign (2 * [x >= t] - 1), or they are joined with values that stay
             bipolar.
     """
-    from qonnx.core.datatype import DataType
-    from qonnx.transformation.infer_datatypes import InferDataTypes
-
-    from finnyaml.graph.view import View, name
-
     model = copy.deepcopy(model)
     view = View(model)
     _refuse_late(view)
@@ -75,9 +71,6 @@ def yield_int2(model: ModelWrapper, view: View, nodes: Iterable[Node]) -> None:
 
     Thresholds that another node uses too stay as they are, and the doubled ones get a name of their own.
     """
-    import numpy as np
-    from qonnx.core.datatype import DataType
-
     nodes = list(nodes)
     changed = {id(node) for node in nodes}
     taken = set(model.get_all_tensor_names())
@@ -105,9 +98,6 @@ def refuse_source(step: str, view: View, node: Node, why: str) -> None:
         node: what makes bipolar values.
         why: what is wrong with these values.
     """
-    from finnyaml.graph.operators import PASSING
-    from finnyaml.graph.view import attributes, name
-
     if node.op_type in ("BipolarQuant", "Quant"):
         raise StepFailed(
             f"{step}: {name(node)} is a {node.op_type}, not a MultiThreshold yet",
@@ -149,8 +139,6 @@ def refuse_source(step: str, view: View, node: Node, why: str) -> None:
 
 
 def _refuse_late(view: View) -> None:
-    from finnyaml.graph.view import is_hardware, name
-
     for node in view.nodes:
         if node.op_type == "XnorPopcountMatMul" or is_hardware(node):
             what = "computes with XNOR on bits" if node.op_type == "XnorPopcountMatMul" else "is a hardware layer"
@@ -166,8 +154,6 @@ def _bipolar(view: View, tensor: str) -> bool:
 
 def _sources(view: View) -> Iterator[Node]:
     """The nodes that make bipolar values of other values, in graph order."""
-    from finnyaml.graph.operators import PASSING
-
     for node in view.nodes:
         bits = node.op_type == "BipolarQuant" or any(_bipolar(view, tensor) for tensor in node.output)
         if bits and node.op_type not in PASSING and view.dynamic_inputs(node):
@@ -194,8 +180,6 @@ def _meets(view: View, weights: str, tensors: set[str]) -> bool:
 
 def _reach(view: View, tensors: Iterable[str]) -> set[str]:
     """`tensors`, and those whose values are among theirs."""
-    from finnyaml.graph.operators import PASSING
-
     reached, todo = set(), list(tensors)
     while todo:
         tensor = todo.pop()
@@ -208,8 +192,6 @@ def _reach(view: View, tensors: Iterable[str]) -> set[str]:
 
 def _refuse_mixtures(view: View) -> None:
     """QONNX takes the data type of a Concat from its first input: with mixed inputs it is right by chance only."""
-    from finnyaml.graph.view import name
-
     for node in view.nodes:
         if node.op_type == "Concat" and len({_bipolar(view, tensor) for tensor in node.input}) > 1:
             raise StepFailed(

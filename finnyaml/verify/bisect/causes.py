@@ -88,7 +88,7 @@ def _threshold_range(case: Case) -> Cause | None:
         return None
     name, values = thresholds
     datatype = case.after.graph.model.get_tensor_datatype(name)
-    source = case.after.graph.data_inputs(case.node)[0]
+    source = case.after.graph.dynamic_inputs(case.node)[0]
     reached = case.after.values.get(source)
     if not datatype.is_integer() or reached is None:
         return None
@@ -114,7 +114,7 @@ def _threshold_rounding(case: Case) -> Cause | None:
     a, b = old[1], new[1]
     if (a % 1 == 0).all() or (b % 1 != 0).any() or (np.abs(a - b) > 1).any():
         return None
-    source = case.after.values.get(case.after.graph.data_inputs(case.node)[0])
+    source = case.after.values.get(case.after.graph.dynamic_inputs(case.node)[0])
     whole = source is not None and bool((source % 1 == 0).all())
     if whole and np.array_equal(b, np.ceil(a)):
         return None  # exact: integers are at least 2.3 if and only if they are at least 3
@@ -212,7 +212,7 @@ _RECOGNISERS: tuple[Callable[[Case], Cause | None], ...] = (
 def _neighbourhood(case: Case) -> Iterator[Any]:
     """The node of the wrong tensor and those that feed it."""
     yield case.node
-    for name in case.after.graph.data_inputs(case.node):
+    for name in case.after.graph.dynamic_inputs(case.node):
         if (node := case.after.graph.producer(name)) is not None:
             yield node
 
