@@ -161,9 +161,8 @@ class _Builder:
         )
 
     def _settings(self) -> Settings:
-        sections = {
-            key: self._section(key, self._data, ()) for key in (*_WITH_FILE, "target", "finn") if key in self._data
-        }
+        given = [key for key in (*_WITH_FILE, "target", "finn") if key in self._data]
+        sections = {key: self._section(key, self._data, ()) for key in given}
         outputs = self._data.get("outputs")
         return Settings(**sections, outputs=None if outputs is None else tuple(outputs))
 
@@ -219,18 +218,13 @@ class _Builder:
         if isinstance(data, str):
             return ReferenceSpec("source") if data == "source" else ReferenceSpec("step", data)
         kind = "npz" if "npz" in data else "npy"
-        return ReferenceSpec(
-            "file", file=self._file(data[kind], ("verify", "reference", kind)), key=data.get("outputs")
-        )
+        file = self._file(data[kind], ("verify", "reference", kind))
+        return ReferenceSpec("file", file=file, key=data.get("outputs"))
 
     def _bundle(self, data: Mapping[str, Any]) -> BundleSpec:
-        files = map(filled, data.get("files", ()))
-        return BundleSpec(
-            golden=data.get("golden", BundleSpec.golden),
-            templates=self._file(data.get("templates"), ("bundle", "templates")),
-            files={to: template for template, to in files},
-            vars=data.get("vars", {}),
-        )
+        files = {to: template for template, to in map(filled, data.get("files", ()))}
+        templates = self._file(data.get("templates"), ("bundle", "templates"))
+        return BundleSpec(data.get("golden", BundleSpec.golden), templates, files, data.get("vars", {}))
 
 
 def _limits(data: Mapping[str, Any]) -> Limits:
@@ -247,7 +241,5 @@ def _point(data: Any, index: int) -> PointEntry:
 
 
 def _lint(data: Mapping[str, Any]) -> LintSettings:
-    entries = (
-        (item, None) if isinstance(item, str) else (item["rule"], item.get("node")) for item in data.get("ignore", ())
-    )
-    return LintSettings(tuple(entries))
+    items = [{"rule": item} if isinstance(item, str) else item for item in data.get("ignore", ())]
+    return LintSettings(tuple((item["rule"], item.get("node")) for item in items))

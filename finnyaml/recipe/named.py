@@ -15,26 +15,14 @@ from finnyaml.recipe.words import dotted
 from finnyaml.text import quoted
 
 
-def check_file(recipe: Recipe, pointer: Pointer, path: Path | None) -> Iterator[Problem]:
+def check_file(recipe: Recipe, pointer: Pointer, path: Path | None) -> list[Problem]:
     """What is wrong with the file `path`, named at `pointer`; nothing where the recipe names none."""
-    if path is None or is_file(path):
-        return
-    if is_folder(path):
-        message = f"{dotted(pointer)}: {quoted(_shown(path, recipe))} is a folder, not a file"
-        yield Problem(message, recipe.at(pointer))
-    else:
-        yield _missing(recipe, pointer, path, "file")
+    return [] if path is None or is_file(path) else [_wrong(recipe, pointer, path, "file", is_folder(path))]
 
 
-def check_folder(recipe: Recipe, pointer: Pointer, path: Path) -> Iterator[Problem]:
+def check_folder(recipe: Recipe, pointer: Pointer, path: Path) -> list[Problem]:
     """What is wrong with the folder `path`, named at `pointer`."""
-    if is_folder(path):
-        return
-    if is_file(path):
-        message = f"{dotted(pointer)}: {quoted(_shown(path, recipe))} is a file, not a folder"
-        yield Problem(message, recipe.at(pointer))
-    else:
-        yield _missing(recipe, pointer, path, "folder")
+    return [] if is_folder(path) else [_wrong(recipe, pointer, path, "folder", is_file(path))]
 
 
 def check_named_code(
@@ -46,13 +34,13 @@ def check_named_code(
         yield from check_code(code, where, positional, keywords)
 
 
-def _missing(recipe: Recipe, pointer: Pointer, path: Path, what: str) -> Problem:
-    message = f"{dotted(pointer)}: there is no {what} {quoted(_shown(path, recipe))}"
+def _wrong(recipe: Recipe, pointer: Pointer, path: Path, what: str, other: bool) -> Problem:
+    """That there is no such file or folder (`what`), or the `other` of the two."""
+    shown = quoted(Path(os.path.relpath(path, recipe.directory)))  # as recipes write paths
+    if other:
+        is_ = "folder" if what == "file" else "file"
+        return Problem(f"{dotted(pointer)}: {shown} is a {is_}, not a {what}", recipe.at(pointer))
+    hint = similar_file(Path(os.path.normpath(path)))
     if "~" in path.parts:
-        return Problem(message, recipe.at(pointer), "~ is not expanded: declare `env: [HOME]` and write ${env.HOME}")
-    return Problem(message, recipe.at(pointer), similar_file(Path(os.path.normpath(path))))
-
-
-def _shown(path: Path, recipe: Recipe) -> Path:
-    """`path` relative to the recipe, as recipes write paths."""
-    return Path(os.path.relpath(path, recipe.directory))
+        hint = "~ is not expanded: declare `env: [HOME]` and write ${env.HOME}"
+    return Problem(f"{dotted(pointer)}: there is no {what} {shown}", recipe.at(pointer), hint)

@@ -34,10 +34,7 @@ def check(recipe: Recipe, known: Vocabulary) -> Iterator[Problem]:
         yield from check_named_code(recipe, _uses(recipe, entry), entry.code, ("model", "cfg"), entry.with_)
         if not entry.code and entry.uses not in known.own_settings:
             yield from _sections(recipe, (*entry.pointer, "with"), entry.with_)
-    settings = recipe.settings
-    yield from _sections(
-        recipe, (), {"folding": settings.folding, "specialize": settings.specialize, "fifo": settings.fifo}
-    )
+    yield from _sections(recipe, (), vars(recipe.settings))
     yield from check_verify(recipe)
     if known.lint_rules is not None:
         yield from _lint(recipe, known.lint_rules)
@@ -68,10 +65,8 @@ def _normalise(recipe: Recipe, pointer: Pointer, options: Mapping[str, Any]) -> 
     mean, std = options["mean"], options["std"]
     for index, value in enumerate(std if isinstance(std, list) else [std]):
         if value == 0:
-            place = (*pointer, "std", index)
-            yield Problem(
-                "a standard deviation of 0 divides by zero", recipe.at(place), "use 1 to leave a channel as it is"
-            )
+            where, hint = recipe.at((*pointer, "std", index)), "use 1 to leave a channel as it is"
+            yield Problem("a standard deviation of 0 divides by zero", where, hint)
     if isinstance(mean, list) and isinstance(std, list) and len(mean) != len(std) and 1 not in (len(mean), len(std)):
         message = f"mean has {len(mean)} channels, but std has {len(std)}"
         yield Problem(message, recipe.at((*pointer, "std")), "give both one value per channel, or one number")
@@ -83,7 +78,7 @@ def _sections(recipe: Recipe, pointer: Pointer, sections: Mapping[str, Any]) -> 
         section = sections.get(name, {})
         place = (*pointer, name)
         file = section.get("file")
-        missing = list(check_file(recipe, (*place, "file"), file))
+        missing = check_file(recipe, (*place, "file"), file)
         yield from missing
         if file and not missing:
             yield from check_settings_file(name, file, recipe.at((*place, "file")))
@@ -111,10 +106,8 @@ def _plugins(recipe: Recipe, known: Mapping[str, Collection[str]]) -> Iterator[P
     """The plug-ins that a recipe names must be installed."""
     named = [(_uses(recipe, entry), entry.code) for entry in recipe.steps.written]
     if recipe.verify is not None:
-        named += [
-            (("verify", "data", "python"), recipe.verify.data.code),
-            (("verify", "metric"), recipe.verify.metric.code),
-        ]
+        data, metric = recipe.verify.data, recipe.verify.metric
+        named += [(("verify", "data", "python"), data.code), (("verify", "metric"), metric.code)]
     for pointer, code in named:
         if code and code.plugin and code.text not in known[code.plugin]:
             what = code.plugin.removesuffix("s").replace("_", " ")

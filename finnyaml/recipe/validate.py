@@ -105,10 +105,9 @@ def _explain(error: _Error, root: Node) -> Iterator[Fault]:
     elif error.validator == "uniqueItems":
         yield from _repeated(error.instance, pointer, root)
     elif "propertyNames" in list(error.relative_schema_path)[-2:]:
-        where = _key_place(root, (*pointer, error.instance))
+        at = (*pointer, error.instance)
         message = f"{quoted(error.instance)} cannot be a name in {dotted(pointer)}"
-        problem = Problem(message, where, "use letters, digits and _, and begin with a letter")
-        yield Fault(problem, (*pointer, error.instance))
+        yield Fault(Problem(message, _key_place(root, at), "use letters, digits and _, and begin with a letter"), at)
     else:
         problem = Problem(_verdict(error, pointer), root.nearest(pointer).place, _hint(error, pointer))
         yield Fault(problem, pointer)
@@ -172,10 +171,8 @@ def _unknown_keys(error: _Error, pointer: Pointer, root: Node) -> Iterator[Fault
 
 def _home_of(name: str) -> str | None:
     """The section that has the key `name`, which somebody wrote beside the sections."""
-    for section in ("model", "steps", "folding", "specialize", "fifo", "target", "verify"):
-        if _schema_at((section, name)):
-            return section
-    return None
+    sections = ("model", "steps", "folding", "specialize", "fifo", "target", "verify")
+    return next((section for section in sections if _schema_at((section, name))), None)
 
 
 def _lonely_keys(error: _Error, pointer: Pointer, root: Node) -> Iterator[Fault]:
@@ -190,9 +187,8 @@ def _lonely_keys(error: _Error, pointer: Pointer, root: Node) -> Iterator[Fault]
 
 def _missing(pointer: Pointer, root: Node) -> Fault:
     found = _schema_at(pointer)
-    examples = found.get("examples")
     hint = found.get("description", "")
-    if examples:
+    if examples := found.get("examples"):
         hint += f" For example `{pointer[-1]}: {_flow(examples[0])}`"
     problem = Problem(f"{dotted(pointer)} is missing", root.nearest(pointer).place, hint or None)
     return Fault(problem, missing=(pointer,))
@@ -202,8 +198,7 @@ def _repeated(items: list[Any], pointer: Pointer, root: Node) -> Iterator[Fault]
     for index, item in enumerate(items):
         if item in items[:index]:
             where = root.nearest((*pointer, index)).place
-            problem = Problem(f"{dotted(pointer)} has {kind(item)} twice", where, "remove one of them")
-            yield Fault(problem, pointer)
+            yield Fault(Problem(f"{dotted(pointer)} has {kind(item)} twice", where, "remove one of them"), pointer)
 
 
 def _verdict(error: _Error, pointer: Pointer) -> str:
@@ -214,24 +209,25 @@ def _verdict(error: _Error, pointer: Pointer) -> str:
         return f"{name} must be {either([_KINDS[one] for one in types])}, not {value}"
     if error.validator == "enum":
         return f"{name} must be {either([str(choice) for choice in limit])}, not {value}"
-    if error.validator == "const":
-        return f"{name} must be {limit}, not {value}"
     if error.validator == "pattern":
         what = error.schema.get("title", "").lower()
         return f"{name}: {quoted(error.instance)} cannot be the {what}" if what else f"{name} cannot be {value}"
-    if error.validator == "minimum":
-        return f"{name} must be at least {limit}, not {error.instance}"
-    if error.validator == "maximum":
-        return f"{name} must be at most {limit}, not {error.instance}"
-    if error.validator == "exclusiveMinimum":
-        return f"{name} must be greater than {limit}, not {error.instance}"
     if error.validator in ("minLength", "minItems") and not error.instance:
         return f"{name} must not be empty"
     if error.validator == "minItems":
         return f"{name} needs at least {limit} entries, but has {len(error.instance)}"
-    if error.validator in ("maxItems", "maxLength"):
-        return f"{name} is too long: at most {limit} {'entries' if error.validator == 'maxItems' else 'characters'}"
-    return f"{name}: {error.message}"  # pragma: no cover - every keyword of the schema has its words above
+    return f"{name} {_LIMITS[error.validator].format(limit=limit, value=value, instance=error.instance)}"
+
+
+_LIMITS = {
+    "const": "must be {limit}, not {value}",
+    "minimum": "must be at least {limit}, not {instance}",
+    "maximum": "must be at most {limit}, not {instance}",
+    "exclusiveMinimum": "must be greater than {limit}, not {instance}",
+    "maxItems": "is too long: at most {limit} entries",
+    "maxLength": "is too long: at most {limit} characters",
+}
+"""The keywords of the schema that have no case of their own."""
 
 
 def _hint(error: _Error, pointer: Pointer) -> str | None:

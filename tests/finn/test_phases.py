@@ -294,8 +294,8 @@ def test_finn_takes_every_choice_and_every_default(catalog: Catalog, door: Finn)
         ("target_fps", "many", "takes an int"),
         ("target_fps", True, "takes an int"),
         ("synth_clk_period_ns", None, "cannot be null"),
-        ("shell_flow_type", "vivado", "is no shell_flow_type"),
-        ("generate_outputs", ["estimate_reports", "bit"], "'bit' is no generate_outputs"),
+        ("shell_flow_type", "vivado", "is not a value of shell_flow_type"),
+        ("generate_outputs", ["estimate_reports", "bit"], "'bit' is not a value of generate_outputs"),
         ("board", "ZCU-102", "knows no board"),
     ],
 )
