@@ -12,11 +12,11 @@ import importlib.util
 import json
 import os
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from finnyaml.kinds.code import Memo, PutMemo
 from finnyaml.tools import probes
 
 DISTRIBUTIONS = ("finn-plus", "finn")
@@ -24,9 +24,6 @@ SOURCE_PACKAGES = ("finn", "qonnx")
 """Packages whose code *is* the steps: hashed file by file."""
 LIBRARIES = ("onnx", "numpy", "brevitas", "torch", "onnxruntime")
 """Packages that the steps stand on: their released version is enough."""
-
-Memo = Callable[[str], Mapping[str, Any] | None]
-PutMemo = Callable[[str, Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True)

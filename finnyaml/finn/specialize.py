@@ -44,12 +44,8 @@ def prefer(model: ModelWrapper, wanted: str) -> ModelWrapper:
     Belongs before FINN's `specialize_layers`. That lays the user's file over it, so the file wins; and where the
     style is not possible it takes the other one.
 
-    Args:
-        model: with hardware layers whose variants are not chosen; not changed.
-        wanted: "rtl" or "hls".
-
-    Raises:
-        ValueError: there is no such style.
+    model: with hardware layers whose variants are not chosen; not changed. Raises ValueError where there is no such
+    style ("rtl", "hls").
     """
     if wanted not in STYLES:
         raise ValueError(f"no implementation style {wanted!r}: there is {', '.join(STYLES)}")
@@ -63,12 +59,8 @@ def prefer(model: ModelWrapper, wanted: str) -> ModelWrapper:
 def settle(model: ModelWrapper, part: str, hls: Collection[str] = ()) -> Settled:
     """Give layers that FINN left in HLS our RTL where there is one, and say why the rest is HLS.
 
-    Belongs after FINN's `specialize_layers`.
-
-    Args:
-        model: with specialised layers; not changed.
-        part: the FPGA part.
-        hls: the layers that shall stay HLS (`wanted_in_hls`).
+    Belongs after FINN's `specialize_layers`. model: not changed. part: the FPGA part. hls: the layers that shall stay
+    HLS (`wanted_in_hls`).
     """
     from finnyaml.finn.kernels.conversion import use_kernels
 
@@ -89,11 +81,9 @@ def settle(model: ModelWrapper, part: str, hls: Collection[str] = ()) -> Settled
 
 
 def asked_for(node: NodeProto, entries: Mapping[str, Any]) -> str:
-    """The style that is asked for a layer: "rtl", "hls" or "".
+    """The style that is asked for a layer before specialisation: "rtl", "hls" or "".
 
-    Args:
-        node: a hardware layer before specialisation.
-        entries: what the user's file says, in FINN's format; it wins over the layer's own attribute.
+    entries: what the user's file says, in FINN's format; it wins over the layer's own attribute.
     """
     written = {**attributes(node), **defaults_for(node.op_type, entries), **(entries.get(node.name) or {})}
     return str(written.get(ASKED, ""))
@@ -102,9 +92,7 @@ def asked_for(node: NodeProto, entries: Mapping[str, Any]) -> str:
 def wanted_in_hls(model: ModelWrapper, file: str | Path | None) -> frozenset[str]:
     """The layers that are asked for in HLS, by their first outputs: specialisation renames layers, but no tensors.
 
-    Args:
-        model: before `specialize_layers`, after `prefer`.
-        file: the user's file in FINN's format, if there is one.
+    model: before `specialize_layers`, after `prefer`. file: the user's, in FINN's format, if there is one.
     """
     entries = {} if file is None else json.loads(Path(file).read_text())
     named = model if file is None else copy.deepcopy(model).transform(GiveUniqueNodeNames())  # as FINN does for a file

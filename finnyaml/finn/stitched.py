@@ -42,6 +42,7 @@ def stitch(model: ModelWrapper, part: str, clock_ns: float, folder: Path) -> Mod
             what is expected of it.
     """
     from finn.transformation.fpgadataflow import create_stitched_ip
+    from finn.util.settings import get_settings
 
     finn = _finn()
     register()
@@ -52,7 +53,7 @@ def stitch(model: ModelWrapper, part: str, clock_ns: float, folder: Path) -> Mod
     def in_place_of_vivado(command: list[str], **_: object) -> tuple[str, str]:
         project = Path(command[-1]).parent
         script = (project / _SCRIPT).read_text(encoding="utf-8")
-        design = stitch_script.read(script, _environment(), finn)
+        design = stitch_script.read(script, {"FINN_RTLLIB": str(get_settings().finn_rtllib)}, finn)
         made, originals = _write(model, flow, design, part, clock_ns, folder)
         _write_project(project, script, made, originals)
         return "", ""
@@ -85,12 +86,7 @@ def _instead(stitching: Any, vivado: Callable[..., tuple[str, str]]) -> Iterator
 
 
 def _write(
-    model: ModelWrapper,
-    flow: dataflow.Dataflow,
-    design: BlockDesign,
-    part: str,
-    clock_ns: float,
-    folder: Path,
+    model: ModelWrapper, flow: dataflow.Dataflow, design: BlockDesign, part: str, clock_ns: float, folder: Path
 ) -> tuple[Netlist, tuple[Path, ...]]:
     """Write the design folder; the netlist, and where the sources in it came from."""
     files = sources.distinct(Path(file) for file in design.files)
@@ -136,8 +132,7 @@ def _write_project(project: Path, script: str, made: Netlist, originals: tuple[P
     top = file.with_name(f"{TOP}.sv")
     top.write_text(made.text, encoding="utf-8")
     file.write_text(wrapper(file.stem, TOP, made.widths), encoding="utf-8")
-    lines = [str(each) for each in (*originals, top, file)]
-    (project / _SOURCES).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (project / _SOURCES).write_text("".join(f"{each}\n" for each in (*originals, top, file)), encoding="utf-8")
 
 
 def _layers(model: ModelWrapper) -> list[covered.Layer]:
@@ -168,13 +163,6 @@ def _node(node: Any, operator: Any, design: BlockDesign, part: str) -> Node:
         sources=tuple({"module": cell.module, "parameters": dict(cell.parameters)} for cell in cells),
         estimate=estimates.resources(operator, part),
     )
-
-
-def _environment() -> dict[str, str]:
-    """What FINN's script takes from the environment."""
-    from finn.util.settings import get_settings
-
-    return {"FINN_RTLLIB": str(get_settings().finn_rtllib)}
 
 
 def _finn() -> str:

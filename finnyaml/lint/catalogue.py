@@ -40,13 +40,12 @@ class Finding:
 
     def plain(self) -> dict[str, Any]:
         """The JSON form."""
-        return {**asdict(self), "pointer": None if self.pointer is None else list(self.pointer)}
+        return asdict(self)
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> Finding:
         """The finding that `plain` made the JSON form of."""
-        pointer = plain["pointer"]
-        return cls(**{**plain, "pointer": None if pointer is None else tuple(pointer)})
+        return cls(**{**plain, "pointer": plain["pointer"] and tuple(plain["pointer"])})
 
 
 RULES: dict[str, Rule] = {

@@ -98,13 +98,8 @@ def _throughput(view: View, stage: Stage) -> Iterator[Finding]:
 
 def _cycles(view: View) -> list[tuple[NodeProto, int]]:
     """FINN's estimate of the cycles that each hardware layer needs for one frame."""
-    found = []
-    for node in view.nodes:
-        if is_hardware(node):
-            estimate = getattr(view.layer(node), "get_exp_cycles", None)
-            if estimate is not None:
-                found.append((node, int(estimate())))
-    return found
+    layers = [(node, view.layer(node)) for node in view.nodes if is_hardware(node)]
+    return [(node, int(layer.get_exp_cycles())) for node, layer in layers if hasattr(layer, "get_exp_cycles")]
 
 
 def _rate(cycles: int, stage: Stage) -> str:

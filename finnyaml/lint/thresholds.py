@@ -144,12 +144,8 @@ def _convertible(view: View, stage: Stage) -> Iterator[Finding]:
             continue
         reason = _refusal(view, node, bool(stage.config.get("standalone_thresholds")))
         if reason is not None:
-            yield finding(
-                "threshold-not-convertible",
-                f"FINN will not convert {node.name}: {reason[0]}",
-                node=node.name,
-                hint=reason[1],
-            )
+            message = f"FINN will not convert {node.name}: {reason[0]}"
+            yield finding("threshold-not-convertible", message, node=node.name, hint=reason[1])
 
 
 def _refusal(view: View, node: NodeProto, standalone: bool) -> tuple[str, str] | None:

@@ -12,17 +12,15 @@ from finnyaml.lint.catalogue import Finding
 from finnyaml.lint.folding import configured
 from finnyaml.lint.rules import Stage, checks, finding
 
-WRITEABLE = frozenset(("internal_decoupled",))
-"""The memory modes in which FINN gives a layer the bus port through which its weights are written."""
+WRITEABLE = "internal_decoupled"
+"""The memory mode in which FINN gives a layer the bus port through which its weights are written."""
 
 
 @checks("runtime-weights-ignored")
 def _runtime(view: View, stage: Stage) -> Iterator[Finding]:
     for node in configured(view, stage):
         written = attributes(node)
-        if not written.get("runtime_writeable_weights") or "mem_mode" not in written:
-            continue
-        if written["mem_mode"] not in WRITEABLE:
+        if written.get("runtime_writeable_weights") and written.get("mem_mode", WRITEABLE) != WRITEABLE:
             yield finding(
                 "runtime-weights-ignored",
                 f"{node.name} has runtime_writeable_weights, but its mem_mode is {written['mem_mode']}: FINN gives it "

@@ -10,7 +10,7 @@ from typing import Any
 
 from finnyaml.errors import Problem
 from finnyaml.recipe.model import Pointer, Recipe
-from finnyaml.recipe.named import check_file, check_folder
+from finnyaml.recipe.paths import check_file, check_folder
 from finnyaml.recipe.vocabulary import Vocabulary
 from finnyaml.text import did_you_mean, quoted
 

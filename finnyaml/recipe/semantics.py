@@ -9,8 +9,9 @@ from typing import Any
 
 from finnyaml.errors import Problem
 from finnyaml.recipe.bundle import check_bundle
+from finnyaml.recipe.code import check_code
 from finnyaml.recipe.model import Pointer, Recipe, StepEntry
-from finnyaml.recipe.named import check_file, check_named_code
+from finnyaml.recipe.paths import check_file
 from finnyaml.recipe.settings_files import check_defaults, check_settings_file
 from finnyaml.recipe.step_graph import check_steps
 from finnyaml.recipe.verify import check_verify
@@ -26,12 +27,12 @@ def check(recipe: Recipe, known: Vocabulary) -> Iterator[Problem]:
         for index, stage in enumerate(stages):
             pointer = (section, index)
             yield from check_file(recipe, (*pointer, "onnx"), stage.file)
-            yield from check_named_code(recipe, (*pointer, "brevitas"), stage.code, (), stage.options.get("args", {}))
+            yield from check_code(recipe, (*pointer, "brevitas"), stage.code, (), stage.options.get("args", {}))
             if stage.kind == "normalize":
                 yield from _normalise(recipe, (*pointer, "normalize"), stage.options)
     yield from check_steps(recipe)
     for entry in recipe.steps.written:
-        yield from check_named_code(recipe, _uses(recipe, entry), entry.code, ("model", "cfg"), entry.with_)
+        yield from check_code(recipe, _uses(recipe, entry), entry.code, ("model", "cfg"), entry.with_)
         if not entry.code and entry.uses not in known.own_settings:
             yield from _sections(recipe, (*entry.pointer, "with"), entry.with_)
     yield from _sections(recipe, (), vars(recipe.settings))
@@ -54,7 +55,7 @@ def _model(recipe: Recipe) -> Iterator[Problem]:
     model = recipe.model
     yield from check_file(recipe, ("model", "onnx"), model.onnx)
     yield from check_file(recipe, ("model", "weights"), model.weights)
-    yield from check_named_code(recipe, ("model", "brevitas"), model.brevitas, (), model.args)
+    yield from check_code(recipe, ("model", "brevitas"), model.brevitas, (), model.args)
     shape, layout = model.input.shape, model.input.layout
     if shape and layout and len(shape) != len(layout):
         message = f"the layout {layout} has {len(layout)} dimensions, but the shape has {len(shape)}"

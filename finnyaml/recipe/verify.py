@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from finnyaml.errors import Problem
+from finnyaml.recipe.code import check_code
 from finnyaml.recipe.dataset import MAGIC
 from finnyaml.recipe.model import DataSpec, Limits, Pointer, Recipe, Verify
-from finnyaml.recipe.named import check_file, check_folder, check_named_code
+from finnyaml.recipe.paths import check_file, check_folder
 from finnyaml.text import did_you_mean, quoted
 
 _DATA: Pointer = ("verify", "data")
@@ -27,7 +28,7 @@ def check_verify(recipe: Recipe) -> Iterator[Problem]:
         return
     yield from list(_data(recipe, verify.data)) or _labels(recipe, verify)
     metric = verify.metric
-    yield from check_named_code(recipe, ("verify", "metric"), metric.code, ("outputs", "labels", "reference"), {})
+    yield from check_code(recipe, ("verify", "metric"), metric.code, ("outputs", "labels", "reference"), {})
     if reference := verify.reference.file:
         place: Pointer = ("verify", "reference")
         if key := verify.reference.key:
@@ -49,7 +50,7 @@ def _data(recipe: Recipe, data: DataSpec) -> Iterator[Problem]:
     elif data.kind == "images" and data.file:
         yield from check_folder(recipe, (*_DATA, "images"), data.file)
     else:
-        yield from check_named_code(recipe, (*_DATA, "python"), data.code, (), data.args)
+        yield from check_code(recipe, (*_DATA, "python"), data.code, (), data.args)
 
 
 def _archive(recipe: Recipe, pointer: Pointer, file: Path, keys: dict[Pointer, str | None]) -> Iterator[Problem]:

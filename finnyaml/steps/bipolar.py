@@ -92,11 +92,7 @@ def yield_int2(model: ModelWrapper, view: View, nodes: Iterable[Node]) -> None:
 def refuse_source(step: str, view: View, node: Node, why: str) -> None:
     """Raise StepFailed unless `node` is 2 * [x >= t] - 1, with consumers that take any integer.
 
-    Args:
-        step: the repair that wants to change it.
-        view: the graph.
-        node: what makes bipolar values.
-        why: what is wrong with these values.
+    step: the repair that wants to change it. why: what is wrong with the bipolar values that it makes.
     """
     if node.op_type in ("BipolarQuant", "Quant"):
         raise StepFailed(

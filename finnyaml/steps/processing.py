@@ -40,11 +40,9 @@ def prepend(model: ModelWrapper, stage: Processing, spec: InputSpec, recipe_dir:
     All arithmetic is float32. The graph input keeps its shape (`onnx` stages bring their own) and the datatype of the
     recipe; where the recipe is silent, `to_tensor` takes UINT8 and every other stage FLOAT32.
 
-    Args:
-        model: as `annotate_input` or an earlier `prepend` returned it.
-        stage: `to_tensor` (x / 255), `normalize` ((x - mean) / std, a number or one per channel), `brevitas` or `onnx`.
-        spec: the recipe's `model.input`.
-        recipe_dir: where modules that the recipe names are looked for.
+    The model is as `annotate_input` or an earlier `prepend` returned it; the stage `to_tensor` (x / 255), `normalize`
+    ((x - mean) / std, a number or one per channel), `brevitas` or `onnx`. Modules that the recipe names are looked for
+    in `recipe_dir`.
 
     Raises:
         StepFailed: a datatype that `to_tensor` cannot take, values that do not fit the channels, a graph of the user's
@@ -69,9 +67,8 @@ def prepend(model: ModelWrapper, stage: Processing, spec: InputSpec, recipe_dir:
         shape = model.get_tensor_shape(model.graph.input[0].name)
         model = _merge(_own_graph(stage, shape, recipe_dir), model, "preprocess")
     else:
-        raise StepFailed(
-            f"'{stage.kind}' is not a pre-processing", hint="there is: to_tensor, normalize, brevitas, onnx"
-        )
+        hint = "there is: to_tensor, normalize, brevitas, onnx"
+        raise StepFailed(f"'{stage.kind}' is not a pre-processing", hint=hint)
     model.set_tensor_datatype(model.graph.input[0].name, find_datatype(datatype or "FLOAT32"))
     return model
 
@@ -79,10 +76,8 @@ def prepend(model: ModelWrapper, stage: Processing, spec: InputSpec, recipe_dir:
 def append(model: ModelWrapper, stage: Processing, recipe_dir: Path) -> ModelWrapper:
     """Put one stage behind the model.
 
-    Args:
-        model: as `annotate_input`, `prepend` or an earlier `append` returned it.
-        stage: `top_k` (int64 indices of the k highest scores along the last axis, highest first), `brevitas` or `onnx`.
-        recipe_dir: where modules that the recipe names are looked for.
+    The model is as `annotate_input`, `prepend` or an earlier `append` returned it; the stage `top_k` (int64 indices
+    [..., k] of the k highest scores along the last axis, highest first), `brevitas` or `onnx`.
 
     Raises:
         StepFailed: k is more than there are scores, the model ends in a TopK already, an own graph does not fit.
@@ -147,12 +142,9 @@ def _top_k(model: ModelWrapper, k: int, shape: Sequence[int]) -> ModelWrapper:
 
 def _own_graph(stage: Processing, shape: Sequence[int], recipe_dir: Path) -> ModelWrapper:
     """The user's stage as a clean graph; a module of theirs gets an input of `shape`."""
-    if stage.kind == "onnx":
-        if stage.file is None:
-            raise ValueError("an onnx stage has a file")
+    if stage.file is not None:
         return annotate_input(read_onnx(stage.file), InputSpec())
-    if stage.code is None:
-        raise ValueError("a brevitas stage has code")
+    assert stage.code is not None
     factory = load_function(stage.code, recipe_dir)
     return annotate_input(export_brevitas(factory, stage.options.get("args", {}), None, None, shape), InputSpec())
 

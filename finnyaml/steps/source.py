@@ -13,12 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import onnx
-from onnx.external_data_helper import (
-    ExternalDataInfo,
-    _get_all_tensors,
-    load_external_data_for_model,
-    uses_external_data,
-)
+from onnx import external_data_helper as external
 from qonnx.core import data_layout
 from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
@@ -51,11 +46,9 @@ def export_brevitas(
     Equal source, arguments and weights give an equal graph: without a weights file the initial weights come from a
     fixed seed, and metadata that holds paths of this machine is dropped.
 
-    Args:
-        factory: returns a `torch.nn.Module` when called with `args`.
-        weights: a checkpoint; read as tensors only, its pickled code is never run.
-        weights_key: the entry of the checkpoint that is the state dict; None: the checkpoint is the state dict.
-        shape: the module's float32 input, batch first (NCHW for images).
+    The factory returns a `torch.nn.Module` when called with `args`. Of the checkpoint `weights` only tensors are read,
+    its pickled code is never run; `weights_key` is its entry with the state dict (None: it is the state dict). `shape`
+    is that of the module's float32 input, batch first (NCHW for images).
 
     Raises:
         StepFailed: whatever of this the user can mend, told with their file and line.
@@ -112,7 +105,7 @@ def read_onnx(path: Path) -> onnx.ModelProto:
                 f"{path} keeps tensors in {file.name}, and that file is not there",
                 hint="keep both files together, or save the model as one: onnx.save(onnx.load(...), ...)",
             )
-    load_external_data_for_model(model, str(path.parent))
+    external.load_external_data_for_model(model, str(path.parent))
     try:
         onnx.checker.check_model(model)
     except Exception as error:
@@ -127,9 +120,9 @@ def external_files(path: Path, model: onnx.ModelProto | None = None) -> list[Pat
         StepFailed: not readable, no ONNX, or a file is outside the folder of `path`.
     """
     names = {
-        ExternalDataInfo(tensor).location
-        for tensor in _get_all_tensors(model if model is not None else _parse(path))
-        if uses_external_data(tensor)
+        external.ExternalDataInfo(tensor).location
+        for tensor in external._get_all_tensors(model if model is not None else _parse(path))
+        if external.uses_external_data(tensor)
     }
     for name in names:
         if not (path.parent / name).resolve().is_relative_to(path.parent.resolve()):
