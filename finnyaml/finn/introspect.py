@@ -1,4 +1,4 @@
-"""Ask the installed FINN what it has. Runs inside a worker, after `finnyaml.finn.door` has imported FINN."""
+"""Ask the installed FINN what it has, and take its phases apart. Runs inside workers."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import enum
 import functools
 import inspect
 import operator
+import sys
 import textwrap
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import PurePath
 from typing import Any
 
 from finnyaml.finn.catalog import Catalog, Field, FinnStep, Phase
-from finnyaml.finn.door import Finn
+from finnyaml.finn.door import Finn, open_door
 
 FILE_SUFFIXES = ("_file", "_path", "_npy")
 """FINN annotates some file names as plain `str`; these endings give them away."""
@@ -203,6 +204,25 @@ def phase_statements(function: Any) -> list[ast.stmt]:
         if not isinstance(statement, ast.Return)
         and not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
     ]
+
+
+def segment(phase: str, index: str) -> Callable[[Any, Any], Any]:
+    """The statement `index` of a phase as a function `(model, cfg) -> model` in the phase's own module.
+
+    A phase is a row of steps, some under conditions that depend on the model; those cannot be told apart before the
+    model is there. So the statement itself runs, unchanged, as one task.
+    """
+    function = open_door().phases[phase]
+    if index == WHOLE:
+        return function
+    statement = phase_statements(function)[int(index)]
+    module = ast.parse("def part(model, cfg):\n    return model")
+    definition = module.body[0]
+    assert isinstance(definition, ast.FunctionDef)
+    definition.body.insert(0, statement)
+    namespace = dict(vars(sys.modules[function.__module__]))
+    exec(compile(ast.fix_missing_locations(module), f"<{phase}>", "exec"), namespace)  # noqa: S102 - FINN's own source
+    return namespace["part"]  # type: ignore[no-any-return]
 
 
 def _called_step(statement: ast.stmt, finn: Finn) -> str | None:

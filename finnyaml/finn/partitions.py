@@ -1,4 +1,4 @@
-"""The kernels that an accelerator will consist of: FINN's own partitioning, run ahead of the synthesis that does it.
+"""The kernels that an accelerator will consist of, as FINN's synthesis will partition it, and the weights loaded there.
 
 Layers whose weights a driver writes have an address by the number of their partition, and DMA engines are counted along
 the partitions. Before synthesis nothing says these numbers, so FINN's transformations are asked: those of `ZynqBuild`
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
@@ -146,6 +147,21 @@ def loaded(model: ModelWrapper, partitioned: ModelWrapper) -> list[Loaded]:
                 details: dict[str, Any] = {"dma": names[kernel.ip], "repeats": repeats}
                 found.append(Loaded(layer, name(layer, target), getCustomOp(layer), target, **details))
     return found
+
+
+def memory_of(instance: Any, weights: np.ndarray) -> np.ndarray:
+    """What FINN puts into memory for weights [MW, MH], a row of values per word; instance: FINN's for their layer."""
+    from finn.transformation.fpgadataflow.insert_iodma import InsertIODMA
+
+    pe, simd = (instance.get_nodeattr(name) for name in ("PE", "SIMD"))
+    return InsertIODMA().get_mem_init(weights, pe, simd)  # type: ignore[no-any-return]
+
+
+def external_file(memory: np.ndarray, datatype: Any) -> np.ndarray:
+    """The bytes (uint8) of the file with external weights. Raises ValueError where a line has no whole bytes."""
+    from finn.util.data_packing import to_external_tensor
+
+    return to_external_tensor(memory, datatype).astype(np.uint8)  # type: ignore[no-any-return]
 
 
 def _is_writeable(node: NodeProto) -> bool:

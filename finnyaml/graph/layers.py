@@ -96,10 +96,6 @@ class Graph(View):
         """Whether a node multiplies data with weights."""
         return node.op_type in MATRIX | CONVOLUTION
 
-    def is_threshold(self, node: Any) -> bool:
-        """Whether a node compares with thresholds."""
-        return node.op_type in THRESHOLD
-
     def _is_convolution(self, node: Any) -> bool:
         # Lowered convolutions keep the image: their product has two axes more than that of a dense layer.
         return node.op_type in CONVOLUTION or len(self.shape(node.output[0])) == 4

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,6 +50,16 @@ class View:
     def consumers(self, tensor: str) -> list[NodeProto]:
         """The nodes that read `tensor`, in graph order."""
         return self._consumers.get(tensor, [])
+
+    def below(self, tensors: Iterable[str], through: Collection[str]) -> Iterator[NodeProto]:
+        """The nodes that read these tensors, each once, and on from those of the op types `through`."""
+        todo, seen = list(tensors), set()
+        while todo:
+            for node in self.consumers(todo.pop()):
+                if id(node) not in seen:
+                    seen.add(id(node))
+                    yield node
+                    todo += node.output if kind(node) in through else ()
 
     def is_constant(self, tensor: str) -> bool:
         """Whether `tensor` is stored in the graph."""

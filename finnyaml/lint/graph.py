@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from finnyaml import plugins
 from finnyaml.errors import FinnyamlError
 from finnyaml.graph.view import View
-from finnyaml.lint import accumulators, conversion, folding, inputs, padding, rtl, thresholds, weights
+from finnyaml.lint import conversion, folding, inputs, matrices, padding, rtl, thresholds
 from finnyaml.lint.catalogue import RULES, Finding
 from finnyaml.lint.rules import CHECKS, Check, Stage
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Finding", "Stage", "check"]
 
 # Importing these is what registers their rules.
-_MODULES = (accumulators, conversion, folding, inputs, padding, rtl, thresholds, weights)
+_MODULES = (conversion, folding, inputs, matrices, padding, rtl, thresholds)
 
 
 def check(model: ModelWrapper, stage: Stage) -> list[Finding]:

@@ -18,7 +18,7 @@ def _narrow(view: View, stage: Stage) -> Iterator[Finding]:
     data = DataType[stage.data_dtype]
     for name in view.inputs:
         given = view.datatype(name)
-        if not data.is_integer() or not given.is_integer() or view.is_constant(name):
+        if not data.is_integer() or not given.is_integer():
             continue
         if not (given.allowed(data.min()) and given.allowed(data.max())):
             wrapped = " (128 becomes -128)" if given == DataType["INT8"] and data.max() > 127 else ""
@@ -37,7 +37,7 @@ def _float(view: View, stage: Stage) -> Iterator[Finding]:
         return
     for name in view.inputs:
         given = view.datatype(name)
-        if not given.is_integer() and not view.is_constant(name):
+        if not given.is_integer():
             yield finding(
                 "input-is-float",
                 f"the graph input {name} is {given.name}, but the data is {stage.data_dtype}: {given.bitwidth()} "

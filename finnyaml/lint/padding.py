@@ -15,6 +15,7 @@ from onnx import NodeProto
 from finnyaml.graph.operators import PASSING
 from finnyaml.graph.view import View, attributes, kind, name
 from finnyaml.lint.catalogue import Finding
+from finnyaml.lint.folding import MATRIX
 from finnyaml.lint.rules import Stage, checks, finding
 
 SCALING = frozenset(("Mul", "Div"))
@@ -108,16 +109,12 @@ def _sources(view: View, tensor: str, value: float, seen: set[str]) -> Iterator[
 
 def _means_minus_one(view: View, node: NodeProto) -> bool:
     """Whether the padding of `node` goes into XNOR arithmetic, where bit 0 stands for -1."""
-    todo = [str(node.output[0])]
-    while todo:
-        for consumer in view.consumers(todo.pop()):
-            if consumer.op_type == "XnorPopcountMatMul":
-                return True
-            if kind(consumer) in ("MVAU", "VVAU") and attributes(consumer).get("binaryXnorMode"):
-                return True
-            if kind(consumer) in PASSING | {"Im2Col", "ConvolutionInputGenerator"}:
-                todo += consumer.output
-    return False
+    behind = view.below(node.output[:1], PASSING | {"Im2Col", "ConvolutionInputGenerator"})
+    return any(
+        reader.op_type == "XnorPopcountMatMul"
+        or (kind(reader) in MATRIX and bool(attributes(reader).get("binaryXnorMode")))
+        for reader in behind
+    )
 
 
 @checks("padding-cannot-be-represented")

@@ -9,9 +9,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from finnyaml.errors import Problem
-from finnyaml.recipe.model import Pointer, Recipe
+from finnyaml.recipe.model import Pointer, Recipe, Vocabulary
 from finnyaml.recipe.paths import check_file, check_folder
-from finnyaml.recipe.vocabulary import Vocabulary
 from finnyaml.text import did_you_mean, quoted
 
 

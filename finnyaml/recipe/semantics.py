@@ -10,12 +10,11 @@ from typing import Any
 from finnyaml.errors import Problem
 from finnyaml.recipe.bundle import check_bundle
 from finnyaml.recipe.code import check_code
-from finnyaml.recipe.model import Pointer, Recipe, StepEntry
+from finnyaml.recipe.model import Pointer, Recipe, StepEntry, Vocabulary
 from finnyaml.recipe.paths import check_file
 from finnyaml.recipe.settings_files import check_defaults, check_settings_file
 from finnyaml.recipe.step_graph import check_steps
 from finnyaml.recipe.verify import check_verify
-from finnyaml.recipe.vocabulary import Vocabulary
 from finnyaml.recipe.words import dotted
 from finnyaml.text import did_you_mean, quoted
 

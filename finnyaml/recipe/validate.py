@@ -121,22 +121,15 @@ def _explain_branches(error: _Error, pointer: Pointer, root: Node) -> Iterator[F
     branches: defaultdict[int, list[_Error]] = defaultdict(list)
     for sub in error.context or ():
         branches[int(sub.schema_path[0])].append(sub)
-    right_kind = [subs for subs in branches.values() if not any(_is_other_kind(sub) for sub in subs)]
+    every = branches.values()
+    right_kind = [subs for subs in every if all(sub.validator != "type" or sub.relative_path for sub in subs)]
     if right_kind:
         for sub in min(right_kind, key=len):
             yield from _explain(sub, root)
         return
-    names = [_name_of(branch) for branch in error.validator_value]
+    names = [branch.get("title") or _KINDS[branch["type"]] for branch in error.validator_value]
     message = f"{dotted(pointer)} must be {either(names)}, not {kind(error.instance)}"
     yield Fault(Problem(message, root.nearest(pointer).place, _hint(error, pointer)), pointer)
-
-
-def _is_other_kind(error: _Error) -> bool:
-    return error.validator == "type" and not error.relative_path
-
-
-def _name_of(branch: dict[str, Any]) -> str:
-    return branch.get("title") or _KINDS[branch["type"]]
 
 
 def _not_exactly_one(error: _Error, pointer: Pointer, root: Node) -> Iterator[Fault]:
@@ -206,9 +199,9 @@ def _verdict(error: _Error, pointer: Pointer) -> str:
     name, value, limit = dotted(pointer), kind(error.instance), error.validator_value
     if error.validator == "type":
         types = [limit] if isinstance(limit, str) else limit
-        return f"{name} must be {either([_KINDS[one] for one in types])}, not {value}"
+        return f"{name} must be {either(_KINDS[one] for one in types)}, not {value}"
     if error.validator == "enum":
-        return f"{name} must be {either([str(choice) for choice in limit])}, not {value}"
+        return f"{name} must be {either(map(str, limit))}, not {value}"
     if error.validator == "pattern":
         what = error.schema.get("title", "").lower()
         return f"{name}: {quoted(error.instance)} cannot be the {what}" if what else f"{name} cannot be {value}"
@@ -233,10 +226,9 @@ _LIMITS = {
 def _hint(error: _Error, pointer: Pointer) -> str | None:
     """What to write instead."""
     value = error.instance
-    if error.validator == "enum":
-        return did_you_mean(str(value), [str(choice) for choice in error.validator_value])
-    if error.validator == "const":
-        return did_you_mean(str(value), [error.validator_value])
+    if error.validator in ("enum", "const"):
+        choices = error.validator_value if error.validator == "enum" else [error.validator_value]
+        return did_you_mean(str(value), map(str, choices))
     if error.validator == "pattern" and re.search(error.validator_value, value.upper()):
         return f"did you mean {quoted(value.upper())}?"
     if value is None:

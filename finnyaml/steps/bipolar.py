@@ -115,23 +115,18 @@ def refuse_source(step: str, view: View, node: Node, why: str) -> None:
             f"is not a sign (2 * [x >= t] - 1) but has {details}: there is no exact repair",
             hint="use 2-bit activations there, or no padding" if step == "represent_padding" else "use 2 bits there",
         )
-    todo = [node.output[0]]
-    while todo:
-        tensor = todo.pop()
-        if tensor in view.outputs:
+    if outputs := sorted(_reach(view, node.output[:1]) & set(view.outputs)):
+        raise StepFailed(
+            f"{step}: {name(node)} also makes the graph output {outputs[0]}, whose data type would change "
+            "from BIPOLAR to INT2",
+            hint="give the output a quantizer of its own",
+        )
+    for consumer in view.below(node.output[:1], PASSING):
+        if consumer.op_type == "XnorPopcountMatMul":
             raise StepFailed(
-                f"{step}: {name(node)} also makes the graph output {tensor}, whose data type would change "
-                "from BIPOLAR to INT2",
-                hint="give the output a quantizer of its own",
+                f"{step}: {name(consumer)} needs the output of {name(node)} as bits",
+                hint="run it earlier: after tidy_up, before streamline",
             )
-        for consumer in view.consumers(tensor):
-            if consumer.op_type == "XnorPopcountMatMul":
-                raise StepFailed(
-                    f"{step}: {name(consumer)} needs the output of {name(node)} as bits",
-                    hint="run it earlier: after tidy_up, before streamline",
-                )
-            if consumer.op_type in PASSING:
-                todo += consumer.output
 
 
 def _refuse_late(view: View) -> None:
@@ -176,14 +171,8 @@ def _meets(view: View, weights: str, tensors: set[str]) -> bool:
 
 def _reach(view: View, tensors: Iterable[str]) -> set[str]:
     """`tensors`, and those whose values are among theirs."""
-    reached, todo = set(), list(tensors)
-    while todo:
-        tensor = todo.pop()
-        reached.add(tensor)
-        for node in view.consumers(tensor):
-            if node.op_type in PASSING:
-                todo += [result for result in node.output if result not in reached]
-    return reached
+    first = set(tensors)
+    return first.union(*(node.output for node in view.below(first, PASSING) if node.op_type in PASSING))
 
 
 def _refuse_mixtures(view: View) -> None:

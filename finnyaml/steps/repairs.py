@@ -17,9 +17,9 @@ from finnyaml.errors import StepFailed
 from finnyaml.graph.operators import PASSING
 from finnyaml.graph.surgery import Node, Repaired, free_name, set_attributes, store_constant
 from finnyaml.graph.view import View, attributes, name
+from finnyaml.lint.matrices import widened
 from finnyaml.lint.padding import Padded, unrepresentable
-from finnyaml.lint.thresholds import negative_on_unsigned, output_range, true_datatype
-from finnyaml.lint.weights import widened
+from finnyaml.lint.thresholds import mislabelled, negative_on_unsigned
 from finnyaml.steps.bipolar import refuse_source, yield_int2
 
 
@@ -120,18 +120,16 @@ def correct_annotations(model: ModelWrapper) -> Repaired:
     view = View(model)
     changes = []
     for node in view.nodes:
-        right = true_datatype(view, node) if node.op_type == "MultiThreshold" else None
-        ends = output_range(view, node) if right is not None else None
-        if right is None or ends is None:
+        found = mislabelled(view, node)
+        if found is None:
             continue
+        low, high, right = found
         if any(consumer.op_type == "XnorPopcountMatMul" for consumer in view.consumers(node.output[0])):
-            raise StepFailed(
-                f"correct_annotations: XNOR arithmetic needs bits, but {name(node)} yields up to {ends[1]:g}"
-            )
+            raise StepFailed(f"correct_annotations: XNOR arithmetic needs bits, but {name(node)} yields up to {high}")
         claimed = attributes(node)["out_dtype"]
         set_attributes(node, out_dtype=right.name)
         model.set_tensor_datatype(node.output[0], DataType[right.name])
-        changes.append(f"{name(node)} yields {ends[0]:g} to {ends[1]:g}: {right.name} instead of {claimed}")
+        changes.append(f"{name(node)} yields {low} to {high}: {right.name} instead of {claimed}")
     return Repaired(model.transform(InferDataTypes()) if changes else model, tuple(changes))
 
 

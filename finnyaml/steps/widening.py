@@ -13,7 +13,7 @@ from qonnx.custom_op.registry import getCustomOp
 from finnyaml.errors import StepFailed
 from finnyaml.graph.surgery import Node, Repaired, free_name, set_attributes, store_constant
 from finnyaml.graph.view import View, attributes, kind, name
-from finnyaml.lint.accumulators import overflow
+from finnyaml.lint.matrices import overflow
 
 FOLLOWING = frozenset(("DuplicateStreams", "LabelSelect", "StreamingDataWidthConverter", "StreamingFIFO"))
 """The layers that take any integer and whose own types follow from their input's."""

@@ -22,7 +22,7 @@ from finnyaml.errors import StepFailed
 from finnyaml.finn import config, introspect
 from finnyaml.finn.catalog import Catalog
 from finnyaml.finn.door import Finn, open_door
-from finnyaml.finn.phases import segment
+from finnyaml.finn.introspect import segment
 
 PHASES = '''
 """Stands in for finn.builder.build_dataflow_phases."""
@@ -133,7 +133,7 @@ def finn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Finn:
     made = Finn()
     made.steps = {"step_one": module.step_one, "step_two": module.step_two}
     made.phases = dict(module.build_dataflow_phase_lookup)
-    monkeypatch.setattr("finnyaml.finn.phases.open_door", lambda: made)
+    monkeypatch.setattr("finnyaml.finn.introspect.open_door", lambda: made)
     return made
 
 

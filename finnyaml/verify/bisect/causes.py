@@ -14,7 +14,7 @@ import numpy as np
 
 from finnyaml import plugins
 from finnyaml.graph.layers import Graph
-from finnyaml.graph.operators import LINEAR
+from finnyaml.graph.operators import LINEAR, THRESHOLD
 from finnyaml.graph.view import View, attributes, is_hardware
 from finnyaml.lint.padding import unrepresentable
 from finnyaml.verify.bisect.match import Difference
@@ -219,7 +219,7 @@ def _neighbourhood(case: Case) -> Iterator[Any]:
 
 def _constant_thresholds(graph: Graph, node: Any) -> tuple[str, np.ndarray] | None:
     """Name and values [channels, steps] of the thresholds that a node compares with."""
-    if node is None or not graph.is_threshold(node):
+    if node is None or node.op_type not in THRESHOLD:
         return None
     values = graph.model.get_initializer(node.input[1])
     return None if values is None else (str(node.input[1]), np.sort(np.asarray(values), axis=-1))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import NodeProto, helper
 
-from finnyaml.finn.driver_data import memory_of
+from finnyaml.finn.partitions import memory_of
 from finnyaml.verify.executor.base import NotExecutable
 
 if TYPE_CHECKING:
