@@ -209,7 +209,8 @@ def _verdict(error: _Error, pointer: Pointer) -> str:
         return f"{name} must not be empty"
     if error.validator == "minItems":
         return f"{name} needs at least {limit} entries, but has {len(error.instance)}"
-    return f"{name} {_LIMITS[error.validator].format(limit=limit, value=value, instance=error.instance)}"
+    words = _LIMITS.get(error.validator, "cannot be {value}")
+    return f"{name} {words.format(limit=limit, value=value, instance=error.instance)}"
 
 
 _LIMITS = {
