@@ -106,10 +106,10 @@ def resolve(
                 # relative to the file that wrote the name, which may be a base recipe elsewhere
                 where = recipe.at(pointer)
                 source = (where.file.parent if where else recipe.directory) / str(value)
-                staged[name] = Staged(source=source)
+                file = f"{name}{Path(str(value)).suffix}"
+                staged[file], values[name] = Staged(source=source), f"@inputs/{file}"
                 if not is_file(source):
                     problems.append(Problem(f"`finn: {name}`: there is no file {value}", recipe.at(pointer)))
-                values[name] = f"@inputs/{name}{Path(str(value)).suffix}"
             else:
                 values[name] = value
             pointers[name] = pointer
@@ -122,14 +122,14 @@ def resolve(
         if name not in catalog.fields:
             problems.append(_unknown(name, catalog, recipe, pointers[name]))
             continue
-        staged[name] = Staged(data=data)
-        values[name] = f"@inputs/{name}.json"
+        staged[f"{name}.json"], values[name] = Staged(data=data), f"@inputs/{name}.json"
         if section == "fifo" and "auto" not in settings.fifo:
             values["auto_fifo_depths"] = False
             pointers["auto_fifo_depths"] = pointers[name]
-    problems += _contradictions(settings, recipe)
-    files = {f"{name}{Path(str(values[name])).suffix}": item for name, item in staged.items()}
-    return FinnConfig(values, files, pointers), problems
+    if settings.fifo.get("auto") and (settings.fifo.get("file") or settings.fifo.get("depths")):
+        message = "`fifo: {auto: true}` sizes the FIFOs, so the depths given beside it would be ignored"
+        problems.append(Problem(message, recipe.at(("fifo", "auto")), "leave out `auto`, or the depths"))
+    return FinnConfig(values, staged, pointers), problems
 
 
 _TYPES: Mapping[str, Any] = {
@@ -258,15 +258,6 @@ def _merge_fifo(entries: dict[str, Any], content: Mapping[str, Any]) -> Iterator
             yield ("depths", node), Problem(f"{node} has no depth", hint="give it one: {depth: ...}")
         for name, key, default in _FIFO_KEYS:
             entries[name][node] = attributes.get(key, entries[name].get(node, default))
-
-
-def _contradictions(settings: Settings, recipe: Recipe) -> Iterator[Problem]:
-    if settings.fifo.get("auto") and (settings.fifo.get("file") or settings.fifo.get("depths")):
-        yield Problem(
-            "`fifo: {auto: true}` sizes the FIFOs, so the depths given beside it would be ignored",
-            recipe.at(("fifo", "auto")),
-            "leave out `auto`, or the depths",
-        )
 
 
 def _unknown(name: str, catalog: Catalog, recipe: Recipe, pointer: Pointer) -> Problem:

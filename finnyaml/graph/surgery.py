@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 from onnx import helper
-
-if TYPE_CHECKING:
-    import numpy as np
-    from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.core.modelwrapper import ModelWrapper
 
 Node = Any
 """An ONNX node (`onnx.NodeProto`)."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+
+from qonnx.core.modelwrapper import ModelWrapper
 
 from finnyaml import plugins
 from finnyaml.errors import FinnyamlError
@@ -11,9 +12,6 @@ from finnyaml.graph.view import View
 from finnyaml.lint import conversion, folding, inputs, matrices, padding, rtl, thresholds
 from finnyaml.lint.catalogue import RULES, Finding
 from finnyaml.lint.rules import CHECKS, Check, Stage
-
-if TYPE_CHECKING:
-    from qonnx.core.modelwrapper import ModelWrapper
 
 __all__ = ["Finding", "Stage", "check"]
 

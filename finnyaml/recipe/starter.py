@@ -229,7 +229,8 @@ def _candidates(tree: ast.Module) -> Iterator[tuple[str, tuple[str, ...]]]:
     classes = {item.name: item for item in tree.body if isinstance(item, ast.ClassDef)}
     modules: dict[str, ast.ClassDef] = {}
     for name, found in classes.items():  # in order: a base stands before what builds on it
-        if any(base in modules or base.endswith(_MODULES) for base in map(_last_name, found.bases)):
+        bases = [ast.unparse(base).rpartition(".")[2] for base in found.bases]
+        if any(base in modules or base.endswith(_MODULES) for base in bases):
             modules[name] = found
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     for item in tree.body:
@@ -238,10 +239,6 @@ def _candidates(tree: ast.Module) -> Iterator[tuple[str, tuple[str, ...]]]:
         elif isinstance(item, ast.ClassDef) and item.name in modules and item.name not in used:
             methods = [node for node in item.body if isinstance(node, ast.FunctionDef) and node.name == "__init__"]
             yield item.name, _needed(methods[0])[1:] if methods else ()
-
-
-def _last_name(base: ast.expr) -> str:
-    return base.attr if isinstance(base, ast.Attribute) else base.id if isinstance(base, ast.Name) else ""
 
 
 def _needed(function: ast.FunctionDef) -> tuple[str, ...]:
