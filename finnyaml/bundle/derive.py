@@ -21,7 +21,8 @@ from finnyaml.bundle.archives import write_npz
 from finnyaml.bundle.graphs import write_hardware, write_outside
 from finnyaml.errors import StepFailed
 from finnyaml.finn import partitions
-from finnyaml.finn.ports import Port, check_hardware, data_input, ports
+from finnyaml.finn.ports import Port, check_hardware, ports
+from finnyaml.graph.view import View
 from finnyaml.recipe.model import InputSpec
 from finnyaml.verify.executor import BatchedModel, prepare
 
@@ -117,7 +118,7 @@ class _Given:
 def _named(ends: tuple[Port, Port], split: ModelWrapper) -> tuple[Port, Port]:
     """The ports with the names of their DMA engines, among which may be those for weights."""
     names = partitions.dma_names(split)
-    first, last = split.find_consumer(data_input(split)), split.find_producer(split.graph.output[0].name)
+    first, last = split.find_consumer(View(split).inputs[0]), split.find_producer(split.graph.output[0].name)
     return replace(ends[0], name=names[first.name]), replace(ends[1], name=names[last.name])
 
 

@@ -15,8 +15,8 @@ import numpy as np
 from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
 
 from finnyaml.errors import StepFailed
-from finnyaml.finn.ports import data_input
 from finnyaml.graph.operators import PARTITION
+from finnyaml.graph.view import View
 from finnyaml.verify.data.layout import delivered, fitted
 from finnyaml.verify.executor.prepare import needed
 
@@ -35,9 +35,8 @@ def head_and_tail(parent: ModelWrapper) -> tuple[ModelWrapper, ModelWrapper]:
     if len(partitions) != 1:
         raise StepFailed(f"the dataflow parent has {len(partitions)} accelerators; a bundle is for one")
     partition = partitions[0]
-    known = {i.name for i in graph.initializer}
-    source = data_input(parent)
-    given = next(t for t in partition.input if t not in known)
+    view = View(parent)
+    source, given = view.inputs[0], view.dynamic_inputs(partition)[0]
     taken = partition.output[0]
     before = needed(list(graph.node), [given])
     after = [n for n in graph.node if n not in before and n is not partition]

@@ -15,8 +15,7 @@ from finnyaml.accelerator.numbers.datatypes import Datatype, parse
 from finnyaml.bundle.archives import write_npz
 from finnyaml.bundle.weight_positions import probed, quickly, stored, words
 from finnyaml.errors import StepFailed
-from finnyaml.finn.driver_data import external_file, memory_of
-from finnyaml.finn.partitions import Loaded, loaded
+from finnyaml.finn.partitions import Loaded, external_file, loaded, memory_of
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper

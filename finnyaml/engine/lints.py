@@ -12,7 +12,7 @@ from finnyaml.engine.workspace import MODEL
 from finnyaml.errors import Problem
 from finnyaml.kinds import KINDS
 from finnyaml.lint import catalogue
-from finnyaml.lint.finding import Finding
+from finnyaml.lint.catalogue import Finding
 from finnyaml.plan.graph import Plan
 from finnyaml.plan.status import Built
 from finnyaml.plan.task import Task

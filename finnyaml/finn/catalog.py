@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -80,20 +77,13 @@ class Catalog:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
+    def from_json(cls, data: Mapping[str, Any]) -> Catalog:
         """Read the JSON form."""
-        return cls(
-            data["identity"],
-            data["distribution"],
-            data["version"],
-            {name: Field(**{**item, "choices": tuple(item["choices"])}) for name, item in data["fields"].items()},
-            {name: FinnStep(**item) for name, item in data["steps"].items()},
-            {
-                name: Phase(item["name"], item["doc"], item["module"], tuple((a, b) for a, b in item["parts"]))
-                for name, item in data["phases"].items()
-            },
-            {name: tuple(steps) for name, steps in data["flows"].items()},
-            dict(data["boards"]),
-            tuple(data["datatypes"]),
-            dict(data["points"]),
-        )
+        flows = {name: tuple(steps) for name, steps in data["flows"].items()}
+        fields = {name: Field(**{**item, "choices": tuple(item["choices"])}) for name, item in data["fields"].items()}
+        steps = {name: FinnStep(**item) for name, item in data["steps"].items()}
+        phases = {
+            name: Phase(**{**item, "parts": tuple(map(tuple, item["parts"]))}) for name, item in data["phases"].items()
+        }
+        tables = {"fields": fields, "steps": steps, "phases": phases, "flows": flows}
+        return cls(**{**data, **tables, "datatypes": tuple(data["datatypes"])})

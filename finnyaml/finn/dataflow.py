@@ -7,14 +7,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from qonnx.core.datatype import DataType
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.custom_op.registry import getCustomOp
 
 from finnyaml.errors import StepFailed
+from finnyaml.graph.view import View
 from finnyaml.rtl.design import Fifo, Stream
 from finnyaml.rtl.netlist import INPUT, OUTPUT
-
-if TYPE_CHECKING:
-    from qonnx.core.modelwrapper import ModelWrapper
 
 _FIFO = "StreamingFIFO"
 _DEPTH = re.compile(r"\bfifo\s*#\(\s*\.DEPTH\((\d+)\)")
@@ -35,17 +37,6 @@ class Dataflow:
     drivers: Mapping[tuple[str, str], str]
 
 
-def inputs(model: ModelWrapper) -> list[str]:
-    """The graph's input tensors that are not constants."""
-    known = {each.name for each in model.graph.initializer}
-    return [each.name for each in model.graph.input if each.name not in known]
-
-
-def outputs(model: ModelWrapper) -> list[str]:
-    """The graph's output tensors."""
-    return [each.name for each in model.graph.output]
-
-
 def read(model: ModelWrapper) -> Dataflow:
     """The dataflow of a graph of hardware layers with one input and one output.
 
@@ -53,20 +44,19 @@ def read(model: ModelWrapper) -> Dataflow:
         StepFailed: a tensor without or with several consumers; two ends that fold it differently; a FIFO whose code
             has another depth than the graph says.
     """
-    from qonnx.custom_op.registry import getCustomOp
-
-    operators = {node.name: getCustomOp(node) for node in model.graph.node}
-    edges = []
-    drivers = {}
-    for node in model.graph.node:
+    view = View(model)
+    operators = {node.name: getCustomOp(node) for node in view.nodes}
+    edges, drivers = [], {}
+    for node in view.nodes:
         masters = operators[node.name].get_verilog_top_module_intf_names()["m_axis"]
         for index, tensor in enumerate(node.output):
-            if tensor not in outputs(model):
+            if tensor not in view.outputs:
                 edge = _edge(model, operators, node, index)
                 edges.append(edge)
                 drivers[node.name, str(masters[index][0])] = edge.name
-    fifos = [_fifo(model, operators, node) for node in model.graph.node if _is_fifo(node)]
-    return Dataflow(operators, _input(model, operators), _output(model, operators), tuple(edges), tuple(fifos), drivers)
+    first, last = _input(model, operators, view.inputs[0]), _output(model, operators, view.outputs[0])
+    fifos = tuple(_fifo(model, operators, node) for node in view.nodes if _is_fifo(node))
+    return Dataflow(operators, first, last, tuple(edges), fifos, drivers)
 
 
 def check_widths(streams: Iterable[Stream], widths: Mapping[str, int]) -> None:
@@ -75,8 +65,6 @@ def check_widths(streams: Iterable[Stream], widths: Mapping[str, int]) -> None:
     Raises:
         StepFailed: they differ, or values do not fit.
     """
-    from qonnx.core.datatype import DataType
-
     for stream in streams:
         needed = stream.folded[-1] * DataType[stream.datatype].bitwidth()
         if stream.width != widths[stream.name] or needed > stream.width or prod(stream.folded) != prod(stream.shape):
@@ -87,8 +75,7 @@ def check_widths(streams: Iterable[Stream], widths: Mapping[str, int]) -> None:
             )
 
 
-def _input(model: ModelWrapper, operators: Mapping[str, Any]) -> Stream:
-    tensor = inputs(model)[0]
+def _input(model: ModelWrapper, operators: Mapping[str, Any], tensor: str) -> Stream:
     consumer, index = _consumer(model, tensor)
     operator = operators[consumer]
     return Stream(
@@ -103,8 +90,7 @@ def _input(model: ModelWrapper, operators: Mapping[str, Any]) -> Stream:
     )
 
 
-def _output(model: ModelWrapper, operators: Mapping[str, Any]) -> Stream:
-    tensor = outputs(model)[0]
+def _output(model: ModelWrapper, operators: Mapping[str, Any], tensor: str) -> Stream:
     producer = model.find_producer(tensor)
     if producer is None or model.find_consumers(tensor):
         found = "is also read by a layer" if producer is not None else "comes from no layer"

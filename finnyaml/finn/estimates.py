@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.core.modelwrapper import ModelWrapper
 
 _RESOURCES = ("LUT", "BRAM_18K", "URAM", "DSP")
 _CAPACITY = ("LUT", "FF", "BRAM18", "URAM", "DSP")

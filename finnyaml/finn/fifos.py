@@ -7,10 +7,10 @@ import shutil
 from collections.abc import Mapping
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.custom_op.registry import getCustomOp
 
 FIFO = "StreamingFIFO_rtl"
 _GENERATED = ("code_gen_dir_ipgen", "ipgen_path", "ip_path")
@@ -31,18 +31,17 @@ def with_depths(model: ModelWrapper, depths: Mapping[str, int], part: str, clock
     from finn.transformation.fpgadataflow.prepare_ip import PrepareIP
 
     model = copy.deepcopy(model)
-    fifos = {node.name: node for node in model.graph.node if node.op_type == FIFO}
-    unknown = depths.keys() - fifos.keys()
-    if unknown:
+    fifos = _fifos(model)
+    if unknown := depths.keys() - fifos.keys():
         raise ValueError(f"no FIFOs of the model: {', '.join(sorted(unknown))}")
     for name, depth in depths.items():
-        fifo = _operator(fifos[name])
+        fifo = fifos[name]
         if fifo.get_nodeattr("depth") != depth:
             fifo.set_nodeattr("depth", depth)
             _delete(fifo.get_nodeattr("code_gen_dir_ipgen"))
             for attribute in _GENERATED:
                 fifo.set_nodeattr(attribute, "")
-        _tell_neighbours(model, fifos[name], depth)
+        _tell_neighbours(model, fifo.onnx_node, depth)
     return model.transform(PrepareIP(part, clock_ns), make_deepcopy=False)  # generates only what has no code
 
 
@@ -51,30 +50,30 @@ def fifo_config(model: ModelWrapper) -> dict[str, Any]:
 
     Its FIFOs go by their names, which are equal in a build with the same layers: FINN numbers them in their order.
     """
-    fifos = {node.name: _operator(node) for node in model.graph.node if node.op_type == FIFO}
-    attributes = {"fifo_depths": "depth", "impl_style": "impl_style", "ram_style": "ram_style"}
-    return {
-        section: {name: fifo.get_nodeattr(attribute) for name, fifo in fifos.items()}
-        for section, attribute in attributes.items()
-    }
+    fifos = _fifos(model)
+    sections = {"fifo_depths": "depth", "impl_style": "impl_style", "ram_style": "ram_style"}
+    return {section: {name: fifo.get_nodeattr(of) for name, fifo in fifos.items()} for section, of in sections.items()}
 
 
 def fifo_report(model: ModelWrapper) -> dict[str, Any]:
     """What FINN's step_set_fifo_depths reports as fifo_sizing.json: depths, and sizes in bits."""
-    fifos = {node.name: _operator(node) for node in model.graph.node if node.op_type == FIFO}
     config = fifo_config(model)
     depths = config["fifo_depths"]
-    sizes = {name: fifo.get_instream_width() * depths[name] for name, fifo in fifos.items()}
-    effective = {name: fifo.get_instream_width() * ceil(depths[name] / 32) * 32 for name, fifo in fifos.items()}
+    widths = {name: fifo.get_instream_width() for name, fifo in _fifos(model).items()}
+    sizes = {name: width * depths[name] for name, width in widths.items()}
+    effective = {name: width * ceil(depths[name] / 32) * 32 for name, width in widths.items()}
     return {
-        "fifo_depths": depths,
+        **config,
         "fifo_sizes": sizes,
         "fifo_sizes_effective": effective,
-        "impl_style": config["impl_style"],
-        "ram_style": config["ram_style"],
         "total_fifo_size_kiB": sum(sizes.values()) / 8.0 / 1024.0,
         "total_fifo_size_effective_kiB": sum(effective.values()) / 8.0 / 1024.0,
     }
+
+
+def _fifos(model: ModelWrapper) -> dict[str, Any]:
+    """FINN's objects of the FIFOs by name."""
+    return {node.name: getCustomOp(node) for node in model.graph.node if node.op_type == FIFO}
 
 
 def _delete(code: str) -> None:
@@ -95,14 +94,8 @@ def _tell_neighbours(model: ModelWrapper, fifo: Any, depth: int) -> None:
 
 
 def _set_one(node: Any, attribute: str, index: int, depth: int) -> None:
-    operator = _operator(node)
+    operator = getCustomOp(node)
     depths = [int(each) for each in operator.get_nodeattr(attribute)]
     depths += [0] * (index + 1 - len(depths))
     depths[index] = depth
     operator.set_nodeattr(attribute, depths)
-
-
-def _operator(node: Any) -> Any:
-    from qonnx.custom_op.registry import getCustomOp
-
-    return getCustomOp(node)

@@ -9,7 +9,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from qonnx.custom_op.registry import getCustomOp
+
 from finnyaml.finn.door import open_door
+from finnyaml.graph.view import style
 
 
 @functools.cache
@@ -27,15 +30,12 @@ def write(model: Any, path: Path) -> None:
 
     FINN itself writes this file in some of its steps only, so until then users have to collect it by hand.
     """
-    from qonnx.custom_op.registry import getCustomOp
-
     config: dict[str, Any] = {"Defaults": {}}
     for node in model.graph.node:
-        if not node.domain.endswith((".hls", ".rtl")):
-            continue
-        layer = getCustomOp(node)
-        names = sorted(attributes() & layer.get_nodeattr_types().keys())
-        config[node.name] = {name: _plain(layer.get_nodeattr(name)) for name in names}
+        if style(node):
+            layer = getCustomOp(node)
+            names = sorted(attributes() & layer.get_nodeattr_types().keys())
+            config[node.name] = {name: _plain(layer.get_nodeattr(name)) for name in names}
     if len(config) > 1:
         path.write_text(json.dumps(config, indent=2) + "\n")
 

@@ -12,11 +12,11 @@ import importlib.util
 import json
 import os
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from finnyaml.kinds.code import Memo, PutMemo
 from finnyaml.tools import probes
 
 DISTRIBUTIONS = ("finn-plus", "finn")
@@ -24,9 +24,6 @@ SOURCE_PACKAGES = ("finn", "qonnx")
 """Packages whose code *is* the steps: hashed file by file."""
 LIBRARIES = ("onnx", "numpy", "brevitas", "torch", "onnxruntime")
 """Packages that the steps stand on: their released version is enough."""
-
-Memo = Callable[[str], Mapping[str, Any] | None]
-PutMemo = Callable[[str, Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -49,12 +46,9 @@ class Installation:
 
 def find(memo: Memo, put_memo: PutMemo) -> Installation | None:
     """The installed FINN, or None. `memo` and `put_memo` keep content digests between runs (`Store.memo`)."""
-    roots = {}
-    for package in SOURCE_PACKAGES:
-        root = package_root(package)
-        if root is None:
-            return None
-        roots[package] = root
+    roots = _roots()
+    if len(roots) < len(SOURCE_PACKAGES):
+        return None
     distribution, version = distribution_of_finn()
     libraries = versions()
     parts = {package: tree_digest(root, memo, put_memo) for package, root in roots.items()}
@@ -72,9 +66,12 @@ def package_root(package: str) -> Path | None:
 
 def folders() -> dict[str, Path]:
     """The folders of this machine that generated files name, each by what stands for it in the store."""
-    found = {name: root for name in SOURCE_PACKAGES if (root := package_root(name)) is not None}
     dependencies = probes.dependencies(os.environ)
-    return found if dependencies is None else {**found, "finn_deps": dependencies}
+    return _roots() if dependencies is None else {**_roots(), "finn_deps": dependencies}
+
+
+def _roots() -> dict[str, Path]:
+    return {name: root for name in SOURCE_PACKAGES if (root := package_root(name)) is not None}
 
 
 def tree_digest(root: Path, memo: Memo, put_memo: PutMemo) -> str:
@@ -119,11 +116,8 @@ def versions() -> dict[str, str]:
 
 def distribution_of_finn() -> tuple[str, str]:
     """Name and version of the distribution that brought FINN."""
-    for name in DISTRIBUTIONS:
-        version = _version(name)
-        if version is not None:
-            return name, version
-    return "finn", "unknown version"
+    installed = ((name, version) for name in DISTRIBUTIONS if (version := _version(name)) is not None)
+    return next(installed, ("finn", "unknown version"))
 
 
 def _version(name: str) -> str | None:

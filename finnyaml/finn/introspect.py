@@ -1,4 +1,4 @@
-"""Ask the installed FINN what it has. Runs inside a worker, after `finnyaml.finn.door` has imported FINN."""
+"""Ask the installed FINN what it has, and take its phases apart. Runs inside workers."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import enum
 import functools
 import inspect
 import operator
+import sys
 import textwrap
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import PurePath
 from typing import Any
 
 from finnyaml.finn.catalog import Catalog, Field, FinnStep, Phase
-from finnyaml.finn.door import Finn
+from finnyaml.finn.door import Finn, open_door
 
 FILE_SUFFIXES = ("_file", "_path", "_npy")
 """FINN annotates some file names as plain `str`; these endings give them away."""
@@ -50,15 +51,8 @@ def _fields(config_class: type) -> dict[str, Field]:
     for item in dataclasses.fields(config_class):
         optional, hint = _strip_optional(hints[item.name])
         kind, choices, inner = _kind(item.name, hint)
-        fields[item.name] = Field(
-            name=item.name,
-            kind=kind,
-            optional=optional,
-            default=plain(_default(item)),
-            choices=choices,
-            item=inner,
-            doc=docs.get(item.name, ""),
-        )
+        default, doc = plain(_default(item)), docs.get(item.name, "")
+        fields[item.name] = Field(item.name, kind, optional, default, choices, inner, doc)
     return fields
 
 
@@ -88,43 +82,30 @@ def plain(value: Any) -> Any:
 def _strip_optional(hint: Any) -> tuple[bool, Any]:
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         members = [member for member in typing.get_args(hint) if member is not type(None)]
-        optional = len(members) < len(typing.get_args(hint))
-        if len(members) == 1:
-            return optional, members[0]
-        return optional, functools.reduce(operator.or_, members)
+        return len(members) < len(typing.get_args(hint)), functools.reduce(operator.or_, members)
     return False, hint
 
 
 def _kind(name: str, hint: Any) -> _Kind:
     """(kind, choices, kind of list items) of one annotation."""
-    origin = typing.get_origin(hint)
-    if origin in (typing.Union, types.UnionType):
-        members = typing.get_args(hint)
-        if any(isinstance(member, type) and issubclass(member, PurePath) for member in members):
-            return "path", (), None
-        return "object", (), None
+    origin, arguments = typing.get_origin(hint) or hint, typing.get_args(hint)
+    members = arguments if origin in (typing.Union, types.UnionType) else (hint,)
     if origin is typing.Literal:
-        return "enum", tuple(str(plain(value)) for value in typing.get_args(hint)), None
-    if origin is list or hint is list:
-        arguments = typing.get_args(hint)
+        return "enum", tuple(str(plain(value)) for value in arguments), None
+    if origin is list:
         inner, choices, _ = _kind(name, arguments[0]) if arguments else ("object", (), None)
         return "list", choices, inner
     if origin is tuple:
         return "list", (), "object"
-    if origin is dict or hint is dict:
+    if origin is dict:
         return "dict", (), None
-    if not isinstance(hint, type):
-        return "object", (), None
-    if issubclass(hint, enum.Enum):
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return "enum", tuple(str(member.value) for member in hint), None
-    if issubclass(hint, PurePath):
+    if any(isinstance(member, type) and issubclass(member, PurePath) for member in members):
         return "path", (), None
     if hint is str and name.endswith(FILE_SUFFIXES):
         return "path", (), None
-    for kind in (bool, int, float, str):
-        if hint is kind:
-            return kind.__name__, (), None
-    return "object", (), None
+    return hint.__name__ if hint in (bool, int, float, str) else "object", (), None
 
 
 def _field_docs(config_class: type) -> dict[str, str]:
@@ -187,13 +168,11 @@ def _phase(name: str, function: Any, finn: Finn) -> Phase:
     A statement `model = wrapper(step_x, model, cfg)` is the step; statements with conditions or loops become a segment,
     which runs as one task exactly as FINN wrote it. A phase whose statements hang together is one segment.
     """
-    parts: list[tuple[str, str]] = []
+    parts = [("segment", WHOLE)]
     statements = phase_statements(function)
-    for index, statement in enumerate(statements):
-        step = _called_step(statement, finn)
-        parts.append(("step", step) if step else ("segment", str(index)))
-    if not _separable(statements):
-        parts = [("segment", WHOLE)]
+    if _separable(statements):
+        steps = [_called_step(statement, finn) for statement in statements]
+        parts = [("step", step) if step else ("segment", str(index)) for index, step in enumerate(steps)]
     return Phase(name, _summary(function), function.__module__, tuple(parts))
 
 
@@ -227,6 +206,25 @@ def phase_statements(function: Any) -> list[ast.stmt]:
     ]
 
 
+def segment(phase: str, index: str) -> Callable[[Any, Any], Any]:
+    """The statement `index` of a phase as a function `(model, cfg) -> model` in the phase's own module.
+
+    A phase is a row of steps, some under conditions that depend on the model; those cannot be told apart before the
+    model is there. So the statement itself runs, unchanged, as one task.
+    """
+    function = open_door().phases[phase]
+    if index == WHOLE:
+        return function
+    statement = phase_statements(function)[int(index)]
+    module = ast.parse("def part(model, cfg):\n    return model")
+    definition = module.body[0]
+    assert isinstance(definition, ast.FunctionDef)
+    definition.body.insert(0, statement)
+    namespace = dict(vars(sys.modules[function.__module__]))
+    exec(compile(ast.fix_missing_locations(module), f"<{phase}>", "exec"), namespace)  # noqa: S102 - FINN's own source
+    return namespace["part"]  # type: ignore[no-any-return]
+
+
 def _called_step(statement: ast.stmt, finn: Finn) -> str | None:
     """The step of `model = step_x(model, cfg)` or `model = wrapper(step_x, model, cfg)`; None for anything else."""
     if not (isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call)):
@@ -235,7 +233,6 @@ def _called_step(statement: ast.stmt, finn: Finn) -> str | None:
         return None
     call = statement.value
     names = [node.id if isinstance(node, ast.Name) else "" for node in (call.func, *call.args)]
-    if call.keywords or names[-2:] != ["model", "cfg"] or len(names) > 4:
+    if call.keywords or names[-2:] != ["model", "cfg"] or len(names) not in (3, 4):
         return None
-    step = names[len(names) - 3]
-    return step if step in finn.steps else None
+    return names[-3] if names[-3] in finn.steps else None

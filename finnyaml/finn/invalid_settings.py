@@ -7,6 +7,7 @@ the node names are the ones the user has to write.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import json
@@ -14,6 +15,8 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from qonnx.custom_op.registry import getCustomOp, is_custom_op
 
 from finnyaml.errors import FinnyamlError, InvalidSetting
 from finnyaml.text import did_you_mean
@@ -44,16 +47,11 @@ def install() -> None:
     _watch("finn.transformation.fpgadataflow.set_fifo_depths", "ApplyFIFODepthsFromFile", before=_unmatched_fifos)
 
 
-def _optional(module: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError:
-        return None
-
-
 def _watch(module: str, name: str, *, before: Check, after: Check | None = None) -> None:
     """Run checks around a transformation of FINN, where this FINN has it, whenever it applies a file of the recipe."""
-    transformation = getattr(_optional(module), name, None)
+    transformation = None
+    with contextlib.suppress(ImportError):
+        transformation = getattr(importlib.import_module(module), name, None)
     if transformation is None or getattr(transformation.apply, "_finnyaml", False):
         return
     original = transformation.apply
@@ -73,8 +71,7 @@ def _watch(module: str, name: str, *, before: Check, after: Check | None = None)
 
 
 def _refuse(invalid_settings: Iterable[InvalidSetting]) -> None:
-    found = list(invalid_settings)
-    if found:
+    if found := list(invalid_settings):
         raise InvalidSettings(found)
 
 
@@ -114,64 +111,72 @@ def _unknown_node(field: str, name: str, nodes: Sequence[str]) -> InvalidSetting
 
 
 def _unknown_attributes(field: str, name: str, node: Any, attributes: Mapping[str, Any]) -> Iterator[InvalidSetting]:
-    known = _attributes_of(node)
-    if known is None:
+    if not is_custom_op(node.domain, node.op_type):
         yield InvalidSetting(field, (name,), f"{name} is a plain ONNX {node.op_type}: FINN cannot configure it")
         return
+    known = getCustomOp(node).get_nodeattr_types()
     for attribute in attributes:
         if attribute not in known:
             hint = did_you_mean(attribute, known, 2, else_="it has")
-            yield InvalidSetting(
-                field, (name, attribute), f"{name} ({node.op_type}) has no attribute {attribute}", hint
-            )
+            message = f"{name} ({node.op_type}) has no attribute {attribute}"
+            yield InvalidSetting(field, (name, attribute), message, hint)
 
 
 def _indivisible(field: str, entries: Mapping[str, Any], nodes: Mapping[str, Any]) -> Iterator[InvalidSetting]:
     """Layers whose PE or SIMD, as given, do not divide what they fold."""
     for name, attributes in entries.items():
         if name in nodes and isinstance(attributes, Mapping) and DIMENSIONS.keys() & attributes.keys():
-            yield from _indivisible_layer(field, name, nodes[name], attributes)
+            reason = indivisible(getCustomOp(nodes[name]), attributes)
+            if reason is not None:
+                attribute, message, hint = reason
+                path = (name,) if attribute is None else (name, attribute)
+                yield InvalidSetting(field, path, f"{name}: {message}", hint)
 
 
-def _indivisible_layer(field: str, name: str, node: Any, attributes: Mapping[str, Any]) -> Iterator[InvalidSetting]:
-    from qonnx.custom_op.registry import getCustomOp
+def indivisible(layer: Any, attributes: Mapping[str, Any]) -> tuple[str | None, str, str | None] | None:
+    """Why a layer cannot be folded as it says; None where it can.
 
-    layer = getCustomOp(node)
+    The attribute to blame among `attributes` (None: FINN does not say), a sentence, and what to do.
+    """
     refusal = _refusal(layer)
     if refusal is None:
-        return
-    known = _attributes_of(node) or {}
+        return None
+    known = layer.get_nodeattr_types()
     for attribute in sorted(DIMENSIONS.keys() & attributes.keys()):
         factor = attributes[attribute]
         for dimension in DIMENSIONS[attribute]:
             size = layer.get_nodeattr(dimension) if dimension in known else None
             if isinstance(size, int) and size % factor:
-                message = f"{name}: {attribute} {factor} does not divide {dimension} {size}"
-                yield InvalidSetting(field, (name, attribute), message, f"divisors of {size}: {_divisors(size)}")
-                return
-    if refusal:
-        yield InvalidSetting(field, (name,), f"{name}: FINN refuses this folding: {refusal}")
+                divisors = ", ".join(str(number) for number in range(1, size + 1) if size % number == 0)
+                return (
+                    attribute,
+                    f"{attribute} {factor} does not divide {dimension} {size}",
+                    f"divisors of {size}: {divisors}",
+                )
+    return (None, f"FINN refuses this folding: {refusal}", None) if refusal else None
 
 
 def _refusal(layer: Any) -> str | None:
-    """Why a layer cannot be folded so: FINN's own words, or nothing but that the folded stream loses values.
+    """Why a layer cannot be folded so: FINN's own words, or "" where the folded stream loses values; None if it can.
 
     Some layers assert when they are asked for their folded shapes; others divide with a remainder and go on.
     """
     try:
-        for folded, normal in (
-            (layer.get_folded_input_shape(), layer.get_normal_input_shape()),
-            (layer.get_folded_output_shape(), layer.get_normal_output_shape()),
-        ):
-            if math.prod(folded) != math.prod(normal):
-                return ""
+        fits = math.prod(layer.get_folded_input_shape()) == math.prod(layer.get_normal_input_shape())
+        fits &= math.prod(layer.get_folded_output_shape()) == math.prod(layer.get_normal_output_shape())
+        return None if fits else ""
     except Exception as error:  # an assertion or an error class of FINN, depending on its version
         return str(error) if isinstance(error, AssertionError) or type(error).__module__.startswith("finn.") else None
-    return None
 
 
-def _divisors(size: int) -> str:
-    return ", ".join(str(factor) for factor in range(1, size + 1) if size % factor == 0)
+def defaults_for(op_type: str, entries: Mapping[str, Any]) -> dict[str, Any]:
+    """What the `Defaults` of a file in FINN's format say of layers of a type: values by attribute."""
+    found = {}
+    for attribute, pairs in (entries.get("Defaults") or {}).items():
+        for value, kinds in zip(pairs[::2], pairs[1::2], strict=False):
+            if kinds == "all" or "all" in kinds or op_type in kinds:
+                found[attribute] = value
+    return found
 
 
 def _unmatched_fifos(field: str, entries: Mapping[str, Any], nodes: Mapping[str, Any]) -> Iterator[InvalidSetting]:
@@ -190,11 +195,3 @@ def _nodes(graph: Any, prefix: str) -> Iterator[tuple[str, Any]]:
         for attribute in node.attribute:
             if attribute.HasField("g"):
                 yield from _nodes(attribute.g, f"{name}_{attribute.name}")
-
-
-def _attributes_of(node: Any) -> Mapping[str, Any] | None:
-    from qonnx.custom_op.registry import getCustomOp, is_custom_op
-
-    if not is_custom_op(node.domain, node.op_type):
-        return None
-    return getCustomOp(node).get_nodeattr_types()  # type: ignore[no-any-return]

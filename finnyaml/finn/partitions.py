@@ -1,4 +1,4 @@
-"""The kernels that an accelerator will consist of: FINN's own partitioning, run ahead of the synthesis that does it.
+"""The kernels that an accelerator will consist of, as FINN's synthesis will partition it, and the weights loaded there.
 
 Layers whose weights a driver writes have an address by the number of their partition, and DMA engines are counted along
 the partitions. Before synthesis nothing says these numbers, so FINN's transformations are asked: those of `ZynqBuild`
@@ -13,15 +13,17 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 from onnx import NodeProto
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.custom_op.registry import getCustomOp
+from qonnx.transformation.general import GiveReadableTensorNames, GiveUniqueNodeNames
 
 from finnyaml.errors import StepFailed
 from finnyaml.finn.ports import is_partitioned
-
-if TYPE_CHECKING:
-    from qonnx.core.modelwrapper import ModelWrapper
+from finnyaml.graph.view import attributes
 
 LOADED = ("MVAU", "Thresholding")
 """The layers whose weights FINN's driver can write."""
@@ -72,7 +74,6 @@ def partitioned(model: ModelWrapper, folder: Path) -> ModelWrapper:
     from finn.transformation.fpgadataflow.floorplan import Floorplan
     from finn.transformation.fpgadataflow.insert_dwc import InsertDWC
     from finn.transformation.fpgadataflow.insert_iodma import InsertIODMA
-    from qonnx.transformation.general import GiveReadableTensorNames, GiveUniqueNodeNames
 
     def transformed(model: ModelWrapper, *transformations: Any) -> ModelWrapper:
         for transformation in transformations:
@@ -98,9 +99,6 @@ def partitioned(model: ModelWrapper, folder: Path) -> ModelWrapper:
 
 def kernels(partitioned: ModelWrapper) -> Iterator[Kernel]:
     """The partitions, in the order in which FINN's drivers number them."""
-    from qonnx.core.modelwrapper import ModelWrapper
-    from qonnx.custom_op.registry import getCustomOp
-
     for number, node in enumerate(partitioned.graph.node):
         yield Kernel(number, str(node.name), node, ModelWrapper(getCustomOp(node).get_nodeattr("model")))
 
@@ -110,8 +108,6 @@ def dma_names(partitioned: ModelWrapper) -> dict[str, str]:
 
     As FINN said when it made the bitfile; before that, as it will count them.
     """
-    from qonnx.custom_op.registry import getCustomOp
-
     names: dict[str, str] = {}
     inputs = outputs = 0
     for node in partitioned.graph.node:
@@ -130,8 +126,6 @@ def loaded(model: ModelWrapper, partitioned: ModelWrapper) -> list[Loaded]:
 
     model: the accelerator as it came, partitioned or not; partitioned: what `partitioned` made of it.
     """
-    from qonnx.custom_op.registry import getCustomOp
-
     found = []
     names = dma_names(partitioned)
     parts = {kernel.ip: kernel for kernel in kernels(partitioned)}
@@ -143,40 +137,40 @@ def loaded(model: ModelWrapper, partitioned: ModelWrapper) -> list[Loaded]:
         index = 0
         for node in kernel.model.graph.node:
             if _is_writeable(node):
-                instance = getCustomOp(node)
-                found.append(Loaded(node, name(node, kernel), instance, kernel, index=index))
+                found.append(Loaded(node, name(node, kernel), getCustomOp(node), kernel, index=index))
                 index += 1
             elif _is_weight_dma(node):
                 target = parts[partitioned.find_consumer(kernel.node.output[0]).name]
                 layer = target.model.find_consumer(node.output[0])
                 shape = target.model.get_tensor_shape(layer.output[0])
                 repeats = int(shape[1] * shape[2]) if len(shape) == 4 else 1
-                found.append(
-                    Loaded(
-                        layer,
-                        name(layer, target),
-                        getCustomOp(layer),
-                        target,
-                        dma=names[kernel.ip],
-                        repeats=repeats,
-                    )
-                )
+                details: dict[str, Any] = {"dma": names[kernel.ip], "repeats": repeats}
+                found.append(Loaded(layer, name(layer, target), getCustomOp(layer), target, **details))
     return found
 
 
+def memory_of(instance: Any, weights: np.ndarray) -> np.ndarray:
+    """What FINN puts into memory for weights [MW, MH], a row of values per word; instance: FINN's for their layer."""
+    from finn.transformation.fpgadataflow.insert_iodma import InsertIODMA
+
+    pe, simd = (instance.get_nodeattr(name) for name in ("PE", "SIMD"))
+    return InsertIODMA().get_mem_init(weights, pe, simd)  # type: ignore[no-any-return]
+
+
+def external_file(memory: np.ndarray, datatype: Any) -> np.ndarray:
+    """The bytes (uint8) of the file with external weights. Raises ValueError where a line has no whole bytes."""
+    from finn.util.data_packing import to_external_tensor
+
+    return to_external_tensor(memory, datatype).astype(np.uint8)  # type: ignore[no-any-return]
+
+
 def _is_writeable(node: NodeProto) -> bool:
-    return bool(node.op_type.startswith(LOADED) and _attribute(node, "runtime_writeable_weights") == 1)
+    return bool(node.op_type.startswith(LOADED) and attributes(node).get("runtime_writeable_weights") == 1)
 
 
 def _is_external(node: NodeProto) -> bool:
-    return bool(node.op_type.startswith("MVAU") and _attribute(node, "mem_mode") == b"external")
+    return bool(node.op_type.startswith("MVAU") and attributes(node).get("mem_mode") == "external")
 
 
 def _is_weight_dma(node: NodeProto) -> bool:
-    return bool(node.op_type == "IODMA_hls" and _attribute(node, "burstMode") == b"wrap")
-
-
-def _attribute(node: NodeProto, name: str) -> Any:
-    from onnx import helper
-
-    return next((helper.get_attribute_value(a) for a in node.attribute if a.name == name), None)
+    return bool(node.op_type == "IODMA_hls" and attributes(node).get("burstMode") == "wrap")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.custom_op.registry import getCustomOp
 
 from finnyaml.errors import StepFailed
-from finnyaml.finn.driver_data import driver_shapes
-from finnyaml.graph.operators import HARDWARE, PARTITION
-
-if TYPE_CHECKING:
-    from qonnx.core.modelwrapper import ModelWrapper
+from finnyaml.graph.operators import PARTITION
+from finnyaml.graph.view import View, is_hardware
 
 CHANNELS_LAST = {4: "NHWC", 3: "NWC", 2: "NC"}
 """How FINN's layers lay out their data, where the graph does not say it."""
@@ -33,14 +33,8 @@ class Port:
 
     def as_data(self) -> dict[str, Any]:
         """As the contract has it."""
-        return {
-            "name": self.name,
-            "datatype": self.datatype,
-            "layout": self.layout,
-            "normal": list(self.normal),
-            "folded": list(self.folded),
-            "packed": list(self.packed),
-        }
+        plain = {"name": self.name, "datatype": self.datatype, "layout": self.layout}
+        return {**plain, "normal": list(self.normal), "folded": list(self.folded), "packed": list(self.packed)}
 
 
 def is_partitioned(model: ModelWrapper) -> bool:
@@ -54,7 +48,7 @@ def check_hardware(model: ModelWrapper, parent: ModelWrapper | None) -> None:
     Raises:
         StepFailed: layers that are not hardware, no dataflow parent, several inputs or outputs.
     """
-    outside = [n for n in model.graph.node if not n.domain.startswith(HARDWARE)]
+    outside = [node for node in model.graph.node if not is_hardware(node)]
     if outside or not model.graph.node:
         found = f": {outside[0].op_type} {outside[0].name} is not a hardware layer" if outside else ""
         raise StepFailed(f"the accelerator has not been cut out of the graph{found}", hint=f"{_CUT} to the steps")
@@ -65,9 +59,8 @@ def check_hardware(model: ModelWrapper, parent: ModelWrapper | None) -> None:
             hint=f"{_CUT} to the steps; where it is there already, FINN writes that graph unless the recipe says "
             "`save_intermediate_models: false`",
         )
-    known = {i.name for i in model.graph.initializer}
-    for ends, word in ((model.graph.input, "inputs"), (model.graph.output, "outputs")):
-        names = [end.name for end in ends if end.name not in known]
+    view = View(model)
+    for names, word in ((view.inputs, "inputs"), (view.outputs, "outputs")):
         if len(names) != 1:
             raise StepFailed(
                 f"the accelerator has {len(names)} {word} ({', '.join(names)}); a bundle is for one stream in, one out",
@@ -80,10 +73,13 @@ def ports(model: ModelWrapper) -> tuple[Port, Port]:
 
     In a partitioned model these are FINN's own words (`get_driver_shapes`); before that, what they will be.
     """
-    tensors = (data_input(model), model.graph.output[0].name)
+    view = View(model)
+    tensors = (view.inputs[0], view.outputs[0])
     if is_partitioned(model):
+        from finn.util.basic import get_driver_shapes
+
         try:
-            said = driver_shapes(model)
+            said = get_driver_shapes(model)
         except AssertionError as error:
             raise StepFailed(
                 f"the accelerator has no DMA engines that a driver could use: {error}",
@@ -93,23 +89,12 @@ def ports(model: ModelWrapper) -> tuple[Port, Port]:
         folded = (said["ishape_folded"][0], said["oshape_folded"][0])
     else:
         names = ("idma0", "odma0")
-        folded = (
-            _first(model, tensors[0]).get_folded_input_shape(),
-            _last(model, tensors[1]).get_folded_output_shape(),
-        )
-    first, last = (_port(model, *each) for each in zip(names, tensors, folded, strict=True))
-    return first, last
-
-
-def data_input(model: ModelWrapper) -> str:
-    """The name of a graph's first input that is not a constant."""
-    known = {i.name for i in model.graph.initializer}
-    return next(str(i.name) for i in model.graph.input if i.name not in known)
+        last = getCustomOp(model.find_producer(tensors[1]))
+        folded = (_first(model, tensors[0]).get_folded_input_shape(), last.get_folded_output_shape())
+    return _port(model, names[0], tensors[0], folded[0]), _port(model, names[1], tensors[1], folded[1])
 
 
 def _first(model: ModelWrapper, tensor: str) -> Any:
-    from qonnx.custom_op.registry import getCustomOp
-
     consumers = model.find_consumers(tensor)
     if len(consumers) != 1:
         raise StepFailed(
@@ -119,16 +104,9 @@ def _first(model: ModelWrapper, tensor: str) -> Any:
     return getCustomOp(consumers[0])
 
 
-def _last(model: ModelWrapper, tensor: str) -> Any:
-    from qonnx.custom_op.registry import getCustomOp
-
-    return getCustomOp(model.find_producer(tensor))
-
-
 def _port(model: ModelWrapper, name: str, tensor: str, folded: Sequence[int]) -> Port:
-    normal = tuple(int(size) for size in model.get_tensor_shape(tensor))
+    normal, folded = (tuple(int(size) for size in shape) for shape in (model.get_tensor_shape(tensor), folded))
     datatype = model.get_tensor_datatype(tensor)
-    folded = tuple(int(size) for size in folded)
     said = model.get_tensor_layout(tensor)
     return Port(
         name=name,

@@ -96,20 +96,20 @@ def resolve(
         elif found is None:
             problems.append(_unknown(name, catalog, recipe, pointer))
         elif pointer[-2:-1] == ("finn",) and name in _structured_fields():
-            word = _structured_fields()[name]
-            problems.append(
-                Problem(f"`finn: {name}` has a word of its own", recipe.at(pointer), f"write `{word}` instead")
-            )
+            hint = f"write `{_structured_fields()[name]}` instead"
+            problems.append(Problem(f"`finn: {name}` has a word of its own", recipe.at(pointer), hint))
         else:
             problem = check(found, value, catalog)
             if problem is not None:
                 problems.append(replace(problem, where=recipe.at(pointer)))
             elif found.kind == "path" and value is not None and name not in CONFIG_FILES.values():
-                source = _located(value, recipe, pointer)
-                staged[name] = Staged(source=source)
+                # relative to the file that wrote the name, which may be a base recipe elsewhere
+                where = recipe.at(pointer)
+                source = (where.file.parent if where else recipe.directory) / str(value)
+                file = f"{name}{Path(str(value)).suffix}"
+                staged[file], values[name] = Staged(source=source), f"@inputs/{file}"
                 if not is_file(source):
                     problems.append(Problem(f"`finn: {name}`: there is no file {value}", recipe.at(pointer)))
-                values[name] = f"@inputs/{name}{Path(str(value)).suffix}"
             else:
                 values[name] = value
             pointers[name] = pointer
@@ -122,15 +122,26 @@ def resolve(
         if name not in catalog.fields:
             problems.append(_unknown(name, catalog, recipe, pointers[name]))
             continue
-        staged[name] = Staged(data=data)
-        values[name] = f"@inputs/{name}.json"
+        staged[f"{name}.json"], values[name] = Staged(data=data), f"@inputs/{name}.json"
         if section == "fifo" and "auto" not in settings.fifo:
             values["auto_fifo_depths"] = False
             pointers["auto_fifo_depths"] = pointers[name]
-    problems += _contradictions(settings, recipe)
-    return FinnConfig(
-        values, {f"{name}{_suffix(name, values)}": item for name, item in staged.items()}, pointers
-    ), problems
+    if settings.fifo.get("auto") and (settings.fifo.get("file") or settings.fifo.get("depths")):
+        message = "`fifo: {auto: true}` sizes the FIFOs, so the depths given beside it would be ignored"
+        problems.append(Problem(message, recipe.at(("fifo", "auto")), "leave out `auto`, or the depths"))
+    return FinnConfig(values, staged, pointers), problems
+
+
+_TYPES: Mapping[str, Any] = {
+    "bool": bool,
+    "int": int,
+    "float": (int, float),
+    "str": str,
+    "path": (str, Path),
+    "list": (list, tuple),
+    "dict": Mapping,
+}
+"""The Python types of a field's kind."""
 
 
 def check(found: Field, value: Any, catalog: Catalog) -> Problem | None:
@@ -139,16 +150,7 @@ def check(found: Field, value: Any, catalog: Catalog) -> Problem | None:
         return None if found.optional else Problem(f"{found.name} cannot be null in {catalog}")
     if found.name == "board" and value not in catalog.boards:
         return Problem(f"{catalog} knows no board {value!r}", hint=did_you_mean(str(value), catalog.boards, 3))
-    kinds: dict[str, Any] = {
-        "bool": bool,
-        "int": int,
-        "float": (int, float),
-        "str": str,
-        "path": (str, Path),
-        "list": (list, tuple),
-        "dict": Mapping,
-    }
-    expected = kinds.get(found.kind)
+    expected = _TYPES.get(found.kind)
     if expected and (not isinstance(value, expected) or (isinstance(value, bool) and found.kind != "bool")):
         kind = f"an {found.kind}" if found.kind == "int" else f"a {found.kind}"
         return Problem(f"{found.name} takes {kind}, not {value!r} ({catalog})", hint=found.doc or None)
@@ -156,7 +158,8 @@ def check(found: Field, value: Any, catalog: Catalog) -> Problem | None:
         return None
     for item in value if found.kind == "list" else [value]:
         if str(item) not in found.choices:
-            return Problem(f"{item!r} is no {found.name} of {catalog}", hint=did_you_mean(str(item), found.choices, 3))
+            message = f"{item!r} is not a value of {found.name} in {catalog}"
+            return Problem(message, hint=did_you_mean(str(item), found.choices, 3))
     return None
 
 
@@ -172,11 +175,8 @@ def _entries(settings: Settings, overlay: Mapping[str, Any] | None, at: Pointer)
         if key in content:
             yield name, content[key], place(section, key)
     if settings.outputs is not None:
-        yield (
-            "generate_outputs",
-            list(settings.outputs),
-            (*at, "outputs") if "outputs" in (overlay or {}) else ("outputs",),
-        )
+        pointer = (*at, "outputs") if "outputs" in (overlay or {}) else ("outputs",)
+        yield "generate_outputs", list(settings.outputs), pointer
     for name, value in settings.finn.items():
         yield name, value, place("finn", name)
 
@@ -200,9 +200,8 @@ def _config_file(
         except (OSError, ValueError) as error:
             return None, [Problem(f"{content['file']} is not a JSON file: {error}", recipe.at((*at, section, "file")))]
     merge = {"folding": _merge_folding, "specialize": _merge_specialize, "fifo": _merge_fifo}
-    problems = [
-        replace(problem, where=recipe.at((*at, section, *place))) for place, problem in merge[section](entries, content)
-    ]
+    placed = merge[section](entries, content)
+    problems = [replace(problem, where=recipe.at((*at, section, *place))) for place, problem in placed]
     return json.dumps(entries, indent=2, sort_keys=True).encode(), problems
 
 
@@ -239,15 +238,16 @@ def _merge_specialize(entries: dict[str, Any], content: Mapping[str, Any]) -> It
     if pairs:
         entries["Defaults"]["preferred_impl_style"] = pairs
     if "all" in pairs[1::2] and len(pairs) > 2:
-        hint = "name every op type, or only `all`; `nodes:` may always differ"
-        yield (
-            ("defaults",),
-            Problem("FINN takes one default for all layers or defaults by op type, not both", hint=hint),
-        )
+        message = "FINN takes one default for all layers or defaults by op type, not both"
+        yield ("defaults",), Problem(message, hint="name every op type, or only `all`; `nodes:` may always differ")
+
+
+_FIFO_KEYS = (("fifo_depths", "depth", None), ("impl_style", "impl_style", "rtl"), ("ram_style", "ram_style", "auto"))
+"""For each section of FINN's file: the recipe's key, and the default."""
 
 
 def _merge_fifo(entries: dict[str, Any], content: Mapping[str, Any]) -> Iterator[_Placed]:
-    for name in ("fifo_depths", "impl_style", "ram_style"):
+    for name, _, _ in _FIFO_KEYS:
         entries.setdefault(name, {})
     for node, depth in (content.get("depths") or {}).items():
         attributes = depth if isinstance(depth, Mapping) else {"depth": depth}
@@ -256,29 +256,8 @@ def _merge_fifo(entries: dict[str, Any], content: Mapping[str, Any]) -> Iterator
             yield ("depths", node, unknown), Problem(f"FINN's FIFO configuration has no {unknown!r}", hint=hint)
         if "depth" not in attributes and node not in entries["fifo_depths"]:
             yield ("depths", node), Problem(f"{node} has no depth", hint="give it one: {depth: ...}")
-        entries["fifo_depths"][node] = attributes.get("depth", entries["fifo_depths"].get(node))
-        entries["impl_style"][node] = attributes.get("impl_style", entries["impl_style"].get(node, "rtl"))
-        entries["ram_style"][node] = attributes.get("ram_style", entries["ram_style"].get(node, "auto"))
-
-
-def _contradictions(settings: Settings, recipe: Recipe) -> Iterator[Problem]:
-    if settings.fifo.get("auto") and (settings.fifo.get("file") or settings.fifo.get("depths")):
-        yield Problem(
-            "`fifo: {auto: true}` sizes the FIFOs, so the depths given beside it would be ignored",
-            recipe.at(("fifo", "auto")),
-            "leave out `auto`, or the depths",
-        )
-
-
-def _located(value: Any, recipe: Recipe, pointer: Pointer) -> Path:
-    """A file named under `finn:`, relative to the file that wrote the name (it may be a base recipe elsewhere)."""
-    where = recipe.at(pointer)
-    folder = where.file.parent if where else recipe.directory
-    return folder / str(value)
-
-
-def _suffix(name: str, values: Mapping[str, Any]) -> str:
-    return Path(str(values[name])).suffix
+        for name, key, default in _FIFO_KEYS:
+            entries[name][node] = attributes.get(key, entries[name].get(node, default))
 
 
 def _unknown(name: str, catalog: Catalog, recipe: Recipe, pointer: Pointer) -> Problem:

@@ -8,14 +8,18 @@ import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from onnx import NodeProto
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.custom_op.registry import getCustomOp
+from qonnx.transformation.general import GiveUniqueNodeNames
 
 from finnyaml.finn.identity import distribution_of_finn
-from finnyaml.graph.operators import HARDWARE
-
-if TYPE_CHECKING:
-    from onnx import NodeProto
-    from qonnx.core.modelwrapper import ModelWrapper
+from finnyaml.finn.invalid_settings import defaults_for
+from finnyaml.graph.operators import HARDWARE, PARTITION
+from finnyaml.graph.surgery import set_attributes
+from finnyaml.graph.view import attributes, kind, style
 
 STYLES = ("hls", "rtl")
 ASKED = "preferred_impl_style"
@@ -34,83 +38,62 @@ class Settled:
     styles: list[dict[str, str]]
 
 
-def prefer(model: ModelWrapper, style: str) -> ModelWrapper:
-    """A model in which every hardware layer for which nothing is asked yet is asked for in `style`.
+def prefer(model: ModelWrapper, wanted: str) -> ModelWrapper:
+    """A model in which every hardware layer for which nothing is asked yet is asked for in the style `wanted`.
 
     Belongs before FINN's `specialize_layers`. That lays the user's file over it, so the file wins; and where the
     style is not possible it takes the other one.
 
-    Args:
-        model: with hardware layers whose variants are not chosen; not changed.
-        style: "rtl" or "hls".
-
-    Raises:
-        ValueError: there is no such style.
+    model: with hardware layers whose variants are not chosen; not changed. Raises ValueError where there is no such
+    style ("rtl", "hls").
     """
-    if style not in STYLES:
-        raise ValueError(f"no implementation style {style!r}: there is {', '.join(STYLES)}")
+    if wanted not in STYLES:
+        raise ValueError(f"no implementation style {wanted!r}: there is {', '.join(STYLES)}")
     model = copy.deepcopy(model)
     for node in model.graph.node:
-        if node.domain == HARDWARE and node.op_type != "StreamingDataflowPartition" and not asked_for(node, {}):
-            _ask(node, style)
+        if node.domain == HARDWARE and node.op_type != PARTITION and not asked_for(node, {}):
+            set_attributes(node, **{ASKED: wanted})
     return model
 
 
 def settle(model: ModelWrapper, part: str, hls: Collection[str] = ()) -> Settled:
     """Give layers that FINN left in HLS our RTL where there is one, and say why the rest is HLS.
 
-    Belongs after FINN's `specialize_layers`.
-
-    Args:
-        model: with specialised layers; not changed.
-        part: the FPGA part.
-        hls: the layers that shall stay HLS (`wanted_in_hls`).
+    Belongs after FINN's `specialize_layers`. model: not changed. part: the FPGA part. hls: the layers that shall stay
+    HLS (`wanted_in_hls`).
     """
-    from finnyaml.finn.kernels.register import use_kernels
+    from finnyaml.finn.kernels.conversion import use_kernels
 
-    original = {node.output[0]: node for node in model.graph.node if node.output[0] in hls and _style(node) == "hls"}
+    original = {node.output[0]: node for node in model.graph.node if node.output[0] in hls and style(node) == "hls"}
     model, refused = use_kernels(copy.deepcopy(model))
     outputs = {node.name: node.output[0] for node in model.graph.node}
     uncovered = {outputs[name]: why for name, why in refused}
     model = _restored(model, original)
     styles = []
-    for node in model.graph.node:
-        style, why = _style(node), ""
-        if style == "hls" and node.output[0] in hls:
+    for node in filter(style, model.graph.node):
+        why = ""
+        if style(node) == "hls" and node.output[0] in hls:
             why = "the recipe asks for HLS"
-        elif style == "hls":
+        elif style(node) == "hls":
             why = uncovered.get(node.output[0]) or "; ".join(why_hls(model, node, part))
-        if style is not None:
-            styles.append({"node": node.name, "op_type": node.op_type, "style": style, "why": why})
+        styles.append({"node": node.name, "op_type": node.op_type, "style": style(node), "why": why})
     return Settled(model, styles)
 
 
 def asked_for(node: NodeProto, entries: Mapping[str, Any]) -> str:
-    """The style that is asked for a layer: "rtl", "hls" or "".
+    """The style that is asked for a layer before specialisation: "rtl", "hls" or "".
 
-    Args:
-        node: a hardware layer before specialisation.
-        entries: what the user's file says, in FINN's format; it wins over the layer's own attribute.
+    entries: what the user's file says, in FINN's format; it wins over the layer's own attribute.
     """
-    from onnx import helper
-
-    asked = next((helper.get_attribute_value(a).decode() for a in node.attribute if a.name == ASKED), "")
-    pairs = (entries.get("Defaults") or {}).get(ASKED, ())
-    for value, kinds in zip(pairs[::2], pairs[1::2], strict=False):
-        if kinds == "all" or "all" in kinds or node.op_type in kinds:
-            asked = value
-    return str((entries.get(node.name) or {}).get(ASKED, asked))
+    written = {**attributes(node), **defaults_for(node.op_type, entries), **(entries.get(node.name) or {})}
+    return str(written.get(ASKED, ""))
 
 
 def wanted_in_hls(model: ModelWrapper, file: str | Path | None) -> frozenset[str]:
     """The layers that are asked for in HLS, by their first outputs: specialisation renames layers, but no tensors.
 
-    Args:
-        model: before `specialize_layers`, after `prefer`.
-        file: the user's file in FINN's format, if there is one.
+    model: before `specialize_layers`, after `prefer`. file: the user's, in FINN's format, if there is one.
     """
-    from qonnx.transformation.general import GiveUniqueNodeNames
-
     entries = {} if file is None else json.loads(Path(file).read_text())
     named = model if file is None else copy.deepcopy(model).transform(GiveUniqueNodeNames())  # as FINN does for a file
     layers = [node for node in named.graph.node if node.domain == HARDWARE]
@@ -122,7 +105,7 @@ def decision(model: ModelWrapper, node: NodeProto, part: str) -> str:
     from finn.transformation.fpgadataflow import specialize_layers
 
     node = _generic(node)
-    _ask(node, "rtl")
+    set_attributes(node, **{ASKED: "rtl"})
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)  # what FINN would warn of is what the reasons say
     try:
@@ -140,15 +123,13 @@ def why_hls(model: ModelWrapper, node: NodeProto, part: str) -> list[str]:
     if decision(model, node, part) == "rtl":
         return ["FINN chose HLS, and RTL is possible (specialize: {prefer: rtl})"]
     broken = _broken(model, _generic(node), part)
-    kind = _kind(node)
-    case = " for this case" if f"{kind}_rtl" in specialize_layers.rtl_variants else ""
-    return broken or [f"{' '.join(distribution_of_finn())} has no RTL variant of {kind}{case}"]
+    case = " for this case" if f"{kind(node)}_rtl" in specialize_layers.rtl_variants else ""
+    return broken or [f"{' '.join(distribution_of_finn())} has no RTL variant of {kind(node)}{case}"]
 
 
 def _broken(model: ModelWrapper, node: NodeProto, part: str) -> list[str]:
     """Which of FINN's conditions for RTL a matrix layer breaks. FINN itself only says yes or no."""
     from finn.util import basic
-    from qonnx.custom_op.registry import getCustomOp
 
     if node.op_type not in ("MVAU", "VVAU"):
         return []
@@ -190,8 +171,6 @@ def _broken(model: ModelWrapper, node: NodeProto, part: str) -> list[str]:
 
 def _restored(model: ModelWrapper, original: Mapping[str, NodeProto]) -> ModelWrapper:
     """The model with these layers, given by their first outputs, as they were before."""
-    from qonnx.transformation.general import GiveUniqueNodeNames
-
     for index, node in enumerate(list(model.graph.node)):
         if node.output[0] in original:
             model.graph.node.remove(node)
@@ -199,26 +178,8 @@ def _restored(model: ModelWrapper, original: Mapping[str, NodeProto]) -> ModelWr
     return model.transform(GiveUniqueNodeNames()) if original else model
 
 
-def _style(node: NodeProto) -> str | None:
-    domain, _, style = node.domain.rpartition(".")
-    return style if domain == HARDWARE and style in STYLES else None
-
-
-def _kind(node: NodeProto) -> str:
-    style = _style(node)
-    return str(node.op_type.removesuffix(f"_{style}") if style else node.op_type)
-
-
 def _generic(node: NodeProto) -> NodeProto:
     """A copy of the layer as it was before specialisation."""
     made = copy.deepcopy(node)
-    made.op_type, made.domain = _kind(node), HARDWARE
+    made.op_type, made.domain = kind(node), HARDWARE
     return made
-
-
-def _ask(node: NodeProto, style: str) -> None:
-    from onnx import helper
-
-    kept = [attribute for attribute in node.attribute if attribute.name != ASKED]
-    del node.attribute[:]
-    node.attribute.extend([*kept, helper.make_attribute(ASKED, style)])

@@ -5,29 +5,28 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.custom_op.registry import getCustomOp
 
 from finnyaml.errors import StepFailed
 from finnyaml.finn import dataflow, estimates
 from finnyaml.finn.identity import distribution_of_finn
 from finnyaml.finn.kernels import kernels
 from finnyaml.finn.kernels.register import register
+from finnyaml.graph.view import View, style
 from finnyaml.rtl import covered, sources, stitch_script
 from finnyaml.rtl.block_design import BlockDesign, Pin
 from finnyaml.rtl.design import FORMAT, TOP, TOP_FILE, Design, Node
 from finnyaml.rtl.netlist import Netlist, netlist, wrapper
 from finnyaml.rtl.ports import ports
 
-if TYPE_CHECKING:
-    from qonnx.core.modelwrapper import ModelWrapper
-
 _SCRIPT = "make_project.tcl"
 _SOURCES = "all_verilog_srcs.txt"
 _WRAPPER = re.compile(r"^make_wrapper .*\nadd_files -norecurse (/\S+\.v)$", re.MULTILINE)
 _CODE, _PACKAGED = "code_gen_dir_ipgen", "ip_path"
-_STYLES = {"finn.custom_op.fpgadataflow.rtl": "rtl", "finn.custom_op.fpgadataflow.hls": "hls"}
 
 
 def stitch(model: ModelWrapper, part: str, clock_ns: float, folder: Path) -> ModelWrapper:
@@ -43,16 +42,18 @@ def stitch(model: ModelWrapper, part: str, clock_ns: float, folder: Path) -> Mod
             what is expected of it.
     """
     from finn.transformation.fpgadataflow import create_stitched_ip
+    from finn.util.settings import get_settings
 
     finn = _finn()
     register()
-    covered.check(_layers(model), dataflow.inputs(model), dataflow.outputs(model), finn)
+    view = View(model)
+    covered.check(_layers(model), view.inputs, view.outputs, finn)
     flow = dataflow.read(model)
 
     def in_place_of_vivado(command: list[str], **_: object) -> tuple[str, str]:
         project = Path(command[-1]).parent
         script = (project / _SCRIPT).read_text(encoding="utf-8")
-        design = stitch_script.read(script, _environment(), finn)
+        design = stitch_script.read(script, {"FINN_RTLLIB": str(get_settings().finn_rtllib)}, finn)
         made, originals = _write(model, flow, design, part, clock_ns, folder)
         _write_project(project, script, made, originals)
         return "", ""
@@ -70,29 +71,22 @@ def _instead(stitching: Any, vivado: Callable[..., tuple[str, str]]) -> Iterator
         # FINN waits 50 ms for each source, in case of a slow file system; here all are there, or missing.
         "wait_for_file": lambda path, *_, **__: Path(path).is_file(),
     }
-    missing = [name for name in instead if not hasattr(stitching, name)]
-    if missing:
+    module = vars(stitching)
+    if missing := [name for name in instead if name not in module]:
         raise StepFailed(
             f"{_finn()} starts Vivado in another way than finnyaml knows (it has no {missing[0]})",
             hint="the open RTL path knows finn-plus 1.6.1",
         )
-    before = {name: getattr(stitching, name) for name in instead}
-    for name, function in instead.items():
-        setattr(stitching, name, function)
+    before = {name: module[name] for name in instead}
+    module.update(instead)
     try:
         yield
     finally:
-        for name, function in before.items():
-            setattr(stitching, name, function)
+        module.update(before)
 
 
 def _write(
-    model: ModelWrapper,
-    flow: dataflow.Dataflow,
-    design: BlockDesign,
-    part: str,
-    clock_ns: float,
-    folder: Path,
+    model: ModelWrapper, flow: dataflow.Dataflow, design: BlockDesign, part: str, clock_ns: float, folder: Path
 ) -> tuple[Netlist, tuple[Path, ...]]:
     """Write the design folder; the netlist, and where the sources in it came from."""
     files = sources.distinct(Path(file) for file in design.files)
@@ -138,32 +132,24 @@ def _write_project(project: Path, script: str, made: Netlist, originals: tuple[P
     top = file.with_name(f"{TOP}.sv")
     top.write_text(made.text, encoding="utf-8")
     file.write_text(wrapper(file.stem, TOP, made.widths), encoding="utf-8")
-    lines = [str(each) for each in (*originals, top, file)]
-    (project / _SOURCES).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (project / _SOURCES).write_text("".join(f"{each}\n" for each in (*originals, top, file)), encoding="utf-8")
 
 
 def _layers(model: ModelWrapper) -> list[covered.Layer]:
     from finn.transformation.fpgadataflow.specialize_layers import rtl_variants
-    from qonnx.custom_op.registry import getCustomOp
 
     layers, has_kernel = [], kernels()
     for node in model.graph.node:
-        base = node.op_type.removesuffix("_hls")
-        layer = covered.Layer(
-            name=node.name,
-            op_type=node.op_type,
-            style=_STYLES.get(node.domain, ""),
-            attributes={},
-            has_rtl=f"{base}_rtl" in rtl_variants,
-            has_kernel=base in has_kernel,
-            code=False,
-        )
-        if layer.style:
+        attributes, code = {}, False
+        if style(node):
             operator = getCustomOp(node)
             known = operator.get_nodeattr_types()
             attributes = {name: operator.get_nodeattr(name) for name in covered.ATTRIBUTES if name in known}
             folders = [operator.get_nodeattr(name) for name in (_CODE, _PACKAGED)]
-            layer = replace(layer, attributes=attributes, code=all(each and Path(each).is_dir() for each in folders))
+            code = all(each and Path(each).is_dir() for each in folders)
+        base = node.op_type.removesuffix("_hls")
+        has_rtl = f"{base}_rtl" in rtl_variants
+        layer = covered.Layer(node.name, node.op_type, style(node), attributes, has_rtl, base in has_kernel, code)
         layers.append(layer)
     return layers
 
@@ -177,13 +163,6 @@ def _node(node: Any, operator: Any, design: BlockDesign, part: str) -> Node:
         sources=tuple({"module": cell.module, "parameters": dict(cell.parameters)} for cell in cells),
         estimate=estimates.resources(operator, part),
     )
-
-
-def _environment() -> dict[str, str]:
-    """What FINN's script takes from the environment."""
-    from finn.util.settings import get_settings
-
-    return {"FINN_RTLLIB": str(get_settings().finn_rtllib)}
 
 
 def _finn() -> str:

@@ -40,9 +40,9 @@ def installed(cache: Path) -> Iterator[None]:
         "close_rtlsim": _close,
         "rtlsim_multi_io": _multi_io,
         "get_simkernel_so": _no_kernel,
-        "locate_glbl": _no_glbl,
-        "is_available": _available,
-        "ensure_available": _available,
+        "locate_glbl": lambda: None,  # FINN's sources name nothing of Vivado's glbl.v
+        "is_available": lambda: True,
+        "ensure_available": lambda: True,
     }
     module = vars(finn.xsi)
     before = {name: module[name] for name in names if name in module}
@@ -150,7 +150,7 @@ def _multi_io(
 ) -> int:
     """Send words in and put what comes out into `io_dict`; returns the cycles that took.
 
-    Streams are called as in `io_dict` with `sname` behind.
+    Streams are called as in `io_dict` with `sname` behind; a word is one beat, as a whole number.
     """
     top = sim.program.top
     if not sim.fresh:
@@ -160,16 +160,11 @@ def _multi_io(
     counts = num_out_values if isinstance(num_out_values, Mapping) else dict.fromkeys(outputs[:1], num_out_values)
     if set(counts) != set(outputs):
         raise StepFailed(f"{top}: FINN does not say how much to wait for on each of {', '.join(outputs)}")
-    run = node_simulation.run(
-        sim.program,
-        {name + sname: words for name, words in io_dict["inputs"].items()},
-        {name + sname: int(counts[name]) for name in outputs},
-        int(liveness_threshold),
-        sim.folder,
-    )
+    given = {name + sname: words for name, words in io_dict["inputs"].items()}
+    wanted = {name + sname: int(counts[name]) for name in outputs}
+    run = node_simulation.run(sim.program, given, wanted, int(liveness_threshold), sim.folder)
     if not run.finished:
-        due = {name + sname: len(words) for name, words in io_dict["inputs"].items()}
-        due.update({name + sname: int(counts[name]) for name in outputs})
+        due = {**{name: len(words) for name, words in given.items()}, **wanted}
         passed = ", ".join(f"{run.moved[name]} of {count} on {name}" for name, count in due.items())
         estimate = "" if liveness_estimate is None else f", FINN expects {int(liveness_estimate)} in all"
         raise StepFailed(
@@ -183,14 +178,6 @@ def _multi_io(
 
 def _no_kernel() -> NoReturn:
     _refuse("a simulation that links Vivado's simulator kernel")
-
-
-def _no_glbl() -> None:
-    """FINN's sources name nothing of Vivado's glbl.v."""
-
-
-def _available() -> bool:
-    return True
 
 
 def _refuse(what: str, instead: str = _VIVADO) -> NoReturn:

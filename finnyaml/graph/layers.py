@@ -1,4 +1,4 @@
-"""What the search for a loss asks of an executed graph: order, producers, paths, layouts, layers in words."""
+"""What the search for a loss asks of an executed graph: order, paths, layouts, layers in words."""
 
 from __future__ import annotations
 
@@ -8,26 +8,25 @@ from typing import Any
 from qonnx.core.modelwrapper import ModelWrapper
 
 from finnyaml.graph.operators import BIAS, CONVOLUTION, MATRIX, POOL, QUANTIZER, SCALE, THRESHOLD, WINDOWS
+from finnyaml.graph.view import View
 
 _FIRST = frozenset((*CONVOLUTION, "MaxPool", "AveragePool"))
+_PARTS = (
+    ("product", MATRIX | CONVOLUTION),
+    ("activation", THRESHOLD | QUANTIZER),
+    ("pooled activation", POOL),
+    ("scaled values", SCALE),
+    ("values with bias", BIAS),
+)
 _NAMES = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 
 
-class Graph:
-    """A graph, indexed. Tensors are those that nodes make from the data; constants are not among them."""
+class Graph(View):
+    """A graph in its order. Tensors are those that nodes make from the data; constants are not among them."""
 
     def __init__(self, model: ModelWrapper) -> None:
-        self.model = model
-        self.nodes: list[Any] = list(model.graph.node)
-        self.constants = {tensor.name for tensor in model.graph.initializer}
-        self._producer = {name: node for node in self.nodes for name in node.output if name}
+        super().__init__(model)
         self._position = {name: index for index, node in enumerate(self.nodes) for name in node.output if name}
-        self.inputs = [tensor.name for tensor in model.graph.input if tensor.name not in self.constants]
-        self.outputs = [tensor.name for tensor in model.graph.output]
-
-    def producer(self, tensor: str) -> Any:
-        """The node that makes a tensor; None for graph inputs and constants."""
-        return self._producer.get(tensor)
 
     def position(self, tensor: str) -> int:
         """The place of a tensor's node in the graph, -1 for graph inputs."""
@@ -43,20 +42,12 @@ class Graph:
         output = list(node.output).index(tensor)
         return tensor if tensor in self.outputs else f"{name}_out{output}", name
 
-    def shape(self, tensor: str) -> tuple[int, ...]:
-        """The annotated shape, batch 1."""
-        return tuple(self.model.get_tensor_shape(tensor) or ())
-
-    def data_inputs(self, node: Any) -> list[str]:
-        """The inputs of a node that other nodes, or the data set, make."""
-        return [name for name in node.input if name in self._producer or name in self.inputs]
-
     def upstream(self, tensor: str, through: frozenset[str]) -> Iterator[Any]:
         """The nodes before a tensor along first data inputs, as long as they are of the op types `through`."""
         node = self.producer(tensor)
         while node is not None and node.op_type in through:
             yield node
-            inputs = self.data_inputs(node)
+            inputs = self.dynamic_inputs(node)
             node = self.producer(inputs[0]) if inputs else None
 
     def is_window(self, tensor: str) -> bool:
@@ -66,7 +57,7 @@ class Graph:
 
     def windows_of(self, node: Any) -> list[Any]:
         """The nodes that make a node's windows: padding and Im2Col or its hardware layer, nearest first."""
-        inputs = self.data_inputs(node)
+        inputs = self.dynamic_inputs(node)
         return list(self.upstream(inputs[0], WINDOWS | {"Transpose", "DuplicateStreams"})) if inputs else []
 
     def channel_axis(self, tensor: str, sizes: Sequence[int]) -> int | None:
@@ -89,19 +80,7 @@ class Graph:
         if node is None:
             return "input of the network"
         kind = node.op_type
-        part = (
-            "product"
-            if self.is_layer(node)
-            else "activation"
-            if kind in THRESHOLD | QUANTIZER
-            else "pooled activation"
-            if kind in POOL
-            else "scaled values"
-            if kind in SCALE
-            else "values with bias"
-            if kind in BIAS
-            else f"{kind} output"
-        )
+        part = next((words for words, kinds in _PARTS if kind in kinds), f"{kind} output")
         if tensor in self.outputs:
             return f"output of the network ({part if self.is_layer(node) else kind})"
         layers = [other for other in self.nodes[: self.position(tensor) + 1] if self.is_layer(other)]
@@ -116,10 +95,6 @@ class Graph:
     def is_layer(self, node: Any) -> bool:
         """Whether a node multiplies data with weights."""
         return node.op_type in MATRIX | CONVOLUTION
-
-    def is_threshold(self, node: Any) -> bool:
-        """Whether a node compares with thresholds."""
-        return node.op_type in THRESHOLD
 
     def _is_convolution(self, node: Any) -> bool:
         # Lowered convolutions keep the image: their product has two axes more than that of a dense layer.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
-    from qonnx.core.modelwrapper import ModelWrapper
+import numpy as np
+from onnx import helper
+from qonnx.core.modelwrapper import ModelWrapper
 
 Node = Any
 """An ONNX node (`onnx.NodeProto`)."""
@@ -27,8 +27,6 @@ class Repaired:
 
 def set_attributes(node: Node, **values: Any) -> None:
     """Set attributes of a node, whether it had them written or by default."""
-    from onnx import helper
-
     kept = [attribute for attribute in node.attribute if attribute.name not in values]
     del node.attribute[:]
     node.attribute.extend([*kept, *(helper.make_attribute(name, value) for name, value in values.items())])

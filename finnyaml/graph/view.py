@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from onnx import NodeProto, helper, numpy_helper
 from qonnx.core.datatype import DataType
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.custom_op.registry import getCustomOp
 
 from finnyaml.graph.operators import HARDWARE
-
-if TYPE_CHECKING:
-    from qonnx.core.modelwrapper import ModelWrapper
 
 
 class View:
@@ -24,11 +23,11 @@ class View:
     def __init__(self, model: ModelWrapper) -> None:
         self.model = model
         self.nodes: list[NodeProto] = list(model.graph.node)
-        self.inputs: list[str] = [value.name for value in model.graph.input]
-        self.outputs: set[str] = {value.name for value in model.graph.output}
         self._constants = {tensor.name: tensor for tensor in model.graph.initializer}
+        self.inputs = [str(value.name) for value in model.graph.input if value.name not in self._constants]
+        self.outputs = [str(value.name) for value in model.graph.output]
         self._arrays: dict[str, np.ndarray] = {}
-        self._producers = {tensor: node for node in self.nodes for tensor in node.output}
+        self._producers = {tensor: node for node in self.nodes for tensor in node.output if tensor}
         self._consumers: dict[str, list[NodeProto]] = {}
         for node in self.nodes:
             for tensor in dict.fromkeys(node.input):
@@ -42,7 +41,7 @@ class View:
         }
         self._instances: dict[int, Any] = {}
 
-    def producer(self, tensor: str) -> NodeProto | None:
+    def producer(self, tensor: str) -> Any:
         """The node that makes `tensor`; None for a graph input or a constant."""
         return self._producers.get(tensor)
 
@@ -50,17 +49,25 @@ class View:
         """The nodes that read `tensor`, in graph order."""
         return self._consumers.get(tensor, [])
 
+    def below(self, tensors: Iterable[str], through: Collection[str]) -> Iterator[NodeProto]:
+        """The nodes that read these tensors, each once, and on from those of the op types `through`."""
+        todo, seen = list(tensors), set()
+        while todo:
+            for node in self.consumers(todo.pop()):
+                if id(node) not in seen:
+                    seen.add(id(node))
+                    yield node
+                    todo += node.output if kind(node) in through else ()
+
     def is_constant(self, tensor: str) -> bool:
         """Whether `tensor` is stored in the graph."""
         return tensor in self._constants
 
     def constant(self, tensor: str) -> np.ndarray | None:
-        """The values of a stored tensor, None for any other."""
-        if tensor not in self._constants:
-            return None
-        if tensor not in self._arrays:
+        """The values of a stored tensor, in its shape and type; None for any other."""
+        if tensor in self._constants and tensor not in self._arrays:
             self._arrays[tensor] = numpy_helper.to_array(self._constants[tensor])
-        return self._arrays[tensor]
+        return self._arrays.get(tensor)
 
     def dynamic_inputs(self, node: NodeProto) -> list[str]:
         """The inputs of `node` that depend on the data."""
@@ -70,14 +77,12 @@ class View:
         """The annotated QONNX data type; FLOAT32 where there is none."""
         return DataType[self._datatypes.get(tensor, "FLOAT32")]
 
-    def shape(self, tensor: str) -> list[int] | None:
-        """The annotated shape."""
-        return self.model.get_tensor_shape(tensor)  # type: ignore[no-any-return]
+    def shape(self, tensor: str) -> tuple[int, ...]:
+        """The annotated shape; () where there is none."""
+        return tuple(self.model.get_tensor_shape(tensor) or ())
 
     def layer(self, node: NodeProto) -> Any:
         """QONNX's or FINN's own object for a custom node; imports FINN for a node of FINN's domains."""
-        from qonnx.custom_op.registry import getCustomOp
-
         if id(node) not in self._instances:
             self._instances[id(node)] = getCustomOp(node)
         return self._instances[id(node)]
@@ -97,15 +102,15 @@ def is_hardware(node: NodeProto) -> bool:
     return bool(node.domain.startswith(HARDWARE))
 
 
-def is_specialised(node: NodeProto) -> bool:
-    """Whether a hardware layer has become its HLS or RTL variant."""
-    return is_hardware(node) and str(node.op_type).endswith(("_hls", "_rtl"))
+def style(node: NodeProto) -> str:
+    """The variant of a specialised hardware layer, "hls" or "rtl"; "" for any other node."""
+    domain, _, last = str(node.domain).rpartition(".")
+    return last if domain == HARDWARE and last in ("hls", "rtl") else ""
 
 
 def kind(node: NodeProto) -> str:
     """The op type, of a specialised layer that of the layer: `MVAU` for `MVAU_hls`."""
-    name = str(node.op_type)
-    return name.removesuffix("_hls").removesuffix("_rtl") if is_hardware(node) else name
+    return str(node.op_type).removesuffix(f"_{style(node)}")
 
 
 def name(node: NodeProto) -> str:

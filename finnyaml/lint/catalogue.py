@@ -1,12 +1,15 @@
-"""The rules: what the command line and the documentation know of them, without the graph world."""
+"""The rules and their findings: what the command line and the documentation know of them, without the graph world."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from finnyaml import plugins
-from finnyaml.lint.finding import Finding, Severity
+
+Severity = Literal["error", "warning", "info"]
+"""`error`: the build will fail or compute something else; `warning`: hardly what was meant; `info`: a chance."""
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,32 @@ class Rule:
     severity: Severity
     title: str
     repair: str | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a rule has to say.
+
+    `rule` is the id in the catalogue, `node` the name of the node it is about (None: the whole graph, or its input),
+    `hint` what to do, `repair` the step of finnyaml that repairs it exactly, `pointer` the place in the recipe.
+    """
+
+    rule: str
+    severity: Severity
+    message: str
+    node: str | None = None
+    hint: str | None = None
+    repair: str | None = None
+    pointer: tuple[str | int, ...] | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """The JSON form."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Finding:
+        """The finding that `plain` made the JSON form of."""
+        return cls(**{**plain, "pointer": plain["pointer"] and tuple(plain["pointer"])})
 
 
 RULES: dict[str, Rule] = {
@@ -56,9 +85,7 @@ RULES: dict[str, Rule] = {
         Rule("runtime-weights-ignored", "warning", "runtime_writeable_weights has no effect with this mem_mode"),
         Rule("rtl-not-possible", "warning", "RTL is asked for, but FINN will make the layer in HLS"),
         Rule(
-            "output-queue-too-short",
-            "warning",
-            "A matrix layer in RTL loses results when the next layer makes it wait",
+            "output-queue-too-short", "warning", "A matrix layer in RTL loses results when the next layer makes it wait"
         ),
         Rule(
             "accumulator-too-narrow",
@@ -66,12 +93,7 @@ RULES: dict[str, Rule] = {
             "The data type of a matrix layer cannot hold the sums that it can reach",
             "widen_accumulators",
         ),
-        Rule(
-            "bipolar-weights-widened",
-            "info",
-            "Weights of -1 and +1 are stored in two bits",
-            "keep_bipolar_weights",
-        ),
+        Rule("bipolar-weights-widened", "info", "Weights of -1 and +1 are stored in two bits", "keep_bipolar_weights"),
     )
 }
 """All rules of finnyaml by id, in the order of the documentation."""

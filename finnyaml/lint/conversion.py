@@ -8,9 +8,8 @@ from typing import Any
 from onnx import NodeProto
 
 from finnyaml.graph.view import View, attributes, is_hardware, kind
-from finnyaml.lint.finding import Finding
-from finnyaml.lint.rules import checks, finding
-from finnyaml.lint.stage import Stage
+from finnyaml.lint.catalogue import Finding
+from finnyaml.lint.rules import Stage, checks, finding
 
 LINEAR = frozenset(("Add", "BatchNormalization", "Div", "Mul", "Sub"))
 """Float operators that streamlining is there to take away, and that FINN maps into hardware where it does not."""
@@ -92,7 +91,7 @@ def _pooling_reason(view: View, node: NodeProto, written: Mapping[str, Any]) -> 
     kernel, strides = written.get("kernel_shape", ()), written.get("strides", ())
     if any(size < step for size, step in zip(kernel, strides, strict=False)):
         return f"its stride {list(strides)} is larger than its kernel {list(kernel)}"
-    if len(view.shape(node.input[0]) or ()) != 4:
+    if len(view.shape(node.input[0])) != 4:
         return "it does not pool over two dimensions"
     return "FINN has no hardware layer for this pooling"
 
@@ -105,23 +104,19 @@ def _float(view: View, stage: Stage) -> Iterator[Finding]:
     )
     streamlined = stage.past("step_streamline") and not stage.past("step_convert_to_hw")
     for node in view.nodes:
-        ports = _float_ports(view, node) if is_hardware(node) else []
-        if ports:
+        if is_hardware(node) and (ports := _float_ports(view, node)):
             message = f"{node.name} computes in floating point ({', '.join(ports)}): FINN maps it without complaint"
-            yield finding("float-in-dataflow", message, node=node.name, hint=hint)
         elif streamlined and _left_over(view, node):
             message = f"{node.name} ({node.op_type}) is float and left after streamlining: FINN will map it as such"
-            yield finding("float-in-dataflow", message, node=node.name, hint=hint)
+        else:
+            continue
+        yield finding("float-in-dataflow", message, node=node.name, hint=hint)
 
 
 def _left_over(view: View, node: NodeProto) -> bool:
-    """Whether this is float arithmetic that streamlining should have taken away.
-
-    What stands in front of the first quantizer is for the host.
-    """
-    if node.op_type not in LINEAR or view.datatype(node.output[0]).is_integer():
-        return False
-    return _behind_quantizer(view, node)
+    """Whether streamlining should have taken this float arithmetic away; before any quantizer it is the host's."""
+    is_float = node.op_type in LINEAR and not view.datatype(node.output[0]).is_integer()
+    return is_float and _behind_quantizer(view, node)
 
 
 def _float_ports(view: View, node: NodeProto) -> list[str]:

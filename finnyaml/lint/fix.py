@@ -48,8 +48,7 @@ class Proposal:
 
 def has_step(recipe: Recipe, repair: str) -> bool:
     """Whether the recipe runs the step `repair` already."""
-    entries = (*recipe.steps.entries, *(entry for edit in recipe.steps.edits for entry in edit.entries))
-    return any(default_id(entry.uses) == repair for entry in entries)
+    return any(default_id(entry.uses) == repair for entry in recipe.steps.written)
 
 
 def propose_for(path: Path, repair: str, after: str, environ: Mapping[str, str] | None = None) -> Proposal:
@@ -98,9 +97,9 @@ def propose(text: str, repair: str, after: str, inherited: Any = None) -> str:
     try:
         got = _plain(edit.text)
     except RecipeError as error:
-        raise ByHand(edit.by_hand("the recipe would not load any more")) from error
+        raise edit.by_hand("the recipe would not load any more") from error
     if got != {**plain, "steps": wanted}:
-        raise ByHand(edit.by_hand("its steps are written in a way that cannot be edited by machine"))
+        raise edit.by_hand("its steps are written in a way that cannot be edited by machine")
     return text[: len(text) - len(body)] + edit.text
 
 
@@ -115,8 +114,8 @@ class _Edit:
         self._value = {"after": after, "steps": repair}
         self._newline = "\r\n" if "\r\n" in text else "\n"
 
-    def by_hand(self, why: str) -> str:
-        return f"insert the step {self._repair} after {self._after} by hand: {why}"
+    def by_hand(self, why: str) -> ByHand:
+        return ByHand(f"insert the step {self._repair} after {self._after} by hand: {why}")
 
     def scalar(self, key: Span, steps: yaml.ScalarNode) -> Any:
         """`steps: flow` becomes a flow with an edit: on the same line, or in a block where a comment follows."""
@@ -142,39 +141,34 @@ class _Edit:
         """A flow with edits gets one more."""
         entries = {key.value: (key, value) for key, value in steps.value}
         if isinstance(inherited, dict) and "insert" in inherited and "insert" not in plain:
-            raise ByHand(self.by_hand("a list of insertions of its own would replace those that it inherits"))
+            raise self.by_hand("a list of insertions of its own would replace those that it inherits")
         if "insert" in entries:
             value = entries["insert"][1]
             if not isinstance(value, yaml.SequenceNode):
-                raise ByHand(self.by_hand("`insert` is not a list"))
-            self._append(value, self._insertion)
+                raise self.by_hand("`insert` is not a list")
+            if value.value:
+                self._add(value, value.value[-1], value.start_mark.column, self._insertion, "- ")
+            else:
+                self._replace(value.start_mark.index + 1, value.start_mark.index + 1, self._insertion)
             return {**plain, "insert": [*plain["insert"], self._value]}
         if not steps.value:
-            raise ByHand(self.by_hand("`steps` is empty"))
+            raise self.by_hand("`steps` is empty")
         key, value = entries.get("flow") or steps.value[-1]
-        addition = f"insert: [{self._insertion}]"
-        if steps.flow_style:
-            self._replace(_end(value), _end(value), f", {addition}")
-        else:
-            self._line_after(value, key.start_mark.column, addition)
+        self._add(steps, value, key.start_mark.column, f"insert: [{self._insertion}]")
         return {**plain, "insert": [self._value]}
 
     def listed(self, steps: yaml.SequenceNode, plain: list[Any]) -> Any:
         """A list of steps gets one more, behind the step that it comes after."""
         ids = [_id(entry) for entry in plain]
         if ids.count(self._after) != 1:
-            raise ByHand(self.by_hand(f"its list of steps has {self._after} {ids.count(self._after)} times"))
+            raise self.by_hand(f"its list of steps has {self._after} {ids.count(self._after)} times")
         for entry in plain:
             needs = entry.get("needs", ()) if isinstance(entry, dict) else ()
             if self._after in ([needs] if isinstance(needs, str) else needs):
                 message = f"{_id(entry)} needs {self._after} by name, so let it need {self._repair} instead"
-                raise ByHand(self.by_hand(message))
+                raise self.by_hand(message)
         index = ids.index(self._after)
-        node = steps.value[index]
-        if steps.flow_style:
-            self._replace(_end(node), _end(node), f", {self._repair}")
-        else:
-            self._line_after(node, steps.start_mark.column, f"- {self._repair}")
+        self._add(steps, steps.value[index], steps.start_mark.column, self._repair, "- ")
         return [*plain[: index + 1], self._repair, *plain[index + 1 :]]
 
     def added(self, root: yaml.MappingNode, inherited: Any) -> Any:
@@ -185,31 +179,22 @@ class _Edit:
         elif isinstance(inherited, dict) and "insert" not in inherited:
             wanted, line = {"insert": [self._value]}, f"steps: {{insert: [{self._insertion}]}}"
         elif isinstance(inherited, list):
-            raise ByHand(self.by_hand("the recipe that it extends lists the steps, so that is the one to edit"))
+            raise self.by_hand("the recipe that it extends lists the steps, so that is the one to edit")
         else:
-            raise ByHand(self.by_hand("the recipe that it extends inserts steps, so that is the one to edit"))
+            raise self.by_hand("the recipe that it extends inserts steps, so that is the one to edit")
         key, value = next((pair for pair in root.value if pair[0].value == "extends"), root.value[-1])
-        if root.flow_style:
-            self._replace(_end(value), _end(value), f", {line}")
-        else:
-            self._line_after(value, key.start_mark.column, line)
+        self._add(root, value, key.start_mark.column, line)
         return wanted
 
-    def _append(self, items: yaml.SequenceNode, text: str) -> None:
-        if not items.flow_style:
-            self._line_after(items.value[-1], items.start_mark.column, f"- {text}")
-        elif items.value:
-            self._replace(_end(items.value[-1]), _end(items.value[-1]), f", {text}")
-        else:
-            self._replace(items.start_mark.index + 1, items.start_mark.index + 1, text)
-
-    def _line_after(self, node: Span, column: int, line: str) -> None:
-        """A line of its own below the one on which `node` ends, so that its comment stays with it."""
+    def _add(self, items: yaml.CollectionNode, node: Span, column: int, text: str, mark: str = "") -> None:
+        """Add `text` to `items` behind `node`; in a block on a line of its own, so that a comment stays with `node`."""
         end = _line_end(self.text, _end(node))
-        if end == len(self.text):
-            self._replace(end, end, f"{self._newline}{' ' * column}{line}")
+        if items.flow_style:
+            self._replace(_end(node), _end(node), f", {text}")
+        elif end == len(self.text):
+            self._replace(end, end, f"{self._newline}{' ' * column}{mark}{text}")
         else:
-            self._replace(end + 1, end + 1, f"{' ' * column}{line}{self._newline}")
+            self._replace(end + 1, end + 1, f"{' ' * column}{mark}{text}{self._newline}")
 
     def _replace(self, start: int, end: int, text: str) -> None:
         self.text = self.text[:start] + text + self.text[end:]
@@ -234,9 +219,8 @@ def _line_end(text: str, start: int) -> int:
 
 def _id(entry: Any) -> str:
     """The id of an entry of a plain list of steps."""
-    if isinstance(entry, dict):
-        return str(entry.get("id") or default_id(str(entry.get("uses"))))
-    return default_id(str(entry))
+    written = entry if isinstance(entry, dict) else {"uses": entry}
+    return str(written.get("id") or default_id(str(written.get("uses"))))
 
 
 def _scalar(text: str) -> str:

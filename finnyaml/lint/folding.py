@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from onnx import NodeProto, helper
+from onnx import NodeProto
 
-from finnyaml.graph.view import View, attributes, is_hardware, is_specialised, kind
-from finnyaml.lint.finding import Finding
-from finnyaml.lint.rules import checks, finding
-from finnyaml.lint.stage import Stage
+from finnyaml.finn.invalid_settings import defaults_for, indivisible
+from finnyaml.graph.surgery import set_attributes
+from finnyaml.graph.view import View, attributes, is_hardware, kind, style
+from finnyaml.lint.catalogue import Finding
+from finnyaml.lint.rules import Stage, checks, finding
 
 APPLIED = "step_apply_folding_config"
 DECIDED = (APPLIED, "step_minimize_bit_width", "step_generate_estimate_reports", "step_hw_codegen")
@@ -25,26 +25,16 @@ def configured(view: View, stage: Stage) -> list[NodeProto]:
 
     Copies where the folding has something to say; the graph is not changed.
     """
-    entries = stage.config.get("folding") or {}
-    if not entries or stage.past(APPLIED):
-        return [node for node in view.nodes if is_specialised(node)]
-    return [_configured(node, entries) for node in view.nodes if is_specialised(node)]
+    entries = {} if stage.past(APPLIED) else stage.config.get("folding") or {}
+    return [_configured(node, entries) for node in view.nodes if style(node)]
 
 
 def _configured(node: NodeProto, entries: Mapping[str, Any]) -> NodeProto:
-    wanted = {}
-    for attribute, pairs in (entries.get("Defaults") or {}).items():
-        for value, kinds in zip(pairs[::2], pairs[1::2], strict=False):
-            if kinds == "all" or "all" in kinds or node.op_type in kinds:
-                wanted[attribute] = value
-    wanted |= entries.get(node.name) or {}
+    wanted = {**defaults_for(node.op_type, entries), **(entries.get(node.name) or {})}
     if not wanted:
         return node
     changed = copy.deepcopy(node)
-    kept = [attribute for attribute in node.attribute if attribute.name not in wanted]
-    del changed.attribute[:]
-    changed.attribute.extend(kept)
-    changed.attribute.extend(helper.make_attribute(name, value) for name, value in wanted.items())
+    set_attributes(changed, **wanted)
     return changed
 
 
@@ -52,47 +42,22 @@ def _configured(node: NodeProto, entries: Mapping[str, Any]) -> NodeProto:
 def _divides(view: View, stage: Stage) -> Iterator[Finding]:
     """Asked from FINN: the folded streams of a layer have to hold as many values as the layer takes and gives."""
     for node in configured(view, stage):
-        reason = _indivisible(view, node)
+        reason = indivisible(view.layer(node), attributes(node))
         if reason is not None:
+            asked = node.name in (stage.config.get("folding") or {})
             yield finding(
                 "folding-does-not-divide",
-                f"{node.name}: {reason[0]}",
+                f"{node.name}: {reason[1]}",
                 node=node.name,
-                hint=reason[1],
-                pointer=("folding", "nodes", node.name) if node.name in (stage.config.get("folding") or {}) else None,
+                hint=reason[2],
+                pointer=("folding", "nodes", node.name) if asked else None,
             )
-
-
-def _indivisible(view: View, node: NodeProto) -> tuple[str, str | None] | None:
-    from finnyaml.finn.invalid_settings import DIMENSIONS
-
-    layer = view.layer(node)
-    refusal = ""
-    try:
-        streams = (
-            (layer.get_folded_input_shape(), layer.get_normal_input_shape()),
-            (layer.get_folded_output_shape(), layer.get_normal_output_shape()),
-        )
-        if all(math.prod(folded) == math.prod(normal) for folded, normal in streams):
-            return None
-    except Exception as error:  # an assertion or an error class of FINN, depending on its version
-        if not isinstance(error, AssertionError) and not type(error).__module__.startswith("finn."):
-            return None
-        refusal = str(error)
-    written = attributes(node)
-    for factor in sorted(DIMENSIONS.keys() & written.keys()):
-        for dimension in DIMENSIONS[factor]:
-            size = written.get(dimension)
-            if isinstance(size, int) and size % written[factor]:
-                divisors = ", ".join(str(number) for number in range(1, size + 1) if size % number == 0)
-                return f"{factor} {written[factor]} does not divide {dimension} {size}", f"divisors: {divisors}"
-    return (f"FINN refuses this folding: {refusal}", None) if refusal else None
 
 
 @checks("no-folding")
 def _folded(view: View, stage: Stage) -> Iterator[Finding]:
     asked = stage.config.get("folding") or stage.config.get("target_fps")
-    matrices = [node for node in view.nodes if is_specialised(node) and kind(node) in MATRIX]
+    matrices = [node for node in view.nodes if style(node) and kind(node) in MATRIX]
     if asked or not matrices or not any(stage.past(step) for step in DECIDED):
         return
     if all(attributes(node).get("PE", 1) == 1 and attributes(node).get("SIMD", 1) == 1 for node in matrices):
@@ -133,13 +98,8 @@ def _throughput(view: View, stage: Stage) -> Iterator[Finding]:
 
 def _cycles(view: View) -> list[tuple[NodeProto, int]]:
     """FINN's estimate of the cycles that each hardware layer needs for one frame."""
-    found = []
-    for node in view.nodes:
-        if is_hardware(node):
-            estimate = getattr(view.layer(node), "get_exp_cycles", None)
-            if estimate is not None:
-                found.append((node, int(estimate())))
-    return found
+    layers = [(node, view.layer(node)) for node in view.nodes if is_hardware(node)]
+    return [(node, int(layer.get_exp_cycles())) for node, layer in layers if hasattr(layer, "get_exp_cycles")]
 
 
 def _rate(cycles: int, stage: Stage) -> str:

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+
+from qonnx.core.modelwrapper import ModelWrapper
 
 from finnyaml import plugins
 from finnyaml.errors import FinnyamlError
 from finnyaml.graph.view import View
-from finnyaml.lint import accumulators, conversion, folding, inputs, padding, queues, style, thresholds, weights
-from finnyaml.lint.catalogue import RULES
-from finnyaml.lint.finding import Finding
-from finnyaml.lint.rules import CHECKS, Check
-from finnyaml.lint.stage import Stage
-
-if TYPE_CHECKING:
-    from qonnx.core.modelwrapper import ModelWrapper
+from finnyaml.lint import conversion, folding, inputs, matrices, padding, rtl, thresholds
+from finnyaml.lint.catalogue import RULES, Finding
+from finnyaml.lint.rules import CHECKS, Check, Stage
 
 __all__ = ["Finding", "Stage", "check"]
 
 # Importing these is what registers their rules.
-_MODULES = (accumulators, conversion, folding, inputs, padding, queues, style, thresholds, weights)
+_MODULES = (conversion, folding, inputs, matrices, padding, rtl, thresholds)
 
 
 def check(model: ModelWrapper, stage: Stage) -> list[Finding]:

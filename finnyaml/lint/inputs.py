@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from qonnx.core.datatype import DataType
 
 from finnyaml.graph.view import View
-from finnyaml.lint.finding import Finding
-from finnyaml.lint.rules import checks, finding
-from finnyaml.lint.stage import Stage
+from finnyaml.lint.catalogue import Finding
+from finnyaml.lint.rules import Stage, checks, finding
 
 
 @checks("input-cannot-hold-data")
@@ -19,7 +18,7 @@ def _narrow(view: View, stage: Stage) -> Iterator[Finding]:
     data = DataType[stage.data_dtype]
     for name in view.inputs:
         given = view.datatype(name)
-        if not data.is_integer() or not given.is_integer() or view.is_constant(name):
+        if not data.is_integer() or not given.is_integer():
             continue
         if not (given.allowed(data.min()) and given.allowed(data.max())):
             wrapped = " (128 becomes -128)" if given == DataType["INT8"] and data.max() > 127 else ""
@@ -38,7 +37,7 @@ def _float(view: View, stage: Stage) -> Iterator[Finding]:
         return
     for name in view.inputs:
         given = view.datatype(name)
-        if not given.is_integer() and not view.is_constant(name):
+        if not given.is_integer():
             yield finding(
                 "input-is-float",
                 f"the graph input {name} is {given.name}, but the data is {stage.data_dtype}: {given.bitwidth()} "

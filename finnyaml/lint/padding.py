@@ -14,9 +14,9 @@ from onnx import NodeProto
 
 from finnyaml.graph.operators import PASSING
 from finnyaml.graph.view import View, attributes, kind, name
-from finnyaml.lint.finding import Finding
-from finnyaml.lint.rules import checks, finding
-from finnyaml.lint.stage import Stage
+from finnyaml.lint.catalogue import Finding
+from finnyaml.lint.folding import MATRIX
+from finnyaml.lint.rules import Stage, checks, finding
 
 SCALING = frozenset(("Mul", "Div"))
 """A scale that streamlining moves behind the convolution: what stands before it then meets the padding."""
@@ -53,9 +53,8 @@ def padding_value(view: View, node: NodeProto) -> float | None:
     if node.op_type == "Conv":
         return 0.0 if _pads(written) else None
     if node.op_type == "ConvTranspose":  # zeros between the pixels, and around them unless `pads` takes those away
-        kernel = written.get("kernel_shape") or (view.shape(node.input[1]) or [])[2:]
-        spread = any(step > 1 for step in written.get("strides", ()))
-        return 0.0 if spread or any(size > 1 for size in kernel) else None
+        sizes = (*(written.get("kernel_shape") or view.shape(node.input[1])[2:]), *written.get("strides", ()))
+        return 0.0 if any(size > 1 for size in sizes) else None
     if node.op_type == "Im2Col":
         pooling = [kind(consumer) for consumer in view.consumers(node.output[0])] == ["Pool"]
         return None if pooling or not any(written.get("pad_amount", ())) else float(written.get("pad_value", 0))
@@ -110,16 +109,12 @@ def _sources(view: View, tensor: str, value: float, seen: set[str]) -> Iterator[
 
 def _means_minus_one(view: View, node: NodeProto) -> bool:
     """Whether the padding of `node` goes into XNOR arithmetic, where bit 0 stands for -1."""
-    todo = [str(node.output[0])]
-    while todo:
-        for consumer in view.consumers(todo.pop()):
-            if consumer.op_type == "XnorPopcountMatMul":
-                return True
-            if kind(consumer) in ("MVAU", "VVAU") and attributes(consumer).get("binaryXnorMode"):
-                return True
-            if kind(consumer) in PASSING | {"Im2Col", "ConvolutionInputGenerator"}:
-                todo += consumer.output
-    return False
+    behind = view.below(node.output[:1], PASSING | {"Im2Col", "ConvolutionInputGenerator"})
+    return any(
+        reader.op_type == "XnorPopcountMatMul"
+        or (kind(reader) in MATRIX and bool(attributes(reader).get("binaryXnorMode")))
+        for reader in behind
+    )
 
 
 @checks("padding-cannot-be-represented")
@@ -132,13 +127,13 @@ def _padding(view: View, stage: Stage) -> Iterator[Finding]:
             f"{_named(view, padded)}{by}. FINN computes with -1 at the border instead where XNOR arithmetic follows, "
             "and the accuracy falls without a word; elsewhere convert_to_hw stops"
         )
+        rule, details = "padding-cannot-be-represented", {"node": name(padded.node)}
         if padded.value == 0 and None not in padded.sources:
-            repair = "represent_padding"
             hint = "insert the step represent_padding after tidy_up: exact, no retraining; or train with 2-bit "
-            hint += "activations, or without padding"
+            yield finding(rule, message, hint=f"{hint}activations, or without padding", **details)
         else:
-            repair, hint = None, "pad with a value that the data has, or give the data a type that has the padding's"
-        yield finding("padding-cannot-be-represented", message, node=name(padded.node), hint=hint, repair=repair)
+            hint = "pad with a value that the data has, or give the data a type that has the padding's"
+            yield finding(rule, message, hint=hint, repair=None, **details)
 
 
 def _named(view: View, padded: Padded) -> str:

@@ -10,9 +10,8 @@ from onnx import NodeProto
 from qonnx.core.datatype import DataType
 
 from finnyaml.graph.view import View, attributes, is_hardware, kind
-from finnyaml.lint.finding import Finding
-from finnyaml.lint.rules import checks, finding
-from finnyaml.lint.stage import Stage
+from finnyaml.lint.catalogue import Finding
+from finnyaml.lint.rules import Stage, checks, finding
 
 INVARIANT = frozenset(
     ("Expand", "Flatten", "GlobalAveragePool", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze")
@@ -20,35 +19,25 @@ INVARIANT = frozenset(
 """The operators that MoveScalarLinearPastInvariants moves a scalar Add behind."""
 
 
-def output_range(view: View, node: NodeProto) -> tuple[float, float] | None:
-    """The lowest and highest value that a MultiThreshold can give; None where its thresholds are not stored."""
-    thresholds = view.constant(node.input[1])
+def mislabelled(view: View, node: NodeProto) -> tuple[int, int, Any] | None:
+    """Of a MultiThreshold whose output type is false: the lowest and highest value that it gives, and the right type.
+
+    False is a type that cannot hold what the node gives, or a signed one for values that are never negative: FINN takes
+    the sign for a negative bias and refuses the layer ("Signed output requires actval < 0"). None for any other node.
+    """
+    thresholds = view.constant(node.input[1]) if node.op_type == "MultiThreshold" else None
     if thresholds is None:
         return None
     written = attributes(node)
     scale, bias = written.get("out_scale", 1.0), written.get("out_bias", 0.0)
-    ends = (bias, bias + scale * thresholds.shape[-1])
-    return min(ends), max(ends)
-
-
-def true_datatype(view: View, node: NodeProto) -> Any | None:
-    """The data type that the output of a MultiThreshold should have, where its own is false; else None.
-
-    False is one that cannot hold what the node gives, or a signed one for values that are never negative: FINN takes
-    the sign for a negative bias and refuses the layer ("Signed output requires actval < 0").
-    """
-    ends = output_range(view, node)
-    if ends is None or any(end != int(end) for end in ends):
-        return None
+    ends = sorted((bias, bias + scale * thresholds.shape[-1]))
     low, high = (int(end) for end in ends)
-    claimed = DataType[attributes(node)["out_dtype"]]
+    claimed = DataType[written["out_dtype"]]
     honest = not claimed.is_integer() or (claimed.allowed(low) and claimed.allowed(high))
-    if honest and not (claimed.is_integer() and claimed.signed() and low >= 0):
+    if [low, high] != ends or (honest and not (claimed.is_integer() and claimed.signed() and low >= 0)):
         return None
-    if low >= 0:
-        # At least two bits: FINN's matrix layers take a one-bit 0/1 input for a bipolar one.
-        return DataType.get_smallest_possible(max(high, 2))
-    return DataType.get_smallest_possible(min(low, -high - 1))
+    # At least two bits: FINN's matrix layers take a one-bit 0/1 input for a bipolar one.
+    return low, high, DataType.get_smallest_possible(max(high, 2) if low >= 0 else min(low, -high - 1))
 
 
 def _bias_elsewhere(view: View, node: NodeProto) -> NodeProto | None:
@@ -76,20 +65,17 @@ def _absorbable(view: View, node: NodeProto) -> bool:
 @checks("signed-output-never-negative")
 def _signed(view: View, stage: Stage) -> Iterator[Finding]:
     for node in view.nodes:
-        if node.op_type != "MultiThreshold" or (_absorbable(view, node) and not stage.past("step_streamline")):
+        found = mislabelled(view, node)
+        if found is None or (_absorbable(view, node) and not stage.past("step_streamline")):
             continue
-        right = true_datatype(view, node)
-        claimed = attributes(node).get("out_dtype")
-        ends = output_range(view, node)
-        if right is None or ends is None:
-            continue
-        message = f"{node.name} gives {ends[0]:g} to {ends[1]:g}, but its output is annotated {claimed}"
-        if DataType[claimed].signed() and ends[0] >= 0:
+        (low, high, right), claimed = found, attributes(node)["out_dtype"]
+        message = f"{node.name} gives {low} to {high}, but its output is annotated {claimed}"
+        if DataType[claimed].signed() and low >= 0:
             message += ": FINN will refuse it (Signed output requires actval < 0)"
         moved = _bias_elsewhere(view, node)
         if moved is not None:
             message += f". Its bias is in the Add {moved.name}, too far behind it to be absorbed"
-        if moved is not None or ends[0] == 0:
+        if moved is not None or low == 0:
             message += (
                 "; so it becomes where MoveScalarLinearPastInvariants (or the like) moves the bias of a signed "
                 "quantizer before AbsorbScalarBiasIntoMultiThreshold can absorb it"
@@ -100,7 +86,6 @@ def _signed(view: View, stage: Stage) -> Iterator[Finding]:
             node=node.name,
             hint=f"insert the step correct_annotations after streamline: it makes {right.name} of it, exactly; or run "
             "AbsorbScalarBiasIntoMultiThreshold first. Do not set out_bias to -1: that changes what is computed",
-            repair="correct_annotations",
         )
 
 
@@ -133,7 +118,6 @@ def _negative(view: View, stage: Stage) -> Iterator[Finding]:
                 node=node.name,
                 hint="insert the step clip_thresholds after streamline (exact); better, let the quantizer use its "
                 "range: centre the data (normalize: {mean: [0.5], std: [0.5]}) or make it unsigned, and train so",
-                repair="clip_thresholds",
             )
 
 
@@ -147,12 +131,8 @@ def _convertible(view: View, stage: Stage) -> Iterator[Finding]:
             continue
         reason = _refusal(view, node, bool(stage.config.get("standalone_thresholds")))
         if reason is not None:
-            yield finding(
-                "threshold-not-convertible",
-                f"FINN will not convert {node.name}: {reason[0]}",
-                node=node.name,
-                hint=reason[1],
-            )
+            message = f"FINN will not convert {node.name}: {reason[0]}"
+            yield finding("threshold-not-convertible", message, node=node.name, hint=reason[1])
 
 
 def _refusal(view: View, node: NodeProto, standalone: bool) -> tuple[str, str] | None:

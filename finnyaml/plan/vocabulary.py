@@ -5,7 +5,7 @@ from __future__ import annotations
 from finnyaml import plugins
 from finnyaml.bundle import names
 from finnyaml.lint.catalogue import rule_ids
-from finnyaml.recipe.vocabulary import Vocabulary
+from finnyaml.recipe.model import Vocabulary
 from finnyaml.steps import open_rtl
 
 

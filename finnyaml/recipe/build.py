@@ -7,35 +7,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from finnyaml.recipe import model
 from finnyaml.recipe.bundle import filled
 from finnyaml.recipe.code import code_ref, is_code
 from finnyaml.recipe.compose import Composed
-from finnyaml.recipe.model import (
-    BundleSpec,
-    DataSpec,
-    FlowEdit,
-    InputSpec,
-    Limits,
-    LintSettings,
-    MetricSpec,
-    ModelSource,
-    PointEntry,
-    Pointer,
-    Processing,
-    Recipe,
-    ReferenceSpec,
-    Settings,
-    StepEntry,
-    Steps,
-    Verify,
-)
+from finnyaml.recipe.model import Pointer, StepEntry
 from finnyaml.recipe.paths import located
 
 _WITH_FILE = ("folding", "specialize", "fifo")
 """The sections that may name a file of FINN's own."""
 
 
-def build(composed: Composed, data: Mapping[str, Any]) -> Recipe:
+def build(composed: Composed, data: Mapping[str, Any]) -> model.Recipe:
     """The recipe that `data` describes: the composed document, or the structurally valid part of it."""
     return _Builder(composed, data).recipe()
 
@@ -51,9 +34,9 @@ class _Builder:
         self._data = data
         self._path = composed.files[0]
 
-    def recipe(self) -> Recipe:
+    def recipe(self) -> model.Recipe:
         data, folder = self._data, self._path.parent
-        return Recipe(
+        return model.Recipe(
             path=self._path,
             name=data.get("name") or re.sub(r"[^A-Za-z0-9._-]+", "-", folder.name) or "recipe",
             description=data.get("description", ""),
@@ -82,43 +65,43 @@ class _Builder:
     def _file(self, text: str | None, pointer: Pointer) -> Path | None:
         return None if text is None else located(self._folder(pointer), text)
 
-    def _model(self, data: Mapping[str, Any]) -> ModelSource:
+    def _model(self, data: Mapping[str, Any]) -> model.ModelSource:
         spec = data.get("input", {})
         shape = spec.get("shape")
         code = data.get("brevitas")
-        return ModelSource(
+        return model.ModelSource(
             brevitas=code_ref(code, self._folder(("model", "brevitas"))) if code else None,
             onnx=self._file(data.get("onnx"), ("model", "onnx")),
             args=data.get("args", {}),
             weights=self._file(data.get("weights"), ("model", "weights")),
             weights_key=data.get("weights_key"),
-            input=InputSpec(tuple(shape) if shape else None, spec.get("datatype"), spec.get("layout")),
+            input=model.InputSpec(tuple(shape) if shape else None, spec.get("datatype"), spec.get("layout")),
         )
 
-    def _stages(self, section: str) -> Iterator[Processing]:
+    def _stages(self, section: str) -> Iterator[model.Processing]:
         for index, stage in enumerate(self._data.get(section, [])):
             pointer = (section, index)
             if isinstance(stage, str):
-                yield Processing(stage)
+                yield model.Processing(stage)
             elif "brevitas" in stage:
                 code = code_ref(stage["brevitas"], self._folder((*pointer, "brevitas")))
-                yield Processing("brevitas", {"args": stage.get("args", {})}, code=code)
+                yield model.Processing("brevitas", {"args": stage.get("args", {})}, code=code)
             elif "onnx" in stage:
-                yield Processing("onnx", file=self._file(stage["onnx"], (*pointer, "onnx")))
+                yield model.Processing("onnx", file=self._file(stage["onnx"], (*pointer, "onnx")))
             elif "normalize" in stage:
-                yield Processing("normalize", stage["normalize"])
+                yield model.Processing("normalize", stage["normalize"])
             else:
-                yield Processing("top_k", {"k": stage["top_k"]})
+                yield model.Processing("top_k", {"k": stage["top_k"]})
 
-    def _steps(self, data: Any) -> Steps:
+    def _steps(self, data: Any) -> model.Steps:
         if isinstance(data, str):
-            return Steps(flow=data)
+            return model.Steps(flow=data)
         if isinstance(data, list):
-            return Steps(entries=self._entries(data, ("steps",)))
+            return model.Steps(entries=self._entries(data, ("steps",)))
         # Only where other errors are to be shown beside it can the flow be missing.
-        return Steps(flow=data.get("flow", ""), edits=tuple(self._edits(data)))
+        return model.Steps(flow=data.get("flow", ""), edits=tuple(self._edits(data)))
 
-    def _edits(self, data: Mapping[str, Any]) -> Iterator[FlowEdit]:
+    def _edits(self, data: Mapping[str, Any]) -> Iterator[model.FlowEdit]:
         for op, edits in data.items():  # in the order in which the recipe has them
             if op == "flow":
                 continue
@@ -127,12 +110,12 @@ class _Builder:
                 if op == "insert":
                     side = "before" if "before" in edit else "after"
                     entries = self._entries(edit["steps"], (*pointer, "steps"))
-                    yield FlowEdit(f"insert_{side}", edit[side], (*pointer, side), entries)
+                    yield model.FlowEdit(f"insert_{side}", edit[side], (*pointer, side), entries)
                 elif op == "replace":
                     entries = self._entries(edit["by"], (*pointer, "by"))
-                    yield FlowEdit("replace", edit["step"], (*pointer, "step"), entries)
+                    yield model.FlowEdit("replace", edit["step"], (*pointer, "step"), entries)
                 else:
-                    yield FlowEdit("remove", edit, pointer)
+                    yield model.FlowEdit("remove", edit, pointer)
 
     def _entries(self, data: Any, pointer: Pointer) -> tuple[StepEntry, ...]:
         """One entry or a list of them."""
@@ -160,12 +143,11 @@ class _Builder:
             tools=tuple(data.get("tools", ())),
         )
 
-    def _settings(self) -> Settings:
-        sections = {
-            key: self._section(key, self._data, ()) for key in (*_WITH_FILE, "target", "finn") if key in self._data
-        }
+    def _settings(self) -> model.Settings:
+        given = [key for key in (*_WITH_FILE, "target", "finn") if key in self._data]
+        sections = {key: self._section(key, self._data, ()) for key in given}
         outputs = self._data.get("outputs")
-        return Settings(**sections, outputs=None if outputs is None else tuple(outputs))
+        return model.Settings(**sections, outputs=None if outputs is None else tuple(outputs))
 
     def _section(self, key: str, data: Mapping[str, Any], pointer: Pointer) -> Any:
         """The section `key` of `data`, its file name made a path."""
@@ -174,12 +156,12 @@ class _Builder:
             return {**section, "file": self._file(section["file"], (*pointer, key, "file"))}
         return section
 
-    def _verify(self, data: Mapping[str, Any]) -> Verify | None:
+    def _verify(self, data: Mapping[str, Any]) -> model.Verify | None:
         spec = self._data_set(data.get("data", {}))
         if spec is None:
             return None
         points = data.get("points")
-        return Verify(
+        return model.Verify(
             data=spec,
             metric=self._metric(data.get("metric", "top1")),
             reference=self._reference(data.get("reference", "source")),
@@ -188,7 +170,7 @@ class _Builder:
             on_fail=data.get("on_fail", "stop"),
         )
 
-    def _data_set(self, data: Mapping[str, Any]) -> DataSpec | None:
+    def _data_set(self, data: Mapping[str, Any]) -> model.DataSpec | None:
         """None where other errors say that there is no data set."""
         at: Pointer = ("verify", "data")
         limit, shuffle = data.get("limit"), data.get("shuffle")
@@ -198,56 +180,49 @@ class _Builder:
 
         if "npz" in data:
             inputs, labels = data.get("inputs"), data.get("labels")
-            return DataSpec("npz", file("npz"), inputs, labels, limit=limit, shuffle=shuffle)
+            return model.DataSpec("npz", file("npz"), inputs, labels, limit=limit, shuffle=shuffle)
         if "inputs" in data:
-            return DataSpec("npy", file("inputs"), labels_file=file("labels"), limit=limit, shuffle=shuffle)
+            return model.DataSpec("npy", file("inputs"), labels_file=file("labels"), limit=limit, shuffle=shuffle)
         if "images" in data:
-            return DataSpec("images", file("images"), limit=limit, shuffle=shuffle)
+            return model.DataSpec("images", file("images"), limit=limit, shuffle=shuffle)
         if "python" in data:
             code = code_ref(data["python"], self._folder((*at, "python")), "data_sources")
-            return DataSpec("python", code=code, args=data.get("args", {}), limit=limit, shuffle=shuffle)
+            return model.DataSpec("python", code=code, args=data.get("args", {}), limit=limit, shuffle=shuffle)
         return None
 
-    def _metric(self, data: Any) -> MetricSpec:
+    def _metric(self, data: Any) -> model.MetricSpec:
         if isinstance(data, dict):
-            return MetricSpec("top_k", data["top_k"])
+            return model.MetricSpec("top_k", data["top_k"])
         if is_code(data):
-            return MetricSpec("python", code=code_ref(data, self._folder(("verify", "metric")), "metrics"))
-        return MetricSpec("top_k", 1) if data == "top1" else MetricSpec(data)
+            return model.MetricSpec("python", code=code_ref(data, self._folder(("verify", "metric")), "metrics"))
+        return model.MetricSpec("top_k", 1) if data == "top1" else model.MetricSpec(data)
 
-    def _reference(self, data: Any) -> ReferenceSpec:
+    def _reference(self, data: Any) -> model.ReferenceSpec:
         if isinstance(data, str):
-            return ReferenceSpec("source") if data == "source" else ReferenceSpec("step", data)
+            return model.ReferenceSpec("source") if data == "source" else model.ReferenceSpec("step", data)
         kind = "npz" if "npz" in data else "npy"
-        return ReferenceSpec(
-            "file", file=self._file(data[kind], ("verify", "reference", kind)), key=data.get("outputs")
-        )
+        file = self._file(data[kind], ("verify", "reference", kind))
+        return model.ReferenceSpec("file", file=file, key=data.get("outputs"))
 
-    def _bundle(self, data: Mapping[str, Any]) -> BundleSpec:
-        files = map(filled, data.get("files", ()))
-        return BundleSpec(
-            golden=data.get("golden", BundleSpec.golden),
-            templates=self._file(data.get("templates"), ("bundle", "templates")),
-            files={to: template for template, to in files},
-            vars=data.get("vars", {}),
-        )
+    def _bundle(self, data: Mapping[str, Any]) -> model.BundleSpec:
+        files = {to: template for template, to in map(filled, data.get("files", ()))}
+        templates = self._file(data.get("templates"), ("bundle", "templates"))
+        return model.BundleSpec(data.get("golden", model.BundleSpec.golden), templates, files, data.get("vars", {}))
 
 
-def _limits(data: Mapping[str, Any]) -> Limits:
+def _limits(data: Mapping[str, Any]) -> model.Limits:
     """The limits among the keys of the section or of one point."""
     plain = {key: data[key] for key in ("max_drop", "min", "max", "min_agreement") if key in data}
-    return Limits(**plain, **data.get("tolerance", {}))
+    return model.Limits(**plain, **data.get("tolerance", {}))
 
 
-def _point(data: Any, index: int) -> PointEntry:
+def _point(data: Any, index: int) -> model.PointEntry:
     pointer = ("verify", "points", index)
     if isinstance(data, str):
-        return PointEntry(data, pointer)
-    return PointEntry(data["after"], pointer, _limits(data), data.get("on_fail"), data.get("limit"))
+        return model.PointEntry(data, pointer)
+    return model.PointEntry(data["after"], pointer, _limits(data), data.get("on_fail"), data.get("limit"))
 
 
-def _lint(data: Mapping[str, Any]) -> LintSettings:
-    entries = (
-        (item, None) if isinstance(item, str) else (item["rule"], item.get("node")) for item in data.get("ignore", ())
-    )
-    return LintSettings(tuple(entries))
+def _lint(data: Mapping[str, Any]) -> model.LintSettings:
+    items = [{"rule": item} if isinstance(item, str) else item for item in data.get("ignore", ())]
+    return model.LintSettings(tuple((item["rule"], item.get("node")) for item in items))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
 from finnyaml.errors import Problem
-from finnyaml.recipe.model import Pointer, Recipe
-from finnyaml.recipe.named import check_file, check_folder
-from finnyaml.recipe.vocabulary import Vocabulary
+from finnyaml.recipe.model import Pointer, Recipe, Vocabulary
+from finnyaml.recipe.paths import check_file, check_folder
 from finnyaml.text import did_you_mean, quoted
 
 
@@ -25,7 +25,7 @@ def check_bundle(recipe: Recipe, known: Vocabulary) -> Iterator[Problem]:
             yield Problem(f"{quoted(str(name))} cannot be a name in bundle.vars", where, "letters, digits and _ only")
     if bundle.templates is None:
         return
-    missing = list(check_folder(recipe, ("bundle", "templates"), bundle.templates))
+    missing = check_folder(recipe, ("bundle", "templates"), bundle.templates)
     yield from missing
     written = recipe.resolved["bundle"].get("files", [])
     present = [] if missing else sorted(file.name for file in bundle.templates.iterdir() if file.suffix == ".j2")
@@ -37,11 +37,8 @@ def check_bundle(recipe: Recipe, known: Vocabulary) -> Iterator[Problem]:
             yield Problem(f"{quoted(template)} leads out of the folder of templates", recipe.at(pointer))
             continue
         if not missing and template not in present:
-            hint = did_you_mean(template, present)
-            yield from (
-                Problem(problem.message, problem.where, hint or problem.hint)
-                for problem in check_file(recipe, pointer, bundle.templates / template)
-            )
+            for problem in check_file(recipe, pointer, bundle.templates / template):
+                yield replace(problem, hint=did_you_mean(template, present) or problem.hint)
         if not _inside(to):
             yield Problem(f"{quoted(to)} leads out of the bundle", recipe.at(pointer), "name a file below its folder")
         elif to in known.bundle_files:
@@ -50,10 +47,8 @@ def check_bundle(recipe: Recipe, known: Vocabulary) -> Iterator[Problem]:
         elif to in known.bundle_reserved:
             yield Problem(f"{quoted(to)} is in every bundle", recipe.at(pointer), "choose another name")
         elif PurePosixPath(to).parts[0] in known.bundle_reserved:
-            folder = PurePosixPath(to).parts[0]
-            yield Problem(
-                f"the folder {folder}/ of a bundle is finnyaml's", recipe.at(pointer), "choose another folder"
-            )
+            message = f"the folder {PurePosixPath(to).parts[0]}/ of a bundle is finnyaml's"
+            yield Problem(message, recipe.at(pointer), "choose another folder")
         if to in targets:
             yield Problem(f"{quoted(to)} is to be written twice", recipe.at(pointer), "give one of them another `to`")
         targets.add(to)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml.errors import Problem, Where
-from finnyaml.recipe.model import CodeRef
+from finnyaml.recipe.model import CodeRef, Pointer, Recipe
 from finnyaml.recipe.paths import located, similar_file
 from finnyaml.text import did_you_mean, quoted
 
@@ -38,11 +38,16 @@ def code_ref(text: str, folder: Path, plugin: str | None = None) -> CodeRef:
     return CodeRef(text, function, module=source if _MODULE.fullmatch(source) else None)
 
 
-def check_code(ref: CodeRef, where: Where, positional: Sequence[str], keywords: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong with a reference to code that is called with `positional` and `keywords`.
+def check_code(
+    recipe: Recipe, pointer: Pointer, ref: CodeRef | None, positional: Sequence[str], keywords: Mapping[str, Any]
+) -> Iterator[Problem]:
+    """What is wrong with the code named at `pointer` (None: with none) and called with `positional` and `keywords`.
 
     Of an installed module only the syntax of the reference is checked: looking further would import it.
     """
+    where = recipe.at(pointer)
+    if ref is None or where is None:
+        return
     if ref.file is None:
         if ref.module is None and ref.plugin is None:
             hint = "write path.py:function or package.module:function"

@@ -159,9 +159,8 @@ def _base(extends: Node, files: list[Path], problems: list[Problem]) -> Path:
         return RecipeError([*problems, Problem(message, where, hint)])
 
     if not isinstance(text, str):
-        raise fail(
-            f"`extends` must be the path of one recipe, not {kind(extends.plain())}", "extends: ../base/recipe.yaml"
-        )
+        message = f"`extends` must be the path of one recipe, not {kind(extends.plain())}"
+        raise fail(message, "extends: ../base/recipe.yaml")
     if "${" in text:
         raise fail("`extends` cannot use variables: they exist only after the recipes are merged", "write the path out")
     base = located(where.file.parent, text)

@@ -17,6 +17,9 @@ LABELS = ("y", "y_test", "labels", "targets")
 HELD_OUT = ("test", "val")
 """Parts of the names of data that was kept from training."""
 
+MAGIC = b"\x93NUMPY"
+"""What a file with one array begins with."""
+
 DATATYPES = {"u1": "UINT8", "i1": "INT8", "u2": "UINT16", "i2": "INT16", "f4": "FLOAT32", "f8": "FLOAT32"}
 """NumPy's types without the byte order, as QONNX calls them."""
 
@@ -83,7 +86,7 @@ def _found(spec: Mapping[str, str], name: str, header: tuple[str, tuple[int, ...
 def _header(stream: IO[bytes]) -> tuple[str, tuple[int, ...]]:
     """Type and shape of an array in NumPy's file format. ValueError where it is none."""
     start = stream.read(8)
-    if start[:6] != b"\x93NUMPY":
+    if start[:6] != MAGIC:
         raise ValueError("not a .npy file")
     length = int.from_bytes(stream.read(2 if start[6] == 1 else 4), "little")
     header = ast.literal_eval(stream.read(length).decode("latin1"))

@@ -30,18 +30,8 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 
-_TAGS = {
-    f"tag:yaml.org,2002:{name}": kinds
-    for name, kinds in {
-        "str": (str,),
-        "int": (int,),
-        "float": (float, int),
-        "bool": (bool,),
-        "null": (type(None),),
-        "map": (dict,),
-        "seq": (list,),
-    }.items()
-}
+_KINDS = {"str": str, "int": int, "float": (float, int), "bool": bool, "null": type(None), "map": dict, "seq": list}
+_TAGS: dict[str, Any] = {f"tag:yaml.org,2002:{name}": kinds for name, kinds in _KINDS.items()}
 
 _SYNTAX_HINTS = {
     "mapping values are not allowed": "check the indentation of this line, and quote a text that holds ': '",
@@ -62,17 +52,12 @@ def read(path: Path, problems: list[Problem]) -> Node:
     What is wrong but does not hide the rest (duplicate keys, say) goes to `problems`.
     Raises RecipeError, `problems` included, when the file cannot be read as a recipe at all.
     """
-    text = _text(path, problems)
-    node = parse(text, path, problems)
+    node = parse(_text(path, problems), path, problems)
     if node is None:
         _fail(problems, "the recipe is empty", Where(path, 1, 1), "write at least `model:` and `steps:`")
     if not isinstance(node.value, dict):
-        _fail(
-            problems,
-            f"a recipe is a mapping of `key: value` lines, but this file holds {kind(node.plain())}",
-            node.where,
-            "start with `model:`",
-        )
+        message = f"a recipe is a mapping of `key: value` lines, but this file holds {kind(node.plain())}"
+        _fail(problems, message, node.where, "start with `model:`")
     return node
 
 
@@ -85,9 +70,8 @@ def parse(text: str, file: Path, problems: list[Problem]) -> Node | None:
     if bad := _FORBIDDEN.search(text):
         where = _where(text, bad.start(), file)
         _fail(problems, f"the character U+{ord(bad[0]):04X} is not allowed in YAML", where, "remove it")
-    composer = _Composer(text, file, problems)
     try:
-        return composer.document()
+        return _Composer(text, file, problems).document()
     except yaml.MarkedYAMLError as error:
         _fail(problems, *_syntax(error, text, file))
     except yaml.YAMLError as error:  # pragma: no cover - all characters are checked above
@@ -107,23 +91,15 @@ def _text(path: Path, problems: list[Problem]) -> str:
     except OSError as error:
         _unreadable(path, error, problems)
     if len(data) > MAX_BYTES:
-        _fail(
-            problems,
-            f"the file is larger than {MAX_BYTES // 1024} KiB, which no recipe is",
-            Where(path, 1, 1),
-            "is this really the recipe? Put data into files of its own and name them in the recipe",
-        )
+        hint = "is this really the recipe? Put data into files of its own and name them in the recipe"
+        _fail(problems, f"the file is larger than {MAX_BYTES // 1024} KiB, which no recipe is", Where(path, 1, 1), hint)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8-sig", errors="replace")
-        utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
-        _fail(
-            problems,
-            f"not UTF-8 text (byte 0x{data[error.start]:02x})",
-            _where(before, len(before), path),
-            f"save the file as UTF-8{' (it looks like UTF-16)' if utf16 else ''}",
-        )
+        utf16 = " (it looks like UTF-16)" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else ""
+        message = f"not UTF-8 text (byte 0x{data[error.start]:02x})"
+        _fail(problems, message, _where(before, len(before), path), f"save the file as UTF-8{utf16}")
 
 
 def _unreadable(path: Path, error: OSError, problems: list[Problem]) -> NoReturn:
@@ -228,9 +204,8 @@ class _Composer:
             elif key.value in items:
                 first = items[key.value].key
                 line = first.line if first else 0
-                self._add(
-                    f"duplicate key {quoted(key.value)}: line {line} has it already", key.where, "remove one of them"
-                )
+                message = f"duplicate key {quoted(key.value)}: line {line} has it already"
+                self._add(message, key.where, "remove one of them")
             else:
                 items[key.value] = value.under(key.where)
         return Node.of({**merged, **items}, where)
@@ -243,17 +218,13 @@ class _Composer:
                 for key, child in source.value.items():
                     into.setdefault(key, child)
             else:
-                self._add(
-                    f"`<<` merges mappings, but this is {kind(source.plain())}",
-                    source.where,
-                    "name an alias: <<: *base",
-                )
+                message = f"`<<` merges mappings, but this is {kind(source.plain())}"
+                self._add(message, source.where, "name an alias: <<: *base")
 
     def _alias(self, anchor: str, where: Where, depth: int) -> Node:
         if anchor not in self._anchors:
-            self._fail(
-                f"unknown alias *{anchor}", where, did_you_mean(anchor, self._anchors) or f"mark a value with &{anchor}"
-            )
+            hint = did_you_mean(anchor, self._anchors) or f"mark a value with &{anchor}"
+            self._fail(f"unknown alias *{anchor}", where, hint)
         node = self._anchors[anchor]
         if node is None:
             self._fail(f"the alias *{anchor} is inside the very value that it names", where, "write the value out")
@@ -280,8 +251,7 @@ class _Composer:
             return
         short = tag.replace("tag:yaml.org,2002:", "!!")
         if tag not in _TAGS:
-            hint = "recipes are plain data: write the value without a tag"
-            self._add(f"unknown tag {quoted(short)}", where, hint)
+            self._add(f"unknown tag {quoted(short)}", where, "recipes are plain data: write the value without a tag")
         elif not isinstance(value, _TAGS[tag]):
             shown = kind(value) if not isinstance(value, list | dict) else kind(type(value)())
             self._add(f"the tag {short} does not fit {shown}", where, "remove the tag")

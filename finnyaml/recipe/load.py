@@ -10,11 +10,10 @@ from pathlib import Path
 from finnyaml.errors import Problem, RecipeError, Where
 from finnyaml.recipe.build import build
 from finnyaml.recipe.compose import OPTION, compose
-from finnyaml.recipe.model import Recipe
+from finnyaml.recipe.model import ANY, Recipe, Vocabulary
 from finnyaml.recipe.paths import located
 from finnyaml.recipe.semantics import check
 from finnyaml.recipe.validate import structure, usable
-from finnyaml.recipe.vocabulary import ANY, Vocabulary
 
 
 @dataclass(frozen=True)

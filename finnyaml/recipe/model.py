@@ -1,4 +1,4 @@
-"""What a recipe says, as immutable values. Data only: no FINN, no file access, no behaviour.
+"""What a recipe says, and the names it is checked against. Data only: no FINN, no file access, no behaviour.
 
 `recipe.load` makes these from YAML; `plan` turns them into a DAG. Paths are absolute here (the recipe wrote
 them relative to itself). Every value that the user wrote can be traced back to its place with `Recipe.at`.
@@ -6,7 +6,7 @@ them relative to itself). Every value that the user wrote can be traced back to 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -279,3 +279,25 @@ class Recipe:
         while pointer and pointer not in self.positions:
             pointer = pointer[:-1]
         return self.positions.get(pointer)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The names of other rooms that a recipe may refer to, or must not take. They arrive as an argument.
+
+    lint_rules: ids of all rules; None where nobody knows them, so that none is refused.
+    own_settings: steps whose `with:` holds settings of their own instead of FINN's sections.
+    plugins: names of plug-ins, by the group that a recipe names them from; None where nobody knows them.
+    bundle_files: files that a template of the user's may replace, but no entry of `bundle.files` may write.
+    bundle_reserved: a file or folder of every bundle that only finnyaml writes.
+    """
+
+    lint_rules: Collection[str] | None = None
+    own_settings: Collection[str] = ()
+    plugins: Mapping[str, Collection[str]] | None = None
+    bundle_files: Collection[str] = ()
+    bundle_reserved: Collection[str] = ()
+
+
+ANY = Vocabulary()
+"""Refuses no name."""

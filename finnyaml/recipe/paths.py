@@ -1,10 +1,13 @@
-"""The files that a recipe names: where they are, and what was meant by one that is missing."""
+"""The files that a recipe names: where they are, whether they are there, and what was meant by one that is not."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+from finnyaml.errors import Problem
+from finnyaml.recipe.model import Pointer, Recipe
+from finnyaml.recipe.words import dotted
 from finnyaml.text import did_you_mean, quoted
 
 
@@ -41,3 +44,25 @@ def similar_file(path: Path) -> str | None:
         return f"there is no folder {quoted(folder)}"
     except (OSError, ValueError):
         return None
+
+
+def check_file(recipe: Recipe, pointer: Pointer, path: Path | None) -> list[Problem]:
+    """What is wrong with the file `path`, named at `pointer`; nothing where the recipe names none."""
+    return [] if path is None or is_file(path) else [_wrong(recipe, pointer, path, "file", is_folder(path))]
+
+
+def check_folder(recipe: Recipe, pointer: Pointer, path: Path) -> list[Problem]:
+    """What is wrong with the folder `path`, named at `pointer`."""
+    return [] if is_folder(path) else [_wrong(recipe, pointer, path, "folder", is_file(path))]
+
+
+def _wrong(recipe: Recipe, pointer: Pointer, path: Path, what: str, other: bool) -> Problem:
+    """That there is no such file or folder (`what`), or the `other` of the two."""
+    shown = quoted(Path(os.path.relpath(path, recipe.directory)))  # as recipes write paths
+    if other:
+        is_ = "folder" if what == "file" else "file"
+        return Problem(f"{dotted(pointer)}: {shown} is a {is_}, not a {what}", recipe.at(pointer))
+    hint = similar_file(Path(os.path.normpath(path)))
+    if "~" in path.parts:
+        hint = "~ is not expanded: declare `env: [HOME]` and write ${env.HOME}"
+    return Problem(f"{dotted(pointer)}: there is no {what} {shown}", recipe.at(pointer), hint)

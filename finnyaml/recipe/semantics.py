@@ -9,12 +9,12 @@ from typing import Any
 
 from finnyaml.errors import Problem
 from finnyaml.recipe.bundle import check_bundle
-from finnyaml.recipe.model import Pointer, Recipe, StepEntry
-from finnyaml.recipe.named import check_file, check_named_code
+from finnyaml.recipe.code import check_code
+from finnyaml.recipe.model import Pointer, Recipe, StepEntry, Vocabulary
+from finnyaml.recipe.paths import check_file
 from finnyaml.recipe.settings_files import check_defaults, check_settings_file
 from finnyaml.recipe.step_graph import check_steps
 from finnyaml.recipe.verify import check_verify
-from finnyaml.recipe.vocabulary import Vocabulary
 from finnyaml.recipe.words import dotted
 from finnyaml.text import did_you_mean, quoted
 
@@ -26,18 +26,15 @@ def check(recipe: Recipe, known: Vocabulary) -> Iterator[Problem]:
         for index, stage in enumerate(stages):
             pointer = (section, index)
             yield from check_file(recipe, (*pointer, "onnx"), stage.file)
-            yield from check_named_code(recipe, (*pointer, "brevitas"), stage.code, (), stage.options.get("args", {}))
+            yield from check_code(recipe, (*pointer, "brevitas"), stage.code, (), stage.options.get("args", {}))
             if stage.kind == "normalize":
                 yield from _normalise(recipe, (*pointer, "normalize"), stage.options)
     yield from check_steps(recipe)
     for entry in recipe.steps.written:
-        yield from check_named_code(recipe, _uses(recipe, entry), entry.code, ("model", "cfg"), entry.with_)
+        yield from check_code(recipe, _uses(recipe, entry), entry.code, ("model", "cfg"), entry.with_)
         if not entry.code and entry.uses not in known.own_settings:
             yield from _sections(recipe, (*entry.pointer, "with"), entry.with_)
-    settings = recipe.settings
-    yield from _sections(
-        recipe, (), {"folding": settings.folding, "specialize": settings.specialize, "fifo": settings.fifo}
-    )
+    yield from _sections(recipe, (), vars(recipe.settings))
     yield from check_verify(recipe)
     if known.lint_rules is not None:
         yield from _lint(recipe, known.lint_rules)
@@ -57,7 +54,7 @@ def _model(recipe: Recipe) -> Iterator[Problem]:
     model = recipe.model
     yield from check_file(recipe, ("model", "onnx"), model.onnx)
     yield from check_file(recipe, ("model", "weights"), model.weights)
-    yield from check_named_code(recipe, ("model", "brevitas"), model.brevitas, (), model.args)
+    yield from check_code(recipe, ("model", "brevitas"), model.brevitas, (), model.args)
     shape, layout = model.input.shape, model.input.layout
     if shape and layout and len(shape) != len(layout):
         message = f"the layout {layout} has {len(layout)} dimensions, but the shape has {len(shape)}"
@@ -68,10 +65,8 @@ def _normalise(recipe: Recipe, pointer: Pointer, options: Mapping[str, Any]) -> 
     mean, std = options["mean"], options["std"]
     for index, value in enumerate(std if isinstance(std, list) else [std]):
         if value == 0:
-            place = (*pointer, "std", index)
-            yield Problem(
-                "a standard deviation of 0 divides by zero", recipe.at(place), "use 1 to leave a channel as it is"
-            )
+            where, hint = recipe.at((*pointer, "std", index)), "use 1 to leave a channel as it is"
+            yield Problem("a standard deviation of 0 divides by zero", where, hint)
     if isinstance(mean, list) and isinstance(std, list) and len(mean) != len(std) and 1 not in (len(mean), len(std)):
         message = f"mean has {len(mean)} channels, but std has {len(std)}"
         yield Problem(message, recipe.at((*pointer, "std")), "give both one value per channel, or one number")
@@ -83,7 +78,7 @@ def _sections(recipe: Recipe, pointer: Pointer, sections: Mapping[str, Any]) -> 
         section = sections.get(name, {})
         place = (*pointer, name)
         file = section.get("file")
-        missing = list(check_file(recipe, (*place, "file"), file))
+        missing = check_file(recipe, (*place, "file"), file)
         yield from missing
         if file and not missing:
             yield from check_settings_file(name, file, recipe.at((*place, "file")))
@@ -111,10 +106,8 @@ def _plugins(recipe: Recipe, known: Mapping[str, Collection[str]]) -> Iterator[P
     """The plug-ins that a recipe names must be installed."""
     named = [(_uses(recipe, entry), entry.code) for entry in recipe.steps.written]
     if recipe.verify is not None:
-        named += [
-            (("verify", "data", "python"), recipe.verify.data.code),
-            (("verify", "metric"), recipe.verify.metric.code),
-        ]
+        data, metric = recipe.verify.data, recipe.verify.metric
+        named += [(("verify", "data", "python"), data.code), (("verify", "metric"), metric.code)]
     for pointer, code in named:
         if code and code.plugin and code.text not in known[code.plugin]:
             what = code.plugin.removesuffix("s").replace("_", " ")

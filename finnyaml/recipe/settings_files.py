@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,8 @@ def check_settings_file(section: str, path: Path, where: Where | None) -> Iterat
     repeated: list[str] = []
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(items)
-        if len(found) < len(items):
-            repeated.extend(sorted({key for key, _ in items if sum(key == other for other, _ in items) > 1}))
-        return found
+        repeated.extend(sorted(key for key, count in Counter(key for key, _ in items).items() if count > 1))
+        return dict(items)
 
     name = quoted(path.name)
     try:

@@ -71,8 +71,7 @@ def _snippet(where: Where, columns: int | None) -> list[str]:
     ]
     line = lines[where.line - 1]
     token = _TOKEN.match(line, start)
-    underlined = token[0].rstrip() if token else ""
-    underlined = underlined[: max(1, left + widest - start)]
+    underlined = (token[0].rstrip() if token else "")[: max(1, left + widest - start)]
     padding = " " * _columns(line[left:start])
     return [*shown, f"  {' ' * width} | {padding}{'^' * max(1, _columns(underlined))}"]
 

@@ -186,12 +186,9 @@ def _dialect(model: Any) -> str:
 
 def _datatype(model: Any, name: str) -> str | None:
     """The datatype that QONNX notes for a tensor."""
-    for annotation in model.graph.quantization_annotation:
-        if annotation.tensor_name == name:
-            for entry in annotation.quant_parameter_tensor_names:
-                if entry.key == "finn_datatype":
-                    return str(entry.value)
-    return None
+    notes = [note for note in model.graph.quantization_annotation if note.tensor_name == name]
+    entries = [entry for note in notes for entry in note.quant_parameter_tensor_names]
+    return next((str(entry.value) for entry in entries if entry.key == "finn_datatype"), None)
 
 
 # -- Brevitas ---------------------------------------------------------------------------------------------------------
@@ -211,9 +208,8 @@ def _brevitas(path: Path, shown: str, function: str | None, folder: Path, shape:
             raise RecipeError([_which(path, list(found))])
         function = ready[0]
     if function not in found:
-        raise RecipeError(
-            [Problem(f"{path} defines no function or torch module {function!r}", hint=did_you_mean(function, found, 3))]
-        )
+        message = f"{path} defines no function or torch module {function!r}"
+        raise RecipeError([Problem(message, hint=did_you_mean(function, found, 3))])
     weights = tuple(_relative(item, folder) for item in sorted(path.parent.iterdir()) if item.suffix in WEIGHTS)
     return Source("brevitas", f"{shown}:{function}", "", shape, weights=weights, args=found[function])
 
@@ -233,7 +229,8 @@ def _candidates(tree: ast.Module) -> Iterator[tuple[str, tuple[str, ...]]]:
     classes = {item.name: item for item in tree.body if isinstance(item, ast.ClassDef)}
     modules: dict[str, ast.ClassDef] = {}
     for name, found in classes.items():  # in order: a base stands before what builds on it
-        if any(base in modules or base.endswith(_MODULES) for base in map(_last_name, found.bases)):
+        bases = [ast.unparse(base).rpartition(".")[2] for base in found.bases]
+        if any(base in modules or base.endswith(_MODULES) for base in bases):
             modules[name] = found
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     for item in tree.body:
@@ -242,10 +239,6 @@ def _candidates(tree: ast.Module) -> Iterator[tuple[str, tuple[str, ...]]]:
         elif isinstance(item, ast.ClassDef) and item.name in modules and item.name not in used:
             methods = [node for node in item.body if isinstance(node, ast.FunctionDef) and node.name == "__init__"]
             yield item.name, _needed(methods[0])[1:] if methods else ()
-
-
-def _last_name(base: ast.expr) -> str:
-    return base.attr if isinstance(base, ast.Attribute) else base.id if isinstance(base, ast.Name) else ""
 
 
 def _needed(function: ast.FunctionDef) -> tuple[str, ...]:
@@ -271,14 +264,10 @@ def _name(text: str) -> str:
 
 def _yaml(value: Any) -> str:
     """A value as YAML: plain where that is safe, else quoted; `${` is not a variable here."""
-    if (
-        isinstance(value, str)
-        and re.fullmatch(r"[A-Za-z_.][\w./-]*(:\w+)?", value, re.ASCII)
-        and value.lower() not in _WORDS
-    ):
-        return value
-    text = json.dumps(value, ensure_ascii=False)
-    return text.replace("${", "$${")
+    plain = isinstance(value, str) and re.fullmatch(r"[A-Za-z_.][\w./-]*(:\w+)?", value, re.ASCII)
+    if plain and value.lower() not in _WORDS:
+        return str(value)
+    return json.dumps(value, ensure_ascii=False).replace("${", "$${")
 
 
 _WORDS = frozenset(("null", "true", "false", "yes", "no", "on", "off", "y", "n", "."))

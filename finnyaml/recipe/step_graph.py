@@ -49,10 +49,8 @@ def check_graph(recipe: Recipe, steps: Sequence[Step], sections: Collection[str]
     """
     by_id: dict[str, Step] = {}
     for step in steps:
-        if step.id in by_id:
+        if by_id.setdefault(step.id, step) is not step:
             yield _duplicate(recipe, step, by_id[step.id])
-        else:
-            by_id[step.id] = step
     for step in steps:
         yield from _check_needs(recipe, step, by_id, sections)
     yield from _cycles(recipe, by_id, linked(steps, "model"))

@@ -105,10 +105,9 @@ def _explain(error: _Error, root: Node) -> Iterator[Fault]:
     elif error.validator == "uniqueItems":
         yield from _repeated(error.instance, pointer, root)
     elif "propertyNames" in list(error.relative_schema_path)[-2:]:
-        where = _key_place(root, (*pointer, error.instance))
+        at = (*pointer, error.instance)
         message = f"{quoted(error.instance)} cannot be a name in {dotted(pointer)}"
-        problem = Problem(message, where, "use letters, digits and _, and begin with a letter")
-        yield Fault(problem, (*pointer, error.instance))
+        yield Fault(Problem(message, _key_place(root, at), "use letters, digits and _, and begin with a letter"), at)
     else:
         problem = Problem(_verdict(error, pointer), root.nearest(pointer).place, _hint(error, pointer))
         yield Fault(problem, pointer)
@@ -122,22 +121,15 @@ def _explain_branches(error: _Error, pointer: Pointer, root: Node) -> Iterator[F
     branches: defaultdict[int, list[_Error]] = defaultdict(list)
     for sub in error.context or ():
         branches[int(sub.schema_path[0])].append(sub)
-    right_kind = [subs for subs in branches.values() if not any(_is_other_kind(sub) for sub in subs)]
+    every = branches.values()
+    right_kind = [subs for subs in every if all(sub.validator != "type" or sub.relative_path for sub in subs)]
     if right_kind:
         for sub in min(right_kind, key=len):
             yield from _explain(sub, root)
         return
-    names = [_name_of(branch) for branch in error.validator_value]
+    names = [branch.get("title") or _KINDS[branch["type"]] for branch in error.validator_value]
     message = f"{dotted(pointer)} must be {either(names)}, not {kind(error.instance)}"
     yield Fault(Problem(message, root.nearest(pointer).place, _hint(error, pointer)), pointer)
-
-
-def _is_other_kind(error: _Error) -> bool:
-    return error.validator == "type" and not error.relative_path
-
-
-def _name_of(branch: dict[str, Any]) -> str:
-    return branch.get("title") or _KINDS[branch["type"]]
 
 
 def _not_exactly_one(error: _Error, pointer: Pointer, root: Node) -> Iterator[Fault]:
@@ -172,10 +164,8 @@ def _unknown_keys(error: _Error, pointer: Pointer, root: Node) -> Iterator[Fault
 
 def _home_of(name: str) -> str | None:
     """The section that has the key `name`, which somebody wrote beside the sections."""
-    for section in ("model", "steps", "folding", "specialize", "fifo", "target", "verify"):
-        if _schema_at((section, name)):
-            return section
-    return None
+    sections = ("model", "steps", "folding", "specialize", "fifo", "target", "verify")
+    return next((section for section in sections if _schema_at((section, name))), None)
 
 
 def _lonely_keys(error: _Error, pointer: Pointer, root: Node) -> Iterator[Fault]:
@@ -190,9 +180,8 @@ def _lonely_keys(error: _Error, pointer: Pointer, root: Node) -> Iterator[Fault]
 
 def _missing(pointer: Pointer, root: Node) -> Fault:
     found = _schema_at(pointer)
-    examples = found.get("examples")
     hint = found.get("description", "")
-    if examples:
+    if examples := found.get("examples"):
         hint += f" For example `{pointer[-1]}: {_flow(examples[0])}`"
     problem = Problem(f"{dotted(pointer)} is missing", root.nearest(pointer).place, hint or None)
     return Fault(problem, missing=(pointer,))
@@ -202,8 +191,7 @@ def _repeated(items: list[Any], pointer: Pointer, root: Node) -> Iterator[Fault]
     for index, item in enumerate(items):
         if item in items[:index]:
             where = root.nearest((*pointer, index)).place
-            problem = Problem(f"{dotted(pointer)} has {kind(item)} twice", where, "remove one of them")
-            yield Fault(problem, pointer)
+            yield Fault(Problem(f"{dotted(pointer)} has {kind(item)} twice", where, "remove one of them"), pointer)
 
 
 def _verdict(error: _Error, pointer: Pointer) -> str:
@@ -211,36 +199,37 @@ def _verdict(error: _Error, pointer: Pointer) -> str:
     name, value, limit = dotted(pointer), kind(error.instance), error.validator_value
     if error.validator == "type":
         types = [limit] if isinstance(limit, str) else limit
-        return f"{name} must be {either([_KINDS[one] for one in types])}, not {value}"
+        return f"{name} must be {either(_KINDS[one] for one in types)}, not {value}"
     if error.validator == "enum":
-        return f"{name} must be {either([str(choice) for choice in limit])}, not {value}"
-    if error.validator == "const":
-        return f"{name} must be {limit}, not {value}"
+        return f"{name} must be {either(map(str, limit))}, not {value}"
     if error.validator == "pattern":
         what = error.schema.get("title", "").lower()
         return f"{name}: {quoted(error.instance)} cannot be the {what}" if what else f"{name} cannot be {value}"
-    if error.validator == "minimum":
-        return f"{name} must be at least {limit}, not {error.instance}"
-    if error.validator == "maximum":
-        return f"{name} must be at most {limit}, not {error.instance}"
-    if error.validator == "exclusiveMinimum":
-        return f"{name} must be greater than {limit}, not {error.instance}"
     if error.validator in ("minLength", "minItems") and not error.instance:
         return f"{name} must not be empty"
     if error.validator == "minItems":
         return f"{name} needs at least {limit} entries, but has {len(error.instance)}"
-    if error.validator in ("maxItems", "maxLength"):
-        return f"{name} is too long: at most {limit} {'entries' if error.validator == 'maxItems' else 'characters'}"
-    return f"{name}: {error.message}"  # pragma: no cover - every keyword of the schema has its words above
+    words = _LIMITS.get(error.validator, "cannot be {value}")
+    return f"{name} {words.format(limit=limit, value=value, instance=error.instance)}"
+
+
+_LIMITS = {
+    "const": "must be {limit}, not {value}",
+    "minimum": "must be at least {limit}, not {instance}",
+    "maximum": "must be at most {limit}, not {instance}",
+    "exclusiveMinimum": "must be greater than {limit}, not {instance}",
+    "maxItems": "is too long: at most {limit} entries",
+    "maxLength": "is too long: at most {limit} characters",
+}
+"""The keywords of the schema that have no case of their own."""
 
 
 def _hint(error: _Error, pointer: Pointer) -> str | None:
     """What to write instead."""
     value = error.instance
-    if error.validator == "enum":
-        return did_you_mean(str(value), [str(choice) for choice in error.validator_value])
-    if error.validator == "const":
-        return did_you_mean(str(value), [error.validator_value])
+    if error.validator in ("enum", "const"):
+        choices = error.validator_value if error.validator == "enum" else [error.validator_value]
+        return did_you_mean(str(value), map(str, choices))
     if error.validator == "pattern" and re.search(error.validator_value, value.upper()):
         return f"did you mean {quoted(value.upper())}?"
     if value is None:

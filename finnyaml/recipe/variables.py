@@ -15,9 +15,6 @@ from finnyaml.text import did_you_mean, quoted
 # `$${` is a literal `${`. The last group is empty where the closing brace is missing.
 _REFERENCE = re.compile(r"\$(\$\{)|\$\{([^{}]*)(\}?)")
 
-# These sections are read before any variable has a value.
-_LITERAL = ("env",)
-
 
 class Variables:
     """The variables of one document: its `vars`, and the environment as far as its `env` declares it.
@@ -51,7 +48,7 @@ class Variables:
             if section == "vars" and isinstance(node.value, dict):
                 values = {name: self._resolved[name] or raw for name, raw in self._vars.items()}
                 items[section] = Node.of(values, node.where, node.key)
-            elif section not in _LITERAL:
+            elif section != "env":  # it is read before any variable has a value
                 items[section] = self._substitute(node, 1)
         return Node.of(items, root.where, root.key)
 
@@ -84,9 +81,8 @@ class Variables:
         result = "".join([*parts, text[end:]])
         self._characters += len(result)
         if self._characters > MAX_BYTES:
-            self._add(
-                "the texts with variables in them grow beyond 1 MiB", node.where, "do variables multiply each other?"
-            )
+            message = "the texts with variables in them grow beyond 1 MiB"
+            self._add(message, node.where, "do variables multiply each other?")
             return self._leave(node)
         return replace(node, value=result)
 
@@ -133,9 +129,8 @@ class Variables:
                 self._resolved[part] = None
         if name not in self._resolved:
             if len(self._active) >= MAX_DEPTH:
-                self._add(
-                    f"variables refer to each other over more than {MAX_DEPTH} steps", self._vars[name].where, None
-                )
+                message = f"variables refer to each other over more than {MAX_DEPTH} steps"
+                self._add(message, self._vars[name].where, None)
                 return None
             before = len(self.unresolved)
             self._active.append(name)

@@ -5,12 +5,15 @@ The names in `points` and `reference` are looked up by the plan, which knows the
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from finnyaml.errors import Problem
+from finnyaml.recipe.code import check_code
+from finnyaml.recipe.dataset import MAGIC
 from finnyaml.recipe.model import DataSpec, Limits, Pointer, Recipe, Verify
-from finnyaml.recipe.named import check_file, check_folder, check_named_code
+from finnyaml.recipe.paths import check_file, check_folder
 from finnyaml.text import did_you_mean, quoted
 
 _DATA: Pointer = ("verify", "data")
@@ -23,12 +26,9 @@ def check_verify(recipe: Recipe) -> Iterator[Problem]:
     verify = recipe.verify
     if verify is None:
         return
-    unreadable = list(_data(recipe, verify.data))
-    yield from unreadable
-    if not unreadable:
-        yield from _labels(recipe, verify)
+    yield from list(_data(recipe, verify.data)) or _labels(recipe, verify)
     metric = verify.metric
-    yield from check_named_code(recipe, ("verify", "metric"), metric.code, ("outputs", "labels", "reference"), {})
+    yield from check_code(recipe, ("verify", "metric"), metric.code, ("outputs", "labels", "reference"), {})
     if reference := verify.reference.file:
         place: Pointer = ("verify", "reference")
         if key := verify.reference.key:
@@ -50,23 +50,20 @@ def _data(recipe: Recipe, data: DataSpec) -> Iterator[Problem]:
     elif data.kind == "images" and data.file:
         yield from check_folder(recipe, (*_DATA, "images"), data.file)
     else:
-        yield from check_named_code(recipe, (*_DATA, "python"), data.code, (), data.args)
+        yield from check_code(recipe, (*_DATA, "python"), data.code, (), data.args)
 
 
 def _archive(recipe: Recipe, pointer: Pointer, file: Path, keys: dict[Pointer, str | None]) -> Iterator[Problem]:
     """An .npz archive must be one, and have the arrays that the recipe names at the pointers `keys`."""
-    import zipfile
-
-    missing = list(check_file(recipe, pointer, file))
-    yield from missing
-    if missing:
+    if missing := check_file(recipe, pointer, file):
+        yield from missing
         return
     try:
         with zipfile.ZipFile(file) as archive:
             names = [name.removesuffix(".npy") for name in archive.namelist()]
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         hint = "numpy.savez writes such archives; of .npy files, write `inputs: x.npy` without `npz:`"
-        yield Problem(f"{quoted(file.name)} is no .npz archive: {error}", recipe.at(pointer), hint)
+        yield Problem(f"{quoted(file.name)} is not an .npz archive: {error}", recipe.at(pointer), hint)
         return
     for place, key in keys.items():
         if key is not None and key not in names:
@@ -75,19 +72,18 @@ def _archive(recipe: Recipe, pointer: Pointer, file: Path, keys: dict[Pointer, s
 
 
 def _array_file(recipe: Recipe, pointer: Pointer, file: Path) -> Iterator[Problem]:
-    missing = list(check_file(recipe, pointer, file))
-    yield from missing
-    if missing:
+    if missing := check_file(recipe, pointer, file):
+        yield from missing
         return
     try:
         with file.open("rb") as stream:
-            start = stream.read(6)
+            start = stream.read(len(MAGIC))
     except OSError as error:
         yield Problem(f"cannot read {quoted(file.name)}: {error.strerror}", recipe.at(pointer))
         return
-    if start != b"\x93NUMPY":
+    if start != MAGIC:
         hint = "numpy.save writes such files; of an archive, write `npz: data.npz` and the names of the arrays in it"
-        yield Problem(f"{quoted(file.name)} is no .npy file", recipe.at(pointer), hint)
+        yield Problem(f"{quoted(file.name)} is not an .npy file", recipe.at(pointer), hint)
 
 
 def _labels(recipe: Recipe, verify: Verify) -> Iterator[Problem]:

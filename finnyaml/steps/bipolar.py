@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+
+import numpy as np
+from qonnx.core.datatype import DataType
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.transformation.infer_datatypes import InferDataTypes
 
 from finnyaml.errors import StepFailed
+from finnyaml.graph.operators import PASSING
 from finnyaml.graph.surgery import Node, Repaired, free_name, set_attributes, store_constant
-
-if TYPE_CHECKING:
-    from qonnx.core.modelwrapper import ModelWrapper
-
-    from finnyaml.graph.view import View
+from finnyaml.graph.view import View, attributes, is_hardware, name
 
 PRODUCTS = frozenset(("Conv", "ConvTranspose", "Gemm", "MatMul"))
 """Operators whose constant operand is their weights."""
@@ -37,11 +38,6 @@ def represent_bipolar(model: ModelWrapper) -> Repaired:
             not come from a MultiThreshold that is a sign (2 * [x >= t] - 1), or they are joined with values that stay
             bipolar.
     """
-    from qonnx.core.datatype import DataType
-    from qonnx.transformation.infer_datatypes import InferDataTypes
-
-    from finnyaml.graph.view import View, name
-
     model = copy.deepcopy(model)
     view = View(model)
     _refuse_late(view)
@@ -75,9 +71,6 @@ def yield_int2(model: ModelWrapper, view: View, nodes: Iterable[Node]) -> None:
 
     Thresholds that another node uses too stay as they are, and the doubled ones get a name of their own.
     """
-    import numpy as np
-    from qonnx.core.datatype import DataType
-
     nodes = list(nodes)
     changed = {id(node) for node in nodes}
     taken = set(model.get_all_tensor_names())
@@ -99,15 +92,8 @@ def yield_int2(model: ModelWrapper, view: View, nodes: Iterable[Node]) -> None:
 def refuse_source(step: str, view: View, node: Node, why: str) -> None:
     """Raise StepFailed unless `node` is 2 * [x >= t] - 1, with consumers that take any integer.
 
-    Args:
-        step: the repair that wants to change it.
-        view: the graph.
-        node: what makes bipolar values.
-        why: what is wrong with these values.
+    step: the repair that wants to change it. why: what is wrong with the bipolar values that it makes.
     """
-    from finnyaml.graph.operators import PASSING
-    from finnyaml.graph.view import attributes, name
-
     if node.op_type in ("BipolarQuant", "Quant"):
         raise StepFailed(
             f"{step}: {name(node)} is a {node.op_type}, not a MultiThreshold yet",
@@ -129,28 +115,21 @@ def refuse_source(step: str, view: View, node: Node, why: str) -> None:
             f"is not a sign (2 * [x >= t] - 1) but has {details}: there is no exact repair",
             hint="use 2-bit activations there, or no padding" if step == "represent_padding" else "use 2 bits there",
         )
-    todo = [node.output[0]]
-    while todo:
-        tensor = todo.pop()
-        if tensor in view.outputs:
+    if outputs := sorted(_reach(view, node.output[:1]) & set(view.outputs)):
+        raise StepFailed(
+            f"{step}: {name(node)} also makes the graph output {outputs[0]}, whose data type would change "
+            "from BIPOLAR to INT2",
+            hint="give the output a quantizer of its own",
+        )
+    for consumer in view.below(node.output[:1], PASSING):
+        if consumer.op_type == "XnorPopcountMatMul":
             raise StepFailed(
-                f"{step}: {name(node)} also makes the graph output {tensor}, whose data type would change "
-                "from BIPOLAR to INT2",
-                hint="give the output a quantizer of its own",
+                f"{step}: {name(consumer)} needs the output of {name(node)} as bits",
+                hint="run it earlier: after tidy_up, before streamline",
             )
-        for consumer in view.consumers(tensor):
-            if consumer.op_type == "XnorPopcountMatMul":
-                raise StepFailed(
-                    f"{step}: {name(consumer)} needs the output of {name(node)} as bits",
-                    hint="run it earlier: after tidy_up, before streamline",
-                )
-            if consumer.op_type in PASSING:
-                todo += consumer.output
 
 
 def _refuse_late(view: View) -> None:
-    from finnyaml.graph.view import is_hardware, name
-
     for node in view.nodes:
         if node.op_type == "XnorPopcountMatMul" or is_hardware(node):
             what = "computes with XNOR on bits" if node.op_type == "XnorPopcountMatMul" else "is a hardware layer"
@@ -166,8 +145,6 @@ def _bipolar(view: View, tensor: str) -> bool:
 
 def _sources(view: View) -> Iterator[Node]:
     """The nodes that make bipolar values of other values, in graph order."""
-    from finnyaml.graph.operators import PASSING
-
     for node in view.nodes:
         bits = node.op_type == "BipolarQuant" or any(_bipolar(view, tensor) for tensor in node.output)
         if bits and node.op_type not in PASSING and view.dynamic_inputs(node):
@@ -194,22 +171,12 @@ def _meets(view: View, weights: str, tensors: set[str]) -> bool:
 
 def _reach(view: View, tensors: Iterable[str]) -> set[str]:
     """`tensors`, and those whose values are among theirs."""
-    from finnyaml.graph.operators import PASSING
-
-    reached, todo = set(), list(tensors)
-    while todo:
-        tensor = todo.pop()
-        reached.add(tensor)
-        for node in view.consumers(tensor):
-            if node.op_type in PASSING:
-                todo += [result for result in node.output if result not in reached]
-    return reached
+    first = set(tensors)
+    return first.union(*(node.output for node in view.below(first, PASSING) if node.op_type in PASSING))
 
 
 def _refuse_mixtures(view: View) -> None:
     """QONNX takes the data type of a Concat from its first input: with mixed inputs it is right by chance only."""
-    from finnyaml.graph.view import name
-
     for node in view.nodes:
         if node.op_type == "Concat" and len({_bipolar(view, tensor) for tensor in node.input}) > 1:
             raise StepFailed(

@@ -28,16 +28,14 @@ from finnyaml.text import did_you_mean
 _TOOLCHAIN = frozenset({"finnyaml", "finn", "finn_xsi", "qonnx", "brevitas", "brevitas_examples"})
 """Never the user's, even where installed from a checkout, as in FINN's container. Their versions are traced."""
 
-_LIBRARIES = tuple(
-    {
-        str(Path(folder).resolve())
-        for folder in (
-            *(sysconfig.get_paths()[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")),
-            *site.getsitepackages(),
-            site.getusersitepackages(),
-        )
-    }
-)
+_PATHS = sysconfig.get_paths()
+_LIBRARIES = {
+    str(Path(folder).resolve())
+    for folder in (
+        *(_PATHS["stdlib"], _PATHS["platstdlib"], _PATHS["purelib"], _PATHS["platlib"]),
+        *(*site.getsitepackages(), site.getusersitepackages()),
+    )
+}
 
 
 class _Session:
@@ -122,13 +120,12 @@ def forget_user_modules(loaded: Iterable[str] = ()) -> list[Path]:
 
 def explain(error: BaseException) -> str:
     """One line on an exception out of the user's code: the last line of theirs that ran, its type and its message."""
-    message = str(error).strip() or "no message"
     if isinstance(error, SyntaxError):
         return f"{error.filename}:{error.lineno}: {type(error).__name__}: {error.msg}"
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if _is_users(Path(frame.filename))]
     place = f"{own[-1].filename}:{own[-1].lineno}: " if own else ""
-    return f"{place}{type(error).__name__}: {message}"
+    return f"{place}{type(error).__name__}: {str(error).strip() or 'no message'}"
 
 
 def _from_file(ref: CodeRef, file: Path) -> ModuleType:
@@ -211,8 +208,6 @@ def _of_toolchain(file: Path) -> bool:
 def _is_users(file: Path) -> bool:
     if str(file).startswith("<"):
         return False
-    resolved = file.resolve()
-    package = Path(__file__).resolve().parents[1]
-    if resolved.is_relative_to(package) or "site-packages" in resolved.parts:
-        return False
-    return not any(resolved.is_relative_to(folder) for folder in _LIBRARIES)
+    resolved, package = file.resolve(), Path(__file__).resolve().parents[1]
+    installed = "site-packages" in resolved.parts or any(resolved.is_relative_to(folder) for folder in _LIBRARIES)
+    return not installed and not resolved.is_relative_to(package)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING
+
+import numpy as np
+from onnx import TensorProto, helper
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.transformation.infer_datatypes import InferDataTypes
 
 from finnyaml.errors import StepFailed
+from finnyaml.finn.door import register_reshape
+from finnyaml.graph.operators import PARTITION
 from finnyaml.graph.surgery import Node, Repaired, free_name
-
-if TYPE_CHECKING:
-    from qonnx.core.modelwrapper import ModelWrapper
-
-    from finnyaml.graph.view import View
+from finnyaml.graph.view import View, attributes, is_hardware, name, style
 
 ARITHMETIC = {"ElementwiseAdd": "Add", "ElementwiseDiv": "Div", "ElementwiseMul": "Mul", "ElementwiseSub": "Sub"}
 """FINN's layers that scale or shift, and the ONNX operators that they were."""
@@ -27,11 +29,6 @@ def leave_to_host(model: ModelWrapper) -> Repaired:
     Raises:
         StepFailed: there are no hardware layers yet, or their variants are chosen already.
     """
-    from qonnx.transformation.infer_datatypes import InferDataTypes
-
-    from finnyaml.finn.door import register_reshape
-    from finnyaml.graph.view import View, is_hardware, is_specialised, name
-
     register_reshape()
 
     model = copy.deepcopy(model)
@@ -39,7 +36,7 @@ def leave_to_host(model: ModelWrapper) -> Repaired:
     hardware = [node for node in view.nodes if is_hardware(node)]
     if not hardware:
         raise StepFailed("leave_to_host: there are no hardware layers yet", hint="run it later: after convert_to_hw")
-    if late := [node for node in hardware if is_specialised(node) or node.op_type == "StreamingDataflowPartition"]:
+    if late := [node for node in hardware if style(node) or node.op_type == PARTITION]:
         raise StepFailed(
             f"leave_to_host: {name(late[0])} ({late[0].op_type}) says that the accelerator is cut out already",
             hint="run it earlier: after convert_to_hw, before create_dataflow_partition",
@@ -52,7 +49,10 @@ def leave_to_host(model: ModelWrapper) -> Repaired:
     changes = []
     for index, node in enumerate(view.nodes):
         if id(node) in outside and is_hardware(node):
-            made = _label_choice(model, node) if node.op_type == "LabelSelect" else _arithmetic(node)
+            if node.op_type == "LabelSelect":
+                made = _label_choice(model, node)
+            else:
+                made = helper.make_node(ARITHMETIC[node.op_type], node.input, node.output)
             made.name = node.name
             changes.append(f"{name(node)} ({node.op_type}) is left to the host, as {made.op_type}")
             model.graph.node.remove(node)
@@ -63,24 +63,11 @@ def leave_to_host(model: ModelWrapper) -> Repaired:
 
 def _is_for_the_host(view: View, node: Node) -> bool:
     """Whether a hardware layer scales or shifts by constants, or chooses labels."""
-    if node.op_type in ARITHMETIC:
-        return len(view.dynamic_inputs(node)) == 1
-    return bool(node.op_type == "LabelSelect")
-
-
-def _arithmetic(node: Node) -> Node:
-    from onnx import helper
-
-    return helper.make_node(ARITHMETIC[node.op_type], list(node.input), list(node.output))
+    return node.op_type == "LabelSelect" or (node.op_type in ARITHMETIC and len(view.dynamic_inputs(node)) == 1)
 
 
 def _label_choice(model: ModelWrapper, node: Node) -> Node:
     """The TopK that FINN's layer computes: indices of the highest values along the last axis, highest first."""
-    import numpy as np
-    from onnx import TensorProto, helper
-
-    from finnyaml.graph.view import attributes
-
     taken = set(model.get_all_tensor_names())
     count, values = (free_name(f"{node.output[0]}_{what}", taken) for what in ("k", "values"))
     model.set_initializer(count, np.array([attributes(node)["K"]], np.int64))

@@ -1,22 +1,23 @@
-"""Pre- and post-processing inside the graph: the accelerator, the reference and the data see the same arithmetic.
-
-Runs in a worker: numpy, onnx and qonnx are imported where they are used.
-"""
+"""Pre- and post-processing inside the graph: the accelerator, the reference and the data see the same arithmetic."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from onnx import TensorProto, helper
+from qonnx.core.datatype import DataType
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.transformation.infer_shapes import InferShapes
+from qonnx.transformation.insert_topk import InsertTopK
+from qonnx.transformation.merge_onnx_models import MergeONNXModels
 
 from finnyaml.errors import StepFailed
 from finnyaml.recipe.model import InputSpec, Processing
 from finnyaml.steps.code import explain, load_function
-from finnyaml.steps.source import annotate_input, export_brevitas, find_datatype, read_onnx
-
-if TYPE_CHECKING:
-    import numpy as np
-    from qonnx.core.modelwrapper import ModelWrapper
+from finnyaml.steps.source import annotate_input, export_brevitas, find_datatype, read_onnx, transformed
 
 
 def preprocess(model: ModelWrapper, stages: Sequence[Processing], spec: InputSpec, recipe_dir: Path) -> ModelWrapper:
@@ -39,18 +40,14 @@ def prepend(model: ModelWrapper, stage: Processing, spec: InputSpec, recipe_dir:
     All arithmetic is float32. The graph input keeps its shape (`onnx` stages bring their own) and the datatype of the
     recipe; where the recipe is silent, `to_tensor` takes UINT8 and every other stage FLOAT32.
 
-    Args:
-        model: as `annotate_input` or an earlier `prepend` returned it.
-        stage: `to_tensor` (x / 255), `normalize` ((x - mean) / std, a number or one per channel), `brevitas` or `onnx`.
-        spec: the recipe's `model.input`.
-        recipe_dir: where modules that the recipe names are looked for.
+    The model is as `annotate_input` or an earlier `prepend` returned it; the stage `to_tensor` (x / 255), `normalize`
+    ((x - mean) / std, a number or one per channel), `brevitas` or `onnx`. Modules that the recipe names are looked for
+    in `recipe_dir`.
 
     Raises:
         StepFailed: a datatype that `to_tensor` cannot take, values that do not fit the channels, a graph of the user's
             that does not fit the model.
     """
-    import numpy as np
-
     datatype = spec.datatype
     if stage.kind == "to_tensor":
         datatype = datatype or "UINT8"
@@ -70,9 +67,8 @@ def prepend(model: ModelWrapper, stage: Processing, spec: InputSpec, recipe_dir:
         shape = model.get_tensor_shape(model.graph.input[0].name)
         model = _merge(_own_graph(stage, shape, recipe_dir), model, "preprocess")
     else:
-        raise StepFailed(
-            f"'{stage.kind}' is not a pre-processing", hint="there is: to_tensor, normalize, brevitas, onnx"
-        )
+        hint = "there is: to_tensor, normalize, brevitas, onnx"
+        raise StepFailed(f"'{stage.kind}' is not a pre-processing", hint=hint)
     model.set_tensor_datatype(model.graph.input[0].name, find_datatype(datatype or "FLOAT32"))
     return model
 
@@ -80,10 +76,8 @@ def prepend(model: ModelWrapper, stage: Processing, spec: InputSpec, recipe_dir:
 def append(model: ModelWrapper, stage: Processing, recipe_dir: Path) -> ModelWrapper:
     """Put one stage behind the model.
 
-    Args:
-        model: as `annotate_input`, `prepend` or an earlier `append` returned it.
-        stage: `top_k` (int64 indices of the k highest scores along the last axis, highest first), `brevitas` or `onnx`.
-        recipe_dir: where modules that the recipe names are looked for.
+    The model is as `annotate_input`, `prepend` or an earlier `append` returned it; the stage `top_k` (int64 indices
+    [..., k] of the k highest scores along the last axis, highest first), `brevitas` or `onnx`.
 
     Raises:
         StepFailed: k is more than there are scores, the model ends in a TopK already, an own graph does not fit.
@@ -99,15 +93,9 @@ def append(model: ModelWrapper, stage: Processing, recipe_dir: Path) -> ModelWra
 
 def _insert_first(model: ModelWrapper, operations: Sequence[tuple[str, np.ndarray]]) -> ModelWrapper:
     """Let the data pass through `operations` (operator, constant right operand) before anything else touches it."""
-    from onnx import TensorProto, helper
-    from qonnx.core.datatype import DataType
-    from qonnx.transformation.general import GiveReadableTensorNames, GiveUniqueNodeNames
-    from qonnx.transformation.infer_shapes import InferShapes
-
     source = model.graph.input[0].name
     shape, layout = model.get_tensor_shape(source), model.get_tensor_layout(source)
-    consumers = model.find_consumers(source)
-    tensor = source
+    consumers, tensor = model.find_consumers(source), source
     for position, (operator, value) in enumerate(operations):
         constant = model.make_new_valueinfo_name()
         model.set_initializer(constant, value)
@@ -122,23 +110,18 @@ def _insert_first(model: ModelWrapper, operations: Sequence[tuple[str, np.ndarra
         for index, name in enumerate(node.input):
             if name == source:
                 node.input[index] = tensor
-    for transformation in (InferShapes(), GiveUniqueNodeNames(), GiveReadableTensorNames()):
-        model = model.transform(transformation)
-    return model
+    return transformed(model, InferShapes())
 
 
 def _per_channel(model: ModelWrapper, what: str, value: Any) -> np.ndarray:
-    """The constant of a normalisation: one number, or one per channel, shaped to broadcast along the channels."""
-    import numpy as np
-
+    """The constant (float32) of a normalisation: [1], or one number per channel along the input's axis of channels."""
     values: np.ndarray = np.asarray(value, np.float32).reshape(-1)
     if not np.isfinite(values).all():
         raise StepFailed(f"normalize: {what} is not finite: {value}")
     if values.size == 1:
         return values
     name = model.graph.input[0].name
-    shape = model.get_tensor_shape(name)
-    layout = model.get_tensor_layout(name)
+    shape, layout = model.get_tensor_shape(name), model.get_tensor_layout(name)
     axis = layout.index("C") if layout else min(1, len(shape) - 1)
     if values.size != shape[axis]:
         raise StepFailed(
@@ -149,35 +132,24 @@ def _per_channel(model: ModelWrapper, what: str, value: Any) -> np.ndarray:
 
 
 def _top_k(model: ModelWrapper, k: int, shape: Sequence[int]) -> ModelWrapper:
-    from qonnx.transformation.general import GiveReadableTensorNames, GiveUniqueNodeNames
-    from qonnx.transformation.infer_shapes import InferShapes
-    from qonnx.transformation.insert_topk import InsertTopK
-
     producer = model.find_producer(model.graph.output[0].name)
     if producer is not None and producer.op_type == "TopK":
         raise StepFailed("top_k: the model ends in a TopK already", hint="leave top_k out of postprocess")
     if not 1 <= k <= shape[-1]:
         raise StepFailed(f"top_k: {k} of {shape[-1]} scores: the model's output has the shape {list(shape)}")
-    for transformation in (InsertTopK(k=k), InferShapes(), GiveUniqueNodeNames(), GiveReadableTensorNames()):
-        model = model.transform(transformation)
-    return model
+    return transformed(model, InsertTopK(k=k), InferShapes())
 
 
 def _own_graph(stage: Processing, shape: Sequence[int], recipe_dir: Path) -> ModelWrapper:
     """The user's stage as a clean graph; a module of theirs gets an input of `shape`."""
-    if stage.kind == "onnx":
-        if stage.file is None:
-            raise ValueError("an onnx stage has a file")
+    if stage.file is not None:
         return annotate_input(read_onnx(stage.file), InputSpec())
-    if stage.code is None:
-        raise ValueError("a brevitas stage has code")
+    assert stage.code is not None
     factory = load_function(stage.code, recipe_dir)
     return annotate_input(export_brevitas(factory, stage.options.get("args", {}), None, None, shape), InputSpec())
 
 
 def _merge(first: ModelWrapper, second: ModelWrapper, where: str) -> ModelWrapper:
-    from qonnx.transformation.merge_onnx_models import MergeONNXModels
-
     given, taken = first.graph.output[0], second.graph.input[0]
     shapes = first.get_tensor_shape(given.name), second.get_tensor_shape(taken.name)
     types = given.type.tensor_type.elem_type, taken.type.tensor_type.elem_type
@@ -200,6 +172,4 @@ def _merge(first: ModelWrapper, second: ModelWrapper, where: str) -> ModelWrappe
 
 
 def _tensor(shape: Sequence[int], kind: int) -> str:
-    import onnx
-
-    return f"{onnx.TensorProto.DataType.Name(kind).lower()} {list(shape)}"
+    return f"{TensorProto.DataType.Name(kind).lower()} {list(shape)}"

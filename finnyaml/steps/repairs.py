@@ -7,16 +7,20 @@ repair returns the model as it is. A case in which a repair would not be exact i
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qonnx.core.datatype import DataType
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.transformation.infer_datatypes import InferDataTypes
 
 from finnyaml.errors import StepFailed
+from finnyaml.graph.operators import PASSING
 from finnyaml.graph.surgery import Node, Repaired, free_name, set_attributes, store_constant
+from finnyaml.graph.view import View, attributes, name
+from finnyaml.lint.matrices import widened
+from finnyaml.lint.padding import Padded, unrepresentable
+from finnyaml.lint.thresholds import mislabelled, negative_on_unsigned
 from finnyaml.steps.bipolar import refuse_source, yield_int2
-
-if TYPE_CHECKING:
-    from qonnx.core.modelwrapper import ModelWrapper
-
-    from finnyaml.graph.view import View
 
 
 def represent_padding(model: ModelWrapper) -> Repaired:
@@ -30,11 +34,6 @@ def represent_padding(model: ModelWrapper) -> Repaired:
         StepFailed: XNOR arithmetic is there already, or the values that are padded do not come from a bipolar
             MultiThreshold (2 * [x >= t] - 1), or the network's output would change its data type.
     """
-    from qonnx.transformation.infer_datatypes import InferDataTypes
-
-    from finnyaml.graph.view import View, attributes, name
-    from finnyaml.lint.padding import unrepresentable
-
     model = copy.deepcopy(model)
     view = View(model)
     padded = list(unrepresentable(view))
@@ -61,9 +60,7 @@ def represent_padding(model: ModelWrapper) -> Repaired:
     return Repaired(model, tuple(changes))
 
 
-def _refuse_padding(place: Any) -> None:
-    from finnyaml.graph.view import name
-
+def _refuse_padding(place: Padded) -> None:
     if not place.sources:
         raise StepFailed(
             f"represent_padding: {name(place.node)} is followed by XNOR arithmetic, where 0 means -1 already",
@@ -86,9 +83,6 @@ def _with_partners(view: View, sources: dict[int, Node]) -> None:
 
     QONNX takes the data type of a Concat from its first input: with mixed inputs it would be right by chance only.
     """
-    from finnyaml.graph.operators import PASSING
-    from finnyaml.graph.view import attributes
-
     groups: list[set[int]] = []
     nodes: dict[int, Node] = {}
     for node in view.nodes:
@@ -122,28 +116,20 @@ def correct_annotations(model: ModelWrapper) -> Repaired:
     Raises:
         StepFailed: XNOR arithmetic needs the output of such a layer as bits.
     """
-    from qonnx.core.datatype import DataType
-    from qonnx.transformation.infer_datatypes import InferDataTypes
-
-    from finnyaml.graph.view import View, attributes, name
-    from finnyaml.lint.thresholds import output_range, true_datatype
-
     model = copy.deepcopy(model)
     view = View(model)
     changes = []
     for node in view.nodes:
-        right = true_datatype(view, node) if node.op_type == "MultiThreshold" else None
-        ends = output_range(view, node) if right is not None else None
-        if right is None or ends is None:
+        found = mislabelled(view, node)
+        if found is None:
             continue
+        low, high, right = found
         if any(consumer.op_type == "XnorPopcountMatMul" for consumer in view.consumers(node.output[0])):
-            raise StepFailed(
-                f"correct_annotations: XNOR arithmetic needs bits, but {name(node)} yields up to {ends[1]:g}"
-            )
+            raise StepFailed(f"correct_annotations: XNOR arithmetic needs bits, but {name(node)} yields up to {high}")
         claimed = attributes(node)["out_dtype"]
         set_attributes(node, out_dtype=right.name)
         model.set_tensor_datatype(node.output[0], DataType[right.name])
-        changes.append(f"{name(node)} yields {ends[0]:g} to {ends[1]:g}: {right.name} instead of {claimed}")
+        changes.append(f"{name(node)} yields {low} to {high}: {right.name} instead of {claimed}")
     return Repaired(model.transform(InferDataTypes()) if changes else model, tuple(changes))
 
 
@@ -153,11 +139,6 @@ def clip_thresholds(model: ModelWrapper) -> Repaired:
     A value that is never negative reaches a threshold of 0 exactly when it reaches a negative one: always. FINN does
     the same later, but asserts before that there are none. Belongs after `streamline`.
     """
-    import numpy as np
-
-    from finnyaml.graph.view import View, name
-    from finnyaml.lint.thresholds import negative_on_unsigned
-
     model = copy.deepcopy(model)
     view = View(model)
     taken = set(model.get_all_tensor_names())
@@ -185,11 +166,6 @@ def keep_bipolar_weights(model: ModelWrapper) -> Repaired:
     adds or subtracts the input. And only weights that stay what they are, neither streamed in nor writeable. Belongs
     after the last `minimize_bit_width`.
     """
-    from qonnx.core.datatype import DataType
-
-    from finnyaml.graph.view import View, name
-    from finnyaml.lint.weights import widened
-
     model = copy.deepcopy(model)
     view = View(model)
     changes = []

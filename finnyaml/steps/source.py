@@ -1,6 +1,6 @@
 """Where a model comes from: a Brevitas module or an ONNX file, made into one clean QONNX graph.
 
-Runs in a worker: torch, Brevitas and qonnx are imported where they are used.
+Runs in a worker. torch and Brevitas, which take seconds, are imported where they are used.
 """
 
 from __future__ import annotations
@@ -12,15 +12,23 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import onnx
+from onnx import external_data_helper as external
+from qonnx.core import data_layout
+from qonnx.core.datatype import DataType
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.transformation.general import GiveReadableTensorNames, GiveUniqueNodeNames
+from qonnx.transformation.make_input_chanlast import MakeInputChannelsLast
+from qonnx.util.cleanup import cleanup_model
+
 from finnyaml.errors import StepFailed
+from finnyaml.graph.view import View
 from finnyaml.recipe.model import InputSpec
 from finnyaml.steps.code import explain
 from finnyaml.text import did_you_mean
 
 if TYPE_CHECKING:
-    import onnx
     import torch
-    from qonnx.core.modelwrapper import ModelWrapper
 
 SCOPES = "pkg.torch.onnx.name_scopes"
 """Node metadata that is kept: the PyTorch module a node came from, to tell of lost accuracy in the user's words."""
@@ -38,11 +46,9 @@ def export_brevitas(
     Equal source, arguments and weights give an equal graph: without a weights file the initial weights come from a
     fixed seed, and metadata that holds paths of this machine is dropped.
 
-    Args:
-        factory: returns a `torch.nn.Module` when called with `args`.
-        weights: a checkpoint; read as tensors only, its pickled code is never run.
-        weights_key: the entry of the checkpoint that is the state dict; None: the checkpoint is the state dict.
-        shape: the module's float32 input, batch first (NCHW for images).
+    The factory returns a `torch.nn.Module` when called with `args`. Of the checkpoint `weights` only tensors are read,
+    its pickled code is never run; `weights_key` is its entry with the state dict (None: it is the state dict). `shape`
+    is that of the module's float32 input, batch first (NCHW for images).
 
     Raises:
         StepFailed: whatever of this the user can mend, told with their file and line.
@@ -92,9 +98,6 @@ def read_onnx(path: Path) -> onnx.ModelProto:
     Raises:
         StepFailed: not readable, no ONNX, or its external data is missing or outside its folder.
     """
-    import onnx
-    from onnx.external_data_helper import load_external_data_for_model
-
     model = _parse(path)
     for file in external_files(path, model):
         if not file.is_file():
@@ -102,7 +105,7 @@ def read_onnx(path: Path) -> onnx.ModelProto:
                 f"{path} keeps tensors in {file.name}, and that file is not there",
                 hint="keep both files together, or save the model as one: onnx.save(onnx.load(...), ...)",
             )
-    load_external_data_for_model(model, str(path.parent))
+    external.load_external_data_for_model(model, str(path.parent))
     try:
         onnx.checker.check_model(model)
     except Exception as error:
@@ -116,12 +119,10 @@ def external_files(path: Path, model: onnx.ModelProto | None = None) -> list[Pat
     Raises:
         StepFailed: not readable, no ONNX, or a file is outside the folder of `path`.
     """
-    from onnx.external_data_helper import ExternalDataInfo, _get_all_tensors, uses_external_data
-
     names = {
-        ExternalDataInfo(tensor).location
-        for tensor in _get_all_tensors(model if model is not None else _parse(path))
-        if uses_external_data(tensor)
+        external.ExternalDataInfo(tensor).location
+        for tensor in external._get_all_tensors(model if model is not None else _parse(path))
+        if external.uses_external_data(tensor)
     }
     for name in names:
         if not (path.parent / name).resolve().is_relative_to(path.parent.resolve()):
@@ -142,12 +143,8 @@ def annotate_input(model: onnx.ModelProto, spec: InputSpec) -> ModelWrapper:
         StepFailed: not exactly one input and one output, an input that is not float32, a shape that is not fixed or not
             the recipe's, an unknown datatype, or a layout or datatype that contradicts the model's own.
     """
-    from qonnx.core.modelwrapper import ModelWrapper
-    from qonnx.util.cleanup import cleanup_model
-
     wrapper = ModelWrapper(model)
-    _check_ends(wrapper)
-    _fix_shape(wrapper, spec.shape)
+    _fix_shape(wrapper, _only_input(wrapper), spec.shape)
     datatype = find_datatype(spec.datatype) if spec.datatype else None
     try:
         wrapper = cleanup_model(wrapper)
@@ -173,8 +170,6 @@ def find_datatype(name: str) -> Any:
     Raises:
         StepFailed: there is none; with the nearest name.
     """
-    from qonnx.core.datatype import DataType
-
     try:
         datatype = DataType[name]
         if datatype.bitwidth() < 1:
@@ -185,6 +180,13 @@ def find_datatype(name: str) -> Any:
         near = did_you_mean(name.upper(), common)
         hint = near if near and near.startswith("did") else "for example UINT8, INT4, BIPOLAR, FIXED<8,4>, FLOAT32"
         raise StepFailed(f"'{name}' is not a datatype of QONNX", hint=hint) from error
+
+
+def transformed(model: ModelWrapper, *transformations: Any) -> ModelWrapper:
+    """The model after these transformations of QONNX or FINN, nodes and tensors named anew."""
+    for transformation in (*transformations, GiveUniqueNodeNames(), GiveReadableTensorNames()):
+        model = model.transform(transformation)
+    return model
 
 
 def _make(factory: Callable[..., Any], args: Mapping[str, Any]) -> torch.nn.Module:
@@ -206,9 +208,8 @@ def _make(factory: Callable[..., Any], args: Mapping[str, Any]) -> torch.nn.Modu
     except (Exception, SystemExit) as error:
         raise StepFailed(f"{name}() failed: {explain(error)}") from error
     if not isinstance(module, torch.nn.Module):
-        hint = "return the module alone"
-        if isinstance(module, type) and issubclass(module, torch.nn.Module):
-            hint = "return an instance, not the class"
+        is_class = isinstance(module, type) and issubclass(module, torch.nn.Module)
+        hint = "return an instance, not the class" if is_class else "return the module alone"
         raise StepFailed(f"{name}() returned {_kind(module)}, not a torch.nn.Module", hint=hint)
     return module
 
@@ -282,8 +283,6 @@ def _without_traces_of_this_machine(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _parse(path: Path) -> onnx.ModelProto:
-    import onnx
-
     try:
         model = onnx.load(str(path), format="protobuf", load_external_data=False)
     except OSError as error:
@@ -306,28 +305,25 @@ def _what_it_is(path: Path) -> str:
     return "export the model with brevitas.export.export_qonnx"
 
 
-def _check_ends(wrapper: ModelWrapper) -> None:
-    import onnx
-
-    constants = {tensor.name for tensor in wrapper.graph.initializer}
-    inputs = [tensor for tensor in wrapper.graph.input if tensor.name not in constants]
-    for ends, word in ((inputs, "inputs"), (list(wrapper.graph.output), "outputs")):
+def _only_input(wrapper: ModelWrapper) -> Any:
+    """The graph's input, an `onnx.ValueInfoProto`. StepFailed unless it has one float32 input, and one output."""
+    view = View(wrapper)
+    for ends, word in ((view.inputs, "inputs"), (view.outputs, "outputs")):
         if len(ends) != 1:
-            names = ", ".join(end.name for end in ends) or "none"
-            raise StepFailed(f"the model has {len(ends)} {word} ({names}); finnyaml builds for one")
-    kind = inputs[0].type.tensor_type.elem_type
+            raise StepFailed(f"the model has {len(ends)} {word} ({', '.join(ends) or 'none'}); finnyaml builds for one")
+    tensor = next(tensor for tensor in wrapper.graph.input if tensor.name == view.inputs[0])
+    kind = tensor.type.tensor_type.elem_type
     if kind != onnx.TensorProto.FLOAT:
         name = onnx.TensorProto.DataType.Name(kind).lower()
         raise StepFailed(
-            f"the model's input '{inputs[0].name}' is an ONNX {name}; FINN keeps integers in float32 tensors",
+            f"the model's input '{tensor.name}' is an ONNX {name}; FINN keeps integers in float32 tensors",
             hint="export with a float32 input and say model.input.datatype (UINT8, ...) in the recipe",
         )
+    return tensor
 
 
-def _fix_shape(wrapper: ModelWrapper, wanted: Sequence[int] | None) -> None:
-    """Check the model's shape against the recipe's; a dimension that the model leaves open takes the recipe's."""
-    constants = {tensor.name for tensor in wrapper.graph.initializer}
-    tensor = next(tensor for tensor in wrapper.graph.input if tensor.name not in constants)
+def _fix_shape(wrapper: ModelWrapper, tensor: Any, wanted: Sequence[int] | None) -> None:
+    """Check the input's shape against the recipe's; a dimension that the model leaves open takes the recipe's."""
     dims = tensor.type.tensor_type.shape.dim
     open_dims = [index for index, dim in enumerate(dims) if dim.dim_value <= 0]
     text = [dim.dim_value if dim.dim_value > 0 else dim.dim_param or "?" for dim in dims]
@@ -352,10 +348,6 @@ def _fix_shape(wrapper: ModelWrapper, wanted: Sequence[int] | None) -> None:
 
 
 def _deliver(wrapper: ModelWrapper, layout: str) -> ModelWrapper:
-    from qonnx.core import data_layout
-    from qonnx.transformation.general import GiveReadableTensorNames, GiveUniqueNodeNames
-    from qonnx.transformation.make_input_chanlast import MakeInputChannelsLast
-
     name = wrapper.graph.input[0].name
     shape = wrapper.get_tensor_shape(name)
     known = ["NCHW", "NHWC", "NCW", "NWC", "NC", "N"]
@@ -373,9 +365,7 @@ def _deliver(wrapper: ModelWrapper, layout: str) -> ModelWrapper:
             hint=f"deliver the data as {''.join(own)}",
         )
     if list(layout) == channels_last and layout != "NC":
-        wrapper = wrapper.transform(MakeInputChannelsLast())
-        wrapper = wrapper.transform(GiveUniqueNodeNames())
-        return wrapper.transform(GiveReadableTensorNames())
+        return transformed(wrapper, MakeInputChannelsLast())
     wrapper.set_tensor_layout(name, list(layout))
     return wrapper
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from qonnx.core.datatype import DataType
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.custom_op.registry import getCustomOp
 
 from finnyaml.errors import StepFailed
 from finnyaml.graph.surgery import Node, Repaired, free_name, set_attributes, store_constant
-
-if TYPE_CHECKING:
-    from qonnx.core.modelwrapper import ModelWrapper
-
-    from finnyaml.graph.view import View
+from finnyaml.graph.view import View, attributes, kind, name
+from finnyaml.lint.matrices import overflow
 
 FOLLOWING = frozenset(("DuplicateStreams", "LabelSelect", "StreamingDataWidthConverter", "StreamingFIFO"))
 """The layers that take any integer and whose own types follow from their input's."""
@@ -30,9 +32,6 @@ def widen_accumulators(model: ModelWrapper) -> Repaired:
         StepFailed: FINN may have clipped a threshold to the type that is too narrow, or a layer that follows is none
             whose types FINN derives from its input's.
     """
-    from finnyaml.graph.view import View, attributes, name
-    from finnyaml.lint.accumulators import overflow
-
     model = copy.deepcopy(model)
     view = View(model)
     taken = set(model.get_all_tensor_names())
@@ -57,10 +56,6 @@ def widen_accumulators(model: ModelWrapper) -> Repaired:
 
 def _follow(model: ModelWrapper, view: View, node: Node, taken: set[str]) -> None:
     """Set the types of a layer whose input has another type than before."""
-    from qonnx.custom_op.registry import getCustomOp
-
-    from finnyaml.graph.view import kind, name
-
     if kind(node) == "Thresholding":
         old, new = view.datatype(node.input[0]), model.get_tensor_datatype(node.input[0])
         getCustomOp(node).infer_node_datatype(model)
@@ -83,12 +78,6 @@ def _compare(model: ModelWrapper, view: View, node: Node, index: int, old: Any, 
 
     Those below all values are raised to the lowest, which no value is below either: types without a sign need that.
     """
-    import numpy as np
-    from qonnx.core.datatype import DataType
-    from qonnx.custom_op.registry import getCustomOp
-
-    from finnyaml.graph.view import kind, name
-
     given = str(node.input[index])
     values = view.constant(given)
     if values is None:

@@ -95,7 +95,7 @@ def test_a_store_that_knows_no_finn_is_not_asked(finnyaml: Command, project: Pro
 def test_problems_show_their_place(finnyaml: Command, project: Project) -> None:
     answer = finnyaml("lint", project.write("bad.yaml", BAD))
     assert "bad.yaml:5:17: error: finn-plus" in answer.err
-    assert answer.out.rstrip().endswith("bad.yaml: 4 errors (finn-plus 1.6.1)") or "4 errors" in answer.out
+    assert answer.out.rstrip().endswith("bad.yaml: 4 errors")
 
 
 def test_missing_tools_are_warnings_with_exit_code_4(

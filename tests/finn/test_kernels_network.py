@@ -141,7 +141,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("reason", REFUSED)
 def test_what_a_kernel_does_not_cover_stays_hls_and_is_said(reason: str, tmp_path: Path) -> None:
-    from finnyaml.finn.kernels.register import use_kernels
+    from finnyaml.finn.kernels.conversion import use_kernels
 
     layer = REFUSED[reason]
     _, model = as_hls(layer)
@@ -159,7 +159,7 @@ def test_what_a_kernel_does_not_cover_stays_hls_and_is_said(reason: str, tmp_pat
 def test_a_sum_whose_constants_come_first_is_turned_round() -> None:
     from qonnx.custom_op.registry import getCustomOp
 
-    from finnyaml.finn.kernels.register import use_kernels
+    from finnyaml.finn.kernels.conversion import use_kernels
 
     layer = add("layer", 2, "INT6", "INT4", "INT7", (6,))
     swapped = {"lhs": "rhs", "rhs": "lhs"}

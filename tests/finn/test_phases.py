@@ -22,7 +22,7 @@ from finnyaml.errors import StepFailed
 from finnyaml.finn import config, introspect
 from finnyaml.finn.catalog import Catalog
 from finnyaml.finn.door import Finn, open_door
-from finnyaml.finn.phases import segment
+from finnyaml.finn.introspect import segment
 
 PHASES = '''
 """Stands in for finn.builder.build_dataflow_phases."""
@@ -133,7 +133,7 @@ def finn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Finn:
     made = Finn()
     made.steps = {"step_one": module.step_one, "step_two": module.step_two}
     made.phases = dict(module.build_dataflow_phase_lookup)
-    monkeypatch.setattr("finnyaml.finn.phases.open_door", lambda: made)
+    monkeypatch.setattr("finnyaml.finn.introspect.open_door", lambda: made)
     return made
 
 
@@ -294,8 +294,8 @@ def test_finn_takes_every_choice_and_every_default(catalog: Catalog, door: Finn)
         ("target_fps", "many", "takes an int"),
         ("target_fps", True, "takes an int"),
         ("synth_clk_period_ns", None, "cannot be null"),
-        ("shell_flow_type", "vivado", "is no shell_flow_type"),
-        ("generate_outputs", ["estimate_reports", "bit"], "'bit' is no generate_outputs"),
+        ("shell_flow_type", "vivado", "is not a value of shell_flow_type"),
+        ("generate_outputs", ["estimate_reports", "bit"], "'bit' is not a value of generate_outputs"),
         ("board", "ZCU-102", "knows no board"),
     ],
 )

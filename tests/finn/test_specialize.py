@@ -9,8 +9,7 @@ from onnx import helper
 
 from finnyaml.finn.identity import distribution_of_finn
 from finnyaml.finn.specialize import ASKED, HARDWARE, decision, prefer, settle, wanted_in_hls, why_hls
-from finnyaml.lint.graph import check
-from finnyaml.lint.stage import Stage
+from finnyaml.lint.graph import Stage, check
 from finnyaml.steps.bipolar import represent_bipolar
 from finnyaml.verify.executor import BatchedModel
 from tests.lint.graphs import Net, cnn, images, run

@@ -339,12 +339,12 @@ def test_several_inputs_or_outputs(stitched: Stitched, tmp_path: Path) -> None:
 def test_constants_are_no_inputs(stitched: Stitched) -> None:
     from onnx import TensorProto, helper
 
-    from finnyaml.finn.dataflow import inputs
+    from finnyaml.graph.view import View
 
     model = copy.deepcopy(stitched.model)
     weights = model.get_node_from_name(MVAU).input[1]
     model.graph.input.append(helper.make_tensor_value_info(weights, TensorProto.FLOAT, [8, 6]))
-    assert inputs(model) == ["global_in"]
+    assert View(model).inputs == ["global_in"]
 
 
 def test_code_that_was_not_generated(stitched: Stitched, tmp_path: Path) -> None:

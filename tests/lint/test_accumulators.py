@@ -7,8 +7,8 @@ import pytest
 from qonnx.core.datatype import DataType
 
 from finnyaml.graph.view import View, attributes
-from finnyaml.lint.accumulators import overflow, sums
 from finnyaml.lint.graph import Stage, check
+from finnyaml.lint.matrices import overflow, sums
 from tests.lint.graphs import HARDWARE, Net, run
 
 RULE = "accumulator-too-narrow"

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from finnyaml.lint.catalogue import RULES, suppressed
-from finnyaml.lint.finding import Finding
+from finnyaml.lint.catalogue import RULES, Finding, suppressed
 from finnyaml.lint.rules import CHECKS, checks
 from finnyaml.steps.builtin import STEPS
 from finnyaml.worker.functions import function_of

@@ -7,7 +7,7 @@ from onnx import TensorProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
 
 from finnyaml.graph.view import View
-from finnyaml.lint import queues  # noqa: F401 - importing it registers its rule
+from finnyaml.lint import rtl  # noqa: F401 - importing it registers its rule
 from finnyaml.lint.rules import CHECKS
 from tests.lint.test_rules import stage
 

@@ -115,13 +115,13 @@ def test_a_field_that_is_ours_is_told_so_even_where_this_finn_lacks_it(maker: Ma
         ("target: {board: pynq_z2}", "finn 0.99 knows no board 'pynq_z2'", "did you mean 'Pynq-Z2'?"),
         (
             "target: {shell: vivado_zync}",
-            "'vivado_zync' is no shell_flow_type of finn 0.99",
+            "'vivado_zync' is not a value of shell_flow_type in finn 0.99",
             "did you mean 'vivado_zynq'?",
         ),
-        ("outputs: [bitfile, reports]", "'reports' is no generate_outputs", "estimate_reports"),
+        ("outputs: [bitfile, reports]", "'reports' is not a value of generate_outputs", "estimate_reports"),
         (
             "finn: {verify_steps: [initial_pyton]}",
-            "'initial_pyton' is no verify_steps",
+            "'initial_pyton' is not a value of verify_steps",
             "did you mean 'initial_python'?",
         ),
         (

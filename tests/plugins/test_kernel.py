@@ -23,7 +23,7 @@ import numpy as np
 from onnx import TensorProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
 
-from finnyaml.finn.kernels.register import use_kernels
+from finnyaml.finn.kernels.conversion import use_kernels
 from tests.finn.kernel_bench import DOMAIN, Bench, Layer
 
 shapes = {"inp_shape": [1, 3, 8], "out_shape": [1, 3, 1, 8]}

@@ -106,10 +106,10 @@ def test_a_recipe_that_extends(folder: Folder) -> None:
         ("lint: {ignore: [{rule: ▶x, node: a}]}\n", ["no lint rule 'x'"]),
         # files and code
         ("verify: {data: {npz: ▶tset.npz, inputs: x, labels: y}}\n", ["there is no file", "did you mean 'test.npz'?"]),
-        ("verify: {data: {npz: ▶x.npy, inputs: x, labels: y}}\n", ["'x.npy' is no .npz archive", "without `npz:`"]),
+        ("verify: {data: {npz: ▶x.npy, inputs: x, labels: y}}\n", ["'x.npy' is not an .npz archive", "without `npz:`"]),
         ("verify: {data: {npz: test.npz, inputs: ▶xs, labels: y}}\n", ["no array 'xs' in 'test.npz'", "mean 'x'?"]),
         ("verify: {data: {npz: test.npz, inputs: x, labels: ▶z}}\n", ["no array 'z'", "known here: x, y"]),
-        ("verify: {data: {inputs: ▶test.npz, labels: y.npy}}\n", ["'test.npz' is no .npy file", "npz: data.npz"]),
+        ("verify: {data: {inputs: ▶test.npz, labels: y.npy}}\n", ["'test.npz' is not an .npy file", "npz: data.npz"]),
         ("verify: {data: {inputs: x.npy, labels: ▶y}}\n", ["verify.data.labels: there is no file 'y'", "y.npy"]),
         ("verify: {data: {images: ▶nope}}\n", ["verify.data.images: there is no folder 'nope'"]),
         ("verify: {data: {images: ▶x.npy}}\n", ["'x.npy' is a file, not a folder"]),

@@ -11,7 +11,7 @@ from qonnx.custom_op.registry import getCustomOp
 
 from finnyaml.errors import StepFailed
 from finnyaml.graph.view import View, attributes
-from finnyaml.lint.accumulators import overflow
+from finnyaml.lint.matrices import overflow
 from finnyaml.steps.repairs import keep_bipolar_weights
 from finnyaml.steps.widening import widen_accumulators
 from finnyaml.verify.executor import BatchedModel

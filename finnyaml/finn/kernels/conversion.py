@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from finn.util.basic import getHWCustomOp
 from onnx import NodeProto
+from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.general import GiveUniqueNodeNames
 
-from finnyaml.finn.kernels.folding import HLS, RTL
-
-if TYPE_CHECKING:
-    from qonnx.core.modelwrapper import ModelWrapper
-
-OPERANDS = ("style", "dtype", "shape")
+from finnyaml.finn.kernels import kernels
+from finnyaml.finn.kernels.folding import RTL
+from finnyaml.finn.kernels.register import register
+from finnyaml.graph.view import style
 
 
-def converted(model: ModelWrapper, kernels: Mapping[str, str]) -> tuple[ModelWrapper, list[tuple[str, str]]]:
-    """The model (changed in place, then named anew), and the layers that no kernel covers, each with a sentence."""
-    known = {f"{op_type}_hls": kernel for op_type, kernel in kernels.items()}
+def use_kernels(model: ModelWrapper) -> tuple[ModelWrapper, list[tuple[str, str]]]:
+    """Give every HLS layer that one of our kernels covers to that kernel.
+
+    The model, changed in place, is one after FINN's step specialize_layers. Layers keep their tensors and the
+    attributes that both variants have, and all are named anew as FINN does it (`Pool_rtl_0`).
+
+    Returns:
+        The model, and for each HLS layer for which there is a kernel that does not cover it: its name, and a sentence
+        that says why. Layers for which there is none at all are not mentioned.
+    """
+    register()
+    known = {f"{op_type}_hls": kernel for op_type, kernel in kernels().items()}
     refused: dict[str, str] = {}
     for node in model.graph.node:
-        if node.domain != HLS or node.op_type not in known:
+        if style(node) != "hls" or node.op_type not in known:
             continue
         candidate = _as_kernel(node, known[node.op_type])
         reason = getHWCustomOp(candidate).why_not()
@@ -53,7 +60,7 @@ def _as_kernel(node: NodeProto, kernel: str) -> NodeProto:
 def _swap_operands(node: NodeProto, instance: Any) -> None:
     """Put the second operand of a sum first (in place): FINN connects streams by their position among the inputs."""
     node.input[:] = [node.input[1], node.input[0]]
-    for what in OPERANDS:
+    for what in ("style", "dtype", "shape"):
         lhs, rhs = instance.get_nodeattr(f"lhs_{what}"), instance.get_nodeattr(f"rhs_{what}")
         instance.set_nodeattr(f"lhs_{what}", rhs)
         instance.set_nodeattr(f"rhs_{what}", lhs)

@@ -16,10 +16,8 @@ class DuplicateStreams_rtl(Kernel, DuplicateStreams):  # type: ignore[misc]
         return None
 
     def module(self) -> Module:
-        return Module(
-            "finnyaml_duplicate_streams",
-            {"WIDTH": self.get_instream_width(), "COUNT": len(self.onnx_node.output)},
-        )
+        parameters = {"WIDTH": self.get_instream_width(), "COUNT": len(self.onnx_node.output)}
+        return Module("finnyaml_duplicate_streams", parameters)
 
     def get_number_output_values(self) -> dict[str, int]:
         """Beats per output; FINN's leaves out the first dimension, which is 1 only for images."""

@@ -8,31 +8,28 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from qonnx.core.modelwrapper import ModelWrapper
+from finn.transformation.fpgadataflow.annotate_cycles import AnnotateCycles
+from finn.transformation.fpgadataflow.set_folding import SetFolding
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.transformation.general import GiveUniqueNodeNames
+
+from finnyaml.finn.kernels import kernels
 
 RTL = "finn.custom_op.fpgadataflow.rtl"
 HLS = "finn.custom_op.fpgadataflow.hls"
 
-Apply = Callable[[Any, "ModelWrapper"], "tuple[ModelWrapper, bool]"]
+Apply = Callable[[Any, ModelWrapper], tuple[ModelWrapper, bool]]
 
 
 def adapt() -> None:
     """Change SetFolding in this process; a second call changes nothing."""
-    from finn.transformation.fpgadataflow.set_folding import SetFolding
-
     if not hasattr(SetFolding.apply, "__wrapped__"):
         SetFolding.apply = _under_known_names(SetFolding.apply)
 
 
 def _under_known_names(apply: Apply) -> Apply:
-    from finn.transformation.fpgadataflow.annotate_cycles import AnnotateCycles
-    from qonnx.transformation.general import GiveUniqueNodeNames
-
-    from finnyaml.finn.kernels import kernels
-
     known = {kernel: f"{op_type}_hls" for op_type, kernel in kernels().items()}
 
     @functools.wraps(apply)

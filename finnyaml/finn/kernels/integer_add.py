@@ -30,11 +30,8 @@ class IntegerAdd_rtl(Kernel, ElementwiseAdd):  # type: ignore[misc]
             shapes = " and ".join(str([int(size) for size in shape]) for shape in (self.lhs_shape, self.rhs_shape))
             return f"repeats a stream to broadcast {shapes}, and streams pass only once"
         lhs, rhs = self.lhs_dtype, self.rhs_dtype
-        return (
-            not_integers(lhs)
-            or not_integers(rhs)
-            or too_narrow(self.out_dtype, int(lhs.min() + rhs.min()), int(lhs.max() + rhs.max()))
-        )
+        ends = int(lhs.min() + rhs.min()), int(lhs.max() + rhs.max())
+        return not_integers(lhs) or not_integers(rhs) or too_narrow(self.out_dtype, *ends)
 
     def module(self) -> Module:
         parameters: dict[str, int | str] = {

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from finn.custom_op.fpgadataflow.rtlbackend import RTLBackend
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from qonnx.core.datatype import DataType
 
 from finnyaml.errors import StepFailed
@@ -101,25 +102,16 @@ class Kernel(RTLBackend):  # type: ignore[misc]
     def bram_estimation(self, fpgapart: str) -> int:
         return 0
 
-    def uram_estimation(self, fpgapart: str) -> int:
-        return 0
-
-    def dsp_estimation(self, fpgapart: str) -> int:
-        return 0
+    uram_estimation = dsp_estimation = bram_estimation
 
     def _wrapper(self, top: str, module: Module) -> str:
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
         names = self.get_verilog_top_module_intf_names()
         inputs = [Port(name, self.get_instream_width(int(name[2:-2])), padded) for name, padded in names["s_axis"]]
         outputs = [Port(name, self.get_outstream_width(int(name[3:-2])), padded) for name, padded in names["m_axis"]]
         environment = Environment(  # noqa: S701 - this is Verilog
             loader=FileSystemLoader(SOURCES), undefined=StrictUndefined, keep_trailing_newline=True
         )
-        template = environment.get_template("wrapper.v.j2")
-        return template.render(
-            top=top, module=module.name, parameters=module.parameters, inputs=inputs, outputs=outputs
-        )
+        return environment.get_template("wrapper.v.j2").render(top=top, module=module, inputs=inputs, outputs=outputs)
 
 
 def not_integers(datatype: Any) -> str | None:

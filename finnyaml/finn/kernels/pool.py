@@ -23,9 +23,8 @@ class Pool_rtl(Kernel, Pool):  # type: ignore[misc]
         if function == "MaxPool":
             return None if datatype.is_integer() else f"has {datatype.name} values, and the kernel compares integers"
         lowest, highest = self._sums()
-        return not_integers(datatype) or too_narrow(
-            self.get_output_datatype(), lowest >> self._shift(), highest >> self._shift()
-        )
+        ends = lowest >> self._shift(), highest >> self._shift()
+        return not_integers(datatype) or too_narrow(self.get_output_datatype(), *ends)
 
     def module(self) -> Module:
         datatype = self.get_input_datatype()

@@ -1,14 +1,8 @@
-"""Our kernels made known to FINN, and given the layers that they cover. Imports FINN only when it is called."""
+"""Our kernels made known to FINN. Imports FINN only when it is called."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from finnyaml import plugins
-from finnyaml.finn.kernels import kernels
-
-if TYPE_CHECKING:
-    from qonnx.core.modelwrapper import ModelWrapper
 
 
 def register() -> None:
@@ -33,19 +27,3 @@ def register() -> None:
     for kernel in (Pool_rtl, DuplicateStreams_rtl, IntegerAdd_rtl, GlobalAccPool_rtl, LabelSelect_rtl, *further):
         rtl.custom_op[kernel.__name__] = kernel
     folding.adapt()
-
-
-def use_kernels(model: ModelWrapper) -> tuple[ModelWrapper, list[tuple[str, str]]]:
-    """Give every HLS layer that one of our kernels covers to that kernel.
-
-    The model is one after FINN's step specialize_layers. Layers keep their tensors and the attributes that both
-    variants have, and all are named anew as FINN does it (`Pool_rtl_0`).
-
-    Returns:
-        The model, and for each HLS layer for which there is a kernel that does not cover it: its name, and a sentence
-        that says why. Layers for which there is none at all are not mentioned.
-    """
-    from finnyaml.finn.kernels.conversion import converted
-
-    register()
-    return converted(model, kernels())

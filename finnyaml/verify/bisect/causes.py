@@ -14,7 +14,7 @@ import numpy as np
 
 from finnyaml import plugins
 from finnyaml.graph.layers import Graph
-from finnyaml.graph.operators import LINEAR
+from finnyaml.graph.operators import LINEAR, THRESHOLD
 from finnyaml.graph.view import View, attributes, is_hardware
 from finnyaml.lint.padding import unrepresentable
 from finnyaml.verify.bisect.match import Difference
@@ -88,7 +88,7 @@ def _threshold_range(case: Case) -> Cause | None:
         return None
     name, values = thresholds
     datatype = case.after.graph.model.get_tensor_datatype(name)
-    source = case.after.graph.data_inputs(case.node)[0]
+    source = case.after.graph.dynamic_inputs(case.node)[0]
     reached = case.after.values.get(source)
     if not datatype.is_integer() or reached is None:
         return None
@@ -114,7 +114,7 @@ def _threshold_rounding(case: Case) -> Cause | None:
     a, b = old[1], new[1]
     if (a % 1 == 0).all() or (b % 1 != 0).any() or (np.abs(a - b) > 1).any():
         return None
-    source = case.after.values.get(case.after.graph.data_inputs(case.node)[0])
+    source = case.after.values.get(case.after.graph.dynamic_inputs(case.node)[0])
     whole = source is not None and bool((source % 1 == 0).all())
     if whole and np.array_equal(b, np.ceil(a)):
         return None  # exact: integers are at least 2.3 if and only if they are at least 3
@@ -203,14 +203,14 @@ _RECOGNISERS = (_padding, _threshold_range, _threshold_rounding, _range, _outsid
 def _neighbourhood(case: Case) -> Iterator[Any]:
     """The node of the wrong tensor and those that feed it."""
     yield case.node
-    for name in case.after.graph.data_inputs(case.node):
+    for name in case.after.graph.dynamic_inputs(case.node):
         if (node := case.after.graph.producer(name)) is not None:
             yield node
 
 
 def _constant_thresholds(graph: Graph, node: Any) -> tuple[str, np.ndarray] | None:
     """Name and values [channels, steps] of the thresholds that a node compares with."""
-    if node is None or not graph.is_threshold(node):
+    if node is None or node.op_type not in THRESHOLD:
         return None
     values = graph.model.get_initializer(node.input[1])
     return None if values is None else (str(node.input[1]), np.sort(np.asarray(values), axis=-1))

@@ -50,7 +50,7 @@ def _unrecovered(after: Run, sound: set[str]) -> list[str]:
         if name in suspects:
             continue
         suspects.add(name)
-        inputs = graph.data_inputs(graph.producer(name))
+        inputs = graph.dynamic_inputs(graph.producer(name))
         todo += [source for source in inputs if source in after.values and source not in sound]
     return sorted(suspects, key=graph.position)
 

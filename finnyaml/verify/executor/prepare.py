@@ -10,7 +10,7 @@ import numpy as np
 from onnx import GraphProto, NodeProto, numpy_helper
 
 from finnyaml.finn.door import register_reshape
-from finnyaml.finn.driver_data import memory_of
+from finnyaml.finn.partitions import memory_of
 from finnyaml.finn.kernels import kernels
 from finnyaml.graph import view
 from finnyaml.graph.operators import HARDWARE, PARTITION

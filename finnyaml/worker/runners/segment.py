@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from finnyaml.finn.phases import segment
+from finnyaml.finn.introspect import segment
 from finnyaml.worker.context import Context, made_model, needed_model
 
 if TYPE_CHECKING:

@@ -129,7 +129,7 @@ class Hardware:
 def hardware(model: ModelWrapper, folder: Path) -> Hardware:
     """FINN's steps from `streamlined` to set_fifo_depths."""
     from finnyaml.finn.door import open_door
-    from finnyaml.finn.kernels.register import use_kernels
+    from finnyaml.finn.kernels.conversion import use_kernels
     from finnyaml.finn.specialize import prefer
 
     config, steps = open_door().config_module, open_door().steps

@@ -1,4 +1,4 @@
-"""Whether a matrix layer's data types hold the sums that it can reach."""
+"""Matrix layers: how their weights are stored, and whether their data types hold the sums that they can reach."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from onnx import NodeProto
 from qonnx.core.datatype import DataType
 
 from finnyaml.graph.view import View, attributes, kind
-from finnyaml.lint.finding import Finding
-from finnyaml.lint.folding import MATRIX
-from finnyaml.lint.rules import checks, finding
-from finnyaml.lint.stage import Stage
+from finnyaml.lint.catalogue import Finding
+from finnyaml.lint.folding import MATRIX, configured
+from finnyaml.lint.rules import Stage, checks, finding
+
+WRITEABLE = "internal_decoupled"
+"""The memory mode in which FINN gives a layer the bus port through which its weights are written."""
 
 SETTLED = ("step_minimize_bit_width", "step_generate_estimate_reports", "step_hw_codegen", "step_generate_hardware")
 """Once one of these has run, FINN sets no accumulator type any more; before, its last minimisation will."""
@@ -105,5 +107,51 @@ def _too_narrow(view: View, stage: Stage) -> Iterator[Finding]:
                 "FINN's simulation in Python does not",
                 node=node.name,
                 hint=f"insert the step widen_accumulators after minimize_bit_width: exact ({wrong.right.name})",
-                repair="widen_accumulators",
+            )
+
+
+@checks("runtime-weights-ignored")
+def _runtime(view: View, stage: Stage) -> Iterator[Finding]:
+    for node in configured(view, stage):
+        written = attributes(node)
+        if written.get("runtime_writeable_weights") and written.get("mem_mode", WRITEABLE) != WRITEABLE:
+            yield finding(
+                "runtime-weights-ignored",
+                f"{node.name} has runtime_writeable_weights, but its mem_mode is {written['mem_mode']}: FINN gives it "
+                "no port to write them through, and only loses the narrower weights and accumulators",
+                node=node.name,
+                hint="set mem_mode: internal_decoupled, or leave runtime_writeable_weights out",
+            )
+
+
+def widened(view: View, node: NodeProto) -> bool:
+    """Whether a layer stores weights of -1 and +1 in two bits and can take them in one.
+
+    FINN's HLS matrix layer multiplies an integer by a bipolar weight (it adds or subtracts). With a bipolar or binary
+    input it would count XNOR matches instead, which is another number; the RTL layer takes no one-bit weights; and
+    weights that come from outside or can be overwritten need not stay -1 and +1.
+    """
+    written = attributes(node)
+    if node.op_type != "MVAU_hls" or written.get("weightDataType") != "INT2" or written.get("binaryXnorMode"):
+        return False
+    if written.get("inputDataType") in ("BIPOLAR", "BINARY") or written.get("runtime_writeable_weights"):
+        return False
+    if written.get("mem_mode", "internal_decoupled") not in ("internal_decoupled", "internal_embedded"):
+        return False
+    values = view.constant(node.input[1])
+    return values is not None and bool((np.abs(values) == 1).all())
+
+
+@checks("bipolar-weights-widened")
+def _widened(view: View, stage: Stage) -> Iterator[Finding]:
+    if not stage.past("step_minimize_bit_width"):
+        return
+    for node in view.nodes:
+        if kind(node) == "MVAU" and widened(view, node):
+            yield finding(
+                "bipolar-weights-widened",
+                f"{node.name} has weights of -1 and +1, which FINN's bit-width minimisation stores as INT2: twice the "
+                "memory, and multipliers where an adder would do",
+                node=node.name,
+                hint="insert the step keep_bipolar_weights after minimize_bit_width: exact",
             )
