@@ -5,9 +5,11 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import shutil
 import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TextIO
 
 _LONGEST = 60
 _FEW = 20
@@ -64,6 +66,11 @@ class Whole(str):
     """A line that is never broken: to be copied, or part of something aligned."""
 
     __slots__ = ()
+
+
+def columns(stream: TextIO) -> int | None:
+    """How long a line may be there; None where it may have any length."""
+    return shutil.get_terminal_size().columns if stream.isatty() else None
 
 
 def wrapped(line: str, width: int | None, hang: int = 0) -> str:

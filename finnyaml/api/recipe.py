@@ -74,13 +74,7 @@ class Recipe:
     ) -> Plan:
         """What a build would run now, and why: which value, file or code changed. Runs nothing.
 
-        Args:
-            targets: targets or step ids, or `bundle`; by default all targets.
-            start: run from this step on; what is before it must be up to date (`--from`).
-            stop: build up to and including this step (`--to`).
-            only: run only these steps; what they need must be up to date (`--only`).
-            force: run these steps even if they are up to date (`--force`).
-            progress: as for `build`; there is little to tell here.
+        The arguments are those of `build`.
 
         Raises:
             RecipeError: the recipe is wrong, or there is no such step.

@@ -30,9 +30,7 @@ def _recipe(path: Path) -> Path:
 Recipe = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a YAML file.", callback=_recipe)]
 Targets = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="TARGET", help="Targets or step ids, or `bundle`; default: all targets.", show_default=False
-    ),
+    typer.Argument(metavar="TARGET", help="Targets or step ids, or `bundle`; default: all targets."),
 ]
 Target = Annotated[
     list[str],

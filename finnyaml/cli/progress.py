@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finnyaml.api.progress import Lines
-from finnyaml.cli.console import Console, write
 from finnyaml.engine.events import Event, Listener
 
 if TYPE_CHECKING:
@@ -19,35 +18,28 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def watching(console: Console, *, verbose: bool = False) -> Iterator[Listener]:
-    """A listener that shows what happens, in the way that fits the terminal; `verbose` also shows what steps print."""
+def watching(*, quiet: bool = False, verbose: bool = False) -> Iterator[Listener]:
+    """A listener that shows what happens, in the way that fits the terminal; `verbose` also shows what steps print.
+
+    `quiet` leaves only warnings.
+    """
     with ExitStack() as stack:
-        views: list[Listener] = []
-        if not console.quiet and sys.stderr.isatty() and not verbose and os.environ.get("TERM") != "dumb":
+        lines = Lines(sys.stderr)
+        views: list[Listener] = [lines]
+        if quiet:
+            views = [lambda event: lines(event) if event["event"] == "warnings" else None]
+        elif sys.stderr.isatty() and not verbose and os.environ.get("TERM") != "dumb":
             from finnyaml.cli.live import Live
 
-            views.append(stack.enter_context(Live()))
-        elif not console.quiet:
-            views.append(_Wrapped(sys.stderr).show)
+            views = [stack.enter_context(Live())]
         if verbose:
             views.append(stack.enter_context(_Follow()))
 
         def listen(event: Event) -> None:
-            if event["event"] == "note":
-                console.note(event["text"])
-            elif event["event"] == "warnings":
-                console.problems(event["problems"])
             for view in views:
                 view(event)
 
         yield listen
-
-
-class _Wrapped(Lines):
-    """Lines that are broken at the edge of a terminal."""
-
-    def note(self, text: str) -> None:
-        write([text], self.stream)
 
 
 class _Follow:

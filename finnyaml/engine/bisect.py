@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from finnyaml.engine import record, refusals
+from finnyaml.engine import record, refusals, workspace
 from finnyaml.engine.events import Listener
-from finnyaml.engine.outcome import Outcome
-from finnyaml.engine.report import Bisected, Report
+from finnyaml.engine.outcome import Bisected, Outcome, Report
 from finnyaml.engine.run import Engine
 from finnyaml.engine.session import Session
 from finnyaml.errors import ExitCode, Problem, RecipeError
@@ -56,7 +55,7 @@ def search(session: Session, step: str | None, listener: Listener = lambda _: No
         engine.events.close()
     code = _code(outcome, found)
     told = record.of_run(session, selection, outcome, code, started, engine.folder)
-    record.write_json(engine.folder / "run.json", told)
+    workspace.write_json(engine.folder / "run.json", told)
     return Report(session, selection, outcome, told, engine.folder, code, tuple(found))
 
 

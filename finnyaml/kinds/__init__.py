@@ -13,9 +13,12 @@ from typing import Any
 RUNNERS = "finnyaml.worker.runners"
 WARM_UP = "finnyaml.worker.warm_up"
 
-CODE_PARAMETERS = {"code": "the function: file, module or plug-in, and name"}
-DATA = "the data set, with how many samples are taken"
-REFERENCE = "whose outputs a measurement is compared with"
+CODE = {"code": "the function: file, module or plug-in, and name"}
+INPUT = {"input": "shape, data type and layout of the input"}
+DATA = {"data": "the data set, with how many samples are taken"}
+FRAMES = {**DATA, "layout": "of the graph's input", "file": "where its outputs go"}
+GOLDEN = {"golden": "how many golden samples are kept for FINN's own verification"}
+MEASURE = {"metric": "what is measured", "reference": "whose outputs a measurement is compared with"}
 
 
 @dataclass(frozen=True)
@@ -68,11 +71,11 @@ KINDS: Mapping[str, Kind] = {
             f"{RUNNERS}.source:brevitas",
             warm_up=f"{WARM_UP}:brevitas",
             parameters={
-                **CODE_PARAMETERS,
+                **CODE,
                 "args": "what the function is called with",
                 "weights": "the checkpoint",
                 "weights_key": "where in the checkpoint the weights are",
-                "input": "shape, data type and layout of the input",
+                **INPUT,
             },
             source=True,
         ),
@@ -80,14 +83,14 @@ KINDS: Mapping[str, Kind] = {
             "onnx",
             "Reads an ONNX file, in QONNX's or FINN's dialect.",
             f"{RUNNERS}.source:onnx",
-            parameters={"file": "the ONNX file", "input": "shape, data type and layout of the input"},
+            parameters={"file": "the ONNX file", **INPUT},
             source=True,
         ),
         Kind(
             "processing",
             "Merges pre- or post-processing into the graph.",
             f"{RUNNERS}.processing:run",
-            parameters={"stages": "the stages, in order", "input": "shape, data type and layout of the input"},
+            parameters={"stages": "the stages, in order", **INPUT},
             source=True,
         ),
         Kind(
@@ -116,7 +119,7 @@ KINDS: Mapping[str, Kind] = {
             "Calls a function of the recipe's author: `function(model, cfg, **with)`.",
             f"{RUNNERS}.code:run",
             warm_up=f"{WARM_UP}:configuration",
-            parameters={**CODE_PARAMETERS, "with": "further arguments"},
+            parameters={**CODE, "with": "further arguments"},
             opaque=True,
             users_code=True,
         ),
@@ -138,7 +141,7 @@ KINDS: Mapping[str, Kind] = {
             "Sends data through the stitched design in Verilator; every bit has to be right, and cycles are counted.",
             makes="files",
             settings={"frames": 16, "stalls": {}, "max_interval": None, "waveform": False},
-            parameters={"data": DATA, "layout": "of the graph's input", "file": "where its outputs go"},
+            parameters=FRAMES,
             tools=("g++",),
             frames=True,
         ),
@@ -153,7 +156,7 @@ KINDS: Mapping[str, Kind] = {
             "Writes the design as a folder of its own, with a test bench and a script for Vivado.",
             makes="files",
             settings={"frames": 4},
-            parameters={"data": DATA, "layout": "of the graph's input", "file": "where its outputs go"},
+            parameters=FRAMES,
             frames=True,
         ),
         Kind(
@@ -161,13 +164,7 @@ KINDS: Mapping[str, Kind] = {
             "Runs the model as its author wrote it on the data set, and keeps its outputs.",
             f"{RUNNERS}.reference:run",
             makes="files",
-            parameters={
-                "data": DATA,
-                "model": "None: the graph is the reference",
-                "layout": "of the graph's input",
-                "golden": "how many golden samples are kept for FINN's own verification",
-                "file": "where its outputs go",
-            },
+            parameters={**FRAMES, **GOLDEN, "model": "None: the graph is the reference"},
             looks=True,
         ),
         Kind(
@@ -177,13 +174,11 @@ KINDS: Mapping[str, Kind] = {
             makes="files",
             warm_up=f"{WARM_UP}:brevitas",
             parameters={
-                "data": DATA,
+                **FRAMES,
+                **GOLDEN,
                 "model": "code, arguments and weights of the module",
                 "preprocess": "its stages",
                 "postprocess": "its stages",
-                "layout": "of the graph's input",
-                "golden": "how many golden samples are kept for FINN's own verification",
-                "file": "where its outputs go",
             },
             looks=True,
         ),
@@ -193,11 +188,8 @@ KINDS: Mapping[str, Kind] = {
             f"{RUNNERS}.verify:run",
             makes="measurement",
             parameters={
-                "data": DATA,
-                "metric": "what is measured",
-                "reference": REFERENCE,
-                "layout": "of the graph's input",
-                "file": "where its outputs go",
+                **FRAMES,
+                **MEASURE,
                 "simulated": "outputs of simulated hardware that are measured instead",
                 "tolerance": "within which outputs count as equal",
             },
@@ -210,10 +202,9 @@ KINDS: Mapping[str, Kind] = {
             makes="files",
             parameters={
                 "step": "the task whose step loses it",
-                "data": DATA,
-                "metric": "what is measured",
-                "reference": REFERENCE,
-                "layout": "of the graph's input",
+                **DATA,
+                **MEASURE,
+                "layout": FRAMES["layout"],
                 "max_drop": "the loss that counts as one",
                 "folder": "where its picture goes",
             },
@@ -233,9 +224,9 @@ KINDS: Mapping[str, Kind] = {
             f"{RUNNERS}.bundle:contract",
             makes="files",
             parameters={
-                "data": DATA,
+                **DATA,
+                **INPUT,
                 "golden": "how many golden samples",
-                "input": "shape, data type and layout of the input",
                 "stages": "pre- and post-processing",
                 "folder": "where its files go",
             },
