@@ -6,6 +6,7 @@ accuracy is lost, and what repairs it.
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import sys
@@ -44,12 +45,10 @@ def explain(task: Task, failure: Failure, session: Session, run: Path) -> list[s
     """A few lines about one failed task, ending with commands to copy."""
     recipe = session.recipe.path
     log = run / "logs" / f"{task.id}.log"
-    lines = [f"{task.id} ({task.uses}) failed: {_headline(failure)}"]
-    lines += _evidence(failure, log)
+    lines = [f"{task.id} ({task.uses}) failed: {_headline(failure)}", *_evidence(failure, log)]
     if failure.hint:
         lines.append(f"  hint:      {failure.hint}")
-    place = _user_frame(failure.traceback, recipe.parent)
-    if place:
+    if place := _user_frame(failure.traceback, recipe.parent):
         lines.append(f"  in your code: {place}")
     lines.append(f"  log:       {relative(log)}")
     sets = [word for item in session.sets for word in ("--set", item)]
@@ -88,32 +87,21 @@ def _last_line(path: Path) -> str:
     return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "(its log is empty)")
 
 
+_SENTENCES = re.compile(
+    "StepFailed|ToolMissing|WorkerDied|UnreadSetting|NotSelected|VerificationFailed|StoreError|FinnUnusable"
+    "|InvalidSettings|FINN.*"
+)
+"""Types of errors whose message says all; FINN's own errors are sentences, too."""
+
+
 def _headline(failure: Failure) -> str:
-    if failure.type in (
-        "StepFailed",
-        "ToolMissing",
-        "WorkerDied",
-        "UnreadSetting",
-        "NotSelected",
-        "VerificationFailed",
-        "StoreError",
-        "FinnUnusable",
-        "InvalidSettings",
-    ) or failure.type.startswith("FINN"):  # FINN's own errors are sentences
-        return failure.message
-    return f"{failure.type}: {failure.message}"
+    return failure.message if _SENTENCES.fullmatch(failure.type) else f"{failure.type}: {failure.message}"
 
 
 def _user_frame(traceback: str, folder: Path) -> str | None:
     """The innermost line of the traceback that is in the recipe's folder."""
-    found = None
-    for line in traceback.splitlines():
-        text = line.strip()
-        if text.startswith(f'File "{folder}'):
-            parts = text.split('"')
-            number = text.partition(", line ")[2].partition(",")[0]
-            found = f"{relative(Path(parts[1]))}:{number}"
-    return found
+    found = re.findall(rf'^\s*File "({re.escape(str(folder))}[^"]*)", line (\d+)', traceback, re.MULTILINE)
+    return f"{relative(Path(found[-1][0]))}:{found[-1][1]}" if found else None
 
 
 def of_gates(report: Report) -> Iterator[list[str]]:
@@ -131,9 +119,9 @@ def lost(found: Bisected, report: Report) -> list[str]:
     head = [f"{found.point} {verdict.state}: {'; '.join(verdict.reasons)}"] if verdict and verdict.reasons else []
     if found.failure is not None:
         return [*head, f"  {found.step} could not be searched for the place: {found.failure.message}"]
-    if found.found is None and session.plan.tasks[found.point].params["reference"] != REFERENCE:
-        return [*head, f"  the graph that {found.step} made is so before any step of FINN"]
     if found.found is None:
+        if session.plan.tasks[found.point].params["reference"] != REFERENCE:
+            return [*head, f"  the graph that {found.step} made is so before any step of FINN"]
         return [
             *head,
             f"  it is lost before any step of FINN: the graph that {found.step} made disagrees with the model itself",

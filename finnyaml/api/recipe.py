@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from finnyaml.api.plan import Plan
@@ -157,13 +157,10 @@ class Recipe:
         def note(text: str) -> None:
             listener({"event": "note", "text": text})
 
-        session = open_session(self.path, self.sets, self.store, jobs, note, tuple(targets))
-        try:
+        with closing(open_session(self.path, self.sets, self.store, jobs, note, tuple(targets))) as session:
             if session.warnings:
                 listener({"event": "warnings", "problems": session.warnings})
             yield session
-        finally:
-            session.close()
 
 
 def _options(sets: Sets) -> tuple[str, ...]:

@@ -170,15 +170,16 @@ class Result:
             RecipeError: there is no such step.
             FinnyamlError: it was not built, or the store no longer has them.
         """
-        built = self._built(step)
-        names = [name.removeprefix(OUTPUTS) for name in built.artifact.files if name.startswith(OUTPUTS)]
-        paths = {name: self.folder / "files" / step / name for name in names}
-        for name, path in paths.items():
-            self._checkout(step, built, OUTPUTS + name, path)
+        built, paths = self._built(step), {}
+        for file in built.artifact.files:
+            if file.startswith(OUTPUTS):
+                name = file.removeprefix(OUTPUTS)
+                paths[name] = self.folder / "files" / step / name
+                self._checkout(step, built, file, paths[name])
         return paths
 
     def predictions(self, step: str) -> dict[str, NDArray[Any]]:
-        """What the model after a step answered, sample by sample; `source` stands for the reference.
+        """The outputs of the model after a step, sample by sample; `source` stands for the reference.
 
         `index` (int64 [n]) says which sample of the data set, `outputs` [n, ...] is the output of the model. Where the
         model classifies there is `predictions` (int64 [n]), where the data has labels `labels` (int64 [n]).

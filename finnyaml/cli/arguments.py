@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from finnyaml.store import Store
 
 RECIPE = Path("recipe.yaml")
 """What commands take where no recipe is named."""
@@ -61,11 +58,3 @@ StoreOption = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
-
-
-def opened_store(option: Path | None) -> Store:
-    """The store that a command line is about."""
-    from finnyaml.engine.session import store_root
-    from finnyaml.store import Store
-
-    return Store.open(store_root(option))

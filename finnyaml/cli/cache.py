@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from finnyaml.cli.arguments import Json, StoreOption, opened_store
+from finnyaml.cli.arguments import Json, StoreOption
 from finnyaml.cli.console import show, table
 from finnyaml.errors import ExitCode, Problem, RecipeError
 from finnyaml.text import age, counted, duration, size
@@ -46,7 +46,9 @@ def ls(as_json: Json = False, store: StoreOption = None) -> None:
 
     Each with its task, age, size, and the time that it took to make.
     """
-    opened = opened_store(store)
+    from finnyaml.engine.session import open_store
+
+    opened = open_store(store)
     found = _traces(opened)
     show(found if as_json else None, _listing(found, opened))
 
@@ -55,9 +57,10 @@ def ls(as_json: Json = False, store: StoreOption = None) -> None:
 @cache_app.command("du", hidden=True)
 def du(as_json: Json = False, store: StoreOption = None) -> None:
     """Say how much the store holds."""
+    from finnyaml.engine.session import open_store
     from finnyaml.store import upkeep
 
-    opened = opened_store(store)
+    opened = open_store(store)
     found = upkeep.usage(opened)
     rows = [
         ("store", str(opened.root)),
@@ -74,9 +77,10 @@ def verify(as_json: Json = False, store: StoreOption = None) -> None:
 
     The next build makes it again. Safe while builds are running. Exit code 1 where something was damaged.
     """
+    from finnyaml.engine.session import open_store
     from finnyaml.store import upkeep
 
-    opened = opened_store(store)
+    opened = open_store(store)
     found = upkeep.verify(opened)
     data = {"store": str(opened.root), "sound": found.sound, **asdict(found)}
     show(data if as_json else None, _verified(found, opened))
@@ -100,9 +104,10 @@ def gc(
 
     Without options: leftovers of killed builds only, no results.
     """
+    from finnyaml.engine.session import open_store
     from finnyaml.store import upkeep
 
-    opened = opened_store(store)
+    opened = open_store(store)
     oldest = None if older_than is None else days(older_than)
     most = None if max_size is None else byte_count(max_size)
     dropped = upkeep.collect(opened, max_age_days=oldest, max_bytes=most)

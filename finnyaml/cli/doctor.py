@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ def doctor(as_json: Json = False, store: StoreOption = None) -> None:
     from finnyaml.tools.doctor import examine
 
     report = examine(store_root(store), os.environ)
-    show(report.to_json() if as_json else None, _lines(report))
+    show(asdict(report) if as_json else None, _lines(report))
     raise typer.Exit(verdict(report))
 
 

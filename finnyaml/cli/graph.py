@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -47,12 +48,9 @@ def graph(
     from finnyaml.engine.session import open_session
 
     form = form_of(form, output)
-    session = open_session(recipe, sets, store, 1, tell)
-    try:
+    with contextlib.closing(open_session(recipe, sets, store, 1, tell)) as session:
         problems(session.warnings)
         text = _picture(session, form, fenced=output is None or output.suffix == ".md")
-    finally:
-        session.close()
     if output is None:
         print(text)
     else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from finnyaml.cli.arguments import RECIPE, Json, Recipe, StoreOption, opened_store
+from finnyaml.cli.arguments import RECIPE, Json, Recipe, StoreOption
 from finnyaml.cli.console import show, table, tell
 from finnyaml.text import duration, relative, size
 
@@ -37,9 +37,10 @@ def log(
     It is the log of the last time that the step ran.
     """
     from finnyaml.engine.history import History
+    from finnyaml.engine.session import open_store
     from finnyaml.recipe.load import load_recipe
 
-    history = History(load_recipe(recipe)[0], opened_store(store), run)
+    history = History(load_recipe(recipe)[0], open_store(store), run)
     if step is None:
         entries, newest = history.entries(), history.runs[0]
         data = {

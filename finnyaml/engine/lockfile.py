@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from finnyaml import __version__
-from finnyaml.engine import metrics
+from finnyaml.engine import record
 from finnyaml.engine.session import Session
 from finnyaml.errors import Problem, RecipeError
 from finnyaml.recipe.model import Recipe
@@ -65,32 +65,32 @@ def check_before(locked: Mapping[str, Any], session: Session) -> None:
 def check_after(locked: Mapping[str, Any], records: Mapping[str, Any], session: Session) -> None:
     """Refuse a result that differs from the one recorded. Raises RecipeError with every difference."""
     then = {name: task for name, task in locked["tasks"].items() if name in records}
-    now = {name: _task(session, record) for name, record in records.items()}
+    now = {name: _task(session, built) for name, built in records.items()}
     _refuse(_differences(then, now, "result of "))
 
 
 def _content(session: Session, records: Mapping[str, Any]) -> dict[str, Any]:
     read: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
     tasks = {name: records[name] for name in session.plan.tasks if name in records}
-    for record in tasks.values():
+    for built in tasks.values():
         for section, kind in SECTIONS.items():
-            read[section] |= record["reads"].get(kind, {})
+            read[section] |= built["reads"].get(kind, {})
     read["inputs"] = {file: digest for file, digest in read["inputs"].items() if not file.startswith("@inputs/")}
     if not read["texts"]:
         del read["texts"]
     ordered = {section: dict(sorted(items.items())) for section, items in read.items()}
-    told = {name: _task(session, record) for name, record in tasks.items()}
+    told = {name: _task(session, built) for name, built in tasks.items()}
     return {**_versions(session), **ordered, "tasks": told}
 
 
-def _task(session: Session, record: Mapping[str, Any]) -> dict[str, Any]:
-    measured = record["metrics"].get("measurement")
+def _task(session: Session, built: Mapping[str, Any]) -> dict[str, Any]:
+    measured = built["metrics"].get("measurement")
     if measured is None:
         try:
-            found = metrics.of_artifact(session.store.artifact(record["artifact"]), session.store)
+            found = record.key_figures(session.store.artifact(built["artifact"]), session.store)
         except ObjectDamaged:
             found = {}
-        return {"digest": record["digest"], **found}
+        return {"digest": built["digest"], **found}
     # A measurement has no model of its own: what it found is what has to be found again.
     return {name: measured[name] for name in ("state", "metric", "value", "samples", "agreement") if name in measured}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -10,9 +11,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finnyaml.engine import metrics, refusals
+from finnyaml.engine import refusals
 from finnyaml.engine.workspace import load_json, private, write_json
 from finnyaml.errors import ExitCode, FinnyamlError
+from finnyaml.store import Artifact, Store
 
 if TYPE_CHECKING:
     from finnyaml.engine.outcome import Outcome
@@ -20,6 +22,26 @@ if TYPE_CHECKING:
     from finnyaml.plan.select import Selection
 
 KEPT_RUNS = 20
+
+REPORTS: Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
+    "estimate_network_performance.json": (
+        (),
+        {"max_cycles": "max_cycles", "estimated_throughput_fps": "fps", "estimated_latency_ns": "latency_ns"},
+    ),
+    "estimate_layer_resources.json": (
+        ("total",),
+        {"LUT": "LUT", "BRAM_18K": "BRAM_18K", "URAM": "URAM", "DSP": "DSP"},
+    ),
+    "ooc_synth_and_timing.json": ((), {"LUT": "LUT", "FF": "FF", "DSP": "DSP", "WNS": "WNS", "fmax_mhz": "fmax_mhz"}),
+    "rtl_fifo_sizing.json": ((), {"interval": "interval", "bits": "FIFO bits"}),
+    "rtl_simulation.json": ((), {"interval": "interval", "latency": "latency", "fps": "fps"}),
+    "rtl_synthesis.json": (
+        ("total", "yosys"),
+        {"LUT": "LUT", "FF": "FF", "BRAM18": "BRAM18", "URAM": "URAM", "DSP": "DSP"},
+    ),
+    "rtlsim_performance.json": ((), {"cycles": "cycles", "throughput[images/s]": "fps"}),
+}
+"""Report file to the object inside it (by its keys) and its figures under the names shown."""
 
 
 def new_run(workspace: Path) -> Path:
@@ -73,7 +95,7 @@ def _of_task(name: str, session: Session, outcome: Outcome) -> dict[str, Any]:
     task = session.plan.tasks[name]
     if name in outcome.built:
         told = {"state": "ran" if name in outcome.ran else "cached", **outcome.records[name]}
-        told["key_metrics"] = metrics.of_artifact(outcome.built[name].artifact, session.store)
+        told["key_metrics"] = key_figures(outcome.built[name].artifact, session.store)
         del told["parts"], told["reads"]
     elif name in outcome.failed:
         told = {"state": "failed", **asdict(outcome.failed[name])}
@@ -101,3 +123,20 @@ def _check_writable(folder: Path) -> None:
             f"the workspace {folder} cannot be written: {error.strerror}",
             hint="set `output:` in the recipe to a folder that can",
         ) from error
+
+
+def key_figures(artifact: Artifact, store: Store) -> dict[str, Any]:
+    """The key figures in the reports that one task wrote; empty where it wrote none. An unreadable report has none."""
+    found: dict[str, Any] = {}
+    for name, (inside, wanted) in REPORTS.items():
+        entry = artifact.files.get(f"out/report/{name}")
+        if entry is None:
+            continue
+        try:
+            data = json.loads(store.read(entry.blob))
+            for key in inside:
+                data = data[key]
+        except (ValueError, KeyError):
+            continue
+        found.update({label: data[key] for key, label in wanted.items() if key in data})
+    return found

@@ -35,6 +35,11 @@ def store_root(option: Path | None) -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "finnyaml"
 
 
+def open_store(option: Path | None) -> Store:
+    """The store that a command line is about. StoreError where it cannot be used."""
+    return Store.open(store_root(option))
+
+
 @dataclass
 class Session:
     """An opened recipe. `pool` may already hold the worker that was asked for the catalog; `close` ends it."""
@@ -102,7 +107,7 @@ def open_session(
     recipe = draft.recipe
     if recipe.bundle is None and any(bundles.asked_by(name) for name in {*targets} - {*recipe.targets}):
         recipe = replace(recipe, bundle=BundleSpec())
-    store = Store.open(store_root(store_option))
+    store = open_store(store_option)
     installation = identity.find(store.memo, store.put_memo)
     if installation is None:
         raise ToolMissing(
@@ -128,7 +133,7 @@ def _finn_says(recipe: Recipe, store_option: Path | None) -> Sequence[Problem]:
     if not store_root(store_option).is_dir():
         return ()
     try:
-        store = Store.open(store_root(store_option))
+        store = open_store(store_option)
         installation = identity.find(store.memo, store.put_memo)
         known = installation and store.memo(_catalog_memo(store, installation))
     except FinnyamlError:

@@ -2,7 +2,7 @@
 
     intermediate_models/<step>.onnx    the model after each step
     report/ stitched_ip/ bitfile/ driver/ deploy/ verification_output/ ...   what the steps wrote into output_dir
-    verification/<step>.npz, .json     what the model answered after each step, sample by sample; what was measured
+    verification/<step>.npz, .json     outputs of the model after each step, sample by sample; what was measured
     bundle/<name>/, <name>.tar.gz      the deployment bundle, if it was asked for
     finn_build/                        code generation, simulation and synthesis folders (FINN_BUILD_DIR)
     build_dataflow.log, time_per_step.json

@@ -9,9 +9,8 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from finnyaml import __version__
 from finnyaml.errors import INSTALL_FINN
@@ -54,10 +53,6 @@ class Report:
     packages: tuple[Check, ...]
     tools: tuple[Check, ...]
     store: Check
-
-    def to_json(self) -> dict[str, Any]:
-        """The JSON form."""
-        return asdict(self)
 
 
 def examine(store: Path, environ: Mapping[str, str] | None = None) -> Report:

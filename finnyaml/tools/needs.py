@@ -3,7 +3,7 @@
 FINN has no way to be asked for this: a step finds out when it calls the tool, which may be hours into a build. So
 this is knowledge about FINN, read from the sources of the steps in finn-plus 1.6.1 and, where they differ, in the main
 branch of Xilinx/finn (commit 002f0be). A step whose output is not requested returns early in FINN, and needs nothing
-here. What depends on the model is answered for a usual model: hw_ipgen needs Vitis HLS, although it does not for
+here. What depends on the model is told for a usual one: hw_ipgen needs Vitis HLS, although it does not for
 one of RTL layers only.
 """
 
