@@ -140,22 +140,11 @@ def _described(described: Mapping[str, Any]) -> Iterator[str]:
     if described.get("doc"):
         yield from ("", described["doc"])
     yield ""
-    for key, word in (
-        ("steps", "steps"),
-        ("parts", "parts"),
-        ("runs", "runs"),
-        ("module", "module"),
-        ("group", "group"),
-        ("function", "function"),
-        ("distribution", "package"),
-        ("tools", "needs"),
-        ("flows", "flows"),
-        ("aliases", "other names"),
-        ("settings", "settings"),
-    ):
+    words = {"distribution": "package", "tools": "needs", "flows": "flows", "aliases": "other names"}
+    for key in ("steps", "parts", "runs", "module", "group", "function", *words, "settings"):
         value = described.get(key)
         if value or (value is not None and key != "aliases"):
-            yield f"{word}:".ljust(14) + (value if isinstance(value, str) else ", ".join(value) or "-")
+            yield f"{words.get(key, key)}:".ljust(14) + (value if isinstance(value, str) else ", ".join(value) or "-")
     for task, kinds in described.get("reads", {}).items():
         yield ""
         yield f"What {task} read in the last build, beside its model: it runs again when one of these changes."

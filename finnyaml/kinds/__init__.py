@@ -62,6 +62,10 @@ def _rtl(name: str, does: str, **more: Any) -> Kind:
     return Kind(f"rtl.{name}", does, runner, warm_up=f"{WARM_UP}:finn", **more)
 
 
+def _look(name: str, does: str, runner: str, makes: str = "files", **more: Any) -> Kind:
+    return Kind(name, does, f"{RUNNERS}.{runner}", makes, looks=True, **more)
+
+
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
@@ -159,19 +163,16 @@ KINDS: Mapping[str, Kind] = {
             parameters=FRAMES,
             frames=True,
         ),
-        Kind(
+        _look(
             "reference",
             "Runs the model as its author wrote it on the data set, and keeps its outputs.",
-            f"{RUNNERS}.reference:run",
-            makes="files",
+            "reference:run",
             parameters={**FRAMES, **GOLDEN, "model": "None: the graph is the reference"},
-            looks=True,
         ),
-        Kind(
+        _look(
             "torch_reference",
             "Runs the Brevitas module itself on the data set, and keeps its outputs.",
-            f"{RUNNERS}.reference:run",
-            makes="files",
+            "reference:run",
             warm_up=f"{WARM_UP}:brevitas",
             parameters={
                 **FRAMES,
@@ -180,26 +181,23 @@ KINDS: Mapping[str, Kind] = {
                 "preprocess": "its stages",
                 "postprocess": "its stages",
             },
-            looks=True,
         ),
-        Kind(
+        _look(
             "verify",
             "Measures the graph that a step made, on a data set, against the reference.",
-            f"{RUNNERS}.verify:run",
-            makes="measurement",
+            "verify:run",
+            "measurement",
             parameters={
                 **FRAMES,
                 **MEASURE,
                 "simulated": "outputs of simulated hardware that are measured instead",
                 "tolerance": "within which outputs count as equal",
             },
-            looks=True,
         ),
-        Kind(
+        _look(
             "bisect",
             "Finds where in a step accuracy is lost. In no plan: it runs when a gate fails, or when it is asked for.",
-            f"{RUNNERS}.bisect:run",
-            makes="files",
+            "bisect:run",
             parameters={
                 "step": "the task whose step loses it",
                 **DATA,
@@ -208,21 +206,17 @@ KINDS: Mapping[str, Kind] = {
                 "max_drop": "the loss that counts as one",
                 "folder": "where its picture goes",
             },
-            looks=True,
         ),
-        Kind(
+        _look(
             "lint",
             "Asks the lint rules about all graphs of a build. In no plan: it runs when a build ends.",
-            f"{RUNNERS}.lint:run",
-            makes="files",
+            "lint:run",
             parameters={"stages": "the graphs, each with where in the build it stands"},
-            looks=True,
         ),
-        Kind(
+        _look(
             "contract",
             "Derives the contract of the accelerator; exports its graphs and golden samples.",
-            f"{RUNNERS}.bundle:contract",
-            makes="files",
+            "bundle:contract",
             parameters={
                 **DATA,
                 **INPUT,
@@ -230,13 +224,11 @@ KINDS: Mapping[str, Kind] = {
                 "stages": "pre- and post-processing",
                 "folder": "where its files go",
             },
-            looks=True,
         ),
-        Kind(
+        _look(
             "bundle",
             "Puts the deployment bundle together from the contract, the reports of the build and the templates.",
-            f"{RUNNERS}.bundle:bundle",
-            makes="files",
+            "bundle:bundle",
             warm_up=f"{WARM_UP}:configuration",
             parameters={
                 "name": "of the bundle",
@@ -249,7 +241,6 @@ KINDS: Mapping[str, Kind] = {
                 "points": "the verification points above",
                 "steps": "the steps above",
             },
-            looks=True,
             digests_only=True,
         ),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 Command = tuple[str, ...]
 """A command and the arguments that make it tell its version."""
@@ -35,6 +36,10 @@ class Tool:
     env_roots: tuple[str, ...] = ()
     optional: bool = False
     dispatched: bool = False
+
+
+def _command(name: str, enables: str, hint: str, **more: Any) -> Tool:
+    return Tool(name, enables, hint, ((name, "--version"),), **more)
 
 
 TOOLS: Mapping[str, Tool] = {
@@ -88,29 +93,16 @@ TOOLS: Mapping[str, Tool] = {
             (("xbutil", "--version"), ("xrt-smi", "--version")),
             env_roots=("XILINX_XRT",),
         ),
-        Tool(
-            "xclbinutil", "C++ driver", _XRT, (("xclbinutil", "--version"),), env_roots=("XILINX_XRT", "XILINX_VITIS")
-        ),
-        Tool(
-            "g++",
-            "C++ and RTL simulation, FIFO sizing, C++ driver",
-            "install g++ (package g++)",
-            (("g++", "--version"),),
-        ),
-        Tool("make", "FIFO sizing by simulation, C++ driver", "install make (package make)", (("make", "--version"),)),
-        Tool("git", "C++ driver (FINN clones its sources)", "install git (package git)", (("git", "--version"),)),
-        Tool(
-            "mpirun",
-            _MPI,
-            "install Open MPI 5 or name another launcher in fifosim_mpi_launcher",
-            (("mpirun", "--version"),),
-        ),
-        Tool("mpicxx", _MPI, "install the development files of Open MPI", (("mpicxx", "--version"),)),
-        Tool(
+        _command("xclbinutil", "C++ driver", _XRT, env_roots=("XILINX_XRT", "XILINX_VITIS")),
+        _command("g++", "C++ and RTL simulation, FIFO sizing, C++ driver", "install g++ (package g++)"),
+        _command("make", "FIFO sizing by simulation, C++ driver", "install make (package make)"),
+        _command("git", "C++ driver (FINN clones its sources)", "install git (package git)"),
+        _command("mpirun", _MPI, "install Open MPI 5 or name another launcher in fifosim_mpi_launcher"),
+        _command("mpicxx", _MPI, "install the development files of Open MPI"),
+        _command(
             "verilator",
             "RTL simulation in FINN 0.10 and older (finnyaml's own rtl.simulate brings its Verilator)",
             "install verilator",
-            (("verilator", "--version"),),
             optional=True,
         ),
         Tool(
@@ -127,7 +119,7 @@ def tool(name: str) -> Tool:
     """The registered tool; for any other name (a recipe's `tools: [ghdl]`) the command of that name."""
     if name in TOOLS:
         return TOOLS[name]
-    return Tool(name, "a step of this recipe", f"install {name} and put it on PATH", ((name, "--version"),))
+    return _command(name, "a step of this recipe", f"install {name} and put it on PATH")
 
 
 def vivado_version(environ: Mapping[str, str]) -> tuple[int, int] | None:
