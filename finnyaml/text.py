@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import shutil
 import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TextIO
 
 _LONGEST = 60
-_FEW = 20
 
 
 def printable(text: str) -> str:
@@ -44,15 +45,17 @@ def nearest(word: str, names: Iterable[str]) -> str | None:
     return next(iter(near(word, names)), None)
 
 
-def did_you_mean(word: str, names: Iterable[str], most: int = 1, *, else_: str = "known here") -> str | None:
-    """A hint with the nearest of `names`, at most so many; else with the first of them all, after `else_`."""
+def did_you_mean(
+    word: str, names: Iterable[str], most: int = 1, *, else_: str = "known here", few: int = 20
+) -> str | None:
+    """A hint with the nearest of `names`, at most so many; else with the first few of them all, after `else_`."""
     known = sorted(set(names))
     if found := near(word, known, most):
         return f"did you mean {either(map(quoted, found))}?"
     if not known:
         return None
-    more = f" and {len(known) - _FEW} more" if len(known) > _FEW else ""
-    return f"{else_}: {', '.join(printable(name) for name in known[:_FEW])}{more}"
+    more = f" and {len(known) - few} more" if len(known) > few else ""
+    return f"{else_}: {', '.join(map(printable, known[:few]))}{more}"
 
 
 def counted(number: int, word: str) -> str:
@@ -64,6 +67,11 @@ class Whole(str):
     """A line that is never broken: to be copied, or part of something aligned."""
 
     __slots__ = ()
+
+
+def columns(stream: TextIO) -> int | None:
+    """How long a line may be there; None where it may have any length."""
+    return shutil.get_terminal_size().columns if stream.isatty() else None
 
 
 def wrapped(line: str, width: int | None, hang: int = 0) -> str:

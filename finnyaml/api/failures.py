@@ -1,19 +1,37 @@
-"""What is told of a failed step: the cause, where its log is, how to try again, how to reproduce it alone."""
+"""What is told of failures.
+
+Of a failed step: the cause, where its log is, how to try again, how to reproduce it alone. Of a failed gate: where
+accuracy is lost, and what repairs it.
+"""
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from finnyaml.engine.report import Report
+from finnyaml.engine.outcome import Bisected, Report
 from finnyaml.engine.session import Session, store_root
+from finnyaml.lint import fix
+from finnyaml.lint.catalogue import RULES
+from finnyaml.plan.points import FOLDER
 from finnyaml.plan.task import Task
+from finnyaml.recipe.model import Recipe
+from finnyaml.steps.builtin import STEPS
 from finnyaml.text import Whole, relative
 from finnyaml.worker.error_logs import SANDBOX
 from finnyaml.worker.job import Failure
+
+REFERENCE = {"tree": f"{FOLDER}/source.npz", "name": "source"}
+"""What points have that are compared with the model itself."""
+
+
+def told(report: Report) -> list[list[str]]:
+    """All that failed, each in a few lines: steps, then gates."""
+    return [*of_steps(report), *of_gates(report)]
 
 
 def of_steps(report: Report) -> Iterator[list[str]]:
@@ -27,12 +45,10 @@ def explain(task: Task, failure: Failure, session: Session, run: Path) -> list[s
     """A few lines about one failed task, ending with commands to copy."""
     recipe = session.recipe.path
     log = run / "logs" / f"{task.id}.log"
-    lines = [f"{task.id} ({task.uses}) failed: {_headline(failure)}"]
-    lines += _evidence(failure, log)
+    lines = [f"{task.id} ({task.uses}) failed: {_headline(failure)}", *_evidence(failure, log)]
     if failure.hint:
         lines.append(f"  hint:      {failure.hint}")
-    place = _user_frame(failure.traceback, recipe.parent)
-    if place:
+    if place := _user_frame(failure.traceback, recipe.parent):
         lines.append(f"  in your code: {place}")
     lines.append(f"  log:       {relative(log)}")
     sets = [word for item in session.sets for word in ("--set", item)]
@@ -71,29 +87,63 @@ def _last_line(path: Path) -> str:
     return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "(its log is empty)")
 
 
+_SENTENCES = re.compile(
+    "StepFailed|ToolMissing|WorkerDied|UnreadSetting|NotSelected|VerificationFailed|StoreError|FinnUnusable"
+    "|InvalidSettings|FINN.*"
+)
+"""Types of errors whose message says all; FINN's own errors are sentences, too."""
+
+
 def _headline(failure: Failure) -> str:
-    if failure.type in (
-        "StepFailed",
-        "ToolMissing",
-        "WorkerDied",
-        "UnreadSetting",
-        "NotSelected",
-        "VerificationFailed",
-        "StoreError",
-        "FinnUnusable",
-        "InvalidSettings",
-    ) or failure.type.startswith("FINN"):  # FINN's own errors are sentences
-        return failure.message
-    return f"{failure.type}: {failure.message}"
+    return failure.message if _SENTENCES.fullmatch(failure.type) else f"{failure.type}: {failure.message}"
 
 
 def _user_frame(traceback: str, folder: Path) -> str | None:
     """The innermost line of the traceback that is in the recipe's folder."""
-    found = None
-    for line in traceback.splitlines():
-        text = line.strip()
-        if text.startswith(f'File "{folder}'):
-            parts = text.split('"')
-            number = text.partition(", line ")[2].partition(",")[0]
-            found = f"{relative(Path(parts[1]))}:{number}"
-    return found
+    found = re.findall(rf'^\s*File "({re.escape(str(folder))}[^"]*)", line (\d+)', traceback, re.MULTILINE)
+    return f"{relative(Path(found[-1][0]))}:{found[-1][1]}" if found else None
+
+
+def of_gates(report: Report) -> Iterator[list[str]]:
+    """Every gate that stopped the build: first those where nothing is lost in accuracy, then where it is lost."""
+    verdicts = report.outcome.verdicts
+    for point, failure in report.outcome.failed.items():
+        if point in verdicts and not verdicts[point].lost:
+            yield [f"{point} failed: {failure.message}", *([f"  hint: {failure.hint}"] if failure.hint else [])]
+    yield from (lost(place, report) for place in report.bisected)
+
+
+def lost(found: Bisected, report: Report) -> list[str]:
+    """The story of one failed point, ending with an edit of the recipe where there is an exact repair."""
+    session, verdict = report.session, report.outcome.verdicts.get(found.point)
+    head = [f"{found.point} {verdict.state}: {'; '.join(verdict.reasons)}"] if verdict and verdict.reasons else []
+    if found.failure is not None:
+        return [*head, f"  {found.step} could not be searched for the place: {found.failure.message}"]
+    if found.found is None:
+        if session.plan.tasks[found.point].params["reference"] != REFERENCE:
+            return [*head, f"  the graph that {found.step} made is so before any step of FINN"]
+        return [
+            *head,
+            f"  it is lost before any step of FINN: the graph that {found.step} made disagrees with the model itself",
+            "  hint: is the data what model.input says (datatype, layout)? are the stages as in training?",
+        ]
+    told = [*head, *(f"  {line}" for line in found.found["told"])]
+    if found.picture is not None:
+        told.append(f"  picture: {relative(found.picture)}")
+    rule = RULES.get((found.found["cause"] or {}).get("id", ""))
+    return [*told, *(_edit(session.recipe, rule.repair) if rule and rule.repair else ())]
+
+
+def _edit(recipe: Recipe, repair: str) -> list[str]:
+    """The edit that puts an exact repair into the recipe, as a diff."""
+    head = f"  exact repair, without retraining: the step {repair} after {STEPS[repair].after}"
+    if fix.has_step(recipe, repair):
+        return []
+    try:
+        proposed = fix.propose_for(recipe.path, repair, str(STEPS[repair].after))
+    except fix.ByHand as error:
+        return [f"{head} ({error})"]
+    return [
+        f"{head} (`finnyaml lint --fix` writes it):",
+        *(Whole(f"    {line}") for line in proposed.diff().splitlines()),
+    ]

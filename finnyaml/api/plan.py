@@ -75,16 +75,10 @@ class Plan:
 
     def rows(self) -> list[dict[str, Any]]:
         """A row per task: `task`, `uses`, `state`, `needs`, `reasons` and `missing`, the last three as text."""
+        joined = (("needs", ", "), ("reasons", "; "), ("missing", ", "))
         return [
-            {
-                "task": name,
-                "uses": task.uses,
-                "state": task.state,
-                "needs": ", ".join(task.needs),
-                "reasons": "; ".join(task.reasons),
-                "missing": ", ".join(task.missing),
-            }
-            for name, task in self.tasks.items()
+            {**vars(task), **{name: mark.join(getattr(task, name)) for name, mark in joined}}
+            for task in self.tasks.values()
         ]
 
     def to_json(self) -> dict[str, Any]:
@@ -105,8 +99,7 @@ class Plan:
         lines = []
         for name, task in self.tasks.items():
             first, *rest = _few(task) or [""]
-            shown = f"{MARKS[task.state]} {self._shown[name].ljust(width)}  {_does(task).ljust(7)}  {first}"
-            lines.append(shown.rstrip())
+            lines.append(f"{MARKS[task.state]} {self._shown[name]:{width}}  {_does(task):7}  {first}".rstrip())
             lines += [f"  {' ' * width}           {reason}" for reason in rest]
         return "\n".join([*lines, *self._counted()])
 
@@ -135,10 +128,7 @@ def _plain(task: PlannedTask, status: Status) -> dict[str, Any]:
         "key": status.key or None,
         "digest": status.built.digest if status.built else None,
         "missing": list(status.missing),
-        "reasons": [
-            {"kind": item.kind, "name": item.name, "old": item.old, "new": item.new, "text": str(item)}
-            for item in status.reasons
-        ],
+        "reasons": [{**vars(reason), "text": str(reason)} for reason in status.reasons],
     }
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Protocol, TextIO
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TextIO
 
 from finnyaml.api import html
-from finnyaml.api.lines import line_of
-from finnyaml.engine.events import ENDS, Event
+from finnyaml.engine.events import ENDS, Event, Listener
 from finnyaml.recipe.snippet import render_problems
+from finnyaml.text import columns, duration, size, wrapped
 
 
 class Progress:
@@ -19,40 +21,26 @@ class Progress:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         """With a `stream`, it gets the lines, also in a notebook."""
-        self._view: _View = _Table() if stream is None and in_notebook() else Lines(stream or sys.stderr)
+        self._view: Listener = _Table() if stream is None and in_notebook() else Lines(stream or sys.stderr)
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
-        if event["event"] == "note":
-            self._view.note(event["text"])
-        elif event["event"] == "warnings":
-            self._view.note(render_problems(event["problems"]))
-        else:
-            self._view.show(event)
-
-
-class _View(Protocol):
-    def note(self, text: str) -> None: ...
-    def show(self, event: Event) -> None: ...
+        self._view(event)
 
 
 class Lines:
     """A line per event on a stream."""
 
     def __init__(self, stream: TextIO) -> None:
-        self.stream = stream
+        self._stream = stream
         self._width = 0
 
-    def note(self, text: str) -> None:
-        """Print a text that is of no event."""
-        print(text, file=self.stream, flush=True)
-
-    def show(self, event: Event) -> None:
-        """Print the line of an event, if it has one."""
+    def __call__(self, event: Event) -> None:
+        """Print what there is to tell of an event."""
         if event["event"] == "run_started":
             self._width = max(map(len, event["tasks"]), default=0)
-        elif line := line_of(event):
-            self.note(line.text(self._width))
+        if text := told(event, self._width, columns(self._stream)):
+            print(text, file=self._stream, flush=True)
 
 
 class _Table:
@@ -65,22 +53,18 @@ class _Table:
         self._notes: list[str] = []
         self._place: Any = None
 
-    def note(self, text: str) -> None:
-        self._notes.append(text)
-        self._draw()
-
-    def show(self, event: Event) -> None:
+    def __call__(self, event: Event) -> None:
         if event["event"] == "run_started":
             self._total = len(event["tasks"])
         line = line_of(event)
-        if line is None:
+        if line and line.task:
+            self._tasks[line.task] = (line.task, line.state, line.note)
+        elif text := told(event):
+            self._notes.append(text.lstrip())
+        else:
             return
-        if not line.task:
-            self.note(line.note)
-            return
-        self._tasks[line.task] = (line.task, line.state, line.note)
         if event["event"] in ENDS:
-            self._ended.add(line.task)
+            self._ended.add(event["task"])
         self._draw()
 
     def _draw(self) -> None:
@@ -96,7 +80,85 @@ class _Table:
 
 
 def in_notebook() -> bool:
-    """Whether this is a notebook, where HTML can be shown; IPython on a terminal is none."""
+    """Whether this is a notebook, where HTML can be shown, and not IPython on a terminal."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     return hasattr(shell, "kernel")
+
+
+def told(event: Event, width: int = 0, edge: int | None = None) -> str:
+    """What people read of an event, with `width` columns for tasks, broken at `edge`; empty where they need not."""
+    if event["event"] == "warnings":
+        return render_problems(event["problems"], edge)
+    line = line_of(event)
+    return wrapped(line.text(width), edge) if line else ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """What is told of one event: a mark, the task and its state (or how long it took), and a note.
+
+    `task` and `state` are empty where an event is of the whole build, and so is `mark` where it is none of the build.
+    """
+
+    mark: str
+    task: str
+    state: str
+    note: str
+
+    def text(self, width: int) -> str:
+        """The line, with `width` columns for the task."""
+        if not self.mark:
+            return self.note
+        told = f"{self.task.ljust(width)} {self.state:>9}   {self.note}" if self.task else self.note
+        return f"  {self.mark} {told}".rstrip()
+
+
+def line_of(event: Event) -> Line | None:
+    """The line of an event; None for events that people need not see."""
+    task, kind = str(event.get("task", "")), event["event"]
+    if kind == "task_cached":
+        return Line("=", task, "cached", measured(event.get("measurement")))
+    if kind == "task_started":
+        return Line(">", task, "running", why(event["reasons"]))
+    if kind == "task_finished":
+        slow = event["warm_up"] >= 1
+        more = f"   after {duration(event['warm_up'])} of imports in a new worker" if slow else ""
+        about = measured(event.get("measurement")) or f"{size(event['peak_memory'])}{more}"
+        return Line("+", task, duration(event["seconds"]), about)
+    if kind == "task_failed":
+        return Line("!", task, "FAILED", event["message"].splitlines()[0])
+    if kind == "point_not_passed":
+        return Line("?", task, event["state"], "; ".join(event["reasons"]))
+    if kind == "bisecting":
+        return Line(">", "", "", f"looking for the place in {event['step']} where it is lost")
+    if kind == "task_blocked":
+        return Line("x", task, "blocked", f"needs {', '.join(event['missing'])}")
+    if kind == "task_skipped":
+        return Line("-", task, "not run", f"needs {event['needs']}")
+    if kind == "task_waiting":
+        return Line("~", task, "waiting", event["reason"])
+    if kind == "input_changed":
+        files = ", ".join(event["files"])
+        return Line("?", task, "warning", f"changed while the step read it, so the result is not kept: {files}")
+    if kind == "store_damaged":
+        return Line("?", "", "", f"the store held a damaged object ({event['object'][:12]}); it is built again")
+    return Line("", "", "", event["text"]) if kind == "note" else None
+
+
+def measured(measurement: Mapping[str, Any] | None) -> str:
+    """A measurement in a few words; empty for tasks that measure nothing."""
+    if measurement is None:
+        return ""
+    if measurement["state"] == "reference":
+        return "what the others are compared with"
+    if measurement["state"] != "measured":
+        return f"not executable here: {measurement['reason']}"
+    return f"{measurement['shown']} {measurement['metric']} of {measurement['samples']}"
+
+
+def why(reasons: Iterable[str]) -> str:
+    """The first reasons, in brackets."""
+    listed = list(reasons)
+    more = f" and {len(listed) - 2} more" if len(listed) > 2 else ""
+    return f"({'; '.join(listed[:2])}{more})" if listed else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from finnyaml.api.plan import Plan
@@ -74,13 +74,7 @@ class Recipe:
     ) -> Plan:
         """What a build would run now, and why: which value, file or code changed. Runs nothing.
 
-        Args:
-            targets: targets or step ids, or `bundle`; by default all targets.
-            start: run from this step on; what is before it must be up to date (`--from`).
-            stop: build up to and including this step (`--to`).
-            only: run only these steps; what they need must be up to date (`--only`).
-            force: run these steps even if they are up to date (`--force`).
-            progress: as for `build`; there is little to tell here.
+        The arguments are those of `build`.
 
         Raises:
             RecipeError: the recipe is wrong, or there is no such step.
@@ -163,13 +157,10 @@ class Recipe:
         def note(text: str) -> None:
             listener({"event": "note", "text": text})
 
-        session = open_session(self.path, self.sets, self.store, jobs, note, tuple(targets))
-        try:
+        with closing(open_session(self.path, self.sets, self.store, jobs, note, tuple(targets))) as session:
             if session.warnings:
                 listener({"event": "warnings", "problems": session.warnings})
             yield session
-        finally:
-            session.close()
 
 
 def _options(sets: Sets) -> tuple[str, ...]:

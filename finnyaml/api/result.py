@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finnyaml.api import failures, html, loss, summary
+from finnyaml.api import failures, html, summary
 from finnyaml.engine import workspace
-from finnyaml.engine.report import Report
+from finnyaml.engine.outcome import Report
 from finnyaml.errors import ExitCode, FinnyamlError, Problem, RecipeError
 from finnyaml.plan.points import PREFIX, id_of
 from finnyaml.plan.status import Built
@@ -112,14 +112,14 @@ class Result:
     def losses(self) -> tuple[Loss, ...]:
         """Where accuracy is lost, for each branch whose gate failed."""
         return tuple(
-            Loss(item.point, item.step, item.found, item.picture, "\n".join(loss.lines(item, self.report)))
+            Loss(item.point, item.step, item.found, item.picture, "\n".join(failures.lost(item, self.report)))
             for item in self.report.bisected
         )
 
     @cached_property
     def failures(self) -> tuple[str, ...]:
         """What failed and why, a text each: steps with their logs, then gates with where accuracy is lost."""
-        return tuple(map("\n".join, (*failures.of_steps(self.report), *loss.of_gates(self.report))))
+        return tuple(map("\n".join, failures.told(self.report)))
 
     @cached_property
     def metrics(self) -> Mapping[str, Mapping[str, Any]]:
@@ -144,7 +144,7 @@ class Result:
         (bytes) of when it ran, and of its measurement `metric`, `value`, `samples`, `agreement` and `verdict`; None
         where there is none. Steps with key numbers have those too (`metrics`).
         """
-        return [self._row(name, task) for name, task in self._steps().items()]
+        return [self._row(name, task) for name, task in self.report.record["tasks"].items() if not task["looks"]]
 
     def model(self, step: str) -> Path:
         """The model after a step, as a path to an ONNX file in the folder of this run (the newest 20 runs are kept).
@@ -170,15 +170,16 @@ class Result:
             RecipeError: there is no such step.
             FinnyamlError: it was not built, or the store no longer has them.
         """
-        built = self._built(step)
-        names = [name.removeprefix(OUTPUTS) for name in built.artifact.files if name.startswith(OUTPUTS)]
-        paths = {name: self.folder / "files" / step / name for name in names}
-        for name, path in paths.items():
-            self._checkout(step, built, OUTPUTS + name, path)
+        built, paths = self._built(step), {}
+        for file in built.artifact.files:
+            if file.startswith(OUTPUTS):
+                name = file.removeprefix(OUTPUTS)
+                paths[name] = self.folder / "files" / step / name
+                self._checkout(step, built, file, paths[name])
         return paths
 
     def predictions(self, step: str) -> dict[str, NDArray[Any]]:
-        """What the model after a step answered, sample by sample; `source` stands for the reference.
+        """The outputs of the model after a step, sample by sample; `source` stands for the reference.
 
         `index` (int64 [n]) says which sample of the data set, `outputs` [n, ...] is the output of the model. Where the
         model classifies there is `predictions` (int64 [n]), where the data has labels `labels` (int64 [n]).
@@ -217,9 +218,6 @@ class Result:
         told = html.table(names, rows, summary.headline(self.report.record))
         told += html.table(("step", "metric", "value"), numbers, "key numbers") if numbers else ""
         return told + "".join(map(html.text, self.failures))
-
-    def _steps(self) -> Mapping[str, Mapping[str, Any]]:
-        return {name: task for name, task in self.report.record["tasks"].items() if not task["looks"]}
 
     def _row(self, name: str, task: Mapping[str, Any]) -> dict[str, Any]:
         measured = self.measurements.get(name)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from finnyaml.api import accuracy
 from finnyaml.text import counted, duration, relative, size
 
 STATES = ("ran", "cached", "failed", "blocked", "not run")
@@ -46,13 +46,11 @@ def bundles(record: Mapping[str, Any]) -> Iterator[tuple[Path, Mapping[str, Any]
 def _found(record: Mapping[str, Any]) -> list[str]:
     numbers = {name: task["key_metrics"] for name, task in record["tasks"].items() if task.get("key_metrics")}
     told = [f"  {name}: {_rounded(found)}" for name, found in numbers.items()]
-    return [*told, *accuracy.lines(record), *_bundle_lines(record)]
-
-
-def _bundle_lines(record: Mapping[str, Any]) -> Iterator[str]:
-    for path, found in bundles(record):
-        lacks = f"; missing: {', '.join(found['missing'])}" if found["missing"] else ""
-        yield f"  bundle: {relative(path)} ({size(found['bytes'])}{lacks})"
+    told += _accuracy(record)
+    for path, bundle in bundles(record):
+        lacks = f"; missing: {', '.join(bundle['missing'])}" if bundle["missing"] else ""
+        told.append(f"  bundle: {relative(path)} ({size(bundle['bytes'])}{lacks})")
+    return told
 
 
 def _results(record: Mapping[str, Any]) -> list[str]:
@@ -65,3 +63,50 @@ def _rounded(found: Mapping[str, Any]) -> str:
         f"{name} {value:,.0f}" if isinstance(value, (int, float)) else f"{name} {value}"
         for name, value in found.items()
     )
+
+
+def _accuracy(record: Mapping[str, Any]) -> list[str]:
+    """One line for each run of steps that measure alike, in the order of the build; none where nothing is measured."""
+    points = [task for task in record["tasks"].values() if "verdict" in task]
+    if not points:
+        return []
+    rows = []
+    for (shown, note), group in groupby(points, key=lambda task: (_shown(task["measurement"]), _note(task))):
+        first, *others = [task["checks"] for task in group]
+        rows.append((f"{first} ... {others[-1]}" if others else first, shown, note))
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    told = (f"    {span.ljust(widths[0])}   {shown.rjust(widths[1])}  {note}".rstrip() for span, shown, note in rows)
+    return [_head(points), *told]
+
+
+def _head(points: list[Mapping[str, Any]]) -> str:
+    measured = next((task["measurement"] for task in points if task["measurement"]["state"] == "measured"), None)
+    if measured is None:
+        return "  verification:"
+    reference = measured.get("reference")
+    against = f", {reference['shown']} in the reference ({reference['name']})" if reference else ""
+    counts = {task["measurement"]["samples"] for task in points}
+    many = f"{measured['samples']} samples" if len(counts) == 1 else f"{min(counts)} to {max(counts)} samples"
+    return f"  {measured['metric']} of {many} after each step{against}:"
+
+
+def _shown(measurement: Mapping[str, Any]) -> str:
+    return str(measurement["shown"]) if measurement["state"] == "measured" else "-"
+
+
+def _note(task: Mapping[str, Any]) -> str:
+    """Whatever is to be said beside the figure: how the predictions differ from the reference's, what the gate says."""
+    measurement, verdict = task["measurement"], task["verdict"]
+    if measurement["state"] == "reference":
+        return "the reference"
+    if measurement["state"] != "measured":
+        return f"not verified: {measurement['reason']}"
+    notes = []
+    agreement, samples = measurement.get("agreement"), measurement["samples"]
+    if agreement is not None and measurement["interval"] is not None:
+        same = round(agreement * samples)
+        differ = f"{samples - same} predictions differ"
+        notes.append("all predictions as in the reference" if same == samples else differ)
+    if verdict["state"] == "failed":
+        notes.append("FAILED")
+    return ", ".join(notes)

@@ -13,6 +13,7 @@ from typer.core import TyperArgument
 
 from finnyaml import __version__
 from finnyaml.cli import bisect, build, bundle, cache, clean, doctor, graph, init, lint, log, plan, schema, steps
+from finnyaml.cli.console import failed, tell
 from finnyaml.errors import ExitCode, FinnyamlError
 
 # Typer puts the Python type of an argument after its name (`TARGET <list[str]>`); the name says enough.
@@ -67,42 +68,31 @@ app.add_typer(cache.cache_app, name="cache")
 
 def run(arguments: list[str] | None = None) -> int:
     """Run a command line and return its exit code; every expected error is printed without a traceback."""
-    from finnyaml.cli.console import Console
-
+    words = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in words or bool(os.environ.get("FINNYAML_DEBUG"))
     try:
         result = app(args=arguments, standalone_mode=False)
-        code = int(result) if isinstance(result, int) else 0
-        if code == ExitCode.INTERRUPTED:  # typer turns Ctrl-C into this code
+        if result == ExitCode.INTERRUPTED:  # typer turns Ctrl-C into this code
             raise KeyboardInterrupt
-        return code
+        return int(result or 0)
     except FinnyamlError as error:
-        if _debug(arguments):
+        if debug:
             traceback.print_exc()
-        Console().error(error)
+        failed(error)
         return int(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         with contextlib.suppress(OSError):  # the terminal may have gone
-            print("interrupted: what was finished is kept; the next build continues from there", file=sys.stderr)
+            tell("interrupted: what was finished is kept; the next build continues from there")
         return int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:  # the reader has seen enough; a build must not pass for a success by it
+        return int(ExitCode.STEP_FAILED) if "build" in words else 0
     except Exception as error:
-        return _other(error, arguments)
-
-
-def _other(error: Exception, arguments: list[str] | None) -> int:
-    """A wrong command line (typer's own errors), or a defect of finnyaml."""
-    show = getattr(error, "show", None)
-    if show is not None:
-        show()
-        return int(ExitCode.BAD_INPUT)
-    if isinstance(error, BrokenPipeError):  # the reader has seen enough; a build must not pass for a success by it
-        return int(ExitCode.STEP_FAILED) if "build" in (sys.argv if arguments is None else arguments) else 0
-    if _debug(arguments):
-        traceback.print_exc()
-    else:
-        print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
-        print("  hint: this is a defect of finnyaml; `finnyaml --debug ...` shows where", file=sys.stderr)
-    return int(ExitCode.STEP_FAILED)
-
-
-def _debug(arguments: list[str] | None) -> bool:
-    return "--debug" in (sys.argv if arguments is None else arguments) or bool(os.environ.get("FINNYAML_DEBUG"))
+        if hasattr(error, "show"):  # typer's own errors: the command line is wrong
+            error.show()
+            return int(ExitCode.BAD_INPUT)
+        if debug:
+            traceback.print_exc()
+        else:
+            hint = "this is a defect of finnyaml; `finnyaml --debug ...` shows where"
+            failed(FinnyamlError(f"{type(error).__name__}: {error}", hint=hint))
+        return int(ExitCode.STEP_FAILED)

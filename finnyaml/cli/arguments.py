@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from finnyaml.store import Store
 
 RECIPE = Path("recipe.yaml")
 """What commands take where no recipe is named."""
@@ -30,9 +27,7 @@ def _recipe(path: Path) -> Path:
 Recipe = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a YAML file.", callback=_recipe)]
 Targets = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="TARGET", help="Targets or step ids, or `bundle`; default: all targets.", show_default=False
-    ),
+    typer.Argument(metavar="TARGET", help="Targets or step ids, or `bundle`; default: all targets."),
 ]
 Target = Annotated[
     list[str],
@@ -63,11 +58,3 @@ StoreOption = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
-
-
-def opened_store(option: Path | None) -> Store:
-    """The store that a command line is about."""
-    from finnyaml.engine.session import store_root
-    from finnyaml.store import Store
-
-    return Store.open(store_root(option))

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from finnyaml.cli.arguments import RECIPE, Json, Recipe, Sets, StoreOption
+from finnyaml.cli.console import show, tell
 
 if TYPE_CHECKING:
-    from finnyaml.cli.console import Console
-    from finnyaml.engine.report import Bisected, Report
+    from finnyaml.engine.outcome import Report
 
 
 def bisect(
     recipe: Recipe = RECIPE,
     step: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="STEP", help="The step to search; default: the first whose gate fails.", show_default=False
-        ),
+        str | None, typer.Argument(metavar="STEP", help="The step to search; default: the first whose gate fails.")
     ] = None,
     sets: Sets = [],  # noqa: B006
     as_json: Json = False,
@@ -34,33 +32,25 @@ def bisect(
     Exit code 3: something is lost; 0: nothing is.
     """
     from finnyaml import api
-    from finnyaml.cli.console import Console, show
+    from finnyaml.api import failures
     from finnyaml.cli.progress import watching
 
-    console = Console(quiet=as_json)
-    with watching(console) as progress:
+    with watching(quiet=as_json) as progress:
         try:
             found = api.Recipe(recipe, sets, store=store).bisect(step, progress=progress)
         except api.BuildFailed as failed:
             found = failed.result
-    _tell(found.report, console)
-    if as_json:
-        show({"found": [_plain(place) for place in found.report.bisected]}, ())
+    for lines in failures.of_steps(found.report):
+        tell(*lines)
+    show({"found": list(map(asdict, found.report.bisected))} if as_json else None, _told(found.report))
     raise typer.Exit(found.exit_code)
 
 
-def _tell(report: Report, console: Console) -> None:
-    """Tell what was found."""
-    from finnyaml.api import failures, loss
+def _told(report: Report) -> Iterator[str]:
+    """What was found."""
+    from finnyaml.api import failures
 
-    broken = list(failures.of_steps(report))
-    for lines in broken:
-        console.always(*lines)
     for place in report.bisected:
-        console.out(*loss.lines(place, report))
-    if not report.bisected and not broken:
-        console.out(f"nothing is lost: {len(report.outcome.verdicts)} points measured, every gate passed")
-
-
-def _plain(place: Bisected) -> dict[str, Any]:
-    return {**asdict(place), "picture": str(place.picture) if place.picture else None}
+        yield from failures.lost(place, report)
+    if report.code == 0 and not report.bisected:
+        yield f"nothing is lost: {len(report.outcome.verdicts)} points measured, every gate passed"

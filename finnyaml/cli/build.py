@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from finnyaml.cli.arguments import RECIPE, Force, Json, Only, Recipe, Sets, Start, Stop, StoreOption, Target, Targets
-
-if TYPE_CHECKING:
-    from finnyaml.cli.console import Console
-    from finnyaml.engine.report import Report
+from finnyaml.cli.console import problems, show, tell
 
 
 def build(
@@ -52,14 +49,13 @@ def build(
 ) -> None:
     """Build targets; take what is up to date from the store."""
     from finnyaml import api
+    from finnyaml.api import failures, summary
     from finnyaml.cli import plan, quick
-    from finnyaml.cli.console import Console, show
     from finnyaml.cli.progress import watching
 
     if dry_run:
         plan.plan(recipe, targets, target, start, stop, only, force, sets, as_json, store)
-    console = Console(quiet=as_json)
-    with watching(console, verbose=verbose) as progress:
+    with watching(quiet=as_json, verbose=verbose) as progress:
         try:
             result = api.Recipe(recipe, sets, store=store).build(
                 *(targets or ()),
@@ -76,22 +72,12 @@ def build(
             )
         except api.BuildFailed as failed:
             result = failed.result
-    _tell(result.report, console)
-    if as_json:
-        show(result.report.record, ())
-    quick.remember(result.report, sys.argv[1:])
+    report = result.report
+    for lines in failures.told(report):
+        tell(*lines, "")
+    problems(report.warnings)
+    if not as_json:
+        tell(*([""] if report.warnings else []), *(f"note: {note}" for note in report.notes))
+    show(report.record if as_json else None, summary.lines(report.record, report.written))
+    quick.remember(report, sys.argv[1:])
     raise typer.Exit(result.exit_code)
-
-
-def _tell(report: Report, console: Console) -> None:
-    """Tell what failed and why, what to know beside it, and how it went."""
-    from finnyaml.api import failures, loss, summary
-
-    for lines in (*failures.of_steps(report), *loss.of_gates(report)):
-        console.always(*lines, "")
-    console.problems(report.warnings)
-    if report.warnings:
-        console.note("")
-    for note in report.notes:
-        console.note(f"note: {note}")
-    console.out(*summary.lines(report.record, report.written))

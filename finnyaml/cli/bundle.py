@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from finnyaml.cli.arguments import Json
+from finnyaml.cli.console import show
 
 bundle_app = typer.Typer(no_args_is_help=True)
 
@@ -20,21 +21,14 @@ def bundle() -> None:
 
 @bundle_app.command("attach")
 def bundle_attach(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of the bundle.", show_default=False)],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of the bundle.")],
     bitfile: Annotated[
         Path,
-        typer.Option(
-            "--bitfile", metavar="FILE", help="What Vivado made: a .bit (Zynq) or .xclbin (Alveo).", show_default=False
-        ),
+        typer.Option("--bitfile", metavar="FILE", help="What Vivado made: a .bit (Zynq) or .xclbin (Alveo)."),
     ],
     hwh: Annotated[
         Path | None,
-        typer.Option(
-            "--hwh",
-            metavar="FILE",
-            help="The .hwh of a .bit (default: the one beside it, of its name).",
-            show_default=False,
-        ),
+        typer.Option("--hwh", metavar="FILE", help="The .hwh of a .bit (default: the one beside it, of its name)."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -45,7 +39,6 @@ def bundle_attach(
     check fails nothing is changed, and the exit code is 2.
     """
     from finnyaml.bundle.attach import attach
-    from finnyaml.cli.console import show
 
     data = attach(folder, bitfile, hwh)
     show(data if as_json else None, _told(data))

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from finnyaml.cli.arguments import Json, StoreOption, opened_store
-from finnyaml.cli.table import table
+from finnyaml.cli.arguments import Json, StoreOption
+from finnyaml.cli.console import show, table
 from finnyaml.errors import ExitCode, Problem, RecipeError
 from finnyaml.text import age, counted, duration, size
 
 if TYPE_CHECKING:
     from finnyaml.store import Store
+    from finnyaml.store.upkeep import Verified
 
 cache_app = typer.Typer()
 
@@ -45,20 +46,29 @@ def ls(as_json: Json = False, store: StoreOption = None) -> None:
 
     Each with its task, age, size, and the time that it took to make.
     """
-    from finnyaml.cli.console import show
+    from finnyaml.engine.session import open_store
 
-    opened = opened_store(store)
-    show(_traces(opened) if as_json else None, _traces_lines(opened))
+    opened = open_store(store)
+    found = _traces(opened)
+    show(found if as_json else None, _listing(found, opened))
 
 
 @cache_app.command("size")
 @cache_app.command("du", hidden=True)
 def du(as_json: Json = False, store: StoreOption = None) -> None:
     """Say how much the store holds."""
-    from finnyaml.cli.console import show
+    from finnyaml.engine.session import open_store
+    from finnyaml.store import upkeep
 
-    found = _usage(opened_store(store))
-    show(found if as_json else None, _usage_lines(found))
+    opened = open_store(store)
+    found = upkeep.usage(opened)
+    rows = [
+        ("store", str(opened.root)),
+        ("size", size(found.bytes)),
+        ("objects", f"{found.objects:,}"),
+        ("results", f"{found.traces:,}, of which {found.artifacts:,} differ"),
+    ]
+    show({"store": str(opened.root), **asdict(found)} if as_json else None, table((), rows))
 
 
 @cache_app.command("verify")
@@ -67,11 +77,14 @@ def verify(as_json: Json = False, store: StoreOption = None) -> None:
 
     The next build makes it again. Safe while builds are running. Exit code 1 where something was damaged.
     """
-    from finnyaml.cli.console import show
+    from finnyaml.engine.session import open_store
+    from finnyaml.store import upkeep
 
-    code, found = _verified(opened_store(store))
-    show(found if as_json else None, _verified_lines(found))
-    raise typer.Exit(code)
+    opened = open_store(store)
+    found = upkeep.verify(opened)
+    data = {"store": str(opened.root), "sound": found.sound, **asdict(found)}
+    show(data if as_json else None, _verified(found, opened))
+    raise typer.Exit(ExitCode.OK if found.sound else ExitCode.STEP_FAILED)
 
 
 @cache_app.command("gc")
@@ -91,10 +104,19 @@ def gc(
 
     Without options: leftovers of killed builds only, no results.
     """
-    from finnyaml.cli.console import show
+    from finnyaml.engine.session import open_store
+    from finnyaml.store import upkeep
 
-    found = _collected(opened_store(store), older_than, max_size)
-    show(found if as_json else None, _collected_lines(found))
+    opened = open_store(store)
+    oldest = None if older_than is None else days(older_than)
+    most = None if max_size is None else byte_count(max_size)
+    dropped = upkeep.collect(opened, max_age_days=oldest, max_bytes=most)
+    left = upkeep.usage(opened)
+    told = (
+        f"{word:<7}  {counted(part.traces, 'result')} and {counted(part.objects, 'object')}, {size(part.bytes)}"
+        for word, part in (("dropped", dropped), ("left", left))
+    )
+    show({"store": str(opened.root), "dropped": asdict(dropped), "left": asdict(left)} if as_json else None, told)
 
 
 def days(text: str) -> float:
@@ -139,10 +161,13 @@ def _traces(store: Store) -> list[dict[str, Any]]:
     return sorted(found, key=lambda item: (-item["used"], item["key"]))
 
 
-def _traces_lines(store: Store) -> Iterator[str]:
+def _listing(found: list[dict[str, Any]], store: Store) -> Iterator[str]:
     """The same to read."""
     from finnyaml.finn import aliases
 
+    if not found:
+        yield f"the store {store.root} is empty"
+        return
     now = time.time()
     rows = [
         (
@@ -154,74 +179,22 @@ def _traces_lines(store: Store) -> Iterator[str]:
             "damaged" if item["bytes"] is None else size(item["bytes"]),
             duration(item["seconds"]),
         )
-        for item in _traces(store)
+        for item in found
     ]
-    if not rows:
-        yield f"the store {store.root} is empty"
-        return
     yield from table(("KEY", "TASK", "USES", "AGE", "USED", "SIZE", "TOOK"), rows, right=(3, 4, 5, 6))
     yield ""
     yield f"{counted(len(rows), 'result')} in {store.root}"
     yield "SIZE counts what several results share for each of them; `cache size` counts it once."
 
 
-def _usage(store: Store) -> dict[str, Any]:
-    """How much the store holds, as data."""
-    from finnyaml.store import upkeep
-
-    return {"store": str(store.root), **asdict(upkeep.usage(store))}
-
-
-def _usage_lines(found: dict[str, Any]) -> Iterator[str]:
-    """The same to read."""
-    yield from table((), [
-        ("store", found["store"]),
-        ("size", size(found["bytes"])),
-        ("objects", f"{found['objects']:,}"),
-        ("results", f"{found['traces']:,}, of which {found['artifacts']:,} differ"),
-    ])  # fmt: skip
-
-
-def _verified(store: Store) -> tuple[ExitCode, dict[str, Any]]:
-    """Read everything, drop what is damaged; exit code 1 where something was."""
-    from finnyaml.store import upkeep
-
-    found = upkeep.verify(store)
-    return (ExitCode.OK if found.sound else ExitCode.STEP_FAILED), {
-        "store": str(store.root),
-        "sound": found.sound,
-        **asdict(found),
-    }
-
-
-def _verified_lines(found: dict[str, Any]) -> Iterator[str]:
-    """The same to read."""
-    looked = f"{counted(found['objects'], 'object')} and {counted(found['traces'], 'result')} in {found['store']}"
-    if found["sound"]:
+def _verified(found: Verified, store: Store) -> Iterator[str]:
+    """What was damaged, to read."""
+    looked = f"{counted(found.objects, 'object')} and {counted(found.traces, 'result')} in {store.root}"
+    if found.sound:
         yield f"sound: {looked}"
         return
     yield f"damaged: looked at {looked}, and dropped:"
-    yield from (f"  object {digest}" for digest in found["damaged_objects"])
-    yield from (f"  unreadable record of the results of {key}" for key in found["damaged_traces"])
-    yield from (f"  result {key[:KEY]}, which had lost a part" for key in found["incomplete_traces"])
+    yield from (f"  object {digest}" for digest in found.damaged_objects)
+    yield from (f"  unreadable record of the results of {key}" for key in found.damaged_traces)
+    yield from (f"  result {key[:KEY]}, which had lost a part" for key in found.incomplete_traces)
     yield "The next build makes what it needs of it again."
-
-
-def _collected(store: Store, older_than: str | None, max_size: str | None) -> dict[str, Any]:
-    """Drop what nobody needs."""
-    from finnyaml.store import upkeep
-
-    found = upkeep.collect(
-        store,
-        max_age_days=None if older_than is None else days(older_than),
-        max_bytes=None if max_size is None else byte_count(max_size),
-    )
-    return {"store": str(store.root), "dropped": asdict(found), "left": asdict(upkeep.usage(store))}
-
-
-def _collected_lines(found: dict[str, Any]) -> Iterator[str]:
-    """The same to read."""
-    for key in ("dropped", "left"):
-        part = found[key]
-        told = f"{counted(part['traces'], 'result')} and {counted(part['objects'], 'object')}, {size(part['bytes'])}"
-        yield f"{key:<7}  {told}"

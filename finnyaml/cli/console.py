@@ -1,50 +1,57 @@
 """How commands print: results to standard output, everything about how it went to standard error.
 
-On a terminal, lines are broken between words at its edge. In a pipe and in a file they stay whole.
+On a terminal, lines are broken between words at its edge, and rows of tables end there. In a pipe and in a file both
+stay whole.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
+import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 from finnyaml.errors import FinnyamlError, Problem, RecipeError
-from finnyaml.text import Whole, wrapped
-
-
-def columns(stream: TextIO) -> int | None:
-    """How long a line may be there; None where it may have any length."""
-    return shutil.get_terminal_size().columns if stream.isatty() else None
-
-
-def cut(line: str) -> Whole:
-    """A line of the result that ends at the edge of a terminal."""
-    width = columns(sys.stdout)
-    return Whole(line if width is None or len(line) <= width else f"{line[: width - 1]}…")
+from finnyaml.text import Whole, columns, wrapped
 
 
 def write(lines: Iterable[str], stream: TextIO, hang: int = 0) -> None:
-    """Print lines, broken between words where the stream is a terminal; `hang` is what follows a break indented by."""
+    """Print lines; where one is broken, what follows is indented by `hang`."""
     width = columns(stream)
     for line in lines:
         print(wrapped(line, width, hang), file=stream, flush=True)
 
 
 def show(data: Any, lines: Iterable[str], hang: int = 0) -> None:
-    """Print data as JSON where there is some, else the lines; `hang` as in `write`."""
+    """Print the result: data as JSON where there is some, else the lines; `hang` as in `write`."""
     if data is not None:
         print(json.dumps(data, indent=1, default=str))
     else:
         write(lines, sys.stdout, hang)
 
 
-def note(text: str) -> None:
-    """Tell something beside the result."""
-    write([text], sys.stderr)
+def tell(*lines: str) -> None:
+    """Say something beside the result."""
+    write(lines, sys.stderr)
+
+
+def problems(listed: Collection[Problem]) -> None:
+    """Show problems with their place."""
+    from finnyaml.recipe.snippet import render_problems
+
+    if listed:
+        print(render_problems(listed, columns(sys.stderr)), file=sys.stderr)
+
+
+def failed(error: FinnyamlError) -> None:
+    """Show an error that ends the command."""
+    if isinstance(error, RecipeError):
+        problems(error.problems)
+        return
+    where = f"{error.where}: " if error.where else ""
+    tell(*f"{where}error: {error.message}".splitlines(), *([f"  hint: {error.hint}"] if error.hint else []))
 
 
 def save(text: str, file: Path) -> None:
@@ -55,38 +62,23 @@ def save(text: str, file: Path) -> None:
         raise FinnyamlError(f"cannot write {file}: {error.strerror}") from error
 
 
-class Console:
-    """What a command says beside a result that may go out as JSON; `quiet` is for when it does."""
+def table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], right: Collection[int] = (), indent: int = 0
+) -> list[str]:
+    """Lines of a table with two blanks between columns; the columns `right` are aligned to the right."""
+    lines = [*([header] if header else []), *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    sides = [">" if column in right else "<" for column in range(len(widths))]
+    width = columns(sys.stdout)
+    cells = ([f"{text:{side}{size}}" for text, side, size in zip(line, sides, widths, strict=True)] for line in lines)
+    return [_cut(" " * indent + "  ".join(row).rstrip(), width) for row in cells]
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        self.quiet = quiet
 
-    def out(self, *lines: str, hang: int = 0) -> None:
-        """Print a result, unless it goes out as JSON."""
-        if not self.quiet:
-            write(lines, sys.stdout, hang)
+def _cut(line: str, width: int | None) -> Whole:
+    return Whole(line if width is None or len(line) <= width else f"{line[: width - 1]}…")
 
-    def always(self, *lines: str) -> None:
-        """Tell what must not be missed."""
-        write(lines, sys.stderr)
 
-    def note(self, text: str) -> None:
-        """Tell something beside the result."""
-        if not self.quiet:
-            note(text)
-
-    def problems(self, problems: Iterable[Problem]) -> None:
-        """Show problems with their place, always."""
-        from finnyaml.recipe.snippet import render_problems
-
-        listed = list(problems)
-        if listed:
-            print(render_problems(listed, columns(sys.stderr)), file=sys.stderr)
-
-    def error(self, error: FinnyamlError) -> None:
-        """Show an error that ends the command."""
-        if isinstance(error, RecipeError):
-            self.problems(error.problems)
-            return
-        where = f"{error.where}: " if error.where else ""
-        self.always(*f"{where}error: {error.message}".splitlines(), *([f"  hint: {error.hint}"] if error.hint else []))
+def sentence(text: str) -> str:
+    """The first sentence of a description, without a remark in brackets before it."""
+    text = re.sub(r"^\([^)]*\)\s*", "", text)
+    return re.split(r"(?<!e\.g)(?<!i\.e)[.:] (?=[A-Z*])|: \* ", text, maxsplit=1)[0].rstrip(".")

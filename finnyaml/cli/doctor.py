@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from finnyaml.cli.arguments import Json, StoreOption
+from finnyaml.cli.console import show
 from finnyaml.errors import ExitCode
 from finnyaml.text import Whole
 
 if TYPE_CHECKING:
     from finnyaml.tools.doctor import Check, Report
 
-WORDS = {"found": "ok", "note": "note", "missing": "missing"}
-COLOURS = {"found": "green", "note": "yellow", "missing": "red"}
+STATES = {"found": ("ok", "green"), "note": ("note", "yellow"), "missing": ("missing", "red")}
+"""How each state is shown."""
 
 
 def doctor(as_json: Json = False, store: StoreOption = None) -> None:
@@ -29,12 +32,11 @@ def doctor(as_json: Json = False, store: StoreOption = None) -> None:
     Says what each enables, and what to do where one is missing.
     Exit code 4 where nothing can be built: no FINN, or a store that cannot be written.
     """
-    from finnyaml.cli.console import show
     from finnyaml.engine.session import store_root
     from finnyaml.tools.doctor import examine
 
     report = examine(store_root(store), os.environ)
-    show(report.to_json() if as_json else None, _lines(report))
+    show(asdict(report) if as_json else None, _lines(report))
     raise typer.Exit(verdict(report))
 
 
@@ -63,8 +65,9 @@ def _lines(report: Report) -> Iterator[str]:
 
 def _check(check: Check, width: int, versions: int) -> Iterator[str]:
     """One line, and where something is not as it should be, below it what it is for and what to do."""
-    state = _styled(WORDS[check.state].ljust(7), fg=COLOURS[check.state])
-    where = _home(check.where) if check.where else ""
+    word, colour = STATES[check.state]
+    state = _styled(word.ljust(7), fg=colour)
+    where = re.sub(rf"^{re.escape(str(Path.home()))}(?=/)", "~", check.where or "")
     yield Whole(f"  {state}  {check.name.ljust(width)}  {(check.version or '-').ljust(versions)}  {where}".rstrip())
     if check.note:
         yield f"           {check.note}"
@@ -82,12 +85,6 @@ def _summary(report: Report) -> str:
     return "Builds run here, except for steps whose tools are missing: `finnyaml plan RECIPE` says which these are."
 
 
-def _styled(text: str, *, bold: bool = False, fg: str | None = None) -> str:
-    if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
-        return text
-    return typer.style(text, fg=fg, bold=bold or None)
-
-
-def _home(path: str) -> str:
-    home = str(Path.home())
-    return f"~{path[len(home) :]}" if path.startswith(f"{home}/") else path
+def _styled(text: str, **style: Any) -> str:
+    plain = not sys.stdout.isatty() or os.environ.get("NO_COLOR")
+    return text if plain else typer.style(text, **style)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from finnyaml.cli.arguments import RECIPE, Recipe, Sets, StoreOption
+from finnyaml.cli.console import problems, save, tell
+from finnyaml.errors import Problem, RecipeError
 
 if TYPE_CHECKING:
     from finnyaml.engine.session import Session
@@ -42,17 +45,12 @@ def graph(
     `finnyaml graph --format dot | dot -Tsvg > graph.svg` makes a picture.
     Hover over a box of it to read why it would run.
     """
-    from finnyaml.cli.console import Console, save
     from finnyaml.engine.session import open_session
 
-    console = Console()
     form = form_of(form, output)
-    session = open_session(recipe, sets, store, 1, console.note)
-    try:
-        console.problems(session.warnings)
+    with contextlib.closing(open_session(recipe, sets, store, 1, tell)) as session:
+        problems(session.warnings)
         text = _picture(session, form, fenced=output is None or output.suffix == ".md")
-    finally:
-        session.close()
     if output is None:
         print(text)
     else:
@@ -61,8 +59,6 @@ def graph(
 
 def form_of(wanted: str | None, file: Path | None) -> str:
     """The format asked for, else the one that the file's name says. RecipeError where there is no such format."""
-    from finnyaml.errors import Problem, RecipeError
-
     ending = file.suffix.lower() if file else ""
     form = wanted or SUFFIXES.get(ending) or (ending[1:] if ending[1:] in PICTURES else "text")
     known = sorted(set(SUFFIXES.values()))

@@ -9,12 +9,13 @@ from typing import Annotated
 import typer
 
 from finnyaml.cli.arguments import RECIPE
+from finnyaml.cli.console import save, show
+from finnyaml.errors import Problem, RecipeError
+from finnyaml.text import relative
 
 
 def init(
-    source: Annotated[
-        str, typer.Argument(metavar="MODEL", help="model.onnx, model.py or model.py:function.", show_default=False)
-    ],
+    source: Annotated[str, typer.Argument(metavar="MODEL", help="model.onnx, model.py or model.py:function.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The recipe to write.")] = RECIPE,
     shape: Annotated[
         str | None,
@@ -38,11 +39,8 @@ def init(
     The network is an ONNX file, or a Python function that returns a Brevitas module. The Python file is only read,
     never run. What cannot be known is marked TODO.
     """
-    from finnyaml.cli.console import save, show
-    from finnyaml.errors import Problem, RecipeError
     from finnyaml.recipe.schema import schema_path
     from finnyaml.recipe.starter import SCHEMA, examine, recipe_text
-    from finnyaml.text import relative
 
     if output.exists() and not force:
         raise RecipeError([Problem(f"{output} exists", hint="-o names another file, --force writes over this one")])

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from finnyaml.cli.arguments import RECIPE, Json, Recipe, Sets, StoreOption
-from finnyaml.text import counted, relative
+from finnyaml.cli.console import problems, show, tell
+from finnyaml.text import Whole, counted, relative
 
 if TYPE_CHECKING:
-    from finnyaml.cli.console import Console
     from finnyaml.engine.check import Checked
 
 WITHOUT_FINN = (
@@ -35,56 +36,56 @@ def lint(
     Exit code 2: there are errors; 4: a step needs a tool that is missing here;
     0: neither (other warnings are fine).
     """
-    from finnyaml.cli.console import Console, show
     from finnyaml.engine.check import check
 
-    console = Console(quiet=as_json)
-    found = check(recipe, sets, store, console.note)
+    note: Callable[[str], None] = (lambda _: None) if as_json else tell
+    found = check(recipe, sets, store, note)
     if fix and found.repairs:
-        _repair(found, console)
-        found = check(recipe, sets, store, console.note)  # what is left
+        _repair(found, quiet=as_json)
+        found = check(recipe, sets, store, note)  # what is left
     if as_json:
         show(_plain(found), ())
     else:
-        _tell(found, console)
+        _tell(found)
     raise typer.Exit(found.code)
 
 
-def _tell(found: Checked, console: Console) -> None:
+def _tell(found: Checked) -> None:
     """Print what was found, and the verdict."""
-    console.problems(found.problems)
+    problems(found.problems)
     if found.problems:
-        console.note("")
+        tell("")
     errors = sum(problem.severity == "error" for problem in found.problems)
     warnings = len(found.problems) - errors
     told = ", ".join(counted(count, word) for count, word in ((errors, "error"), (warnings, "warning")) if count)
-    console.out(f"{relative(found.recipe)}: {told or 'no problems'}" + (f" ({found.finn})" if found.finn else ""))
+    finn = f" ({found.finn})" if found.finn else ""
+    show(None, [f"{relative(found.recipe)}: {told or 'no problems'}{finn}"])
     if found.finn is not None and not found.looked_at:
-        console.note("note: no graph of this recipe is in the store yet; build it, and lint looks at every stage")
+        tell("note: no graph of this recipe is in the store yet; build it, and lint looks at every stage")
     if found.repairs:
         steps = ", ".join(found.repairs)
-        console.note(f"note: there are exact repairs ({steps}): `finnyaml lint --fix` puts them into the recipe")
+        tell(f"note: there are exact repairs ({steps}): `finnyaml lint --fix` puts them into the recipe")
     if found.finn is None and not errors:
-        console.note(f"note: {WITHOUT_FINN}")
+        tell(f"note: {WITHOUT_FINN}")
 
 
-def _repair(found: Checked, console: Console) -> None:
+def _repair(found: Checked, *, quiet: bool) -> None:
     """Put the exact repairs into the recipe, and show the edit as a diff."""
-    from finnyaml.cli.console import cut
     from finnyaml.engine.check import repair
     from finnyaml.lint.fix import Proposal
 
     for edit in repair(found):
-        if isinstance(edit, Proposal):
-            console.out(*map(cut, edit.diff().splitlines()))
-        else:
-            console.always(str(edit))
+        if not isinstance(edit, Proposal):
+            tell(str(edit))
+        elif not quiet:
+            show(None, map(Whole, edit.diff().splitlines()))
 
 
-def _plain(found: Checked) -> Mapping[str, Any]:
+def _plain(found: Checked) -> dict[str, Any]:
     """The JSON form."""
+    nowhere = {"file": None, "line": None, "column": None}
     return {
-        "recipe": str(found.recipe),
+        "recipe": found.recipe,
         "finn": found.finn,
         "exit_code": int(found.code),
         "problems": [
@@ -92,11 +93,9 @@ def _plain(found: Checked) -> Mapping[str, Any]:
                 "severity": problem.severity,
                 "message": problem.message,
                 "hint": problem.hint,
-                "file": str(problem.where.file) if problem.where else None,
-                "line": problem.where.line if problem.where else None,
-                "column": problem.where.column if problem.where else None,
+                **(asdict(problem.where) if problem.where else nowhere),
             }
             for problem in found.problems
         ],
-        "missing": {name: list(tools) for name, tools in found.missing.items()},
+        "missing": found.missing,
     }

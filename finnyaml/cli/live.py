@@ -10,9 +10,9 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live as RichLive
 from rich.text import Text
 
-from finnyaml.api.lines import line_of, why
+from finnyaml.api.progress import told, why
 from finnyaml.engine.events import ENDS, Event
-from finnyaml.text import duration, wrapped
+from finnyaml.text import duration
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -60,9 +60,8 @@ class Live:
         self._running.pop(task, None)
         if kind in ENDS:
             self._done += task in self._steps
-        if line := line_of(event):
-            shown = wrapped(line.text(self._width), self._console.width)
-            self._console.print(Text(shown, style=STYLES.get(kind, "")))
+        if text := told(event, self._width, self._console.width):
+            self._console.print(Text(text, style=STYLES.get(kind, "")))
 
     def __rich__(self) -> RenderableType:
         now = time.monotonic()

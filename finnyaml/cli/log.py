@@ -7,29 +7,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from finnyaml.cli.arguments import RECIPE, Json, Recipe, StoreOption, opened_store
-from finnyaml.cli.table import table
+from finnyaml.cli.arguments import RECIPE, Json, Recipe, StoreOption
+from finnyaml.cli.console import show, table, tell
 from finnyaml.text import duration, relative, size
 
 if TYPE_CHECKING:
-    from finnyaml.engine.history import Entry, History
+    from pathlib import Path
+
+    from finnyaml.engine.history import Entry
 
 
 def log(
     recipe: Recipe = RECIPE,
     step: Annotated[
         str | None,
-        typer.Argument(
-            metavar="STEP", help="A step id or target; without one, how all steps went.", show_default=False
-        ),
+        typer.Argument(metavar="STEP", help="A step id or target; without one, how all steps went."),
     ] = None,
     run: Annotated[
         str,
         typer.Option(
-            "--run",
-            metavar="RUN",
-            help="A run, or the start of its name (default: the newest that ran the step).",
-            show_default=False,
+            "--run", metavar="RUN", help="A run, or the start of its name (default: the newest that ran the step)."
         ),
     ] = "",
     as_json: Json = False,
@@ -39,27 +36,34 @@ def log(
 
     It is the log of the last time that the step ran.
     """
-    from finnyaml.cli.console import note, show
     from finnyaml.engine.history import History
+    from finnyaml.engine.session import open_store
     from finnyaml.recipe.load import load_recipe
 
-    history = History(load_recipe(recipe)[0], opened_store(store), run)
+    history = History(load_recipe(recipe)[0], open_store(store), run)
     if step is None:
-        show(_plain(history, history.entries()) if as_json else None, _listing(history))
+        entries, newest = history.entries(), history.runs[0]
+        data = {
+            "run": newest.name,
+            "folder": newest,
+            "steps": list(map(_plain, entries)),
+            "runs": [path.name for path in history.runs],
+        }
+        show(data if as_json else None, _listing(history.runs, entries))
         return
     entry = history.entry(step)
     text = history.text(entry)
     if as_json:
-        show({**_plain(history, [entry])["steps"][0], "log": text}, ())
+        show({**_plain(entry), "log": text}, ())
     elif text.strip():
         print(text, end="" if text.endswith("\n") else "\n")
     else:
-        note(f"{entry.step} printed nothing")
+        tell(f"{entry.step} printed nothing")
 
 
-def _listing(history: History) -> Iterator[str]:
+def _listing(runs: Iterable[Path], entries: Iterable[Entry]) -> Iterator[str]:
     """The newest run to read."""
-    run, *others = history.runs
+    run, *others = runs
     yield f"run {run.name} ({relative(run)})"
     yield ""
     rows = [
@@ -70,7 +74,7 @@ def _listing(history: History) -> Iterator[str]:
             "-" if not entry.peak_memory else size(entry.peak_memory),
             "-" if entry.log_size is None else size(entry.log_size),
         )
-        for entry in history.entries()
+        for entry in entries
     ]
     yield from table(("STEP", "STATE", "TIME", "MEMORY", "LOG"), rows, right=(2, 3, 4))
     if others:
@@ -79,20 +83,6 @@ def _listing(history: History) -> Iterator[str]:
         yield f"{len(others)} older (--run): {names}{', ...' if len(others) > 3 else ''}"
 
 
-def _plain(history: History, entries: Iterable[Entry]) -> dict[str, Any]:
+def _plain(entry: Entry) -> dict[str, Any]:
     """The JSON form."""
-    return {
-        "run": history.runs[0].name,
-        "folder": str(history.runs[0]),
-        "steps": [
-            {
-                "step": entry.step,
-                "state": entry.state,
-                "seconds": entry.seconds,
-                "peak_memory": entry.peak_memory,
-                "log_size": entry.log_size,
-            }
-            for entry in entries
-        ],
-        "runs": [run.name for run in history.runs],
-    }
+    return {key: getattr(entry, key) for key in ("step", "state", "seconds", "peak_memory", "log_size")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from finnyaml.cli.arguments import RECIPE, Force, Json, Only, Recipe, Sets, Start, Stop, StoreOption, Target, Targets
+from finnyaml.cli.console import show, tell
 
 
 def plan(
@@ -24,15 +25,13 @@ def plan(
     The reasons name the value, the file or the code that changed.
     """
     from finnyaml import api
-    from finnyaml.cli.console import Console, show
     from finnyaml.cli.progress import watching
 
-    console = Console(quiet=as_json)
-    with watching(console) as progress:
+    with watching(quiet=as_json) as progress:
         planned = api.Recipe(recipe, sets, store=store).plan(
             *(targets or ()), *target, start=start, stop=stop, only=only, force=force, progress=progress
         )
-    for note in planned.notes:
-        console.note(note)
+    if not as_json:
+        tell(*planned.notes)
     show(planned.to_json() if as_json else None, str(planned).splitlines(), hang=4)
     raise typer.Exit(planned.exit_code)

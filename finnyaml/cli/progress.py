@@ -8,76 +8,63 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from finnyaml.api.progress import Lines
-from finnyaml.cli.console import Console, write
 from finnyaml.engine.events import Event, Listener
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 
 @contextmanager
-def watching(console: Console, *, verbose: bool = False) -> Iterator[Listener]:
-    """A listener that shows what happens, in the way that fits the terminal; `verbose` also shows what steps print."""
+def watching(*, quiet: bool = False, verbose: bool = False) -> Iterator[Listener]:
+    """A listener that shows what happens, in the way that fits the terminal; `verbose` also shows what steps print.
+
+    `quiet` leaves only warnings.
+    """
     with ExitStack() as stack:
-        views: list[Listener] = []
-        if not console.quiet and sys.stderr.isatty() and not verbose and os.environ.get("TERM") != "dumb":
+        lines = Lines(sys.stderr)
+        views: list[Listener] = [lines]
+        if quiet:
+            views = [lambda event: lines(event) if event["event"] == "warnings" else None]
+        elif sys.stderr.isatty() and not verbose and os.environ.get("TERM") != "dumb":
             from finnyaml.cli.live import Live
 
-            views.append(stack.enter_context(Live()))
-        elif not console.quiet:
-            views.append(_Wrapped(sys.stderr).show)
+            views = [stack.enter_context(Live())]
         if verbose:
-            views.append(stack.enter_context(_Follow()))
+            views.append(stack.enter_context(_following()))
 
         def listen(event: Event) -> None:
-            if event["event"] == "note":
-                console.note(event["text"])
-            elif event["event"] == "warnings":
-                console.problems(event["problems"])
             for view in views:
                 view(event)
 
         yield listen
 
 
-class _Wrapped(Lines):
-    """Lines that are broken at the edge of a terminal."""
-
-    def note(self, text: str) -> None:
-        write([text], self.stream)
-
-
-class _Follow:
+@contextmanager
+def _following() -> Iterator[Listener]:
     """Copies the log of each running step to standard error, as it comes."""
+    logs = Path()
+    ended: dict[str, threading.Event] = {}
+    tails: list[threading.Thread] = []
 
-    def __init__(self) -> None:
-        self._logs = Path()
-        self._ended: dict[str, threading.Event] = {}
-        self._tails: list[threading.Thread] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for ended in self._ended.values():
-            ended.set()
-        for tail in self._tails:
-            tail.join(timeout=1)
-
-    def __call__(self, event: Event) -> None:
+    def listen(event: Event) -> None:
+        nonlocal logs
         kind, task = event["event"], str(event.get("task", ""))
         if kind == "run_started":
-            self._logs = Path(event["run"], "logs")
+            logs = Path(event["run"], "logs")
         elif kind == "task_started":
-            self._ended[task] = threading.Event()
-            tail = threading.Thread(target=_tail, args=(self._logs / f"{task}.log", self._ended[task]), daemon=True)
-            self._tails.append(tail)
+            ended[task] = threading.Event()
+            tail = threading.Thread(target=_tail, args=(logs / f"{task}.log", ended[task]), daemon=True)
+            tails.append(tail)
             tail.start()
-        elif kind in ("task_finished", "task_failed") and task in self._ended:
-            self._ended[task].set()
+        elif kind in ("task_finished", "task_failed") and task in ended:
+            ended[task].set()
+
+    try:
+        yield listen
+    finally:
+        for end in ended.values():
+            end.set()
+        for tail in tails:
+            tail.join(timeout=1)
 
 
 def _tail(path: Path, ended: threading.Event) -> None:

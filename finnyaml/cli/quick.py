@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 from finnyaml import plugins
 
 if TYPE_CHECKING:
-    from finnyaml.engine.outcome import Outcome
-    from finnyaml.engine.report import Report
+    from finnyaml.engine.outcome import Outcome, Report
     from finnyaml.engine.session import Session
 
 UNDERSTOOD = frozenset(("--set", "--store", "--jobs", "--target", "-t"))
@@ -48,12 +47,8 @@ ALWAYS = (
 
 def up_to_date(arguments: list[str]) -> bool:
     """Whether this command line has nothing to do; says so if it is so."""
-    if not _plain(arguments):
-        return False
     try:
-        with open(_stamp_path(arguments)) as file:
-            stamp = json.load(file)
-        if not _holds(stamp):
+        if not _plain(arguments) or not _holds(stamp := _loaded(_stamp_path(arguments))):
             return False
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return False
@@ -68,9 +63,10 @@ def remember(report: Report, arguments: list[str]) -> None:
     """
     if report.code != 0 or report.selection.partial or not _plain(arguments):
         return
+    from pathlib import Path
+
     from finnyaml.api.summary import up_to_date_lines
-    from finnyaml.engine.record import write_json
-    from finnyaml.engine.workspace import MANIFEST, private
+    from finnyaml.engine.workspace import MANIFEST, private, write_json
     from finnyaml.tools import discover
 
     session = report.session
@@ -90,8 +86,6 @@ def remember(report: Report, arguments: list[str]) -> None:
         "build": report.record["build"],
         "answer": up_to_date_lines(report.record),
     }
-    from pathlib import Path
-
     try:
         write_json(Path(_stamp_path(arguments)), stamp)
     except OSError:
@@ -109,33 +103,36 @@ def _tell(answer: list[str]) -> None:
 
 
 def _holds(stamp: Mapping[str, Any]) -> bool:
-    if any(os.environ.get(name) != value for name, value in stamp["env"].items()):
-        return False
-    if any(_stat(path) != state for path, state in stamp["tools"].items()):
-        return False
-    if any(_on_path(command) for command in stamp["absent"]):
-        return False
-    if any(_changed(path, state) for path, state in stamp["files"].items()):
-        return False
-    if any(_listing(path) != names for path, names in stamp["folders"].items()):
-        return False
-    if any(_fingerprint(path) != print_ for path, print_ in stamp["packages"].items()):
-        return False
-    if plugins.stamp() != stamp["plugins"]:
-        return False
-    with open(stamp["manifest"]) as file:
-        manifest = json.load(file)
-    workspace, files = stamp["workspace"], manifest["files"]
+    return (
+        all(os.environ.get(name) == value for name, value in stamp["env"].items())
+        and all(_stat(path) == state for path, state in stamp["tools"].items())
+        and not any(_on_path(command) for command in stamp["absent"])
+        and not any(_changed(path, state) for path, state in stamp["files"].items())
+        and all(_listing(path) == names for path, names in stamp["folders"].items())
+        and all(_fingerprint(path) == print_ for path, print_ in stamp["packages"].items())
+        and plugins.stamp() == stamp["plugins"]
+        and _workspace_holds(stamp)
+    )
+
+
+def _workspace_holds(stamp: Mapping[str, Any]) -> bool:
+    manifest, root = _loaded(stamp["manifest"]), stamp["workspace"]
     if manifest["build"] != stamp["build"]:
         return False  # another command line has written the workspace since
-    return files != {} and all(
-        item[1:] == (_stat(os.path.join(workspace, path)) or [])[:2] for path, item in files.items()
-    )
+    files = manifest["files"]
+    return files != {} and all(item[1:] == (_stat(os.path.join(root, path)) or [])[:2] for path, item in files.items())
+
+
+def _loaded(path: str) -> Any:
+    with open(path) as file:
+        return json.load(file)
 
 
 def _inputs(session: Session, outcome: Outcome) -> tuple[set[str], set[str], set[str], set[str]]:
     """All files, folders, variables and tool executables that the tasks of a build depended on."""
+    import contextlib
     import importlib.metadata
+    import itertools
 
     from finnyaml.finn.identity import LIBRARIES
     from finnyaml.kinds.code import PACKAGES
@@ -144,13 +141,11 @@ def _inputs(session: Session, outcome: Outcome) -> tuple[set[str], set[str], set
 
     names = Names(None, session.recipe.directory)
     files = {str(path) for path in session.recipe.files}
-    folders: set[str] = set()
-    env: set[str] = set()
-    tools: set[str] = set()
+    folders, env, tools = set[str](), set[str](), set[str]()
     for record in outcome.records.values():
         reads = record["reads"]
-        files.update(str(names.path(name)) for name in reads.get("file", ()) if not name.startswith("@inputs/"))
-        files.update(str(names.path(name)) for name in reads.get("text", ()))
+        read = (name for kind in ("file", "text") for name in reads.get(kind, ()) if not name.startswith("@inputs/"))
+        files.update(str(names.path(name)) for name in read)
         folders.update(str(names.path(name)) for name in reads.get("dir", ()))
         env.update(reads.get("env", ()))
         for tool in reads.get("tool", ()):
@@ -159,24 +154,15 @@ def _inputs(session: Session, outcome: Outcome) -> tuple[set[str], set[str], set
                 tools.add(str(found.path))
     for task in session.plan.tasks.values():
         files.update(str(staged.source) for staged in task.staged.values() if staged.source is not None)
-        for section in (
-            session.recipe.settings.folding,
-            session.recipe.settings.specialize,
-            session.recipe.settings.fifo,
-        ):
-            if section.get("file"):
-                files.add(str(section["file"]))
-    for library in (
-        session.installation.distribution,
-        *LIBRARIES,
-        *(name for names in PACKAGES.values() for name in names),
-    ):
-        try:
+    settings = session.recipe.settings
+    files.update(
+        str(part["file"]) for part in (settings.folding, settings.specialize, settings.fifo) if part.get("file")
+    )
+    for library in (session.installation.distribution, *LIBRARIES, *itertools.chain(*PACKAGES.values())):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             package = importlib.metadata.distribution(library)
             folder = f"{library.replace('-', '_')}-{package.version}.dist-info"
             files.add(str(package.locate_file(f"{folder}/METADATA")))
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return files, folders, env, tools
 
 
@@ -219,11 +205,7 @@ def _plain(arguments: list[str]) -> bool:
 
 def _touched(path: str) -> int:
     """When a file was last changed or put in its place (ns)."""
-    try:
-        stat = os.stat(path)
-    except OSError:
-        return 0
-    return max(stat.st_mtime_ns, stat.st_ctime_ns)
+    return max(os.stat(path).st_mtime_ns, os.stat(path).st_ctime_ns) if os.path.exists(path) else 0
 
 
 def _file_state(path: str) -> list[Any]:

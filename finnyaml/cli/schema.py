@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from finnyaml.cli.arguments import StoreOption
+from finnyaml.cli.console import save, tell
 
 
 def schema(
@@ -33,15 +35,11 @@ def schema(
 
     JetBrains: Settings, Languages & Frameworks, Schemas and DTDs, JSON Schema Mappings.
     """
-    from finnyaml.cli.console import note, save, show
-
     if installed:
-        import json
-
         from finnyaml.engine.completion import completed
         from finnyaml.engine.installed import open_catalog
 
-        text = json.dumps(completed(open_catalog(store, note)), indent=2) + "\n"
+        text = json.dumps(completed(open_catalog(store, tell)), indent=2) + "\n"
     else:
         from finnyaml.recipe.schema import schema_path
 
@@ -50,5 +48,4 @@ def schema(
         print(text, end="")
         return
     save(text, write)
-    lines = (f"wrote {write}; first line of a recipe beside it:", f"# yaml-language-server: $schema={write.name}")
-    show(None, lines)
+    print(f"wrote {write}; first line of a recipe beside it:\n# yaml-language-server: $schema={write.name}")

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from finnyaml.cli.arguments import Json, StoreOption
-from finnyaml.cli.table import sentence, table
+from finnyaml.cli.console import sentence, show, table, tell
 
 steps_app = typer.Typer()
 
@@ -31,10 +31,9 @@ def list_(as_json: Json = False, store: StoreOption = None) -> None:
 
     Each step with what it does and the tools that it needs; also names of other FINN versions.
     """
-    from finnyaml.cli.console import note, show
     from finnyaml.engine import installed
 
-    found = installed.steps(installed.open_catalog(store, note))
+    found = installed.steps(installed.open_catalog(store, tell))
     show(found if as_json else None, _steps(found))
 
 
@@ -46,7 +45,6 @@ def show_(
         typer.Argument(
             metavar="NAME",
             help="A step (also by an older name), flow or phase; with --recipe, also the id of one of its steps.",
-            show_default=False,
         ),
     ],
     recipe: Annotated[
@@ -62,10 +60,9 @@ def show_(
 
     What it does, its tools and flows; with --recipe, the options that it really read.
     """
-    from finnyaml.cli.console import note, show
     from finnyaml.engine import installed
 
-    found = installed.describe(installed.open_catalog(store, note), name, recipe)
+    found = installed.describe(installed.open_catalog(store, tell), name, recipe)
     show(found if as_json else None, _described(found))
 
 
@@ -73,11 +70,7 @@ def show_(
 def options(
     name: Annotated[
         str | None,
-        typer.Argument(
-            metavar="NAME",
-            help="One option, by FINN's name or the recipe's (folding.target_fps).",
-            show_default=False,
-        ),
+        typer.Argument(metavar="NAME", help="One option, by FINN's name or the recipe's (folding.target_fps)."),
     ] = None,
     as_json: Json = False,
     store: StoreOption = None,
@@ -86,10 +79,9 @@ def options(
 
     Each with type, default, and what sets it in a recipe.
     """
-    from finnyaml.cli.console import note, show
     from finnyaml.engine import installed
 
-    catalog = installed.open_catalog(store, note)
+    catalog = installed.open_catalog(store, tell)
     if name is None:
         found = installed.options(catalog)
         show(found if as_json else None, _options(found))
@@ -101,10 +93,9 @@ def options(
 @steps_app.command("boards")
 def boards(as_json: Json = False, store: StoreOption = None) -> None:
     """List the boards that FINN knows, with their FPGA parts."""
-    from finnyaml.cli.console import note, show
     from finnyaml.engine import installed
 
-    found = installed.boards(installed.open_catalog(store, note))
+    found = installed.boards(installed.open_catalog(store, tell))
     show(found if as_json else None, _boards(found))
 
 
@@ -117,29 +108,24 @@ def _steps(found: Mapping[str, Any]) -> Iterator[str]:
         for name, step in found["steps"].items()
     ]
     yield from table(("STEP", "NEEDS", "WHAT IT DOES"), rows)
-    yield ""
-    yield "FLOWS: lists of steps with a name (`steps: estimate_only`)"
-    yield from (f"  {name}: {', '.join(listed)}" for name, listed in found["flows"].items())
-    yield ""
-    yield "REPAIRS: steps of finnyaml itself; `finnyaml lint` says where one helps, `finnyaml lint --fix` inserts it"
-    yield from table(("STEP", "WHAT IT DOES"), list(found["repairs"].items()))
-    yield ""
-    yield "RTL: steps of finnyaml itself, for hardware without Vivado (docs/rtl.md)"
-    yield from table(("STEP", "WHAT IT DOES"), list(found["rtl"].items()))
+    flows = (f"  {name}: {', '.join(listed)}" for name, listed in found["flows"].items())
+    yield from ("", "FLOWS: lists of steps with a name (`steps: estimate_only`)", *flows)
+    columns = ("STEP", "WHAT IT DOES")
+    head = "REPAIRS: steps of finnyaml itself; `finnyaml lint` says where one helps, `finnyaml lint --fix` inserts it"
+    yield from ("", head, *table(columns, found["repairs"].items()))
+    head = "RTL: steps of finnyaml itself, for hardware without Vivado (docs/rtl.md)"
+    yield from ("", head, *table(columns, found["rtl"].items()))
     if rows := [
         (name, group.removesuffix("s").replace("_", " "), plugin["distribution"])
         for group, listed in found["plugins"].items()
         for name, plugin in listed.items()
     ]:
-        yield ""
-        yield "PLUG-INS of installed packages (docs/extending.md)"
-        yield from table(("NAME", "WHAT IT IS", "PACKAGE"), rows)
+        head = "PLUG-INS of installed packages (docs/extending.md)"
+        yield from ("", head, *table(("NAME", "WHAT IT IS", "PACKAGE"), rows))
     if found["phases"]:
-        yield ""
-        yield "PHASES: FINN's groups of steps; a recipe may name one like a step"
-        yield from (f"  {name}: {', '.join(phase['parts'])}" for name, phase in found["phases"].items())
-    old = [f"{other} ({name})" for name, step in found["steps"].items() for other in step["aliases"]]
-    if old:
+        parts = (f"  {name}: {', '.join(phase['parts'])}" for name, phase in found["phases"].items())
+        yield from ("", "PHASES: FINN's groups of steps; a recipe may name one like a step", *parts)
+    if old := [f"{other} ({name})" for name, step in found["steps"].items() for other in step["aliases"]]:
         yield ""
         yield f"OTHER NAMES, of other FINN versions, that mean the step in brackets: {', '.join(old)}"
     yield ""
@@ -152,25 +138,13 @@ def _described(described: Mapping[str, Any]) -> Iterator[str]:
     kind = next(kind for kind in ("step", "flow", "phase", "repair", "rtl", "plug-in") if kind in described)
     yield f"{described[kind]} ({kind})"
     if described.get("doc"):
-        yield ""
-        yield described["doc"]
+        yield from ("", described["doc"])
     yield ""
-    for key, word in (
-        ("steps", "steps"),
-        ("parts", "parts"),
-        ("runs", "runs"),
-        ("module", "module"),
-        ("group", "group"),
-        ("function", "function"),
-        ("distribution", "package"),
-        ("tools", "needs"),
-        ("flows", "flows"),
-        ("aliases", "other names"),
-        ("settings", "settings"),
-    ):
+    words = {"distribution": "package", "tools": "needs", "flows": "flows", "aliases": "other names"}
+    for key in ("steps", "parts", "runs", "module", "group", "function", *words, "settings"):
         value = described.get(key)
         if value or (value is not None and key != "aliases"):
-            yield f"{word}:".ljust(14) + (value if isinstance(value, str) else ", ".join(value) or "-")
+            yield f"{words.get(key, key)}:".ljust(14) + (value if isinstance(value, str) else ", ".join(value) or "-")
     for task, kinds in described.get("reads", {}).items():
         yield ""
         yield f"What {task} read in the last build, beside its model: it runs again when one of these changes."
@@ -196,7 +170,7 @@ def _options(found: Mapping[str, Any]) -> Iterator[str]:
     """All options, one per line."""
     yield f"Build options of {found['finn']}, and what sets them in a recipe; `finnyaml steps options NAME` tells all."
     yield ""
-    listed = found["options"].values()
+    ours = [option for option in found["options"].values() if option["ours"]]
     rows = [
         (
             option["recipe"],
@@ -205,43 +179,38 @@ def _options(found: Mapping[str, Any]) -> Iterator[str]:
             "" if option["recipe"].endswith(option["name"]) else option["name"],
             sentence(option["doc"]),
         )
-        for option in listed
+        for option in found["options"].values()
         if not option["ours"]
     ]
     yield from table(("RECIPE", "TYPE", "DEFAULT", "FINN'S NAME", "WHAT IT DOES"), sorted(rows))
     yield ""
-    replaced = [(option["name"], option["recipe"]) for option in listed if option["ours"]]
-    if replaced:
+    if ours:
         yield "Set or replaced by finnyaml:"
-        yield from table((), replaced, indent=2)
+        yield from table((), [(option["name"], option["recipe"]) for option in ours], indent=2)
 
 
 def _option(found: Mapping[str, Any]) -> Iterator[str]:
     """One option."""
     yield found["name"]
     if found["doc"]:
-        yield ""
-        yield found["doc"]
+        yield from ("", found["doc"])
     yield ""
     yield f"recipe:   {found['recipe']}"
-    kind = f"list of {found['item']}" if found["kind"] == "list" and found["item"] else found["kind"]
-    yield f"type:     {kind}{', or null' if found['optional'] else ''}"
+    yield f"type:     {_type({**found, 'choices': ()})}{', or null' if found['optional'] else ''}"
     if found["choices"]:
         yield f"choices:  {', '.join(found['choices'])}"
     yield f"default:  {json.dumps(found['default'])}"
 
 
 def _type(option: Mapping[str, Any]) -> str:
-    if option["choices"]:
-        choices = "|".join(option["choices"])
-        return f"list of {choices}" if option["kind"] == "list" else choices
-    return f"list of {option['item']}" if option["kind"] == "list" and option["item"] else str(option["kind"])
+    """Its choices or its kind; of a list, of its items."""
+    word = "|".join(option["choices"]) or (option["item"] if option["kind"] == "list" else option["kind"])
+    return f"list of {word}" if option["kind"] == "list" and word else str(word or "list")
 
 
 def _boards(found: Mapping[str, Any]) -> Iterable[str]:
     """Boards and parts to read."""
-    rows = sorted(found["boards"].items(), key=lambda item: str(item[0]).lower())
-    yield from table(("BOARD", "FPGA PART"), rows)
+    yield from table(("BOARD", "FPGA PART"), sorted(found["boards"].items(), key=lambda item: item[0].lower()))
     yield ""
     yield "A recipe says `target: {board: ...}`, or `target: {part: ...}` for any other FPGA."
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from finnyaml.engine import record, refusals
+from finnyaml.engine import record, refusals, workspace
 from finnyaml.engine.events import Listener
-from finnyaml.engine.outcome import Outcome
-from finnyaml.engine.report import Bisected, Report
+from finnyaml.engine.outcome import Bisected, Outcome, Report
 from finnyaml.engine.run import Engine
 from finnyaml.engine.session import Session
 from finnyaml.errors import ExitCode, Problem, RecipeError
@@ -56,7 +55,7 @@ def search(session: Session, step: str | None, listener: Listener = lambda _: No
         engine.events.close()
     code = _code(outcome, found)
     told = record.of_run(session, selection, outcome, code, started, engine.folder)
-    record.write_json(engine.folder / "run.json", told)
+    workspace.write_json(engine.folder / "run.json", told)
     return Report(session, selection, outcome, told, engine.folder, code, tuple(found))
 
 
@@ -85,10 +84,13 @@ def _point_of(plan: Plan, step: str) -> str:
 
 def bisect_all(engine: Engine, plan: Plan, outcome: Outcome) -> list[Bisected]:
     """Bisect every failed point that is the first of its branch."""
-    return [
-        find_loss(engine, plan, outcome, _culprit(engine, plan, outcome, point), point)
-        for point in _first_failed(plan, outcome)
-    ]
+    first: list[str] = []
+    for name in plan.tasks:
+        if name in outcome.verdicts and outcome.verdicts[name].lost:
+            above = plan.ancestors(plan.tasks[name].needs[:1])
+            if not any(plan.tasks[other].checks in above for other in first):
+                first.append(name)
+    return [find_loss(engine, plan, outcome, _culprit(engine, plan, outcome, point), point) for point in first]
 
 
 def find_loss(engine: Engine, plan: Plan, outcome: Outcome, step: str, point: str) -> Bisected:
@@ -106,16 +108,6 @@ def find_loss(engine: Engine, plan: Plan, outcome: Outcome, step: str, point: st
             picture = engine.folder / f"bisect-{step}.png"
             picture.write_bytes(engine.store.read(entry.blob))
     return Bisected(point, step, found, picture)
-
-
-def _first_failed(plan: Plan, outcome: Outcome) -> list[str]:
-    broken = [name for name in plan.tasks if name in outcome.verdicts and outcome.verdicts[name].lost]
-    first: list[str] = []
-    for name in broken:
-        above = plan.ancestors(plan.tasks[name].needs[:1])
-        if not any(plan.tasks[other].checks in above for other in first):
-            first.append(name)
-    return first
 
 
 def _culprit(engine: Engine, plan: Plan, outcome: Outcome, point: str) -> str:

@@ -11,8 +11,7 @@ from finnyaml.engine import lints, lockfile, preflight, record, refusals, worksp
 from finnyaml.engine.bisect import bisect_all
 from finnyaml.engine.events import Listener
 from finnyaml.engine.holding import holding
-from finnyaml.engine.outcome import Outcome
-from finnyaml.engine.report import Bisected, Report
+from finnyaml.engine.outcome import Bisected, Outcome, Report
 from finnyaml.engine.run import MAX_REPAIRS, Engine
 from finnyaml.engine.session import Session
 from finnyaml.errors import ExitCode, FinnyamlError, Problem, RecipeError
@@ -91,7 +90,7 @@ def build(session: Session, selection: Selection, options: Options, listener: Li
         session.pool.close()
         told = record.of_run(session, selection, engine.outcome, code, started, engine.folder)
         told = {**told, "build": written.build}
-        record.write_json(engine.folder / "run.json", told)
+        workspace.write_json(engine.folder / "run.json", told)
         engine.events.emit("run_finished", exit_code=int(code))
         engine.events.close()
     if options.lock and code is ExitCode.OK:

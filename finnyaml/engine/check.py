@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,11 +45,8 @@ def check(recipe: Path, sets: Sequence[str], store: Path | None, notice: Callabl
         if identity.package_root("finn") is None:
             found.problems += load_recipe(recipe, sets, os.environ, vocabulary())[1]
             return found
-        session = open_session(recipe, sets, store, 1, notice)
-        try:
+        with contextlib.closing(open_session(recipe, sets, store, 1, notice)) as session:
             _look_at(session, found)
-        finally:
-            session.close()
     except RecipeError as error:
         found.problems += error.problems
     found.problems = list(dict.fromkeys(found.problems))
@@ -63,8 +61,7 @@ def _look_at(session: Session, found: Checked) -> None:
     statuses = session.judge().survey(set(session.plan.tasks))
     built = {name: status.built for name, status in statuses.items() if status.built is not None}
     with session.store.session(), tempfile.TemporaryDirectory() as folder:
-        log = Path(folder, "log")
-        seen = lints.findings(session.plan, built, session.store, session.pool, log)
+        seen = lints.findings(session.plan, built, session.store, session.pool, Path(folder, "log"))
     found.problems += [lints.problem(session.plan, task, finding) for task, finding in seen]
     for task, finding in seen:
         if finding.repair:
@@ -80,7 +77,8 @@ def _look_at(session: Session, found: Checked) -> None:
         verb = "need" if len(names) > 1 else "needs"
         be = "are" if len(tools) > 1 else "is"
         message = f"cannot run here: {', '.join(names)} {verb} {', '.join(tools)}, which {be} missing"
-        found.problems.append(Problem(message, where, _hints(tools), "warning"))
+        hint = "; ".join(dict.fromkeys(registry.tool(tool).hint for tool in tools))
+        found.problems.append(Problem(message, where, hint, "warning"))
 
 
 def _place(session: Session, repair: str, task: str) -> str:
@@ -89,10 +87,6 @@ def _place(session: Session, repair: str, task: str) -> str:
         return str(STEPS[repair].after)
     steps = [name for name, item in session.plan.tasks.items() if item.is_step and not item.declared.source]
     return task if task in steps else steps[0]
-
-
-def _hints(tools: Iterable[str]) -> str:
-    return "; ".join(dict.fromkeys(registry.tool(tool).hint for tool in tools))
 
 
 def repair(found: Checked) -> Iterator[fix.Proposal | fix.ByHand]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml.engine import record
-from finnyaml.engine.workspace import private
+from finnyaml.engine.workspace import load_json, private
 from finnyaml.errors import FinnyamlError, Problem, RecipeError
 from finnyaml.finn import aliases
 from finnyaml.recipe.model import Recipe
@@ -87,12 +87,12 @@ class History:
     def _entry(self, run: Path, step: str, told: Mapping[str, Any]) -> Entry:
         if told["state"] == "cached" and "log" not in told:
             told = {**self._last.get(step, {}), **told}
-        state, seconds, peak = told["state"], told.get("seconds"), told.get("peak_memory")
+        how = (step, told["state"], told.get("seconds"), told.get("peak_memory"))
         file = run / "logs" / f"{step}.log"
         if file.exists():
-            return Entry(step, state, seconds, peak, file, None, file.stat().st_size)
+            return Entry(*how, file, None, file.stat().st_size)
         blob = told.get("log") or None
-        return Entry(step, state, seconds, peak, None, blob, self._size(blob))
+        return Entry(*how, None, blob, self._size(blob))
 
     def _size(self, blob: str | None) -> int | None:
         try:
@@ -110,11 +110,10 @@ class History:
 
 def _tasks(run: Path) -> dict[str, dict[str, Any]]:
     """What a run tells of each task, with its `state`; from its events where it was killed."""
-    try:
-        tasks = json.loads((run / "run.json").read_text())["tasks"]
-        return {name: dict(told) for name, told in tasks.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {str(event["task"]): {**event, "state": STATES[event["event"]]} for event in _events(run)}
+    tasks = load_json(run / "run.json").get("tasks")
+    if isinstance(tasks, dict):
+        return tasks
+    return {str(event["task"]): {**event, "state": STATES[event["event"]]} for event in _events(run)}
 
 
 def _events(run: Path) -> Iterator[dict[str, Any]]:

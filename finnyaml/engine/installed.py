@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
@@ -11,15 +12,14 @@ from typing import Any
 from finnyaml import plugins
 from finnyaml.engine import record
 from finnyaml.engine.pool import Pool
-from finnyaml.engine.session import installed_catalog, store_root
+from finnyaml.engine.session import installed_catalog, open_store
 from finnyaml.errors import INSTALL_FINN, Problem, RecipeError, ToolMissing
 from finnyaml.finn import aliases, identity, settings
-from finnyaml.finn.catalog import Catalog
+from finnyaml.finn.catalog import Catalog, Field
 from finnyaml.plan import phases
 from finnyaml.plugins import Plugin
 from finnyaml.recipe.load import load_recipe
 from finnyaml.steps import builtin, open_rtl
-from finnyaml.store import Store
 from finnyaml.text import did_you_mean
 from finnyaml.tools.needs import needs
 
@@ -29,15 +29,12 @@ def open_catalog(store_option: Path | None, notice: Callable[[str], None]) -> Ca
     if identity.package_root("finn") is None:
         hint = f"{INSTALL_FINN}, or run finnyaml where FINN is"
         raise ToolMissing("FINN is not installed in this Python environment, so it cannot be asked", hint=hint)
-    store = Store.open(store_root(store_option))
+    store = open_store(store_option)
     installation = identity.find(store.memo, store.put_memo)
     if installation is None:
         raise ToolMissing("qonnx, which FINN stands on, is not installed in this Python environment")
-    pool = Pool(store, 1)
-    try:
+    with contextlib.closing(Pool(store, 1)) as pool:
         return installed_catalog(store, installation, pool, notice)
-    finally:
-        pool.close()
 
 
 def steps(catalog: Catalog) -> dict[str, Any]:
@@ -74,20 +71,15 @@ def describe(catalog: Catalog, name: str, recipe: Path | None) -> dict[str, Any]
     if real is None and name not in last:
         ours = [*builtin.STEPS, *open_rtl.STEPS]
         known = [*map(aliases.short, catalog.steps), *ours, *catalog.phases, *catalog.flows, *last]
-        raise RecipeError(
-            [Problem(f"{catalog} has no step, flow or phase {name!r}", hint=did_you_mean(name, known, 3))]
-        )
+        hint = did_you_mean(name, known, 3)
+        raise RecipeError([Problem(f"{catalog} has no step, flow or phase {name!r}", hint=hint)])
     described = {"step": aliases.short(real), **_step(catalog, real)} if real else {"step": name, "runs": uses}
     return described | {"reads": _reads(name, real, last)} if recipe else described
 
 
 def options(catalog: Catalog) -> dict[str, Any]:
     """FINN's build options as data; `ours` are those that finnyaml sets or replaces."""
-    listed = {
-        name: asdict(field) | {"recipe": word_of(name), "ours": name in settings.OURS}
-        for name, field in catalog.fields.items()
-    }
-    return {"finn": str(catalog), "options": listed}
+    return {"finn": str(catalog), "options": {name: _option(field) for name, field in catalog.fields.items()}}
 
 
 def option(catalog: Catalog, name: str) -> dict[str, Any]:
@@ -96,8 +88,11 @@ def option(catalog: Catalog, name: str) -> dict[str, Any]:
     if name not in words:
         hint = did_you_mean(name, words) or "`finnyaml steps options` lists them"
         raise RecipeError([Problem(f"{catalog} has no build option {name!r}", hint=hint)])
-    found: dict[str, Any] = options(catalog)["options"][words[name]]
-    return found
+    return _option(catalog.fields[words[name]])
+
+
+def _option(field: Field) -> dict[str, Any]:
+    return asdict(field) | {"recipe": word_of(field.name), "ours": field.name in settings.OURS}
 
 
 def boards(catalog: Catalog) -> dict[str, Any]:
@@ -107,15 +102,12 @@ def boards(catalog: Catalog) -> dict[str, Any]:
 
 def word_of(name: str) -> str:
     """What sets this field of FINN's configuration in a recipe."""
-    for (section, key), field in settings.STRUCTURED.items():
-        if field == name:
-            return f"{section}.{key}"
+    words = {field: f"{section}.{key}" for (section, key), field in settings.STRUCTURED.items()}
     for section, field in settings.CONFIG_FILES.items():
-        if field == name:
-            return f"{section}.file, {section}.{'depths' if section == 'fifo' else 'nodes'}"
-    if name == "generate_outputs":
-        return "outputs"
-    return settings.OURS[name].strip("`") if name in settings.OURS else f"finn.{name}"
+        words[field] = f"{section}.file, {section}.{'depths' if section == 'fifo' else 'nodes'}"
+    words |= {"generate_outputs": "outputs"}
+    words |= {field: word.strip("`") for field, word in settings.OURS.items() if field not in words}
+    return words.get(name, f"finn.{name}")
 
 
 def _plugins() -> Iterator[tuple[str, Mapping[str, Plugin]]]:

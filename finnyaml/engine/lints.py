@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from finnyaml.engine import refusals
 from finnyaml.engine.pool import Pool
 from finnyaml.engine.workspace import MODEL
 from finnyaml.errors import Problem
@@ -18,10 +19,13 @@ from finnyaml.plan.status import Built
 from finnyaml.plan.task import Task
 from finnyaml.store import Store
 from finnyaml.store.digests import digest_of
-from finnyaml.worker.job import Done, Failure, Job
+from finnyaml.worker.job import Failure, Job
 
-DATA_TYPES = {"uint8": "UINT8", "int8": "INT8", "uint16": "UINT16", "int16": "INT16"}
-"""What measured data was (NumPy's names), in QONNX's names."""
+DATA_TYPES = ("UINT8", "INT8", "UINT16", "INT16")
+"""What measured data may be, in QONNX's names: those of NumPy in capitals."""
+
+FIELDS = ("target_fps", "synth_clk_period_ns", "board", "fpga_part", "standalone_thresholds")
+"""Fields of FINN's configuration that rules look at."""
 
 Stages = Sequence[tuple[str, Finding]]
 """Findings, each with the task whose graph it is about."""
@@ -40,7 +44,7 @@ def findings(plan: Plan, built: Mapping[str, Built], store: Store, pool: Pool, l
     name = f"lint-{digest_of([rules, stages, blobs])[:32]}"
     told = store.memo(name)
     if told is None:
-        result = _asked(plan, stages, blobs, pool, log)
+        result = pool.run(_job(plan, stages, blobs, log))
         if isinstance(result, Failure):
             return ((stages[0]["task"], Finding("lint-failed", "warning", f"no graph was checked: {result.message}")),)
         told = result.metrics["findings"]
@@ -91,16 +95,14 @@ def _stages(plan: Plan, built: Mapping[str, Built]) -> tuple[list[dict[str, Any]
 
 def _data_type(built: Mapping[str, Built]) -> str | None:
     """What the measured data was; None where nothing was measured, or the data says nothing (floats)."""
-    for item in built.values():
-        measured = item.trace.info.get("metrics", {}).get("measurement")
-        if measured is not None:
-            return DATA_TYPES.get(measured.get("data_type", ""))
-    return None
+    measured = next(filter(None, map(refusals.measurement, built.values())), {})
+    name = str(measured.get("data_type", "")).upper()
+    return name if name in DATA_TYPES else None
 
 
 def _config(task: Task) -> dict[str, Any]:
     """What the recipe asks of FINN for a task, as far as rules look at it, with the content of the two files."""
-    config = {name: task.config[name] for name in _FIELDS if name in task.config}
+    config = {name: task.config[name] for name in FIELDS if name in task.config}
     for word, field in (("folding", "folding_config_file"), ("specialize", "specialize_layers_config_file")):
         staged = task.staged.get(str(task.config.get(field, "")).removeprefix("@inputs/"))
         if staged is not None:
@@ -109,11 +111,8 @@ def _config(task: Task) -> dict[str, Any]:
     return config
 
 
-_FIELDS = ("target_fps", "synth_clk_period_ns", "board", "fpga_part", "standalone_thresholds")
-
-
-def _asked(plan: Plan, stages: list[dict[str, Any]], blobs: Mapping[str, str], pool: Pool, log: Path) -> Done | Failure:
-    job = Job(
+def _job(plan: Plan, stages: list[dict[str, Any]], blobs: Mapping[str, str], log: Path) -> Job:
+    return Job(
         task="lint",
         kind="lint",
         uses="lint",
@@ -126,7 +125,6 @@ def _asked(plan: Plan, stages: list[dict[str, Any]], blobs: Mapping[str, str], p
         recipe_dir=str(plan.recipe.directory),
         log=str(log),
     )
-    return pool.run(job)
 
 
 def _first_of_each(

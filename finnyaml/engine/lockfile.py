@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from finnyaml import __version__
-from finnyaml.engine import metrics
+from finnyaml.engine import record
 from finnyaml.engine.session import Session
 from finnyaml.errors import Problem, RecipeError
 from finnyaml.recipe.model import Recipe
@@ -17,6 +17,9 @@ from finnyaml.store import ObjectDamaged
 from finnyaml.store.digests import digest_of
 
 HEADER = "# Written by `finnyaml build --lock`; `finnyaml build --frozen` gives exactly this or nothing.\n"
+
+SECTIONS = {"tools": "tool", "env": "env", "inputs": "file", "texts": "text"}
+"""What tasks read that is locked, as traces call it."""
 
 
 def path_of(recipe: Recipe) -> Path:
@@ -39,9 +42,8 @@ def read(recipe: Recipe) -> dict[str, Any]:
     try:
         data: dict[str, Any] = yaml.safe_load(path.read_text())
     except FileNotFoundError:
-        raise RecipeError(
-            [Problem(f"--frozen: there is no {path.name}", hint="`finnyaml build --lock` writes it")]
-        ) from None
+        hint = "`finnyaml build --lock` writes it"
+        raise RecipeError([Problem(f"--frozen: there is no {path.name}", hint=hint)]) from None
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise RecipeError([Problem(f"{path.name} cannot be read: {error}")]) from error
     tasks = data.get("tasks") if isinstance(data, dict) else None
@@ -63,37 +65,32 @@ def check_before(locked: Mapping[str, Any], session: Session) -> None:
 def check_after(locked: Mapping[str, Any], records: Mapping[str, Any], session: Session) -> None:
     """Refuse a result that differs from the one recorded. Raises RecipeError with every difference."""
     then = {name: task for name, task in locked["tasks"].items() if name in records}
-    now = {name: _task(session, record) for name, record in records.items()}
+    now = {name: _task(session, built) for name, built in records.items()}
     _refuse(_differences(then, now, "result of "))
 
 
 def _content(session: Session, records: Mapping[str, Any]) -> dict[str, Any]:
-    inputs: dict[str, str | None] = {}
-    texts: dict[str, str | None] = {}
-    tools: dict[str, str | None] = {}
-    env: dict[str, str | None] = {}
-    tasks = {}
-    for name in session.plan.tasks:
-        if name not in records:
-            continue
-        record = records[name]
-        reads = record["reads"]
-        inputs.update(
-            {file: digest for file, digest in reads.get("file", {}).items() if not file.startswith("@inputs/")}
-        )
-        texts.update(reads.get("text", {}))
-        tools.update(reads.get("tool", {}))
-        env.update(reads.get("env", {}))
-        tasks[name] = _task(session, record)
-    read = {"tools": tools, "env": env, "inputs": inputs, **({"texts": texts} if texts else {})}
-    ordered = {name: dict(sorted(items.items())) for name, items in read.items()}
-    return {**_versions(session), **ordered, "tasks": tasks}
+    read: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
+    tasks = {name: records[name] for name in session.plan.tasks if name in records}
+    for built in tasks.values():
+        for section, kind in SECTIONS.items():
+            read[section] |= built["reads"].get(kind, {})
+    read["inputs"] = {file: digest for file, digest in read["inputs"].items() if not file.startswith("@inputs/")}
+    if not read["texts"]:
+        del read["texts"]
+    ordered = {section: dict(sorted(items.items())) for section, items in read.items()}
+    told = {name: _task(session, built) for name, built in tasks.items()}
+    return {**_versions(session), **ordered, "tasks": told}
 
 
-def _task(session: Session, record: Mapping[str, Any]) -> dict[str, Any]:
-    measured = record["metrics"].get("measurement")
+def _task(session: Session, built: Mapping[str, Any]) -> dict[str, Any]:
+    measured = built["metrics"].get("measurement")
     if measured is None:
-        return {"digest": record["digest"], **_metrics(session, record)}
+        try:
+            found = record.key_figures(session.store.artifact(built["artifact"]), session.store)
+        except ObjectDamaged:
+            found = {}
+        return {"digest": built["digest"], **found}
     # A measurement has no model of its own: what it found is what has to be found again.
     return {name: measured[name] for name in ("state", "metric", "value", "samples", "agreement") if name in measured}
 
@@ -112,28 +109,18 @@ def _versions(session: Session) -> dict[str, Any]:
     }
 
 
-def _metrics(session: Session, record: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        artifact = session.store.artifact(record["artifact"])
-        return metrics.of_artifact(artifact, session.store)
-    except ObjectDamaged:
-        return {}
-
-
 def _now(locked: Mapping[str, Any], session: Session) -> dict[str, Any]:
     """What the inputs, tools and environment variables that a lock file names are now."""
     judge = session.judge()
     task = next(iter(session.plan.tasks.values()))
-    kinds = {"inputs": "file", "texts": "text", "tools": "tool", "env": "env"}
-    reads = {kind: locked.get(section) or {} for section, kind in kinds.items()}
-    now = judge.read_values(task, {}, reads)
-    return {section: dict(now[kind]) for section, kind in kinds.items() if section in locked}
+    now = judge.read_values(task, {}, {kind: locked.get(section) or {} for section, kind in SECTIONS.items()})
+    return {section: dict(now[kind]) for section, kind in SECTIONS.items() if section in locked}
 
 
 def _differences(then: Any, now: Any, prefix: str) -> Iterator[str]:
     if isinstance(then, Mapping) and isinstance(now, Mapping):
         for key in sorted({*then, *now}):
-            yield from _differences(then.get(key), now.get(key), f"{prefix}{key} " if prefix else f"{key} ")
+            yield from _differences(then.get(key), now.get(key), f"{prefix}{key} ")
     elif then != now:
         yield f"{prefix.strip()}: locked {_short(then)}, now {_short(now)}"
 

@@ -11,9 +11,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finnyaml.engine import metrics, refusals
-from finnyaml.engine.workspace import private
+from finnyaml.engine import refusals
+from finnyaml.engine.workspace import load_json, private, write_json
 from finnyaml.errors import ExitCode, FinnyamlError
+from finnyaml.store import Artifact, Store
 
 if TYPE_CHECKING:
     from finnyaml.engine.outcome import Outcome
@@ -21,6 +22,26 @@ if TYPE_CHECKING:
     from finnyaml.plan.select import Selection
 
 KEPT_RUNS = 20
+
+REPORTS: Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
+    "estimate_network_performance.json": (
+        (),
+        {"max_cycles": "max_cycles", "estimated_throughput_fps": "fps", "estimated_latency_ns": "latency_ns"},
+    ),
+    "estimate_layer_resources.json": (
+        ("total",),
+        {"LUT": "LUT", "BRAM_18K": "BRAM_18K", "URAM": "URAM", "DSP": "DSP"},
+    ),
+    "ooc_synth_and_timing.json": ((), {"LUT": "LUT", "FF": "FF", "DSP": "DSP", "WNS": "WNS", "fmax_mhz": "fmax_mhz"}),
+    "rtl_fifo_sizing.json": ((), {"interval": "interval", "bits": "FIFO bits"}),
+    "rtl_simulation.json": ((), {"interval": "interval", "latency": "latency", "fps": "fps"}),
+    "rtl_synthesis.json": (
+        ("total", "yosys"),
+        {"LUT": "LUT", "FF": "FF", "BRAM18": "BRAM18", "URAM": "URAM", "DSP": "DSP"},
+    ),
+    "rtlsim_performance.json": ((), {"cycles": "cycles", "throughput[images/s]": "fps"}),
+}
+"""Report file to the object inside it (by its keys) and its figures under the names shown."""
 
 
 def new_run(workspace: Path) -> Path:
@@ -31,8 +52,7 @@ def new_run(workspace: Path) -> Path:
     """
     _check_writable(workspace)
     runs = private(workspace) / "runs"
-    name = time.strftime("%Y%m%d-%H%M%S") + f"-{os.urandom(2).hex()}"
-    folder = runs / name
+    folder = runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(2).hex()}"
     (folder / "logs").mkdir(parents=True)
     ended = sorted(run for run in runs.iterdir() if (run / "run.json").exists())  # others may still be running
     for old in ended[:-KEPT_RUNS]:
@@ -42,45 +62,20 @@ def new_run(workspace: Path) -> Path:
 
 def last_build(workspace: Path) -> dict[str, Any]:
     """The record of the last build: per task the parts of its key, what it read, its digest and log. Empty if none."""
-    try:
-        data = json.loads((private(workspace) / "last.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    tasks = data.get("tasks") if isinstance(data, dict) else None
+    tasks = load_json(private(workspace) / "last.json").get("tasks")
     return tasks if isinstance(tasks, dict) else {}
 
 
 def save_last_build(workspace: Path, records: Mapping[str, Any]) -> None:
     """Merge the records of the tasks just built into the record of the last build."""
-    merged = {**last_build(workspace), **records}
-    write_json(private(workspace) / "last.json", {"tasks": merged})
+    write_json(private(workspace) / "last.json", {"tasks": {**last_build(workspace), **records}})
 
 
 def of_run(
     session: Session, selection: Selection, outcome: Outcome, code: ExitCode, started: float, folder: Path
 ) -> dict[str, Any]:
     """The record of a run that began at `started`: data from which every view is made."""
-    tasks: dict[str, Any] = {}
-    for name in session.plan.tasks:
-        if name not in selection.tasks:
-            continue
-        if name in outcome.built:
-            entry = {"state": "ran" if name in outcome.ran else "cached", **outcome.records[name]}
-            entry["key_metrics"] = metrics.of_artifact(outcome.built[name].artifact, session.store)
-            tasks[name] = {key: value for key, value in entry.items() if key not in ("parts", "reads")}
-        elif name in outcome.failed:
-            failure = {key: value for key, value in asdict(outcome.failed[name]).items() if key != "damaged"}
-            tasks[name] = {"state": "failed", **failure}
-        elif name in outcome.blocked:
-            tasks[name] = {"state": "blocked", "missing": list(outcome.blocked[name].missing)}
-        else:
-            tasks[name] = {"state": "not run", "needs": outcome.skipped.get(name)}
-        tasks[name]["looks"] = not session.plan.tasks[name].is_step
-        if name in outcome.verdicts:
-            found = outcome.verdicts[name]
-            tasks[name]["checks"] = session.plan.tasks[name].checks
-            tasks[name]["measurement"] = refusals.measurement(outcome.measured[name])
-            tasks[name]["verdict"] = {"state": found.state, "reasons": list(found.reasons)}
+    tasks = {name: _of_task(name, session, outcome) for name in session.plan.tasks if name in selection.tasks}
     return {
         "recipe": str(session.recipe.path),
         "name": session.recipe.name,
@@ -96,6 +91,27 @@ def of_run(
     }
 
 
+def _of_task(name: str, session: Session, outcome: Outcome) -> dict[str, Any]:
+    task = session.plan.tasks[name]
+    if name in outcome.built:
+        told = {"state": "ran" if name in outcome.ran else "cached", **outcome.records[name]}
+        told["key_metrics"] = key_figures(outcome.built[name].artifact, session.store)
+        del told["parts"], told["reads"]
+    elif name in outcome.failed:
+        told = {"state": "failed", **asdict(outcome.failed[name])}
+        del told["damaged"]
+    elif name in outcome.blocked:
+        told = {"state": "blocked", "missing": list(outcome.blocked[name].missing)}
+    else:
+        told = {"state": "not run", "needs": outcome.skipped.get(name)}
+    told["looks"] = not task.is_step
+    if found := outcome.verdicts.get(name):
+        told["checks"] = task.checks
+        told["measurement"] = refusals.measurement(outcome.measured[name])
+        told["verdict"] = {"state": found.state, "reasons": list(found.reasons)}
+    return told
+
+
 def _check_writable(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -109,9 +125,18 @@ def _check_writable(folder: Path) -> None:
         ) from error
 
 
-def write_json(path: Path, data: Any) -> None:
-    """Write a JSON file aside and move it into place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(json.dumps(data, indent=1, default=str) + "\n")
-    aside.replace(path)
+def key_figures(artifact: Artifact, store: Store) -> dict[str, Any]:
+    """The key figures in the reports that one task wrote; empty where it wrote none. An unreadable report has none."""
+    found: dict[str, Any] = {}
+    for name, (inside, wanted) in REPORTS.items():
+        entry = artifact.files.get(f"out/report/{name}")
+        if entry is None:
+            continue
+        try:
+            data = json.loads(store.read(entry.blob))
+            for key in inside:
+                data = data[key]
+        except (ValueError, KeyError):
+            continue
+        found.update({label: data[key] for key, label in wanted.items() if key in data})
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from finnyaml.plan.status import Built
@@ -31,8 +31,7 @@ def refuse(task: Task, built: Built) -> Failure | None:
 
 def _never_verified(task: Task, built: Built) -> Failure | None:
     """FINN skips some of its verifications on some graphs, without a word."""
-    ran = {match["point"] for match in map(_VERDICT.fullmatch, built.artifact.files) if match}
-    skipped = [point for point in task.verifies if point not in ran]
+    skipped = points_that_never_ran(task.verifies, {task.id: built})
     if not skipped:
         return None
     return Failure(
@@ -72,8 +71,8 @@ def _stopped(task: Task, built: Built) -> Failure | None:
 
 def _unread_settings(task: Task, config_reads: Collection[str]) -> Failure | None:
     """What `with:` sets on a FINN step that never reads it would be ignored without a word."""
-    unread = sorted(task.own_settings - set(config_reads)) if not task.declared.users_code else []
-    if not unread:
+    unread = sorted(task.own_settings.difference(config_reads))
+    if not unread or task.declared.users_code:
         return None
     return Failure(
         "UnreadSetting",
@@ -84,9 +83,7 @@ def _unread_settings(task: Task, config_reads: Collection[str]) -> Failure | Non
 
 def _failed_verification(files: Iterable[str]) -> Failure | None:
     """FINN's own verification leaves a file that says FAIL, and goes on; here it stops the build."""
-    failed = sorted(
-        {match["point"] for match in map(_VERDICT.fullmatch, files) if match and match["verdict"] == "FAIL"}
-    )
+    failed = sorted({match["point"] for match in _verdicts(files) if match["verdict"] == "FAIL"})
     if not failed:
         return None
     return Failure(
@@ -97,7 +94,10 @@ def _failed_verification(files: Iterable[str]) -> Failure | None:
 
 
 def points_that_never_ran(wanted: Iterable[str], built: Mapping[str, Built]) -> list[str]:
-    """FINN's verification points that were asked for and that no step of the flow has: they passed by not running."""
-    files = {path for item in built.values() for path in item.artifact.files}
-    ran = {match["point"] for match in map(_VERDICT.fullmatch, files) if match}
+    """FINN's verification points that were asked for and that none of these tasks had: they passed by not running."""
+    ran = {match["point"] for item in built.values() for match in _verdicts(item.artifact.files)}
     return [point for point in wanted if point not in ran]
+
+
+def _verdicts(files: Iterable[str]) -> Iterator[re.Match[str]]:
+    return filter(None, map(_VERDICT.fullmatch, files))

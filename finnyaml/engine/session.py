@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,39 +27,17 @@ from finnyaml.store import Store
 from finnyaml.tools import discover
 
 
-class Memos(MutableMapping[str, Any]):
-    """A store's small documents as a mapping."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def __getitem__(self, name: str) -> Any:
-        found = self._store.memo(name)
-        if found is None:
-            raise KeyError(name)
-        return found
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        self._store.put_memo(name, value)
-
-    def __delitem__(self, name: str) -> None:
-        raise NotImplementedError("memos are removed by `finnyaml cache gc`")
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
-
-
 def store_root(option: Path | None) -> Path:
     """The store's folder: `--store`, else $FINNYAML_STORE, else the user's cache folder."""
-    if option is not None:
-        return option.expanduser().absolute()
-    if os.environ.get("FINNYAML_STORE"):
-        return Path(os.environ["FINNYAML_STORE"]).expanduser().absolute()
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "finnyaml"
+    chosen = option or os.environ.get("FINNYAML_STORE")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "finnyaml"
+
+
+def open_store(option: Path | None) -> Store:
+    """The store that a command line is about. StoreError where it cannot be used."""
+    return Store.open(store_root(option))
 
 
 @dataclass
@@ -84,11 +62,11 @@ class Session:
 
     def tool_version(self, name: str) -> str | None:
         """The version of a tool here; None where it is missing."""
-        return discover.tool_state([name], memo=Memos(self.store)).get(name)
+        return discover.tool_state([name], memo=self.store).get(name)
 
     def missing_tools(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Which of these tools are missing here."""
-        return tuple(item.name for item in discover.missing(names, memo=Memos(self.store)))
+        return tuple(item.name for item in discover.missing(names, memo=self.store))
 
     def with_bundles(self) -> Session:
         """This session with bundles in its plan, where they can be: to know of one that lies there whether it holds."""
@@ -96,7 +74,7 @@ class Session:
             return self
         try:
             recipe = replace(self.recipe, bundle=BundleSpec())
-            plan, _ = build(recipe, self.catalog, self.plan.code, vivado=discover.path("vivado") is not None)
+            plan, _ = build(recipe, self.catalog, self.plan.code, vivado=_has_vivado())
         except RecipeError:
             return self
         return replace(self, plan=plan)
@@ -129,7 +107,7 @@ def open_session(
     recipe = draft.recipe
     if recipe.bundle is None and any(bundles.asked_by(name) for name in {*targets} - {*recipe.targets}):
         recipe = replace(recipe, bundle=BundleSpec())
-    store = Store.open(store_root(store_option))
+    store = open_store(store_option)
     installation = identity.find(store.memo, store.put_memo)
     if installation is None:
         raise ToolMissing(
@@ -141,7 +119,7 @@ def open_session(
         catalog = installed_catalog(store, installation, pool, notice)
         finn = {installation.distribution: f"{installation.version} ({installation.digest[:12]})"}
         code = Code(store.memo, store.put_memo, finn)
-        plan, more = build(recipe, catalog, code, vivado=discover.path("vivado") is not None)
+        plan, more = build(recipe, catalog, code, vivado=_has_vivado())
     except BaseException:
         pool.close()
         raise
@@ -155,14 +133,16 @@ def _finn_says(recipe: Recipe, store_option: Path | None) -> Sequence[Problem]:
     if not store_root(store_option).is_dir():
         return ()
     try:
-        store = Store.open(store_root(store_option))
+        store = open_store(store_option)
         installation = identity.find(store.memo, store.put_memo)
+        known = installation and store.memo(_catalog_memo(store, installation))
     except FinnyamlError:
         return ()
-    known = None if installation is None else store.memo(_catalog_memo(store, installation))
-    if known is None:
-        return ()
-    return wrong_names(recipe, Catalog.from_json(known), vivado=discover.path("vivado") is not None)
+    return wrong_names(recipe, Catalog.from_json(known), vivado=_has_vivado()) if known else ()
+
+
+def _has_vivado() -> bool:
+    return discover.path("vivado") is not None
 
 
 def _catalog_memo(store: Store, installation: Installation) -> str:
@@ -182,10 +162,8 @@ def installed_catalog(store: Store, installation: Installation, pool: Pool, noti
                 "distribution": installation.distribution,
                 "version": installation.version,
             }
-            log = Path(folder, "log")
-            answer = pool.catalog(facts, log)
-            if not isinstance(answer, dict):
-                raise StepFailed(f"{installation} could not be asked what it has: {answer.message}", hint=answer.hint)
-        known = answer
+            known = pool.catalog(facts, Path(folder, "log"))
+        if not isinstance(known, dict):
+            raise StepFailed(f"{installation} could not be asked what it has: {known.message}", hint=known.hint)
         store.put_memo(name, known)
     return Catalog.from_json(known)

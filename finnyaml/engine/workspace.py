@@ -2,7 +2,7 @@
 
     intermediate_models/<step>.onnx    the model after each step
     report/ stitched_ip/ bitfile/ driver/ deploy/ verification_output/ ...   what the steps wrote into output_dir
-    verification/<step>.npz, .json     what the model answered after each step, sample by sample; what was measured
+    verification/<step>.npz, .json     outputs of the model after each step, sample by sample; what was measured
     bundle/<name>/, <name>.tar.gz      the deployment bundle, if it was asked for
     finn_build/                        code generation, simulation and synthesis folders (FINN_BUILD_DIR)
     build_dataflow.log, time_per_step.json
@@ -32,7 +32,6 @@ from finnyaml.recipe.model import Recipe
 from finnyaml.store import Entry, ObjectDamaged, Store
 from finnyaml.store.digests import digest_of
 
-PRIVATE = ".finnyaml"
 MANIFEST = "workspace.json"
 BUILD = "build.json"
 
@@ -62,9 +61,13 @@ class Written:
     """Whose it is now: what build.json says."""
 
 
+def _document(data: Any) -> Wanted:
+    return Wanted(text=json.dumps(data, indent=2) + "\n")
+
+
 def private(workspace: Path) -> Path:
     """Where finnyaml keeps its own records of a workspace."""
-    return workspace / PRIVATE
+    return workspace / ".finnyaml"
 
 
 def folder_of(plan: Plan, task: str) -> Path:
@@ -82,19 +85,16 @@ def named(recipe: Recipe, sets: Sequence[str]) -> dict[str, Any]:
 def check_owner(recipe: Recipe) -> None:
     """Refuse to write over what another recipe file has built, as long as there is that file. Raises RecipeError."""
     root = recipe.workspace
-    build = _load(private(root) / MANIFEST).get("build")
+    build = load_json(private(root) / MANIFEST).get("build")
     owner = build.get("recipe") if isinstance(build, dict) else None
     other = Path(os.path.normpath(root / owner)) if isinstance(owner, str) else None
     if other is None or not other.is_file() or other.samefile(recipe.path):
         return
     shown = os.path.relpath(other, recipe.directory)
-    message = (
-        f"the workspace {root} holds what {shown} builds: {recipe.path.name} would replace it, and two recipes cannot "
-        "share one workspace"
-    )
-    hint = (
-        f"give one of them its own, such as `output: build-{recipe.path.stem}`; or empty it: `finnyaml clean {shown}`"
-    )
+    message = f"the workspace {root} holds what {shown} builds: {recipe.path.name} would replace it, and two recipes "
+    message += "cannot share one workspace"
+    own = f"output: build-{recipe.path.stem}"
+    hint = f"give one of them its own, such as `{own}`; or empty it: `finnyaml clean {shown}`"
     raise RecipeError([Problem(message, recipe.at(("output",)), hint)])
 
 
@@ -134,7 +134,7 @@ def write(
         wanted, complete = {**stays, **wanted}, complete | more
     digest = digest_of({path: _identity(item) for path, item in wanted.items()})
     build = {**build, "targets": [name for name in plan.targets if name in complete], "digest": digest}
-    wanted.setdefault(BUILD, Wanted(text=json.dumps(build, indent=2) + "\n"))
+    wanted.setdefault(BUILD, _document(build))
     identities = {path: _identity(item) for path, item in wanted.items()}
     found = delivered(root, {**dict.fromkeys(manifest), **identities}, several=len(plan.targets) > 1)
     aside = {folder: set_aside(root, folder, private(root)) for folder in found.outdated}
@@ -177,8 +177,8 @@ def _staying(
 
 def _furthest(plan: Plan, held: Mapping[str, Built], target: str) -> str | None:
     """The last step on the way to a target that is there."""
-    within = plan.ancestors([target])
-    return next((name for name in reversed([*plan.tasks]) if name in within and name in held), None)
+    within = plan.ancestors([target]).intersection(held)
+    return next((name for name in reversed([*plan.tasks]) if name in within), None)
 
 
 def _layout(plan: Plan, built: Mapping[str, Built], name: str, end: str, store: Store) -> Iterator[tuple[str, Wanted]]:
@@ -192,9 +192,14 @@ def _of_target(plan: Plan, built: Mapping[str, Built], end: str, store: Store) -
     """Every file of one target by its place in the layout."""
     needed = plan.ancestors([end])
     chain = [task for name, task in plan.tasks.items() if name in needed and task.is_step]
-    points = [task.id for task in plan.tasks.values() if not task.is_step and task.id in built]
-    points = [point for point in points if plan.tasks[point].checks in (None, *needed)]
-    points = [point for point in points if plan.tasks[point].kind != "contract"]  # its files are parts of the bundle
+    points = [
+        task.id
+        for task in plan.tasks.values()
+        if not task.is_step
+        and task.id in built
+        and task.checks in (None, *needed)
+        and task.kind != "contract"  # its files are parts of the bundle
+    ]
     for task in chain:
         model = built[task.id].tree.get(MODEL)
         if model is not None:
@@ -210,7 +215,7 @@ def _of_target(plan: Plan, built: Mapping[str, Built], end: str, store: Store) -
             yield path.removeprefix("out/"), Wanted(entry, path)
     times = {task.id: round(built[task.id].trace.seconds, 3) for task in chain}
     times["total_build_time"] = round(sum(times.values()), 3)
-    yield "time_per_step.json", Wanted(text=json.dumps(times, indent=2) + "\n")
+    yield "time_per_step.json", _document(times)
     yield "build_dataflow.log", Wanted(text=_whole_log(chain, built, store))
 
 
@@ -291,10 +296,9 @@ def clean(workspace: Path) -> int:
     for path in private(workspace).glob("*"):
         if path.name != ASIDE:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    if private(workspace).is_dir() and not any(private(workspace).iterdir()):
-        private(workspace).rmdir()
-    if workspace.is_dir() and not any(workspace.iterdir()):
-        workspace.rmdir()
+    for folder in (private(workspace), workspace):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
     return len(manifest)
 
 
@@ -312,7 +316,7 @@ def _identity(item: Wanted) -> str:
 
 def _load_manifest(root: Path) -> dict[str, Any]:
     """What finnyaml wrote into a workspace. In one that was moved, all is written anew: some files name their place."""
-    data = _load(private(root) / MANIFEST)
+    data = load_json(private(root) / MANIFEST)
     files = data.get("files")
     if not isinstance(files, dict):
         return {}
@@ -325,10 +329,12 @@ def _load_manifest(root: Path) -> dict[str, Any]:
 
 
 def _save_manifest(root: Path, build: Mapping[str, Any], files: Mapping[str, Any]) -> None:
-    _save(private(root) / MANIFEST, {"root": str(root.resolve()), "build": build, "files": files})
+    data = {"root": str(root.resolve()), "build": build, "files": files}
+    write_json(private(root) / MANIFEST, data, indent=None)
 
 
-def _load(path: Path) -> dict[str, Any]:
+def load_json(path: Path) -> dict[str, Any]:
+    """An object in a JSON file; empty where there is none to be read."""
     try:
         data = json.loads(path.read_text())
     except (OSError, ValueError):
@@ -336,8 +342,9 @@ def _load(path: Path) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _save(path: Path, data: Any) -> None:
+def write_json(path: Path, data: Any, indent: int | None = 1) -> None:
+    """Write a JSON file aside and move it into place."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(json.dumps(data))
+    aside.write_text(json.dumps(data, indent=indent, default=str) + "\n")
     aside.replace(path)

@@ -13,9 +13,12 @@ from typing import Any
 RUNNERS = "finnyaml.worker.runners"
 WARM_UP = "finnyaml.worker.warm_up"
 
-CODE_PARAMETERS = {"code": "the function: file, module or plug-in, and name"}
-DATA = "the data set, with how many samples are taken"
-REFERENCE = "whose outputs a measurement is compared with"
+CODE = {"code": "the function: file, module or plug-in, and name"}
+INPUT = {"input": "shape, data type and layout of the input"}
+DATA = {"data": "the data set, with how many samples are taken"}
+FRAMES = {**DATA, "layout": "of the graph's input", "file": "where its outputs go"}
+GOLDEN = {"golden": "how many golden samples are kept for FINN's own verification"}
+MEASURE = {"metric": "what is measured", "reference": "whose outputs a measurement is compared with"}
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,10 @@ def _rtl(name: str, does: str, **more: Any) -> Kind:
     return Kind(f"rtl.{name}", does, runner, warm_up=f"{WARM_UP}:finn", **more)
 
 
+def _look(name: str, does: str, runner: str, makes: str = "files", **more: Any) -> Kind:
+    return Kind(name, does, f"{RUNNERS}.{runner}", makes, looks=True, **more)
+
+
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
@@ -68,11 +75,11 @@ KINDS: Mapping[str, Kind] = {
             f"{RUNNERS}.source:brevitas",
             warm_up=f"{WARM_UP}:brevitas",
             parameters={
-                **CODE_PARAMETERS,
+                **CODE,
                 "args": "what the function is called with",
                 "weights": "the checkpoint",
                 "weights_key": "where in the checkpoint the weights are",
-                "input": "shape, data type and layout of the input",
+                **INPUT,
             },
             source=True,
         ),
@@ -80,14 +87,14 @@ KINDS: Mapping[str, Kind] = {
             "onnx",
             "Reads an ONNX file, in QONNX's or FINN's dialect.",
             f"{RUNNERS}.source:onnx",
-            parameters={"file": "the ONNX file", "input": "shape, data type and layout of the input"},
+            parameters={"file": "the ONNX file", **INPUT},
             source=True,
         ),
         Kind(
             "processing",
             "Merges pre- or post-processing into the graph.",
             f"{RUNNERS}.processing:run",
-            parameters={"stages": "the stages, in order", "input": "shape, data type and layout of the input"},
+            parameters={"stages": "the stages, in order", **INPUT},
             source=True,
         ),
         Kind(
@@ -116,7 +123,7 @@ KINDS: Mapping[str, Kind] = {
             "Calls a function of the recipe's author: `function(model, cfg, **with)`.",
             f"{RUNNERS}.code:run",
             warm_up=f"{WARM_UP}:configuration",
-            parameters={**CODE_PARAMETERS, "with": "further arguments"},
+            parameters={**CODE, "with": "further arguments"},
             opaque=True,
             users_code=True,
         ),
@@ -138,7 +145,7 @@ KINDS: Mapping[str, Kind] = {
             "Sends data through the stitched design in Verilator; every bit has to be right, and cycles are counted.",
             makes="files",
             settings={"frames": 16, "stalls": {}, "max_interval": None, "waveform": False},
-            parameters={"data": DATA, "layout": "of the graph's input", "file": "where its outputs go"},
+            parameters=FRAMES,
             tools=("g++",),
             frames=True,
         ),
@@ -153,99 +160,75 @@ KINDS: Mapping[str, Kind] = {
             "Writes the design as a folder of its own, with a test bench and a script for Vivado.",
             makes="files",
             settings={"frames": 4},
-            parameters={"data": DATA, "layout": "of the graph's input", "file": "where its outputs go"},
+            parameters=FRAMES,
             frames=True,
         ),
-        Kind(
+        _look(
             "reference",
             "Runs the model as its author wrote it on the data set, and keeps its outputs.",
-            f"{RUNNERS}.reference:run",
-            makes="files",
-            parameters={
-                "data": DATA,
-                "model": "None: the graph is the reference",
-                "layout": "of the graph's input",
-                "golden": "how many golden samples are kept for FINN's own verification",
-                "file": "where its outputs go",
-            },
-            looks=True,
+            "reference:run",
+            parameters={**FRAMES, **GOLDEN, "model": "None: the graph is the reference"},
         ),
-        Kind(
+        _look(
             "torch_reference",
             "Runs the Brevitas module itself on the data set, and keeps its outputs.",
-            f"{RUNNERS}.reference:run",
-            makes="files",
+            "reference:run",
             warm_up=f"{WARM_UP}:brevitas",
             parameters={
-                "data": DATA,
+                **FRAMES,
+                **GOLDEN,
                 "model": "code, arguments and weights of the module",
                 "preprocess": "its stages",
                 "postprocess": "its stages",
-                "layout": "of the graph's input",
-                "golden": "how many golden samples are kept for FINN's own verification",
-                "file": "where its outputs go",
             },
-            looks=True,
         ),
-        Kind(
+        _look(
             "verify",
             "Measures the graph that a step made, on a data set, against the reference.",
-            f"{RUNNERS}.verify:run",
-            makes="measurement",
+            "verify:run",
+            "measurement",
             parameters={
-                "data": DATA,
-                "metric": "what is measured",
-                "reference": REFERENCE,
-                "layout": "of the graph's input",
-                "file": "where its outputs go",
+                **FRAMES,
+                **MEASURE,
                 "simulated": "outputs of simulated hardware that are measured instead",
                 "tolerance": "within which outputs count as equal",
             },
-            looks=True,
         ),
-        Kind(
+        _look(
             "bisect",
             "Finds where in a step accuracy is lost. In no plan: it runs when a gate fails, or when it is asked for.",
-            f"{RUNNERS}.bisect:run",
-            makes="files",
+            "bisect:run",
             parameters={
                 "step": "the task whose step loses it",
-                "data": DATA,
-                "metric": "what is measured",
-                "reference": REFERENCE,
-                "layout": "of the graph's input",
+                **DATA,
+                **MEASURE,
+                "layout": FRAMES["layout"],
                 "max_drop": "the loss that counts as one",
                 "folder": "where its picture goes",
             },
-            looks=True,
         ),
-        Kind(
+        _look(
             "lint",
             "Asks the lint rules about all graphs of a build. In no plan: it runs when a build ends.",
-            f"{RUNNERS}.lint:run",
-            makes="files",
+            "lint:run",
             parameters={"stages": "the graphs, each with where in the build it stands"},
-            looks=True,
         ),
-        Kind(
+        _look(
             "contract",
             "Derives the contract of the accelerator; exports its graphs and golden samples.",
-            f"{RUNNERS}.bundle:contract",
-            makes="files",
+            "bundle:contract",
             parameters={
-                "data": DATA,
+                **DATA,
+                **INPUT,
                 "golden": "how many golden samples",
-                "input": "shape, data type and layout of the input",
                 "stages": "pre- and post-processing",
                 "folder": "where its files go",
             },
-            looks=True,
         ),
-        Kind(
+        _look(
             "bundle",
             "Puts the deployment bundle together from the contract, the reports of the build and the templates.",
-            f"{RUNNERS}.bundle:bundle",
-            makes="files",
+            "bundle:bundle",
             warm_up=f"{WARM_UP}:configuration",
             parameters={
                 "name": "of the bundle",
@@ -258,7 +241,6 @@ KINDS: Mapping[str, Kind] = {
                 "points": "the verification points above",
                 "steps": "the steps above",
             },
-            looks=True,
             digests_only=True,
         ),
     )

@@ -1,8 +1,8 @@
 """Which code decides what a task makes: the modules that its runner imports, found in their sources.
 
 Imports inside functions count (but not those of a package's `__init__`, which has lazy ones for people only), those for
-types alone do not. What lies beside a module and is not Python (templates,
-SystemVerilog, C++) counts with it. `from package import subpackage` counts the whole of the subpackage.
+types alone do not. What lies beside a module and is not Python (templates, SystemVerilog, C++) counts with it. `from
+package import subpackage` counts the whole of the subpackage.
 
 Plug-ins count like our own code, with what they import of their own package and of finnyaml. Of those that are looked
 up by a runner and not named by a recipe, all that are installed count.

@@ -45,6 +45,7 @@ _SENTENCES = {
     "damaged": "its stored result is damaged ({name})",
     "forced": "forced with --force",
     "step": "it runs another step: {name}",
+    "code": "finnyaml's own code for this kind of task changed",
     "pinned": "{name} was made for a store at another path",
     "waits": "{name} runs first",
     "blocked": "{name} cannot run here",
@@ -59,13 +60,15 @@ def of_parts(old: Mapping[str, Any], new: Mapping[str, Any], needs: tuple[str, .
     for kind in ("implementation", "params"):
         before, now = old.get(kind) or {}, new[kind]
         for name in sorted({*before, *now}):
-            if before.get(name) != now.get(name):
+            if name.startswith("finnyaml/") and (name not in before or name not in now):
+                reasons.append(Reason("code", "finnyaml"))  # the key covers more code than before, or less
+            elif before.get(name) != now.get(name):
                 reasons += _leaves(kind, name, before.get(name), now.get(name))
     before_inputs = old.get("inputs") or []
     for index, need in enumerate(needs):
         if index >= len(before_inputs) or before_inputs[index] != new["inputs"][index]:
             reasons.append(Reason("input", need))
-    return reasons
+    return [reason for index, reason in enumerate(reasons) if reason not in reasons[:index]]
 
 
 def _leaves(kind: str, name: str, old: Any, new: Any) -> list[Reason]:

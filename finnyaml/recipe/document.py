@@ -16,7 +16,7 @@ import yaml
 
 from finnyaml.errors import Problem, RecipeError, Where
 from finnyaml.recipe.node import MAX_DEPTH, MAX_NODES, Node
-from finnyaml.recipe.paths import is_folder, similar_file
+from finnyaml.recipe.paths import is_folder, similar_recipe
 from finnyaml.recipe.scalars import Scalar, resolve
 from finnyaml.recipe.words import kind
 from finnyaml.text import did_you_mean, printable, quoted
@@ -109,7 +109,7 @@ def _unreadable(path: Path, error: OSError, problems: list[Problem]) -> NoReturn
         hint = f"did you mean {quoted(recipe)}?" if recipe.exists() else "name the YAML file in it"
         _fail(problems, f"{name} is a folder, not a recipe", None, hint)
     if isinstance(error, FileNotFoundError):
-        _fail(problems, f"there is no recipe {name}", None, similar_file(path))
+        _fail(problems, f"there is no recipe {name}", None, similar_recipe(path))
     _fail(problems, f"cannot read {name}: {error.strerror}", None, None)
 
 

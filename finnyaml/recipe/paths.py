@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 from finnyaml.errors import Problem
 from finnyaml.recipe.model import Pointer, Recipe
 from finnyaml.recipe.words import dotted
 from finnyaml.text import did_you_mean, quoted
+
+_BEGINS = re.compile(rb"""^(?:\{\s*)?["']?(?:model|extends)["']?\s*:""", re.MULTILINE)
+"""What a recipe says and hardly another YAML file does: what it builds from."""
 
 
 def located(folder: Path, text: str) -> Path:
@@ -37,11 +42,19 @@ def is_folder(path: Path) -> bool:
 
 def similar_file(path: Path) -> str | None:
     """A hint for the missing file `path`: the nearest name in its folder, or that the folder is missing."""
-    folder = path.parent
+    return _similar(path, lambda entry: True, 20)
+
+
+def similar_recipe(path: Path) -> str | None:
+    """A hint for the missing recipe `path`: as `similar_file`, but of the recipes in its folder."""
+    return _similar(path, _is_recipe, 5)
+
+
+def _similar(path: Path, counts: Callable[[Path], bool], few: int) -> str | None:
     try:
-        return did_you_mean(path.name, [entry.name for entry in folder.iterdir()])
+        return did_you_mean(path.name, [entry.name for entry in path.parent.iterdir() if counts(entry)], few=few)
     except FileNotFoundError:
-        return f"there is no folder {quoted(folder)}"
+        return f"there is no folder {quoted(path.parent)}"
     except (OSError, ValueError):
         return None
 
@@ -66,3 +79,10 @@ def _wrong(recipe: Recipe, pointer: Pointer, path: Path, what: str, other: bool)
     if "~" in path.parts:
         hint = "~ is not expanded: declare `env: [HOME]` and write ${env.HOME}"
     return Problem(f"{dotted(pointer)}: there is no {what} {shown}", recipe.at(pointer), hint)
+
+
+def _is_recipe(path: Path) -> bool:
+    if path.suffix not in (".yaml", ".yml") or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return _BEGINS.search(file.read(1 << 16)) is not None

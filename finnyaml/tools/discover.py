@@ -1,7 +1,7 @@
 """Find external tools and their versions.
 
-A version costs a process (Vivado: seconds), so the caller may hand in a memo: any mapping that lives longer than
-this process. An answer holds as long as the executable keeps its path, size and time.
+A version costs a process (Vivado: seconds), so the caller may hand in a memo that lives longer than this process. An
+answer holds as long as the executable keeps its path, size and time.
 """
 
 from __future__ import annotations
@@ -12,26 +12,32 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Iterable, Mapping, MutableMapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from finnyaml.tools import environment, probes, registry
 from finnyaml.tools.probes import Found, Missing
 
 __all__ = ["Found", "Memo", "Missing", "find", "missing", "path", "tool_state"]
 
-Memo = MutableMapping[str, Any]
 UNKNOWN = "unknown"
 TIMEOUT = 30.0
 """Seconds that a tool gets to tell its version."""
 
 
-@dataclass(frozen=True)
-class _Answer:
-    version: str | None
-    note: str | None = None
+Answer = tuple[str | None, str | None]
+"""The version that a tool tells, else why it is not known."""
+
+
+class Memo(Protocol):
+    """What outlives this process, as a store does."""
+
+    def memo(self, name: str) -> Any:
+        """What was put under `name`; None where there is nothing."""
+
+    def put_memo(self, name: str, data: Any) -> None:
+        """Keep a small JSON document."""
 
 
 def find(
@@ -46,8 +52,7 @@ def find(
     for command, *arguments in commands:
         path = _which(tool, command, environ)
         if path is not None:
-            answer = _version(tool, [path, *arguments], environ, memo, timeout)
-            return Found(tool_name, path, answer.version, answer.note)
+            return Found(tool_name, path, *_version(tool, [path, *arguments], environ, memo, timeout))
     return Missing(tool_name, _reason(tool, commands, environ), tool.hint)
 
 
@@ -101,18 +106,18 @@ def _reason(tool: registry.Tool, commands: tuple[registry.Command, ...], environ
 
 def _version(
     tool: registry.Tool, command: list[str], environ: Mapping[str, str], memo: Memo | None, timeout: float
-) -> _Answer:
+) -> Answer:
     stat = Path(command[0]).stat()
     key = "tool-" + hashlib.sha256(repr((command, stat.st_mtime_ns, stat.st_size)).encode()).hexdigest()
-    if memo is not None and (known := memo.get(key)) is not None:
-        return _Answer(known["version"], known["note"])
-    answer = _ask(tool, command, environ, timeout)
+    if memo is not None and (known := memo.memo(key)) is not None:
+        return known["version"], known["note"]
+    version, note = _ask(tool, command, environ, timeout)
     if memo is not None:
-        memo[key] = {"version": answer.version, "note": answer.note}
-    return answer
+        memo.put_memo(key, {"version": version, "note": note})
+    return version, note
 
 
-def _ask(tool: registry.Tool, command: list[str], environ: Mapping[str, str], timeout: float) -> _Answer:
+def _ask(tool: registry.Tool, command: list[str], environ: Mapping[str, str], timeout: float) -> Answer:
     """Run `command` once, in an empty folder (tools leave logs where they stand) and a process group of its own.
 
     Output goes to a file: a child that the tool leaves behind cannot keep us waiting on a pipe.
@@ -132,11 +137,11 @@ def _ask(tool: registry.Tool, command: list[str], environ: Mapping[str, str], ti
                 start_new_session=True,
             )
         except OSError as error:
-            return _Answer(None, f"version unknown: it cannot be run ({error.strerror or error})")
+            return None, f"version unknown: it cannot be run ({error.strerror or error})"
         try:
             code = process.wait(timeout)
         except subprocess.TimeoutExpired:
-            return _Answer(None, f"version unknown: no answer to {' '.join(command[1:])} within {timeout:g} s")
+            return None, f"version unknown: no answer to {' '.join(command[1:])} within {timeout:g} s"
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -144,9 +149,9 @@ def _ask(tool: registry.Tool, command: list[str], environ: Mapping[str, str], ti
         output.seek(0)
         text = output.read(1 << 16).decode("utf-8", "replace")
     if code < 0:
-        return _Answer(None, f"version unknown: it was ended by signal {-code} ({signal.Signals(-code).name})")
+        return None, f"version unknown: it was ended by signal {-code} ({signal.Signals(-code).name})"
     match = re.search(tool.version_pattern, text)
     if match is not None:
-        return _Answer(match[1])
+        return match[1], None
     said = next((line.strip() for line in text.splitlines() if line.strip()), "nothing")
-    return _Answer(None, f"version unknown: it ended with code {code} and said: {said[:200]}")
+    return None, f"version unknown: it ended with code {code} and said: {said[:200]}"

@@ -9,9 +9,8 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from finnyaml import __version__
 from finnyaml.errors import INSTALL_FINN
@@ -55,18 +54,14 @@ class Report:
     tools: tuple[Check, ...]
     store: Check
 
-    def to_json(self) -> dict[str, Any]:
-        """The JSON form."""
-        return asdict(self)
 
-
-def examine(store: Path, environ: Mapping[str, str] | None = None, memo: discover.Memo | None = None) -> Report:
+def examine(store: Path, environ: Mapping[str, str] | None = None) -> Report:
     """Look at this machine. Nothing is imported: a FINN that is broken is still reported."""
     environ = os.environ if environ is None else environ
     return Report(
         _python(),
         (Check("finnyaml", "found", __version__, str(Path(__file__).parents[1])), *map(_package, PACKAGES)),
-        tuple(_tool(name, environ, memo) for name in registry.TOOLS),
+        tuple(_tool(name, environ) for name in registry.TOOLS),
         _store(store),
     )
 
@@ -89,9 +84,9 @@ def _package(name: str) -> Check:
     return Check(name, "missing", enables=enables, note=f"{' or '.join(distributions)} is not installed", hint=hint)
 
 
-def _tool(name: str, environ: Mapping[str, str], memo: discover.Memo | None) -> Check:
+def _tool(name: str, environ: Mapping[str, str]) -> Check:
     tool = registry.TOOLS[name]
-    found = discover.find(name, environ, memo)
+    found = discover.find(name, environ)
     if isinstance(found, discover.Found):
         return Check(name, "found", found.version, found.path, tool.enables, found.note)
     state = "note" if tool.optional else "missing"

@@ -11,9 +11,9 @@ BASH_ENV = Path(__file__).with_name("bash_env.sh")
 """Makes FINN's scripts fail when Vivado fails in them."""
 
 
-def of_worker(sandbox: Path, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+def of_worker(sandbox: Path) -> dict[str, str]:
     """The whole environment of a worker process that runs steps in `sandbox`."""
-    environ = os.environ if environ is None else environ
+    environ = os.environ
     mine = {
         "FINN_BUILD_DIR": str(sandbox / "build"),
         "TMPDIR": str(sandbox / "tmp"),
@@ -41,12 +41,11 @@ def bin_folders(root: str, environ: Mapping[str, str]) -> list[Path]:
     return folders
 
 
-def for_workers(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+def for_workers(environ: Mapping[str, str]) -> dict[str, str]:
     """The variables to set or change before a worker starts (the dynamic loader reads its path only then).
 
     Nothing where no Xilinx tools are installed.
     """
-    environ = os.environ if environ is None else environ
     changes: dict[str, str] = {}
     path = environ.get("PATH", "").split(os.pathsep)
     found = [str(folder) for root in ROOTS for folder in bin_folders(root, environ) if folder.is_dir()]

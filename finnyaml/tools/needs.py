@@ -3,7 +3,7 @@
 FINN has no way to be asked for this: a step finds out when it calls the tool, which may be hours into a build. So
 this is knowledge about FINN, read from the sources of the steps in finn-plus 1.6.1 and, where they differ, in the main
 branch of Xilinx/finn (commit 002f0be). A step whose output is not requested returns early in FINN, and needs nothing
-here. What depends on the model is answered for a usual model: hw_ipgen needs Vitis HLS, although it does not for
+here. What depends on the model is told for a usual one: hw_ipgen needs Vitis HLS, although it does not for
 one of RTL layers only.
 """
 
@@ -22,6 +22,7 @@ NODE_SIM = (*STITCH, "xilinx_env", "g++", "make")
 """FINN+ simulates layer by layer: a stitched IP, an elaborated design, a C++ program each (it brings its own CMake)."""
 SYNTHESIS = ("vivado", "xilinx_licence")
 ALVEO = ("vitis", "xrt")
+DRIVER = ("git", "xclbinutil", "make", "g++")
 
 _ALL_OUTPUTS = (
     "stitched_ip",
@@ -76,14 +77,6 @@ def needs(step_name: str, config: Mapping[str, Any], *, distribution: str = FINN
     return tuple(dict.fromkeys(rule(_Config(config, distribution)))) if rule else ()
 
 
-def _minimize_bit_width(config: _Config) -> Iterable[str]:
-    return CPPSIM if config.plus and config.verifies("folded_hls_cppsim") else ()
-
-
-def _apply_folding_config(config: _Config) -> Iterable[str]:
-    return CPPSIM if not config.plus and config.verifies("folded_hls_cppsim") else ()
-
-
 def _hw_ipgen(config: _Config) -> Iterable[str]:
     yield from HLS
     if config.verifies("node_by_node_rtlsim"):
@@ -134,14 +127,6 @@ def _measure_rtlsim_performance(config: _Config) -> Iterable[str]:
         yield from _mpi(config)
 
 
-def _out_of_context_synthesis(config: _Config) -> Iterable[str]:
-    return SYNTHESIS if config.wants("out_of_context_synth") else ()
-
-
-def _prepare_synthesis(config: _Config) -> Iterable[str]:
-    return (*HLS, *STITCH) if config.wants("bitfile") and config.alveo else ()
-
-
 def _synthesize_bitfile(config: _Config) -> Iterable[str]:
     if config.wants("bitfile"):
         yield from SYNTHESIS
@@ -151,13 +136,9 @@ def _synthesize_bitfile(config: _Config) -> Iterable[str]:
             yield from HLS  # for the DMA engines
 
 
-def _make_driver(config: _Config) -> Iterable[str]:
-    return ("git", "xclbinutil", "make", "g++") if config.plus and config.wants("cpp_driver") else ()
-
-
 _RULES: Mapping[str, Rule] = {
-    "minimize_bit_width": _minimize_bit_width,
-    "apply_folding_config": _apply_folding_config,
+    "minimize_bit_width": lambda config: CPPSIM if config.plus and config.verifies("folded_hls_cppsim") else (),
+    "apply_folding_config": lambda config: CPPSIM if not config.plus and config.verifies("folded_hls_cppsim") else (),
     "hw_ipgen": _hw_ipgen,
     "hls_ipgen": _hw_ipgen,
     "set_fifo_depths": _set_fifo_depths,
@@ -165,11 +146,11 @@ _RULES: Mapping[str, Rule] = {
     "prepare_nodecontainer": lambda config: (*HLS, *STITCH),
     "create_stitched_ip": _create_stitched_ip,
     "measure_rtlsim_performance": _measure_rtlsim_performance,
-    "out_of_context_synthesis": _out_of_context_synthesis,
+    "out_of_context_synthesis": lambda config: SYNTHESIS if config.wants("out_of_context_synth") else (),
     "vivado_power_estimation": lambda config: SYNTHESIS,
-    "prepare_synthesis": _prepare_synthesis,
+    "prepare_synthesis": lambda config: (*HLS, *STITCH) if config.wants("bitfile") and config.alveo else (),
     "synthesize_bitfile": _synthesize_bitfile,
-    "make_driver": _make_driver,
+    "make_driver": lambda config: DRIVER if config.plus and config.wants("cpp_driver") else (),
 }
 
 

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from finnyaml.cli import console, lint
+from finnyaml.engine import check
 from finnyaml.finn import identity
+from finnyaml.lint.fix import Proposal
 from tests.cli.conftest import Command
 from tests.project import ROOT, Project
 
@@ -124,6 +129,16 @@ def test_without_finn_the_structure_is_checked(
     assert not (project.folder / "no-store").exists()
     unknown = finnyaml("lint", project.write("bad.yaml", "modle: {}\nsteps: []\n"), "--json")
     assert unknown.code == 2 and unknown.data["finn"] is None
+
+
+def test_the_edit_of_a_repair_stays_whole_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    edit = Proposal(tmp_path / "recipe.yaml", "steps: []\n", f"steps: [{', '.join(['a_step_with_a_name'] * 5)}]\n")
+    monkeypatch.setattr(check, "repair", lambda found: [edit])
+    monkeypatch.setattr(console, "columns", lambda stream: 40)
+    lint._repair(check.Checked(edit.path), quiet=False)
+    assert capsys.readouterr().out == edit.diff()
 
 
 def test_a_recipe_that_is_not_there(finnyaml: Command) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from finnyaml.cli.table import sentence
+from finnyaml.cli.console import sentence
 from finnyaml.engine.installed import word_of
 from finnyaml.finn import identity
 from tests.cli.conftest import Command

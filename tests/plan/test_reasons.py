@@ -74,3 +74,11 @@ def test_long_values_are_cut() -> None:
     assert told("x" * (LONGEST - 2), None) == [f'parameter recipe: "{"x" * (LONGEST - 2)}" → nothing']
     assert reason.startswith('parameter recipe: "' + "x" * (LONGEST - 4) + "... → ")
     assert len(reason) < 2 * LONGEST and '..." → "short"' not in reason and "... → " in reason
+
+
+def test_of_code_that_a_key_did_not_cover_before_no_room_is_named() -> None:
+    parts = {"step": None, "params": {}, "inputs": []}
+    before = {**parts, "implementation": {"finnyaml/verify": "0", "finnyaml/lint": "1"}}
+    now = {**parts, "implementation": {"finnyaml/verify": "2", "finnyaml/__init__": "3", "finnyaml/text": "4"}}
+    changed = ["finnyaml's own code for this kind of task changed", "finnyaml/verify changed: 0 → 2"]
+    assert [str(reason) for reason in of_parts(before, now, ())] == changed

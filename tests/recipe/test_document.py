@@ -169,6 +169,21 @@ def test_missing_recipe_has_a_near_miss(folder: Folder) -> None:
     assert refused.value.hint == "did you mean 'recipe.yaml'?"
 
 
+def test_of_a_missing_recipe_only_recipes_are_named(folder: Folder) -> None:
+    for name in ("compose.yaml", "b.lock.yaml"):
+        folder.write(name, "services:\n  model: 1\n")
+    folder.write("notes.txt", MINIMAL)
+    with pytest.raises(RecipeError) as refused:
+        load_recipe(folder.path / "x.yaml")
+    assert refused.value.hint is None
+    for name in "abcdefg":
+        folder.write(f"{name}_of_another_name.yaml", MINIMAL if name != "a" else "extends: b_of_another_name.yaml\n")
+    with pytest.raises(RecipeError) as refused:
+        load_recipe(folder.path / "x.yaml")
+    few = ", ".join(f"{name}_of_another_name.yaml" for name in "abcde")
+    assert refused.value.hint == f"known here: {few} and 2 more"
+
+
 def test_folder_as_recipe(folder: Folder) -> None:
     folder.write("recipe.yaml", MINIMAL)
     with pytest.raises(RecipeError, match="is a folder, not a recipe") as refused:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 from finnyaml import __version__
@@ -22,7 +23,7 @@ def test_a_machine_without_tools(tmp_path: Path) -> None:
     assert found["xilinx_licence"] == "note"
     assert {check.name for check in report.tools} == set(registry.TOOLS)
     assert all(check.enables and check.hint for check in report.tools)
-    assert json.loads(json.dumps(report.to_json()))["python"]["state"] == "found"
+    assert json.loads(json.dumps(asdict(report)))["python"]["state"] == "found"
 
 
 def test_a_machine_with_tools(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 from onnx import GraphProto, NodeProto, numpy_helper
 
 from finnyaml.finn.door import register_reshape
-from finnyaml.finn.partitions import memory_of
 from finnyaml.finn.kernels import kernels
+from finnyaml.finn.partitions import memory_of
 from finnyaml.graph import view
 from finnyaml.graph.operators import HARDWARE, PARTITION
 from finnyaml.verify.executor.base import NotExecutable
