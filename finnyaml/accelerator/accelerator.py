@@ -67,7 +67,7 @@ class Accelerator:
         return _shaped(self._head(images), self.bundle.accelerator_input.normal[1:], "head")
 
     def run(self, values: np.ndarray) -> np.ndarray:
-        """The accelerator itself, in batches: values at its boundary in, values at its boundary out."""
+        """The accelerator itself, in batches: values [n, *accelerator_input.normal[1:]] to those of its output."""
         output = self.bundle.accelerator_output
         results = [self._execute(values[batch]) for batch in self._batches(len(values))]
         return _joined(results, output.normal[1:], output.datatype.numpy)

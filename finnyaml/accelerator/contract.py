@@ -22,8 +22,10 @@ FORMAT = 1
 @dataclass(frozen=True)
 class Port:
     """One stream of the accelerator. The shapes are FINN's, each with a batch of 1 in front.
+
     `normal` is the shape that the graph has, `folded` splits its innermost dimension as the hardware takes it (SIMD or
-    PE values at a time), `packed` has these values as bytes."""
+    PE values at a time), `packed` has these values as bytes.
+    """
 
     name: str
     datatype: Datatype
@@ -38,7 +40,9 @@ class Port:
 
     def pack(self, values: np.ndarray) -> np.ndarray:
         """Values [n, *normal[1:]] of any numeric dtype to uint8 [n, *packed[1:]].
-        Raises AcceleratorError: "wrong shape", or "wrong range" for values that the datatype does not have."""
+
+        Raises AcceleratorError: "wrong shape", or "wrong range" for values that the datatype does not have.
+        """
         if values.shape[1:] != self.normal[1:]:
             raise AcceleratorError(
                 f"{self.name} takes values of shape {_shape(self.normal)}, not {list(values.shape)}", name="wrong shape"
@@ -47,7 +51,9 @@ class Port:
 
     def unpack(self, packed: np.ndarray) -> np.ndarray:
         """uint8 [n, *packed[1:]] to values [n, *normal[1:]] in the smallest dtype that holds them.
-        Raises AcceleratorError: "wrong output": another shape, or bits that are not values of the datatype."""
+
+        Raises AcceleratorError: "wrong output": another shape, or bits that are not values of the datatype.
+        """
         if packed.dtype != np.uint8 or packed.shape[1:] != self.packed[1:]:
             raise AcceleratorError(
                 f"{self.name} moves uint8 of shape {_shape(self.packed)}, not {packed.dtype} {list(packed.shape)}",
@@ -86,7 +92,9 @@ class Bundle:
     @classmethod
     def load(cls, folder: str | Path | None = None) -> Bundle:
         """Read the bundle in this folder; by default the one that this package is part of.
-        Raises AcceleratorError: no `bundle.json`, not one of format 1, or it lacks something."""
+
+        Raises AcceleratorError: no `bundle.json`, not one of format 1, or it lacks something.
+        """
         root = (Path(folder) if folder is not None else Path(__file__).parents[1]).resolve()
         data = _read(root / "bundle.json")
         try:
@@ -111,15 +119,19 @@ class Bundle:
 
     def path(self, relative: str) -> Path:
         """The path of a file of this bundle, whether it is there or not.
-        Raises AcceleratorError: it would be outside the bundle's folder."""
+
+        Raises AcceleratorError: it would be outside the bundle's folder.
+        """
         path = (self.folder / relative).resolve()
         if self.folder not in path.parents:
             raise AcceleratorError(f"'{relative}' is not inside the bundle", name="bundle damaged")
         return path
 
     def arrays(self, relative: str) -> dict[str, np.ndarray]:
-        """The arrays of an .npz file of this bundle, by name.
-        Raises AcceleratorError: "bundle damaged": there is no such file, or it is none."""
+        """The arrays of an .npz file of this bundle by name, each with the shape and dtype that it was stored with.
+
+        Raises AcceleratorError: "bundle damaged": there is no such file, or it is none.
+        """
         try:
             with self.path(relative).open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
                 return {name: archive[name] for name in archive.files}

@@ -8,8 +8,10 @@ COPY_AGAIN = "copy the bundle again, or build it again"
 
 class AcceleratorError(Exception):
     """Something that a user can act on.
+
     `name` is short and fixed, for programs and for searching: "wrong dtype", "weights damaged" and so on. `message`
-    says what is wrong and where, `hint` what to do."""
+    says what is wrong and where, `hint` what to do.
+    """
 
     def __init__(self, message: str, *, name: str = "error", hint: str | None = None) -> None:
         super().__init__(message)

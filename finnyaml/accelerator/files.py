@@ -14,7 +14,9 @@ OWN_FOLDERS = ("accelerator", "driver", "graphs")
 
 def changed_files(bundle: Bundle) -> list[tuple[str, str]]:
     """Every file that is not as bundle.json has it: its path in the bundle and what is wrong with it.
-    In `OWN_FOLDERS` files that bundle.json does not have count, too."""
+
+    In `OWN_FOLDERS` files that bundle.json does not have count, too.
+    """
     listed = sorted(bundle.data["files"].items())
     found = [(name, _change(bundle.path(name), entry["bytes"], entry["sha256"])) for name, entry in listed]
     found += [(name, "is not of this bundle") for name in unlisted_files(bundle)]

@@ -18,7 +18,9 @@ Graph = Callable[[np.ndarray], np.ndarray]
 
 def open_graph(spec: dict[str, Any], bundle: Bundle) -> Graph:
     """The graph that an entry of the contract (`head`, `hardware`, `tail`) describes, ready to run.
-    Raises AcceleratorError: a file is missing or damaged, an operator unknown, onnxruntime not installed."""
+
+    Raises AcceleratorError: a file is missing or damaged, an operator unknown, onnxruntime not installed.
+    """
     if spec["kind"] == "none":
         return lambda values: values
     if spec["kind"] == "numpy":
@@ -34,8 +36,10 @@ def open_graph(spec: dict[str, Any], bundle: Bundle) -> Graph:
 
 class Sessions:
     """A graph in one or more ONNX files, executed by onnxruntime one after the other. float32 in, float32 out.
+
     Layers with runtime-writeable or external weights take them as inputs of the graph. They are zero bits until
-    `set_weights`, as in an accelerator nobody has written to."""
+    `set_weights`, as in an accelerator nobody has written to.
+    """
 
     def __init__(self, spec: dict[str, Any], bundle: Bundle) -> None:
         self._input: str = spec["input"]
@@ -52,8 +56,10 @@ class Sessions:
 
     def set_weights(self, layer: str, raw: bytes) -> None:
         """Give a layer its weights: the bytes that a driver would write for it.
+
         Raises AcceleratorError: "weights damaged", for too few bytes. ValueError for a layer that has no weights to
-        set."""
+        set.
+        """
         inputs = [weight for weight in self._weights if weight.layer == layer]
         if not inputs:
             raise ValueError(f"no layer {layer} with weights to set; there is: {', '.join(sorted(self.layers))}")
@@ -82,7 +88,9 @@ class Sessions:
 
 class WeightInput:
     """An input of the graph whose values come out of a weight file.
-    `positions` has, in the shape of the input, where in the bits of the file each value begins, int64."""
+
+    `positions` has, in the shape of the input, where in the bits of the file each value begins, int64.
+    """
 
     def __init__(self, spec: dict[str, Any], positions: np.ndarray) -> None:
         self.name: str = spec["input"]
@@ -108,7 +116,8 @@ class WeightInput:
 def values_at(positions: np.ndarray, bits: np.ndarray, datatype: Datatype) -> np.ndarray:
     """The values whose lowest bits are at these positions among bits (uint8, 0 or 1), float32 in the shape of
     `positions`.
-    Raises AcceleratorError: "wrong range": bits that are not values of the datatype."""
+    Raises AcceleratorError: "wrong range": bits that are not values of the datatype.
+    """
     codes: np.ndarray = np.zeros(positions.shape, f"u{container_bytes(datatype.bits)}")
     for bit in range(datatype.bits):
         codes |= bits[positions + bit].astype(codes.dtype) << codes.dtype.type(bit)

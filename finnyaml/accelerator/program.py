@@ -21,11 +21,15 @@ from .operators import MOVES, OPERATORS
 
 class Program:
     """A program that is ready to run: `program(values)`.
-    Its nodes have `op`, `attributes`, `inputs` and `outputs`: names of tensors, empty where one is left out."""
+
+    Its nodes have `op`, `attributes`, `inputs` and `outputs`: names of tensors, empty where one is left out.
+    """
 
     def __init__(self, name: str, data: dict[str, Any], constants: dict[str, np.ndarray]) -> None:
         """`data` is what the JSON says, `name` that of its file, for errors.
-        Raises AcceleratorError: "not supported": an operator that is not known here; "bundle damaged"."""
+
+        Raises AcceleratorError: "not supported": an operator that is not known here; "bundle damaged".
+        """
         self._name = name
         self._input: str = data["input"]
         self._output: str = data["output"]
@@ -36,7 +40,9 @@ class Program:
     @classmethod
     def load(cls, bundle: Bundle, relative: str) -> Program:
         """The program in a file of the bundle; its constants lie beside it.
-        Raises AcceleratorError: as for the constructor."""
+
+        Raises AcceleratorError: as for the constructor.
+        """
         try:
             data = json.loads(bundle.path(relative).read_text(encoding="utf-8"))
             file = data["constants"]
@@ -62,7 +68,8 @@ class Program:
 
     def _check(self) -> frozenset[str]:
         """That all operators are known, all inputs computed; returns the tensors that hold what was given, only
-        moved."""
+        moved.
+        """
         known = {*self._constants, self._input, ""}
         as_given = {self._input}
         for node in self._nodes:

@@ -19,7 +19,9 @@ SCRIPTS = ".sh"
 
 def write_bundle(folder: Path, names: Iterable[str]) -> Path:
     """Pack the files `names` of a bundle into `<folder>.tar.gz` beside it, below a folder of the bundle's name.
-    It is written aside first, so that there is the old archive or the new one."""
+
+    It is written aside first, so that there is the old archive or the new one.
+    """
     target = folder.with_name(f"{folder.name}.tar.gz")
     aside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
@@ -47,7 +49,7 @@ def _pack(file: IO[bytes], folder: Path, names: list[str]) -> None:
 
 
 def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write an .npz archive, compressed, its members in the order given and without a time of their own."""
+    """Write an .npz archive of arrays of any shape, compressed, in their order, without a time of their own."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in arrays.items():

@@ -92,7 +92,9 @@ def assemble(
 
 def copy_tree(source: Path, target: Path) -> None:
     """All files of a folder, if there is one; not a byte of them is changed.
-    Raises StepFailed: one is there already, and differs."""
+
+    Raises StepFailed: one is there already, and differs.
+    """
     try:
         entries = sorted(source.iterdir())
     except FileNotFoundError:

@@ -22,7 +22,9 @@ ENDINGS = {"zynq-iodma": ".bit", "alveo": ".xclbin"}
 
 def built(folder: Path) -> Path | None:
     """The bitfile that FINN left in its folder; None where there is none.
-    Raises StepFailed: several, for several FPGAs."""
+
+    Raises StepFailed: several, for several FPGAs.
+    """
     try:
         found = sorted(path for path in folder.iterdir() if path.suffix in ENDINGS.values())
     except FileNotFoundError:
@@ -35,8 +37,10 @@ def built(folder: Path) -> Path | None:
 
 def place(bundle: Path, data: dict[str, Any], bitfile: Path, hwh: Path) -> None:
     """Copy a bitfile (with its .hwh, if it is a .bit) into a bundle, under FINN's names, and note it in its data.
+
     Noted are its path, its clock, and the version of Vivado.
-    Raises AcceleratorError: one of them is not there, damaged, or of another kind than the platform takes."""
+    Raises AcceleratorError: one of them is not there, damaged, or of another kind than the platform takes.
+    """
     platform = data["target"]["platform"]
     if bitfile.suffix != ENDINGS.get(platform):
         raise AcceleratorError(
@@ -68,7 +72,9 @@ def place(bundle: Path, data: dict[str, Any], bitfile: Path, hwh: Path) -> None:
 
 def check(folder: Path, data: Mapping[str, Any]) -> None:
     """Check the bitfile that was placed, as the board does: part, blocks, clock, and whether it is whole.
-    Raises AcceleratorError: "bitfile damaged", "bitfile differs", "clock differs"."""
+
+    Raises AcceleratorError: "bitfile damaged", "bitfile differs", "clock differs".
+    """
     target = data["target"]
     asked = {**target, "clock": {**target["clock"], "achieved_mhz": None}}  # not with what it says itself
     write_json(folder, {**data, "target": asked})

@@ -33,7 +33,8 @@ def resources(report: Path) -> dict[str, Any]:
 
 def performance(report: Path, clock_mhz: float | None) -> dict[str, Any]:
     """Throughput and latency at the clock that the recipe asks for: FINN's estimate (None where it made none), and what
-    the simulated RTL showed, where it was simulated."""
+    the simulated RTL showed, where it was simulated.
+    """
     found, seen = read_json(report / "estimate_network_performance.json"), read_json(report / "rtl_simulation.json")
     estimated = found and {
         "fps": found["estimated_throughput_fps"],
@@ -52,7 +53,9 @@ def performance(report: Path, clock_mhz: float | None) -> dict[str, Any]:
 
 def accuracy(points: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     """The measurements of the build's verification points; None where nothing was measured, or is not a number.
-    points: in the order of the build: what `finnyaml.verify.measure` gives, each with its `step`."""
+
+    points: in the order of the build: what `finnyaml.verify.measure` gives, each with its `step`.
+    """
     keys = ("step", "value", "shown", "samples", "state", "interval", "agreement")
     shown = [{key: point.get(key) for key in keys} for point in points]
     measured = [point for point in shown if isinstance(point["value"], (int, float))]

@@ -87,7 +87,9 @@ def inside(
     stages: Mapping[str, Sequence[Mapping[str, Any]]], head: ModelWrapper, tail: ModelWrapper, hardware: ModelWrapper
 ) -> list[str]:
     """For each stage of the recipe's pre- and post-processing, where the build has put it.
-    hardware: prepared, without partitions."""
+
+    hardware: prepared, without partitions.
+    """
     before, after = stages.get("preprocess", ()), stages.get("postprocess", ())
     arithmetic = [n for n in head.graph.node if n.op_type not in MOVING]
     count = _on_host(before, head) if arithmetic else 0

@@ -21,8 +21,10 @@ RANDOM = "random values"
 @dataclass(frozen=True)
 class Samples:
     """Some samples [n, ...] as the user hands them over, and where they are from.
+
     index: their numbers in the data set. labels: [n, ...] if it has any. range: the extremes of all values of the data
-    set (None: there is none)."""
+    set (None: there is none).
+    """
 
     index: np.ndarray
     inputs: np.ndarray
@@ -65,7 +67,9 @@ def at_random(shape: tuple[int, ...], datatype: Datatype, count: int) -> Samples
 
 def as_dtype(values: np.ndarray, dtype: np.dtype, what: str) -> np.ndarray:
     """The same values, of any shape, in another dtype.
-    Raises StepFailed: some of them have no equal there; float values that are only rounded are fine."""
+
+    Raises StepFailed: some of them have no equal there; float values that are only rounded are fine.
+    """
     with np.errstate(invalid="ignore", over="ignore"):
         found = values.astype(dtype)
     if dtype.kind in "iu" and not np.array_equal(found.astype(np.float64), values.astype(np.float64)):
@@ -89,8 +93,10 @@ def fitting(values: np.ndarray, datatype: Datatype, what: str) -> np.ndarray:
 
 
 def check_fits(values: np.ndarray, datatype: Datatype, what: str) -> None:
-    """Refuse values that the stream cannot carry: the board would wrap them around.
-    Raises StepFailed: with the first of them."""
+    """Refuse values (of any shape) that the stream cannot carry: the board would wrap them around.
+
+    Raises StepFailed: with the first of them.
+    """
     if datatype.kind == "float":
         return
     wrong = (values < datatype.low) | (values > datatype.high) | (values % datatype.step != 0)

@@ -25,8 +25,10 @@ FOLDER = "graphs"
 
 def write_outside(model: ModelWrapper, folder: Path, name: str) -> dict[str, Any]:
     """Write the head or the tail into `folder`; returns its entry in the contract.
+
     For numpy where the host package has all its operators (32-bit boards have no onnxruntime), else for onnxruntime.
-    Raises StepFailed: a node has no form in standard ONNX."""
+    Raises StepFailed: a node has no form in standard ONNX.
+    """
     if not model.graph.node:
         return {"kind": "none"}
     try:
@@ -51,9 +53,11 @@ def write_outside(model: ModelWrapper, folder: Path, name: str) -> dict[str, Any
 
 def write_hardware(model: ModelWrapper, folder: Path, weights: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     """Write the hardware layers into `folder`; returns their entry in the contract.
+
     weights: by tensor of the prepared model, what the contract says of weights that are loaded at run time. Layers that
     have no form in standard ONNX are not an error: the bundle works on the board, it only cannot be emulated; the entry
-    says why."""
+    says why.
+    """
     try:
         exported = export(model, list(weights))
     except NotExecutable as reason:

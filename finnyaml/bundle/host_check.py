@@ -20,9 +20,11 @@ def prove(
     content: Mapping[str, Any], folder: Path, driver_folder: Path | None, found: Mapping[str, np.ndarray]
 ) -> None:
     """Compare head, hardware layers, tail and packing with the golden samples, bit by bit.
+
     content: of contract.json; its files are in `folder`, FINN's weight files perhaps in `driver_folder`. found: the
-    arrays of the golden samples.
-    Raises StepFailed: something differs; then this is a defect of finnyaml, and no such bundle is made."""
+    arrays of the golden samples, each [samples, ...].
+    Raises StepFailed: something differs; then this is a defect of finnyaml, and no such bundle is made.
+    """
     facts = folder / FACTS
     facts.write_text(json.dumps({"format": FORMAT, "name": "", "files": {}, **content}), encoding="utf-8")
     try:

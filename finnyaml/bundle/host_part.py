@@ -29,7 +29,9 @@ Moves = Sequence[tuple[str, tuple[int, ...]]]
 
 def head_and_tail(parent: ModelWrapper) -> tuple[ModelWrapper, ModelWrapper]:
     """The graphs before and after the only partition of a dataflow parent; they may have no nodes.
-    Raises StepFailed: several partitions, or a path around the accelerator."""
+
+    Raises StepFailed: several partitions, or a path around the accelerator.
+    """
     graph = parent.graph
     partitions = [n for n in graph.node if n.op_type == PARTITION]
     if len(partitions) != 1:
@@ -52,8 +54,10 @@ def head_and_tail(parent: ModelWrapper) -> tuple[ModelWrapper, ModelWrapper]:
 
 def moves(shape: Sequence[int], layout: str | None, wanted: Sequence[int], recipe_layout: str | None) -> Moves:
     """How samples of this shape and layout become what a graph input of the shape `wanted` takes.
+
     Exactly what `finnyaml.verify` does with the data of a verification point; found by doing it to numbered values.
-    Raises StepFailed: the samples do not fit the graph."""
+    Raises StepFailed: the samples do not fit the graph.
+    """
     numbered: np.ndarray = np.arange(int(np.prod(shape)), dtype=np.int64).reshape(1, *shape)
     result = fitted(delivered(numbered, layout, recipe_layout), [1, *wanted[1:]], recipe_layout or layout)
     axes = tuple(range(numbered.ndim))

@@ -43,7 +43,9 @@ def builtin_names() -> tuple[str, ...]:
 
 def read_templates(folder: Path) -> dict[str, str]:
     """All text files below a folder of templates, by their paths in it.
-    Raises StepFailed: no such folder; a template that is not UTF-8 text."""
+
+    Raises StepFailed: no such folder; a template that is not UTF-8 text.
+    """
     if not folder.is_dir():
         raise StepFailed(f"there is no folder {folder}", hint="bundle.templates names the folder of your own templates")
     found = {}
@@ -62,7 +64,9 @@ def read_templates(folder: Path) -> dict[str, str]:
 
 class Templates:
     """The templates of one bundle: finnyaml's, and before them the user's.
-    `used` are the user's templates that have been used, or stand in the place of one of finnyaml's."""
+
+    `used` are the user's templates that have been used, or stand in the place of one of finnyaml's.
+    """
 
     def __init__(self, own: Mapping[str, str], folder: str = "templates") -> None:
         """`own`: the user's templates by path; `folder`: what their folder is called in messages."""
@@ -73,8 +77,10 @@ class Templates:
 
     def render(self, name: str, to: str, context: Mapping[str, Any]) -> str:
         """Fill in a template for the file `to` of the bundle.
+
         Raises StepFailed: with template and line: a syntax error, an undefined variable, a value without a filter; a
-        result that is not of the language that `to` ends in."""
+        result that is not of the language that `to` ends in.
+        """
         try:
             text = self._environment.get_template(name).render(context)
         except Exception as error:  # a template can fail as any program can

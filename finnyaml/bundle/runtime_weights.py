@@ -27,7 +27,8 @@ POSITIONS = "graphs/weights.npz"
 @dataclass(frozen=True)
 class Weights:
     """The weights of one layer. tensor: in the prepared graph. entry: what `driver` says of the file. positions: where
-    each value begins in the bits of the file, int64 in the shape of the tensor."""
+    each value begins in the bits of the file, int64 in the shape of the tensor.
+    """
 
     layer: str
     tensor: str

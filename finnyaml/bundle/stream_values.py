@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Frames:
     """Values at the boundary, in the smallest dtype for their datatype.
-    index: the samples' numbers in the data set, int64 [n]. inputs, outputs: [n, ...], FINN's layout (channels last)."""
+
+    index: the samples' numbers in the data set, int64 [n]. inputs, outputs: [n, ...], FINN's layout (channels last).
+    """
 
     index: np.ndarray
     inputs: np.ndarray
@@ -33,9 +35,11 @@ class Frames:
 
 def of_data(whole: ModelWrapper, model: ModelWrapper, data: DataSet, layout: str | None) -> Frames:
     """What the samples of a data set are at the boundary, by FINN's Python execution.
+
     whole: from the data to the outputs. model: the accelerator's layers. layout: how the recipe says that the
     accelerator gets its data.
-    Raises StepFailed: the accelerator has several streams; a value that its datatype cannot hold."""
+    Raises StepFailed: the accelerator has several streams; a value that its datatype cannot hold.
+    """
     ends = ports(model)
     graph = BatchedModel(whole, taps=[end.tensor for end in ends])
     index, values = [], []
@@ -58,13 +62,14 @@ def at_random(model: ModelWrapper, count: int) -> Frames:
 
 def inside(model: ModelWrapper, inputs: np.ndarray, tensors: Collection[str]) -> dict[str, np.ndarray]:
     """What `tensors` of the accelerator's layers hold, [n, ...] by name, for inputs [n, ...] at its boundary; without
-    those that no executor has."""
+    those that no executor has.
+    """
     prepared = {name for node in BatchedModel(model).model.graph.node for name in node.output}
     graph = BatchedModel(model, taps=[name for name in tensors if name in prepared])
     return graph.run(inputs)
 
 
-def answers(parent: ModelWrapper | None, model: ModelWrapper, outputs: np.ndarray) -> np.ndarray:
+def network_outputs(parent: ModelWrapper | None, model: ModelWrapper, outputs: np.ndarray) -> np.ndarray:
     """What the host makes of the accelerator's outputs [n, ...], channels last: [n, *output.shape]."""
     check_hardware(model, parent)
     assert parent is not None

@@ -34,8 +34,10 @@ def stored(content: bytes) -> np.ndarray:
 
 def probed(encode: Callable[[np.ndarray], np.ndarray], shape: tuple[int, ...], datatype: Datatype) -> np.ndarray | None:
     """Where the lowest bit of each weight is among the bits that `encode` makes: int64 of the shape; None: nowhere.
+
     Of a weight that is there several times, the first place. `encode` is given tensors whose weights are the datatype's
-    values for the codes 0 and 1: first all alike, then by the bits of the number of each weight."""
+    values for the codes 0 and 1: first all alike, then by the bits of the number of each weight.
+    """
     size = int(np.prod(shape))
     codes: np.ndarray = np.arange(2, dtype=f"u{container_bytes(datatype.bits)}")
     low, high = (float(value) for value in decode(codes, datatype))
@@ -58,7 +60,9 @@ def probed(encode: Callable[[np.ndarray], np.ndarray], shape: tuple[int, ...], d
 @contextmanager
 def quickly() -> Iterator[None]:
     """While this lasts, FINN packs weights of the codes 0 and 1 by numpy instead of number by number: 50 times faster.
-    Only for probing: files for the board are written by FINN alone, and what was found must explain them."""
+
+    Only for probing: files for the board are written by FINN alone, and what was found must explain them.
+    """
     with ExitStack() as stack:
         for name, module in list(sys.modules.items()):
             if name.startswith("finn.custom_op.fpgadataflow.") and hasattr(module, "pack_innermost_dim_as_hex_string"):

@@ -21,7 +21,8 @@ from finnyaml.recipe.schema import schema_path
 def finish(folder: Path, data: dict[str, Any], templates: Templates, strangers: Set[str] = frozenset()) -> Path:
     """Complete the bundle in `folder` from `data`, all of bundle.json but `files`; returns the archive
     `<folder>.tar.gz`. `strangers` lie in the folder and are not files of the bundle.
-    Raises StepFailed: a template that cannot be filled in, or data that does not fit the schema."""
+    Raises StepFailed: a template that cannot be filled in, or data that does not fit the schema.
+    """
     # All of bundle.json but `files`, and the recipe's own `vars`.
     context = {**{key: value for key, value in data.items() if key != "files"}, "vars": data["templates"]["vars"]}
     wanted = {name: name + ENDING for name in OWN}

@@ -27,7 +27,9 @@ _AGAIN = "hw_codegen makes the code of the layers anew; was something changed af
 @dataclass(frozen=True)
 class Dataflow:
     """operators: FINN's object of each node, by name. edges, fifos: in the order of the graph, which is topological.
-    drivers: the name of each edge by the node and the interface that drive it."""
+
+    drivers: the name of each edge by the node and the interface that drive it.
+    """
 
     operators: Mapping[str, Any]
     input: Stream

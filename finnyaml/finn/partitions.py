@@ -158,7 +158,10 @@ def memory_of(instance: Any, weights: np.ndarray) -> np.ndarray:
 
 
 def external_file(memory: np.ndarray, datatype: Any) -> np.ndarray:
-    """The bytes (uint8) of the file with external weights. Raises ValueError where a line has no whole bytes."""
+    """The bytes, uint8 of any shape, of the file with external weights; memory: of `memory_of`.
+
+    Raises ValueError where a line has no whole bytes.
+    """
     from finn.util.data_packing import to_external_tensor
 
     return to_external_tensor(memory, datatype).astype(np.uint8)  # type: ignore[no-any-return]

@@ -33,7 +33,7 @@ def set_attributes(node: Node, **values: Any) -> None:
 
 
 def store_constant(model: ModelWrapper, name: str, values: np.ndarray, *, like: str) -> None:
-    """Store a constant with the annotations of another; under the same name in its place."""
+    """Store a constant of any shape with the annotations of another; under the same name in its place."""
     datatype = model.get_tensor_datatype(like)
     model.set_initializer(name, values)
     model.set_tensor_datatype(name, datatype)

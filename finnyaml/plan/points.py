@@ -30,7 +30,7 @@ FOLDER = "out/verification"
 """Where predictions lie in the tree of files."""
 
 SIMULATIONS = "out/rtl/simulation"
-"""Where the answers of simulated hardware lie in the tree of files."""
+"""Where the outputs of simulated hardware lie in the tree of files."""
 
 GOLDEN = {"verify_input_npy": "golden_input.npy", "verify_expected_output_npy": "golden_output.npy"}
 """FINN's configuration fields for its own verification, and the files made for them."""
@@ -220,7 +220,7 @@ class _Builder:
         return self._tasks.keys() - provisional
 
     def _reference(self, step: str) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
-        """Where a point finds the reference's answers, and the task that makes them."""
+        """Where a point finds the outputs of the reference, and the task that makes them."""
         spec = self._verify.reference
         if spec.kind == "source":
             return {"tree": f"{FOLDER}/source.npz", "name": "source"}, (SOURCE,)

@@ -39,7 +39,8 @@ class Cell:
 @dataclass(frozen=True)
 class BlockDesign:
     """files: sources in the order of their first mention. nets, interfaces: sets of connected pins, each in the order
-    of mention, with those of hierarchies (cells that only hold others) and of the outside."""
+    of mention, with those of hierarchies (cells that only hold others) and of the outside.
+    """
 
     files: tuple[str, ...]
     cells: tuple[Cell, ...]

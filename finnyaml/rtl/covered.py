@@ -42,9 +42,11 @@ _LIMITS = {
 @dataclass(frozen=True)
 class Layer:
     """A node of FINN's graph.
+
     style: "rtl", "hls", or "" for what is not a hardware layer. attributes: those of `ATTRIBUTES` that it has. has_rtl:
     FINN has an RTL variant of this operator; has_kernel: finnyaml has one. code: the code that FINN generated is
-    there."""
+    there.
+    """
 
     name: str
     op_type: str
@@ -114,8 +116,10 @@ _RULES = (
 
 def check(layers: Sequence[Layer], inputs: Sequence[str], outputs: Sequence[str], finn: str) -> None:
     """Refuse what cannot be simulated and synthesised as it will be in hardware.
+
     inputs, outputs: names of the graph's tensors, without constants. finn: name and version of FINN.
-    Raises StepFailed: with all layers that one reason holds for."""
+    Raises StepFailed: with all layers that one reason holds for.
+    """
     foreign = [layer for layer in layers if not layer.style]
     if foreign or not layers:
         raise StepFailed(

@@ -16,8 +16,10 @@ Depths = Mapping[str, int]
 
 def holds(fifo: Fifo, depth: int) -> int:
     """How many beats fifo.sv (of finn-plus 1.6.1) really holds at a depth: at least 5, and memories are powers of two.
+
     sv/fifo_dynamic.sv has the same rules; the tests hold both against fifo.sv. (One more, for data of less than 5 bits,
-    never applies: FINN pads to whole bytes.)"""
+    never applies: FINN pads to whole bytes.)
+    """
     style = fifo.ram_style
     if style == "auto":
         style = "distributed" if depth <= 257 else "block" if depth <= 2028 else "ultra"

@@ -51,7 +51,8 @@ class Stream:
 @dataclass(frozen=True)
 class Fifo:
     """A FIFO node. depth: in beats; width: bits of one beat, without padding; producer, consumer: the nearest nodes
-    that are not a FIFO, None is the outside."""
+    that are not a FIFO, None is the outside.
+    """
 
     node: str
     depth: int
@@ -65,7 +66,8 @@ class Fifo:
 class Node:
     """A FINN node. cycles: FINN's estimate for one frame. sources: the modules its cells are made of, each as
     {"module": name, "parameters": {name: value}}. estimate: FINN's resource estimate for the part: LUT, BRAM_18K,
-    URAM, DSP."""
+    URAM, DSP.
+    """
 
     name: str
     op_type: str
@@ -104,7 +106,9 @@ class Design:
     @classmethod
     def load(cls, folder: Path) -> Design:
         """Read design.json of a design folder.
-        Raises StepFailed: there is none, it is damaged, or of another format."""
+
+        Raises StepFailed: there is none, it is damaged, or of another format.
+        """
         file = folder / FILE
         try:
             data = json.loads(file.read_text(encoding="utf-8"))

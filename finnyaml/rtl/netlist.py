@@ -43,7 +43,8 @@ def wrapper(name: str, top: str, widths: Mapping[str, int]) -> str:
 @dataclass
 class _Node:
     """The module of one FINN node: its ports (with the net outside that each is connected to), its local nets, and
-    what the ports of its cells are connected to."""
+    what the ports of its cells are connected to.
+    """
 
     ports: dict[str, Port] = field(default_factory=dict)
     outside: dict[str, str] = field(default_factory=dict)
@@ -159,7 +160,8 @@ class _Writer:
 
     def _connect(self, members: list[Pin], boundary: Mapping[str, str] | None, net: str, *, is_outer: bool) -> None:
         """Put ports of cells on one net. boundary: the port of each node through which they get there; None if the net
-        stays inside of a node."""
+        stays inside of a node.
+        """
         found = {pin: self.ports[pin.cell][pin.name] for pin in members}
         widths = {port.width for port in found.values()}
         if len(widths) > 1:

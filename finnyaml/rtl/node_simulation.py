@@ -46,7 +46,8 @@ class Stream:
 @dataclass(frozen=True)
 class NodeProgram:
     """A compiled module. top: its name in FINN. data: what the program knows a folder of memory images as, to that
-    folder, which is read at run time."""
+    folder, which is read at run time.
+    """
 
     top: str
     executable: Path
@@ -57,7 +58,9 @@ class NodeProgram:
 @dataclass(frozen=True)
 class NodeRun:
     """words: what came out of each stream that goes out, lowest byte first in each word. cycles: as FINN counts them.
-    moved: words that went over each stream. finished: all words went in, and all that were asked for came out."""
+
+    moved: words that went over each stream. finished: all words went in, and all that were asked for came out.
+    """
 
     words: Mapping[str, list[int]]
     cycles: int
@@ -90,9 +93,11 @@ def run(
     program: NodeProgram, inputs: Mapping[str, Sequence[int]], wanted: Mapping[str, int], patience: int, work: Path
 ) -> NodeRun:
     """Send words in, and wait for words, from reset on.
+
     inputs: stream to its words, as integers. wanted: stream to the number of words to wait for. patience: cycles that
     one of these may be silent.
-    Raises StepFailed: there is no such stream; a check in the sources failed."""
+    Raises StepFailed: there is no such stream; a check in the sources failed.
+    """
     streams = {stream.name: stream for stream in program.streams}
     for name, goes_in in (*((name, True) for name in inputs), *((name, False) for name in wanted)):
         if name not in streams or streams[name].input != goes_in:
@@ -128,7 +133,9 @@ def run(
 
 def _copy(top: str, sources: Sequence[Path], finn: str, folder: Path) -> tuple[list[str], dict[str, Path]]:
     """Patched sources of which the top is called `_TOP`, and the folders that they read; file names in order.
-    A file that comes twice is taken once; FINN copies some of its library into the folder of each layer."""
+
+    A file that comes twice is taken once; FINN copies some of its library into the folder of each layer.
+    """
     known, for_this = overlay.patches_for(finn, overlay.SIMULATION)
     patches = {patch.file: patch for patch in for_this}
     own = _own(top)

@@ -25,7 +25,9 @@ class Replace:
 @dataclass(frozen=True)
 class Move:
     """The text from `first` to `last`, both included, goes in front of `before`, which comes earlier.
-    Without `before` it is dropped. Each of them is in the text exactly once."""
+
+    Without `before` it is dropped. Each of them is in the text exactly once.
+    """
 
     first: str
     last: str
@@ -83,8 +85,10 @@ SYNTHESIS: Patches = {"finn-plus 1.6.1": (ADD_MULTI, FIFO, MVU, THRESHOLDING)}
 
 def overlay(folder: Path, design: Design, destination: Path, patches: Patches) -> None:
     """Copy the sources of a design folder to `destination`, under the same relative names, those with patches patched.
+
     Data is not copied. For a FINN that has no entry in `patches` those of the newest that has one are tried.
-    Raises StepFailed: a patch does not fit the file that FINN has."""
+    Raises StepFailed: a patch does not fit the file that FINN has.
+    """
     known, for_this = patches_for(design.finn, patches)
     for source in design.sources:
         path = destination / source
@@ -99,7 +103,9 @@ def overlay(folder: Path, design: Design, destination: Path, patches: Patches) -
 
 def patched(text: str, patch: Patch, finn: str, known: str) -> str:
     """The text of a source with the edits made. finn: whose source it is; known: the FINN that the patch is for.
-    Raises StepFailed: an edit does not apply exactly once."""
+
+    Raises StepFailed: an edit does not apply exactly once.
+    """
     for edit in patch.edits:
         marks = (edit.old,) if isinstance(edit, Replace) else (edit.first, edit.last, edit.before)
         counts = {mark: text.count(mark) for mark in marks if mark is not None}

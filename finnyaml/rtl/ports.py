@@ -23,9 +23,11 @@ class Port:
 
 def ports(cells: Sequence[Cell], files: Sequence[Path]) -> dict[str, dict[str, Port]]:
     """Path of a cell to its ports, by name in the order of their declaration.
+
     Only headers are elaborated: what is inside of modules need not be to this elaborator's taste (primitives of the
     vendor are unknown, say), and FINN's wrappers use parameters before they declare them.
-    Raises StepFailed: a module is not in the files; a port is not a vector of bits, or its width cannot be found."""
+    Raises StepFailed: a module is not in the files; a port is not a vector of bits, or its width cannot be found.
+    """
     from pyslang import Bag, SourceManager, ast, syntax
 
     manager = SourceManager()

@@ -29,7 +29,8 @@ equal files."""
 @dataclass(frozen=True)
 class Build:
     """What a simulator can do beyond running. edges: dump all inner streams; dynamic_fifos: FIFO depths given at run
-    time; waveform: write FST files."""
+    time; waveform: write FST files.
+    """
 
     edges: bool = False
     dynamic_fifos: bool = False
@@ -39,7 +40,8 @@ class Build:
 @dataclass(frozen=True)
 class Stalls:
     """Random waiting, to shake out handshakes: per cent of cycles, 0 to `MOST_STALLS`, in which there is no word for
-    the design, or no room for one of its words."""
+    the design, or no room for one of its words.
+    """
 
     input: int = 0
     output: int = 0
@@ -79,7 +81,8 @@ class Run:
 @dataclass(frozen=True)
 class Simulator:
     """A compiled design. folder: the design folder, whose data it reads; program: what `verilator.compile` made of it;
-    work: for temporary files."""
+    work: for temporary files.
+    """
 
     design: Design
     folder: Path

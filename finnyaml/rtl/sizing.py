@@ -43,9 +43,11 @@ class Candidate:
 @dataclass(frozen=True)
 class Sizes:
     """What was found. `chosen` are the depths to build.
+
     target: cycles between frames that `chosen` keeps, but for `slack` (a fraction of it). reachable: cycles between
     frames with FIFOs without bounds. gauge: the depths of the gauge method; minimal: all as shallow as FINN has them.
-    frames: how many the final depths were simulated with; runs, cycles, seconds: what the search took."""
+    frames: how many the final depths were simulated with; runs, cycles, seconds: what the search took.
+    """
 
     target: int
     slack: float
@@ -181,7 +183,9 @@ class _Bench:
 
     def interval(self, depths: Depths, length: int) -> float:
         """Cycles between frames in the steady state; infinite for a deadlock.
-        Raises StepFailed: a check in FINN's sources failed."""
+
+        Raises StepFailed: a check in FINN's sources failed.
+        """
         key = (tuple(holds(fifo, depths[fifo.node]) for fifo in self.simulator.design.fifos), length)
         if key not in self._known:
             try:
@@ -217,7 +221,9 @@ def _interval(run: Run) -> float:
 
 def _enough(depths: Depths, do: Callable[[Depths], bool]) -> Depths:
     """These depths, or all of them deeper by the smallest power of two that does.
-    High-water marks can be too low by one: a full fifo.sv takes nothing in the cycle in which it gives something."""
+
+    High-water marks can be too low by one: a full fifo.sv takes nothing in the cycle in which it gives something.
+    """
     enough, more = depths, 1
     while not do(enough):
         if more > _MOST_EXTRA:

@@ -21,7 +21,8 @@ _IMAGE = ".dat"
 @dataclass(frozen=True)
 class Copied:
     """What the folder has now, as relative paths. sources: in compile order, packages first. data: memory images, in
-    order of name. originals: where the sources came from, in the same order."""
+    order of name. originals: where the sources came from, in the same order.
+    """
 
     sources: tuple[str, ...]
     data: tuple[str, ...]
@@ -30,7 +31,9 @@ class Copied:
 
 def distinct(files: Iterable[Path]) -> list[Path]:
     """The files without those that repeat another one: FINN copies some of its library into the folder of a layer.
-    Raises StepFailed: a file is missing, no Verilog, or two files of one name differ."""
+
+    Raises StepFailed: a file is missing, no Verilog, or two files of one name differ.
+    """
     found: dict[str, Path] = {}
     for file in files:
         if file.suffix not in _SUFFIXES:
@@ -52,9 +55,11 @@ def distinct(files: Iterable[Path]) -> list[Path]:
 
 def copy(files: Sequence[Path], folders: Mapping[str, Path], folder: Path) -> Copied:
     """Copy distinct sources and what they read into a folder.
+
     folders: node to the folder of its generated code; only memory images of these are taken. A string in a source that
     names such an image, or the common beginning of several, becomes "data/<node>__<file>".
-    Raises StepFailed: a source reads something else of this machine; a module or package is defined twice."""
+    Raises StepFailed: a source reads something else of this machine; a module or package is defined twice.
+    """
     for name in (SOURCES, DATA):
         if (folder / name).is_dir():
             shutil.rmtree(folder / name)

@@ -22,8 +22,10 @@ _HINT = "this FINN stitches differently than those that finnyaml knows; Vivado c
 
 def read(script: str, environment: Mapping[str, str], finn: str) -> BlockDesign:
     """The block design of FINN's make_project.tcl.
+
     environment: what `$::env(...)` may name. finn: name and version of FINN, for messages.
-    Raises StepFailed: a command, option or reference that is not known, with its line; a cell that is packaged IP."""
+    Raises StepFailed: a command, option or reference that is not known, with its line; a cell that is packaged IP.
+    """
     reader = _Reader(finn)
     started = False
     try:

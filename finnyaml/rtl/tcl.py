@@ -30,7 +30,9 @@ Word = Union[str, Substitution]  # noqa: UP007 - a name that refers to itself
 
 def commands(script: str, environment: Mapping[str, str]) -> Iterator[tuple[str, tuple[Word, ...]]]:
     """Each command with the line it starts in, for messages. environment: what `$::env(...)` may name.
-    Raises TclError: braces, quotes or brackets that do not close; variables; a bracket inside a word."""
+
+    Raises TclError: braces, quotes or brackets that do not close; variables; a bracket inside a word.
+    """
     parser = _Parser(script, environment)
     while (found := parser.command("")) is not None:
         if found:

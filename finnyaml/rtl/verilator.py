@@ -85,8 +85,10 @@ def program(
     folder: Path, sources: Sequence[str], top: str, main: str, cache: Path, log: Path, *, waveform: bool = False
 ) -> Path:
     """A program of HDL sources and a C++ main, from `cache` where it is.
+
     folder: holds all that goes into the program, and is written to; sources: its HDL files, packages first; top: the
-    module to simulate, the class Vdesign (Vdesign.h) of the main; main: its C++ file. log: written when that fails."""
+    module to simulate, the class Vdesign (Vdesign.h) of the main; main: its C++ file. log: written when that fails.
+    """
     tools = find()
     flags = (*VERILATE, *(WAVEFORM if waveform else ()), "--top-module", top)
     digest = hashlib.sha256(repr((flags, CXX, OFTEN, ONCE, list(sources), main, tools.versions)).encode())

@@ -32,7 +32,7 @@ MODEL_KEPT = frozenset(("rtl.stitch", "rtl.synthesize", "rtl.export"))
 """Steps after which the graph computes what it did before: nothing to measure unless it is asked for."""
 
 SAME_GRAPH = MODEL_KEPT | {"rtl.simulate", "rtl.size_fifos"}
-"""Steps after which the answers are those before: what is lost there was lost above."""
+"""Steps after which the outputs are those before: what is lost there was lost above."""
 
 SIMULATED_IN = {"stitched_ip_rtlsim": "rtl.simulate"}
 """FINN's verification points that our steps answer: the step that does."""

@@ -87,7 +87,7 @@ def _whole(table: np.ndarray) -> np.ndarray:
     strange: Any = table[~(np.isfinite(table) & (table == np.rint(table)))] if table.dtype.kind == "f" else ()
     if len(strange):
         raise StepFailed(
-            f"the model answers {strange[0]}, which is not a class index",
+            f"the model gives {strange[0]}, which is not a class index",
             hint=f"a single output per sample has to be the class (`postprocess: [{{top_k: 1}}]`); {_OTHERS}",
         )
     return table.astype(np.int64)

@@ -128,7 +128,7 @@ class Recorded:
     def read(cls, path: Path) -> Self:
         """Read them from the archive that rtl.simulate leaves."""
         with np.load(path, allow_pickle=False) as archive:
-            return cls(archive["index"], archive["answers"])
+            return cls(archive["index"], archive["network"])
 
     def of(self, wanted: np.ndarray) -> np.ndarray:
         """The outputs [n, ...] of the samples `wanted` (int64 [n]). Raises StepFailed: one was not simulated."""
@@ -149,7 +149,7 @@ def _rows(index: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def keep(function: Callable[[np.ndarray], np.ndarray], data: DataSet, path: Path, layout: str | None) -> None:
-    """Run `function` (batch to outputs) on all data and archive the outputs; `layout`: what it takes, where known."""
+    """Run `function` (batch [n, ...] to outputs [n, ...]) on all data and archive these; `layout`: what it takes."""
     with Archive(path, data.size) as archive:
         for batch in data.batches(BATCH):
             outputs = function(delivered(batch.inputs, data.layout, layout))
@@ -159,7 +159,7 @@ def keep(function: Callable[[np.ndarray], np.ndarray], data: DataSet, path: Path
 def golden(
     function: Callable[[np.ndarray], np.ndarray], data: DataSet, folder: Path, count: int, layout: str | None
 ) -> None:
-    """Write the first samples and their outputs, float32, as FINN's own verification reads them."""
+    """Write the first samples and their outputs, float32 [count, ...], as FINN's own verification reads them."""
     inputs = delivered(next(data.batches(count)).inputs, data.layout, layout)
     np.save(folder / "golden_input.npy", np.asarray(inputs, np.float32))
     np.save(folder / "golden_output.npy", np.asarray(function(inputs), np.float32))

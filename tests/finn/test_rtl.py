@@ -134,7 +134,7 @@ def test_every_frame_is_right_and_the_accuracy_is_that_of_the_rtl(built: Project
     assert measured["value"] >= 0.97
     with np.load(built.folder / "build-small/rtl/simulation/simulate.npz") as kept:
         assert kept["outputs"].shape == (200, 10)
-        assert len(np.unique(kept["answers"])) == 10
+        assert len(np.unique(kept["network"])) == 10
 
 
 def test_every_layer_is_rtl(built: Project) -> None:

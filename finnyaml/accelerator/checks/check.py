@@ -16,8 +16,10 @@ _REACH = 0.3
 
 def check_images(images: np.ndarray, bundle: Bundle) -> np.ndarray:
     """The images as an array [n, *shape] of the input's dtype; nothing is converted.
+
     Raises AcceleratorError: "wrong dtype", "wrong shape", "wrong layout", "wrong range" or "wrong input scaling", with
-    what to do about it."""
+    what to do about it.
+    """
     wanted = bundle.input
     images = as_array(images)
     with np.errstate(invalid="ignore"):  # older numpy warns of NaN
@@ -29,7 +31,9 @@ def check_images(images: np.ndarray, bundle: Bundle) -> np.ndarray:
 
 def as_array(images: object) -> np.ndarray:
     """Images, or a list of them, as one array.
-    Raises AcceleratorError: "wrong shape": they are of several shapes; "wrong dtype": some values are masked out."""
+
+    Raises AcceleratorError: "wrong shape": they are of several shapes; "wrong dtype": some values are masked out.
+    """
     if isinstance(images, np.ma.MaskedArray):
         raise AcceleratorError(
             "images are a masked array, and the accelerator knows no mask",
@@ -89,7 +93,9 @@ def _dtype_hint(images: np.ndarray, wanted: User) -> str:
 
 def _unscaled(images: np.ndarray, low: float, high: float, most: float) -> str | None:
     """The expression that makes the integers 0 to `most` of images in -1 to 1; None where none does for sure.
-    It is sure where whole numbers come out: scaled twice, or normalised, the images give others."""
+
+    It is sure where whole numbers come out: scaled twice, or normalised, the images give others.
+    """
     if low >= 0 and high >= _REACH and _nearly_whole(images * most):
         return f"(images * {most:g})"
     if low < 0 and _nearly_whole((images + 1) * (most / 2)):

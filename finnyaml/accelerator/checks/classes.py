@@ -43,8 +43,10 @@ class Fraction:
 
     def differs(self, other: Fraction) -> bool:
         """Whether two fractions of different samples differ by more than chance explains (5 % level).
+
         They do when 0 is outside Newcombe's interval of their difference, which is made of the two Wilson intervals and
-        holds for few samples and for fractions near 0 and 1 too, where the usual z test does not."""
+        holds for few samples and for fractions near 0 and 1 too, where the usual z test does not.
+        """
         low, high = (self, other) if self.value <= other.value else (other, self)
         room = math.hypot(high.value - high.interval[0], low.interval[1] - low.value)
         return high.value - low.value > room
@@ -67,7 +69,9 @@ def classifies(output: User) -> bool:
 
 def predictions(outputs: np.ndarray, output: User) -> np.ndarray:
     """The class that each sample is given, int64 [n]; of equal scores the lowest index counts.
-    outputs: [n, *output.shape]; class indices (the best first) or scores, as `output.meaning` says."""
+
+    outputs: [n, *output.shape]; class indices (the best first) or scores, as `output.meaning` says.
+    """
     table = outputs.reshape(len(outputs), -1)
     chosen = table[:, 0] if output.meaning == "class index" else table.argmax(axis=1)
     found: np.ndarray = chosen.astype(np.int64)
@@ -90,7 +94,9 @@ def right(outputs: np.ndarray, labels: np.ndarray, output: User, k: int = 1) -> 
 
 def class_labels(labels: np.ndarray | None, count: int) -> np.ndarray:
     """Labels as int64 [count].
-    Raises AcceleratorError: "wrong labels": not there, not one for every image, one-hot, or not integers."""
+
+    Raises AcceleratorError: "wrong labels": not there, not one for every image, one-hot, or not integers.
+    """
     wrong = partial(AcceleratorError, name="wrong labels")
     if labels is None:
         raise wrong("there are no labels", hint="name their array with --labels")

@@ -33,7 +33,9 @@ Tried = Tuple[Trial, Optional[str]]
 @dataclass(frozen=True, eq=False)
 class Case:
     """What is known: the data, how it was answered (None: it was refused), and what is expected of right data.
-    `images` [n, *shape], `labels` int64 [n], `outputs` [n, *output.shape]; a label among the first `k` is right."""
+
+    `images` [n, *shape], `labels` int64 [n], `outputs` [n, *output.shape]; a label among the first `k` is right.
+    """
 
     accelerator: Accelerator
     golden: Golden
@@ -59,7 +61,7 @@ class Case:
         return predictions(outputs, self.accelerator.bundle.output)
 
     def answered(self, change: Change, images: np.ndarray) -> np.ndarray | None:
-        """The outputs to changed images; None where they are refused."""
+        """The outputs [n, *output.shape] to changed images [n, *input.shape]; None where they are refused."""
         try:
             return self.accelerator.predict(change(images))
         except AcceleratorError:
@@ -109,7 +111,9 @@ def _shifted(case: Case, shift: int, what: str) -> Tried:
 
 def _why_undone(case: Case, held: np.ndarray, before: np.ndarray | None, golden: Fraction | None) -> str | None:
     """How convincing it is that samples are right (`held`, bool [n]) once a mistake is undone; None if it is not.
-    They have to be as right as expected, and clearly more of them than `before`: on the same samples, a sign test."""
+
+    They have to be as right as expected, and clearly more of them than `before`: on the same samples, a sign test.
+    """
     found = Fraction.of(held)
     if found.value < case.expected.value and found.differs(case.expected):
         return None
@@ -126,7 +130,8 @@ def _why_undone(case: Case, held: np.ndarray, before: np.ndarray | None, golden:
 
 def _why_made(case: Case, outputs: np.ndarray) -> str | None:
     """How convincing a mistake is that cannot be undone: made to the golden samples (`outputs`), it has to make them as
-    wrong as the data is, with the same classes given. None if it is not."""
+    wrong as the data is, with the same classes given. None if it is not.
+    """
     assert case.outputs is not None
     golden = Fraction.of(case.right(outputs, case.truth))
     chosen = case.classes(case.outputs)

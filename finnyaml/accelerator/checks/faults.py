@@ -24,7 +24,8 @@ _AXES = {"C": "channel", "H": "row", "W": "column"}
 @dataclass(frozen=True, eq=False)
 class Observed:
     """Golden samples as one run took them: `rows` [N] in the order of execution, `got` [N, ...] what came out for each,
-    `batch` at a time."""
+    `batch` at a time.
+    """
 
     batch: int
     order: str
@@ -48,8 +49,10 @@ def difference(
     expected: np.ndarray, got: np.ndarray, layout: str | None, names: Sequence[int] | np.ndarray | None = None
 ) -> str:
     """Which samples and channels of two arrays [n, ...] differ, with the first few values; empty where none does.
+
     layout: of both arrays, "NHWC" for example; the innermost axis counts as channels where it is not known. names: what
-    the rows are called; their numbers by default."""
+    the rows are called; their numbers by default.
+    """
     if expected.shape != got.shape:
         return f"the shape is {list(got.shape)}, {list(expected.shape)} was expected"
     rows = wrong_rows(expected, got)
@@ -77,8 +80,10 @@ def difference(
 
 def recognised(runs: Sequence[Observed], expected: np.ndarray, without_weights: np.ndarray | None) -> Problem | None:
     """The fault that explains what was observed; None where it is not a known one, or nothing is wrong.
+
     runs: in the order of execution; the first has a batch of 1. expected: the golden outputs [N, ...]. without_weights:
-    those [N, ...] of an accelerator whose weights are all zero bits."""
+    those [N, ...] of an accelerator whose weights are all zero bits.
+    """
     if any(run.got.shape != expected[run.rows].shape for run in runs):
         return None
     wrong = [wrong_rows(expected[run.rows], run.got) for run in runs]
@@ -113,7 +118,8 @@ def recognised(runs: Sequence[Observed], expected: np.ndarray, without_weights: 
 
 def _later_wrong(got: np.ndarray, due: np.ndarray) -> bool:
     """Outputs after the first are right only by chance: where they never change, or have to be equal to the first one
-    or to the one before."""
+    or to the one before.
+    """
     right = ~_unequal(got[1:], due[1:]).any(axis=1)
     if right.all():
         return False
@@ -140,7 +146,9 @@ def _only_first_of_each_call(runs: Sequence[Observed], expected: np.ndarray) -> 
 
 def _stale(runs: Sequence[Observed], expected: np.ndarray) -> bool:
     """All wrong outputs are what was due, or came out, one sample before or at the same place of the call before.
-    Where nothing like that was before (the first sample, a call of another size), any output counts."""
+
+    Where nothing like that was before (the first sample, a call of another size), any output counts.
+    """
     got, due = np.concatenate([run.got for run in runs]), np.concatenate([expected[run.rows] for run in runs])
     sizes = [call.stop - call.start for run in runs for call in run.calls()]
     size: np.ndarray = np.repeat(sizes, sizes)
@@ -167,7 +175,7 @@ def _out_of_order(runs: Sequence[Observed], expected: np.ndarray) -> bool:
 
 
 def listed(values: Sequence[int] | np.ndarray, most: int = 8) -> str:
-    """`3, 7, 12` and, where there are more than `most`, how many more."""
+    """Numbers [n] as `3, 7, 12` and, where there are more than `most`, how many more."""
     shown = ", ".join(f"{value:.6g}" for value in values[:most])
     return f"{shown} and {len(values) - most} more" if len(values) > most else shown
 

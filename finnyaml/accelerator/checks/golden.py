@@ -16,9 +16,11 @@ from ..errors import AcceleratorError
 @dataclass(frozen=True, eq=False)
 class Golden:
     """N samples, a row each.
+
     `index` [N]: which samples of the data set they are. `inputs`: as the user has them. `accelerator_inputs` and
     `accelerator_outputs`: the values at the accelerator's boundary (normal layout, batch in front). `outputs`: what the
-    user gets. `without_weights`: the accelerator's outputs if weights loaded at run time were all zero bits."""
+    user gets. `without_weights`: the accelerator's outputs if weights loaded at run time were all zero bits.
+    """
 
     index: np.ndarray
     inputs: np.ndarray
@@ -34,7 +36,9 @@ class Golden:
 
 def load(bundle: Bundle) -> Golden:
     """The golden samples of `bundle`.
-    Raises AcceleratorError: "golden samples changed": the file is not there or cannot be read."""
+
+    Raises AcceleratorError: "golden samples changed": the file is not there or cannot be read.
+    """
     name = bundle.data["golden"]["file"]
     changed = partial(AcceleratorError, name="golden samples changed", hint="copy the bundle again")
     required = ("index", "inputs", "accelerator_inputs", "accelerator_outputs", "outputs")

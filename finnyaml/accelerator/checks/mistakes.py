@@ -29,7 +29,9 @@ _CONVENTIONS = (
 @dataclass(frozen=True)
 class Mistake:
     """`make` turns right images into wrong ones, `undo` wrong ones into right ones; None where it cannot be.
-    Both take and return [n, *shape]. What they return may still be refused, by its dtype or range."""
+
+    Both take and return [n, *shape]. What they return may still be refused, by its dtype or range.
+    """
 
     name: str
     what: str
@@ -39,7 +41,9 @@ class Mistake:
 
 def possible(wanted: User, golden: np.ndarray, images: np.ndarray) -> list[Mistake]:
     """The mistakes that `images` may have by their dtype and their values, the likeliest first.
-    wanted: what the accelerator takes. golden: right images, [N, *shape]. images: the user's, [n, *shape], n >= 1."""
+
+    wanted: what the accelerator takes. golden: right images, [N, *shape]. images: the user's, [n, *shape], n >= 1.
+    """
     low, high = wanted.range if wanted.range is not None else (float(golden.min()), float(golden.max()))
     found = list(_scalings(wanted.dtype, low, high, golden, images))
     if images.dtype == wanted.dtype:

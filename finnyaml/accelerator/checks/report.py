@@ -78,8 +78,10 @@ class Run:
 @dataclass(frozen=True)
 class Speed:
     """Images per second in batches of `batch`, milliseconds for a single image (medians).
+
     `accelerator_*`: the accelerator alone with packing and transfer; `images_per_s` and `latency_ms`: all of
-    `predict`."""
+    `predict`.
+    """
 
     batch: int
     accelerator_images_per_s: float
@@ -91,9 +93,11 @@ class Speed:
 @dataclass(frozen=True)
 class SelftestReport(Report):
     """`files` were compared with their digests, `samples` are golden.
+
     `runs` are empty and `speed` is None where the accelerator could not be opened. `clock_mhz` is that of the device,
     or of the .hwh; `expected_clock_mhz` the contract's; `estimate` the build's own estimate of the speed. `counted` is
-    what FINN's instrumentation says (see `instrumentation.measure`), None where it is not built in."""
+    what FINN's instrumentation says (see `instrumentation.measure`), None where it is not built in.
+    """
 
     files: int
     clock_mhz: float | None
@@ -108,7 +112,8 @@ class SelftestReport(Report):
 @dataclass(frozen=True)
 class Trial:
     """One mistake in data that was tried: `golden` are right when it is made to the golden samples, `undone` when it is
-    undone in the user's data. None: it cannot be tried so."""
+    undone in the user's data. None: it cannot be tried so.
+    """
 
     name: str
     what: str
@@ -119,8 +124,10 @@ class Trial:
 @dataclass(frozen=True)
 class ValidationReport(Report):
     """`found` is None where the images were refused; `expected` is the figure of the build, None where there is none.
+
     `comparison` says how they relate, and how that is decided. `tried` are the mistakes that were tried on the data.
-    `outputs` [n, *output.shape] are those to all images."""
+    `outputs` [n, *output.shape] are those to all images.
+    """
 
     metric: str
     comparison: str

@@ -33,9 +33,11 @@ def selftest(
     bundle: Bundle, opened: Callable[[], Accelerator], emulate: bool, seconds: float = SECONDS
 ) -> SelftestReport:
     """Test an accelerator: files, golden samples in several batch sizes, throughput and latency.
+
     All problems are reported, not only the first. `opened` opens it once the files have been checked: damage can
     prevent that, and a board is not opened where its bitfile is damaged. `seconds` is how long each speed is
-    measured."""
+    measured.
+    """
     problems, notes = [*file_problems(bundle)], []
     for problem in hardware_problems(bundle):
         add_new(problems, problem)

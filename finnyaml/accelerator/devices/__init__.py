@@ -15,7 +15,9 @@ class Device(Protocol):
 
     def execute(self, packed: np.ndarray) -> np.ndarray:
         """uint8 [n, *packed_in[1:]], n >= 1, to uint8 [n, *packed_out[1:]].
-        The result is the caller's: later calls do not write to its memory."""
+
+        The result is the caller's: later calls do not write to its memory.
+        """
         ...
 
     def close(self) -> None:

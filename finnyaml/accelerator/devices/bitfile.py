@@ -40,8 +40,10 @@ class Xclbin:
 
 def read_bitfile(path: Path) -> Bitfile | Xclbin:
     """Read the head of a bitfile and check that the rest is there.
+
     Raises AcceleratorError: "bitfile missing" (there is no such file), "bitfile damaged" (no bitfile, cut short, or
-    longer than its head says)."""
+    longer than its head says).
+    """
     try:
         size = path.stat().st_size
         with path.open("rb") as file:

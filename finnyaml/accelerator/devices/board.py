@@ -19,9 +19,11 @@ _ATTACH = "finnyaml bundle attach DIR --bitfile x.bit --hwh x.hwh"
 
 def open_board(bundle: Bundle, batch: int, device: Any = None) -> Transport:
     """Load the bundle's bitfile and make it ready to run `batch` samples at a time.
+
     `device` is a `pynq.Device`, by default the one that PYNQ finds.
     Raises AcceleratorError: "bitfile missing", "bitfile damaged", "bitfile differs", "clock differs", "package
-    missing", "device", or what the weights are refused for."""
+    missing", "device", or what the weights are refused for.
+    """
     bitfile = bitfile_path(bundle)
     handoff = check_bitfile(bundle, bitfile)
     overlay = _load(bitfile, device)
@@ -46,8 +48,10 @@ def bitfile_path(bundle: Bundle) -> Path:
 
 def check_bitfile(bundle: Bundle, bitfile: Path) -> Handoff | None:
     """Check that a bitfile is whole and of this bundle: its part, the blocks that the contract names, its clock.
+
     A .bit needs a .hwh of the same name beside it, which is returned; an .xclbin says everything itself.
-    Raises AcceleratorError: "bitfile missing", "bitfile damaged", "bitfile differs", "clock differs"."""
+    Raises AcceleratorError: "bitfile missing", "bitfile damaged", "bitfile differs", "clock differs".
+    """
     found = read_bitfile(bitfile)
     if not isinstance(found, Bitfile):
         _check_blocks(bundle, found.kernels, bitfile)

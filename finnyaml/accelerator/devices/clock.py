@@ -31,7 +31,8 @@ def promised_mhz(bundle: Bundle) -> float | None:
 def check_clock(bundle: Bundle, figures: Iterable[tuple[str, float]], file: str) -> None:
     """Compare all that a file says of the accelerator's clock, as (place, MHz), with the clock that the bundle's
     figures hold for.
-    Raises AcceleratorError: "clock differs"."""
+    Raises AcceleratorError: "clock differs".
+    """
     expected = promised_mhz(bundle)
     if not expected:
         return
@@ -49,7 +50,9 @@ def check_clock(bundle: Bundle, figures: Iterable[tuple[str, float]], file: str)
 
 def set_clock(clock: Clock | None) -> float | None:
     """Set the processor's clock to what the accelerator was implemented for, and return what `running_mhz` does.
-    Raises AcceleratorError: "clock differs": the board cannot be set to it."""
+
+    Raises AcceleratorError: "clock differs": the board cannot be set to it.
+    """
     if clock is None or clock.pl_clock is None or not clock.pl_mhz:
         return clock.mhz if clock else None
     from pynq.ps import Clocks
@@ -69,7 +72,9 @@ def set_clock(clock: Clock | None) -> float | None:
 
 def running_mhz(clock: Clock | None) -> float | None:
     """What the accelerator runs at, in MHz, as the processor's clock is set now; None if the .hwh does not say.
-    A clock that does not come from the processor runs at what the .hwh says."""
+
+    A clock that does not come from the processor runs at what the .hwh says.
+    """
     if clock is None or clock.pl_clock is None or not clock.pl_mhz:
         return clock.mhz if clock else None
     from pynq.ps import Clocks

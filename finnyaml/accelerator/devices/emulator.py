@@ -12,8 +12,10 @@ from .weights import external_weights, runtime_weights
 
 class Emulator:
     """A `Device` without a board: the same bytes in, the same bytes out.
+
     What it executes is the build's own graph at the accelerator's boundary, with the weight files of the bundle. It has
-    nothing to say of timing."""
+    nothing to say of timing.
+    """
 
     name = "emulator"
     clock_mhz: float | None = None
@@ -27,7 +29,9 @@ class Emulator:
 
     def execute(self, packed: np.ndarray) -> np.ndarray:
         """uint8 [n, *packed_in[1:]] to uint8 [n, *packed_out[1:]].
-        Raises AcceleratorError: "wrong output": the graph gives what the output's datatype does not have."""
+
+        Raises AcceleratorError: "wrong output": the graph gives what the output's datatype does not have.
+        """
         outputs = self._graph(self._input.unpack(packed))
         try:
             return self._output.pack(outputs)

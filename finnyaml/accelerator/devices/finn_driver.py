@@ -59,9 +59,11 @@ class FinnDriver:
 
 def open_driver(bundle: Bundle, batch: int, device: Any = None) -> FinnDriver:
     """Load the bundle's bitfile by FINN's driver: finn-plus's with `driver/settings.json`, else the generated one.
+
     Raises AcceleratorError: what `board.open_board` raises; "weights damaged" or "weights not loaded" where the driver
     refuses them; "file changed" where it would load weights that are not of this bundle; "clock differs" where it has
-    set another clock than the bitfile's."""
+    set another clock than the bitfile's.
+    """
     bitfile = bitfile_path(bundle)
     handoff = check_bitfile(bundle, bitfile)
     wanted = bundle.data["driver"]

@@ -30,8 +30,10 @@ _PROCESSOR_MHZ = (
 @dataclass(frozen=True)
 class Clock:
     """The accelerator's clock: frequency in MHz and the place in the .hwh that says so.
+
     `figures` are all that the file has to say of it, as (place, MHz). It comes from the processor's PL clock number
-    `pl_clock`, which has to run at `pl_mhz`; None if it comes from elsewhere."""
+    `pl_clock`, which has to run at `pl_mhz`; None if it comes from elsewhere.
+    """
 
     mhz: float
     source: str
@@ -44,7 +46,8 @@ class Clock:
 class Handoff:
     """A .hwh file. `part` is as FINN writes it ("xc7z020clg400-1", "xczu7ev-ffvc1156-2"); `vivado` its version
     ("2022.2"), None if it does not say. `ranges`: for each block, where the processor sees its registers: (address,
-    bytes) of each interface."""
+    bytes) of each interface.
+    """
 
     path: Path
     vivado: str | None
@@ -55,8 +58,10 @@ class Handoff:
 
 def read_hwh(path: Path) -> Handoff:
     """Read a .hwh file.
+
     Raises AcceleratorError: "bitfile missing" (there is none), "bitfile damaged" (it is not a .hwh, or lacks what we
-    need)."""
+    need).
+    """
     try:
         root = ET.parse(path).getroot()  # noqa: S314 - of the user's own build; expat limits entities
         modules = {module.get("INSTANCE", ""): module for module in root.iter("MODULE")}

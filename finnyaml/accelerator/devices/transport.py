@@ -27,8 +27,10 @@ class Transport(ABC):
         self, bundle: Bundle, overlay: Any, batch: int, clock_mhz: float | None, handoff: Handoff | None = None
     ) -> None:
         """Find the DMA engines, allocate the buffers and load the weights.
+
         Raises AcceleratorError: "device" (the overlay has not what the bundle needs), "weights not loaded", "weights
-        damaged"."""
+        damaged".
+        """
         self.clock_mhz = clock_mhz
         self.finished = 0  # samples, since the bitfile was loaded
         self._bundle = bundle
@@ -139,7 +141,8 @@ class Transport(ABC):
 
     def _registers(self, entry: dict[str, Any]) -> Any:
         """The memory of a layer's weights. A block with several such layers has an interface for each; PYNQ knows
-        only one."""
+        only one.
+        """
         block = self.ip(entry["ip"])
         ranges = self._handoff.ranges[entry["ip"]] if self._handoff else ()
         if len(ranges) < 2:

@@ -21,14 +21,18 @@ _WORD = re.compile("(0x)?[0-9a-fA-F]{1,8}")
 
 def runtime_weights(bundle: Bundle) -> list[tuple[dict[str, Any], np.ndarray]]:
     """Each entry of `driver.runtime_weights` with the words of its file, uint32 [words].
+
     Raises AcceleratorError: "weights not loaded": a file is missing; "weights damaged": it is not what FINN writes, or
-    not as long as it was."""
+    not as long as it was.
+    """
     return [(entry, _read_words(bundle, entry["file"])) for entry in bundle.data["driver"]["runtime_weights"]]
 
 
 def external_weights(bundle: Bundle) -> list[tuple[dict[str, Any], np.ndarray]]:
     """Each entry of `driver.external_weights` with the array of its file, uint8 in the shape that FINN gave it.
-    Raises AcceleratorError: as `runtime_weights`."""
+
+    Raises AcceleratorError: as `runtime_weights`.
+    """
     return [(entry, _read_bytes(bundle, entry["file"])) for entry in bundle.data["driver"]["external_weights"]]
 
 

@@ -18,9 +18,11 @@ _USUAL = {
 
 
 def read_array(path: Path, key: str | None, what: str) -> np.ndarray:
-    """An array of an .npz archive, or the one of an .npy file.
+    """An array of an .npz archive, or the one of an .npy file, with the shape and dtype that it was stored with.
+
     key: its name in the archive; None: the one that is usual for `what` ("images" or "labels").
-    Raises AcceleratorError: "wrong use": no such file or array, or one that holds Python objects."""
+    Raises AcceleratorError: "wrong use": no such file or array, or one that holds Python objects.
+    """
     try:
         with path.open("rb") as stream:
             found = np.load(stream, allow_pickle=False)

@@ -16,7 +16,9 @@ import numpy as np
 
 def pack_codes(codes: np.ndarray, width: int) -> np.ndarray:
     """uint8 [rows, ceil(n * width / 8)] of codes [rows, n] in the smallest unsigned dtype of `width` bits.
-    Bits of a code above `width` do not count. `codes` must be contiguous and not empty."""
+
+    Bits of a code above `width` do not count. `codes` must be contiguous and not empty.
+    """
     rows, n = codes.shape
     size = codes.dtype.itemsize
     row_bytes = (n * width + 7) // 8
@@ -33,7 +35,9 @@ def pack_codes(codes: np.ndarray, width: int) -> np.ndarray:
 
 def unpack_codes(packed: np.ndarray, width: int, n: int) -> np.ndarray:
     """codes [rows, n] of uint8 [rows, ceil(n * width / 8)]; bits after the last code do not count.
-    `packed` must be contiguous and not empty."""
+
+    `packed` must be contiguous and not empty.
+    """
     rows, row_bytes = packed.shape
     size = _power_of_two((width + 7) // 8)
     if width == 8 * size:
@@ -92,7 +96,8 @@ def _unpack_groups(packed: np.ndarray, width: int, size: int) -> np.ndarray:
 
 def _places(width: int, size: int) -> list[tuple[int, int, bool]]:
     """Where the words of eight codes lie in their bit string: in which 64 bits, how far up, and whether beyond their
-    end."""
+    end.
+    """
     bits = 8 // size * width
     return [(start // 64, start % 64, start % 64 + bits > 64) for start in range(0, size * bits, bits)]
 
@@ -124,7 +129,8 @@ def _spread(words: np.ndarray, width: int, size: int) -> np.ndarray:
 @lru_cache(maxsize=None)
 def _steps(width: int, size: int, word: int) -> list[list[Any]]:
     """For lanes of `size` bytes, then twice that, up to half a word: how far the upper of two neighbours is from the
-    lower one; where the bits are of the lower ones, of the upper ones, and of the upper ones once pushed down."""
+    lower one; where the bits are of the lower ones, of the upper ones, and of the upper ones once pushed down.
+    """
     steps = []
     for factor in (1, 2, 4):
         lane, used = 8 * size * factor, width * factor
@@ -136,7 +142,8 @@ def _steps(width: int, size: int, word: int) -> list[list[Any]]:
 
 def _every(data: np.ndarray, stride: int, count: int, size: int) -> np.ndarray:
     """So many words of `size` bytes, one every `stride` bytes; where they overlap, only their lower bytes are
-    theirs."""
+    theirs.
+    """
     data = _extended(data, max(0, (count - 1) * stride + size - len(data)))
     return np.ndarray(count, f"<u{size}", data, strides=(stride,))
 

@@ -40,8 +40,10 @@ def encode(values: np.ndarray, datatype: Datatype) -> np.ndarray:
 
 
 def decode(codes: np.ndarray, datatype: Datatype) -> np.ndarray:
-    """The values of codes, which have no bits above the datatype's width, as `Datatype.numpy`.
-    Raises AcceleratorError: "wrong output": a code that no value has; only TERNARY has such."""
+    """The values of codes of any shape, which have no bits above the datatype's width, as `Datatype.numpy`.
+
+    Raises AcceleratorError: "wrong output": a code that no value has; only TERNARY has such.
+    """
     if datatype.kind == "float":
         return codes.view(datatype.numpy)
     if datatype.kind == "bipolar":
@@ -89,7 +91,7 @@ def _integers(values: np.ndarray, datatype: Datatype) -> tuple[np.ndarray, bool]
 
 
 def within(values: np.ndarray, low: float, high: float) -> bool:
-    """No value is below `low` or above `high` or NaN. Looks only where the dtype leaves a doubt."""
+    """No value (of any shape) is below `low`, above `high` or NaN. Looks only where the dtype leaves a doubt."""
     if values.size == 0:
         return True
     least, most = _range(values.dtype)
@@ -100,7 +102,7 @@ def within(values: np.ndarray, low: float, high: float) -> bool:
 
 
 def all_whole(values: np.ndarray) -> bool:
-    """No value has a fraction, or is NaN."""
+    """No value, of any shape and dtype, has a fraction, or is NaN."""
     return bool((np.rint(values) == values).all())
 
 
@@ -126,7 +128,7 @@ def _all_one(values: np.ndarray) -> bool:
 
 
 def refusal(values: np.ndarray, datatype: Datatype) -> AcceleratorError:
-    """Names the first of these values that is not allowed, and where it is."""
+    """Names the first of these values (of any shape) that is not allowed, and where it is."""
     exact = values.astype(np.float64) if values.dtype.kind == "f" else values
     has = f"{datatype.low} to {datatype.high}"
     with np.errstate(invalid="ignore"):

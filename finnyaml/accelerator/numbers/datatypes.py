@@ -18,8 +18,10 @@ _FIXED = re.compile(r"FIXED<\s*(\d+)\s*,\s*(-?\d+)\s*>")
 @dataclass(frozen=True)
 class Datatype:
     """One of FINN's datatypes.
+
     `bits` is the width of a value in a packed stream, 1 to 64. `kind` is "integer", "bipolar", "ternary", "fixed" or
-    "float". A fixed-point value is an integer of `bits` bits times 2 to the power of minus `fraction_bits`."""
+    "float". A fixed-point value is an integer of `bits` bits times 2 to the power of minus `fraction_bits`.
+    """
 
     name: str
     bits: int
@@ -72,7 +74,9 @@ def container_bytes(bits: int) -> int:
 
 def parse(name: str) -> Datatype:
     """The datatype of a name as FINN and QONNX write it: BIPOLAR, BINARY, TERNARY, INT4, UINT8, FIXED<8,4>, FLOAT32.
-    Raises AcceleratorError: no such datatype, or one that is not packed into at most 64 bits."""
+
+    Raises AcceleratorError: no such datatype, or one that is not packed into at most 64 bits.
+    """
     if name == "BIPOLAR":
         return Datatype(name, 1, True, "bipolar")
     if name == "BINARY":

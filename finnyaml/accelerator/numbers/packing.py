@@ -22,8 +22,10 @@ _BLOCK = 1 << 18
 
 def pack(values: np.ndarray, datatype: Datatype) -> np.ndarray:
     """Values [..., n] of any numeric dtype to uint8 [..., ceil(n * bits / 8)].
+
     Where the values already are the bytes, the result shares their memory.
-    Raises AcceleratorError: "wrong range": a value that the datatype does not have; nothing is cut off or rounded."""
+    Raises AcceleratorError: "wrong range": a value that the datatype does not have; nothing is cut off or rounded.
+    """
     values = np.asarray(values)
     *outer, n = values.shape
     rows = values.reshape(prod(outer), n)
@@ -43,8 +45,10 @@ def pack(values: np.ndarray, datatype: Datatype) -> np.ndarray:
 
 def unpack(packed: np.ndarray, datatype: Datatype, n: int) -> np.ndarray:
     """uint8 [..., ceil(n * bits / 8)] to values [..., n] in the smallest dtype that holds all values of the datatype.
+
     Where the bytes already are the values, the result shares their memory.
-    Raises AcceleratorError: "wrong output": bits that are not values of the datatype (only TERNARY has such)."""
+    Raises AcceleratorError: "wrong output": bits that are not values of the datatype (only TERNARY has such).
+    """
     *outer, width = packed.shape
     if width != _row_bytes(n, datatype):
         raise ValueError(f"{n} values of {datatype.name} are {_row_bytes(n, datatype)} bytes, not {width}")

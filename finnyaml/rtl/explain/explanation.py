@@ -14,8 +14,10 @@ KINDS = ("values", "channels", "weight", "thresholds", "stuck", "slow")
 @dataclass(frozen=True)
 class Explanation:
     """Why a simulated design does not do what it should.
+
     kind: one of `KINDS`. node: the FINN node to look at, None where no single one is to blame. message: sentences for
-    people. details: what they are made of, as plain data (JSON)."""
+    people. details: what they are made of, as plain data (JSON).
+    """
 
     kind: str
     node: str | None

@@ -28,7 +28,9 @@ def stuck(design: Design, run: Run) -> Explanation:
 
 def slow(design: Design, figures: Mapping[str, Any], target: int) -> Explanation:
     """Why frames do not come out every `target` cycles, from the `figures` (see `rtl.performance`) of a run.
-    Raises ValueError: the run was too short to have an interval."""
+
+    Raises ValueError: the run was too short to have an interval.
+    """
     interval, fifos = figures["interval"], figures["fifos"]
     if interval is None:
         raise ValueError("one frame has no interval")

@@ -19,8 +19,10 @@ _ENOUGH = 4
 @dataclass(frozen=True)
 class Layer:
     """A node with wrong output values.
+
     got, want: the output as [rows, channels] of integers, a row for each pixel of each frame; they differ somewhere.
-    source: its first input alike, [rows, input values], None where it has other rows."""
+    source: its first input alike, [rows, input values], None where it has other rows.
+    """
 
     op_type: str
     got: np.ndarray
@@ -122,8 +124,10 @@ def _weight(layer: Layer) -> Fault | None:
 
 def _threshold(layer: Layer) -> Fault | None:
     """Only one channel is wrong.
+
     The hardware searches the levels by bisection. With one wrong threshold, inputs between its right and its wrong
-    value take the wrong branch, and end at the level next to that threshold: one level for all of them."""
+    value take the wrong branch, and end at the level next to that threshold: one level for all of them.
+    """
     wrong = layer.channels
     if not layer.op_type.startswith("Thresholding") or len(wrong) != 1:
         return None

@@ -79,7 +79,8 @@ def _context(design: Design, frames: int) -> dict[str, Any]:
 
 def _stream(stream: Stream) -> dict[str, Any]:
     """What templates say of a stream; a datatype is letters, digits and < , >. payload: the bits of a beat that carry
-    values; those above fill it up to whole bytes and may be anything."""
+    values; those above fill it up to whole bytes and may be anything.
+    """
     return {
         "name": stream.name,
         "datatype": stream.datatype,
@@ -93,7 +94,9 @@ def _stream(stream: Stream) -> dict[str, Any]:
 
 def words(values: np.ndarray, stream: Stream) -> str:
     """Frames [frames, *stream.shape[1:]] to one line per beat, each a number as wide as the stream.
-    Raises StepFailed: a value that the datatype of the stream does not have, or values of another shape."""
+
+    Raises StepFailed: a value that the datatype of the stream does not have, or values of another shape.
+    """
     if values.shape[1:] != stream.shape[1:]:
         raise StepFailed(
             f"golden values of shape {values.shape} are not frames of {stream.tensor} {stream.shape}",

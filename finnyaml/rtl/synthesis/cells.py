@@ -35,7 +35,9 @@ _FREE = re.compile(r"MUXF[789]|GND|VCC|BUFG")
 
 def resources(cells: Mapping[str, int], module: str) -> dict[str, int]:
     """The resources that cells take, by type of cell. module: for messages.
-    Raises StepFailed: a type that is none of the device's, so Yosys has not finished; the sum would be too low."""
+
+    Raises StepFailed: a type that is none of the device's, so Yosys has not finished; the sum would be too low.
+    """
     total: Counter[str] = Counter(dict.fromkeys(RESOURCES, 0))
     for name, count in cells.items():
         if name not in _TAKES and not _FREE.fullmatch(name):

@@ -45,7 +45,9 @@ def synthesize(folder: Path, work: Path, *, layers: bool = True) -> dict[str, An
 
 def prepare(folder: Path, design: Design, work: Path) -> Mapping[str, str]:
     """Make the folder that Yosys runs in, with all sources patched; returns what `patches.finish` does.
-    Raises StepFailed: a patch does not fit, or a name that a script cannot have."""
+
+    Raises StepFailed: a patch does not fit, or a name that a script cannot have.
+    """
     names.check_design(design)
     overlay.overlay(folder, design, work, patches.PATCHES)
     notes = patches.finish(work, design.sources)

@@ -46,8 +46,10 @@ techmap -map +/xilinx/urams_map.v
 
 def script(tops: Sequence[str], family: Family, report: str) -> str:
     """Synthesise each of `tops` out of context and write the counts of cells to `report`.
+
     Several tops in one script do not share anything; it is quicker, because Yosys needs longer to read its own
-    libraries than for a small module."""
+    libraries than for a small module.
+    """
     synth = f"synth_xilinx -family {family.name} -flatten -noiopad -noclkbuf -run"
     plus = family == ULTRASCALE_PLUS
     memory = _MAP_MEMORY.format(lutrams=LUTRAMS) if plus else f"{synth} map_memory:map_ffram\n"
@@ -71,7 +73,9 @@ def script(tops: Sequence[str], family: Family, report: str) -> str:
 
 def corrected_lutrams(text: str) -> str:
     """Yosys' description of UltraScale's LUT RAM: what it maps with 16 address bits is a RAM512X1S, which has 9.
-    Raises StepFailed: it is another text than Yosys 0.70's."""
+
+    Raises StepFailed: it is another text than Yosys 0.70's.
+    """
     wrong, right = 'option "ABITS" 16 {\n\t\tabits 16;', 'option "ABITS" 9 {\n\t\tabits 9;'
     if text.count(wrong) + text.count(right) != 1:
         raise StepFailed(
@@ -83,7 +87,9 @@ def corrected_lutrams(text: str) -> str:
 
 def family_of(part: str) -> Family:
     """The family of a part, by its name: "xc7z020clg400-1" is 7 series.
-    Raises StepFailed: Yosys has no cells for this part; nothing that it counts would be true."""
+
+    Raises StepFailed: Yosys has no cells for this part; nothing that it counts would be true.
+    """
     for names, family in _PARTS:
         if re.match(names, part.lower()):
             return family

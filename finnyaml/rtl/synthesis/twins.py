@@ -16,8 +16,10 @@ _DATA = re.compile(r'"(data/[^"]*)"')
 
 def firsts(folder: Path, design: Design) -> dict[str, str]:
     """Each node's name to that of the first node which is the same hardware, perhaps itself.
+
     Two nodes are the same if the modules that were generated for them differ in nothing but the name of the node, and
-    read the same data."""
+    read the same data.
+    """
     *sources, top = ((folder / source).read_text(encoding="utf-8") for source in design.sources)
     modules = {name: text for text in sources for name in _MODULE.findall(text)}
     modules |= {found[1]: found.group() for found in _OF_TOP.finditer(top)}
@@ -30,7 +32,9 @@ def firsts(folder: Path, design: Design) -> dict[str, str]:
 
 def _fingerprint(node: str, modules: dict[str, str], folder: Path, data: tuple[str, ...]) -> str:
     """Of all modules below that of the node which have its name in theirs; all others are shared by all nodes.
-    modules: by name the text of a module of the top, or of the file that a module is in."""
+
+    modules: by name the text of a module of the top, or of the file that a module is in.
+    """
     own = re.compile(rf"(?<![A-Za-z0-9]){re.escape(node)}(?![A-Za-z0-9])")
     digest = hashlib.sha256()
     waiting, seen = [f"node_{node}"], {f"node_{node}"}

@@ -25,8 +25,10 @@ def share() -> Path:
 
 def version(folder: Path) -> str:
     """Which Yosys this is: "Yosys 0.70 (git sha1 28ba3cb92)".
+
     The first run after an installation translates WebAssembly to machine code, for half a minute. So this comes before
-    runs that are started together, each of which would do it."""
+    runs that are started together, each of which would do it.
+    """
     said = _yosys(folder, "-V").stdout.strip()
     found = re.match(r"Yosys \S+( \([^,)]*)?", said)
     return f"{found.group()})" if found and found[1] else said
@@ -34,8 +36,10 @@ def version(folder: Path) -> str:
 
 def run(folder: Path, name: str, script: str) -> None:
     """Run a script in `folder`; it is kept there as <name>.ys, and what Yosys said as <name>.log.
+
     Everything in the script is relative to the folder: the program has a /tmp of its own.
-    Raises StepFailed: with the first error that Yosys reports."""
+    Raises StepFailed: with the first error that Yosys reports.
+    """
     (folder / f"{name}.ys").write_text(script, encoding="utf-8")
     log = folder / f"{name}.log"
     done = _yosys(folder, "-q", "-l", log.name, "-s", f"{name}.ys")

@@ -17,8 +17,10 @@ TOP = "finnyaml_sim"
 
 def simulation_top(design: Design, *, edges: bool) -> str:
     """The SystemVerilog of `TOP`.
+
     At the end it reports the maximum fill of every FIFO and the state of every stream; nothing of that costs time in a
-    cycle. With `edges` it also reports each word that passes on an inner stream."""
+    cycle. With `edges` it also reports each word that passes on an inner stream.
+    """
     taken, given = design.input, design.output
     ports = [
         "input logic ap_clk",

@@ -19,7 +19,8 @@ _IN, _OUT, _REPORT, _SAID = "in", "out", "report", "said"
 @dataclass(frozen=True)
 class Call:
     """One process. room: its folder, absolute, in which are the words to send, "in". options: of main.cpp, without
-    files."""
+    files.
+    """
 
     room: Path
     options: Mapping[str, object]
@@ -28,8 +29,10 @@ class Call:
 @dataclass(frozen=True)
 class Part:
     """What one process reported.
+
     words: uint8 [words that came out, bytes]. first_in, last_out: cycles, of the frames that went in, that came out.
-    fill: by FIFO. ends: (tvalid, tready) of every stream at the end. edges: uint8 [words, bytes] by stream."""
+    fill: by FIFO. ends: (tvalid, tready) of every stream at the end. edges: uint8 [words, bytes] by stream.
+    """
 
     words: np.ndarray
     finished: bool
@@ -43,6 +46,7 @@ class Part:
 
 def execute(program: Path, folder: Path, calls: Sequence[Call]) -> None:
     """Run the program once per call, all at a time, in the design folder.
+
     Raises VerificationFailed: an assertion in the sources failed.
     Raises StepFailed: a process failed.
     """
@@ -74,7 +78,9 @@ def execute(program: Path, folder: Path, calls: Sequence[Call]) -> None:
 
 def read(room: Path, design: Design, *, edges: bool) -> Part:
     """What a process left in its room. edges: the program dumps inner streams.
-    Raises VerificationFailed: the design broke the rules of AXI streams at its output."""
+
+    Raises VerificationFailed: the design broke the rules of AXI streams at its output.
+    """
     lines = [line.split(" ", 1) for line in (room / _REPORT).read_text(encoding="utf-8").splitlines()]
 
     def all_of(key: str) -> list[str]:

@@ -25,7 +25,7 @@ class Fit:
 
 
 def is_affine(a: np.ndarray, b: np.ndarray, axis: int | None) -> bool:
-    """Whether b == scale * a + offset for all elements, with a scale that is not 0; arguments as of `affine`."""
+    """Whether b == scale * a + offset for all elements [n, ...], the scale not being 0; arguments as of `affine`."""
     x, y = _rows(a, axis), _rows(b, axis)
     rows, low, high = np.arange(len(x)), x.argmin(axis=1), x.argmax(axis=1)
     slope, shift = _line(x, y, rows, low, high)

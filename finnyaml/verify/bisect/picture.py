@@ -41,7 +41,7 @@ def draw(wrong: np.ndarray, axis: int | None, finding: TensorFinding, title: str
 
 
 def figure(wrong: np.ndarray, axis: int | None, finding: TensorFinding, title: str) -> Figure:
-    """The picture, not yet drawn; arguments as of `draw`."""
+    """The picture, not yet drawn; arguments as of `draw`: wrong is bool [n, ...]."""
     from matplotlib.figure import Figure  # without pyplot: no windows, nothing that outlives the picture
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 

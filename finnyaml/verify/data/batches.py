@@ -79,7 +79,7 @@ class Batches:
         return self._count
 
     def pieces(self, chunks: Iterable[np.ndarray]) -> Iterator[Pair]:
-        """For each of `chunks` (sample numbers, rising within and over all chunks), those samples.
+        """For each of `chunks` (sample numbers, int64 [n], rising within and over all chunks), those samples.
 
         Raises StepFailed: as on the first pass; or there are fewer samples than then.
         """

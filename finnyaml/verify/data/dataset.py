@@ -52,7 +52,7 @@ class DataSet:
         return self._samples.shape[1:]
 
     def chunks(self, count: int) -> list[np.ndarray]:
-        """The numbers of the samples, `count` at a time: the `index` of every batch that `batches` gives."""
+        """The numbers of the samples, int64 [count]: the `index` of every batch that `batches` gives."""
         return [self._index[start : start + count] for start in range(0, self.size, count)]
 
     def batches(self, count: int) -> Iterator[Batch]:

@@ -20,7 +20,8 @@ def delivered(batch: np.ndarray, given: str | None, wanted: str | None) -> np.nd
 
 def taken(batch: np.ndarray, shape: Sequence[int], given: str | None, recipe: str | None) -> np.ndarray:
     """Samples of a data set whose layout is `given` as a graph input of `shape` takes them; `recipe` says how they are
-    delivered to the accelerator."""
+    delivered to the accelerator.
+    """
     return fitted(delivered(batch, given, recipe), shape, recipe or given)
 
 

@@ -87,6 +87,7 @@ class Lowering:
 
     @property
     def constants(self) -> Mapping[str, np.ndarray]:
+        """The constants of the source graph by tensor, with the shapes they have there."""
         return self.graph.constants
 
     def constant(self, array: Any) -> str:
@@ -127,7 +128,7 @@ class Lowering:
         return self._bounds.get(tensor, ANYTHING)
 
     def given(self, tensor: str) -> np.ndarray:
-        """The value of a constant; NotLowerable if it is none."""
+        """The value of a constant, with its shape in the graph. Raises NotLowerable: the tensor is not constant."""
         if tensor not in self.constants:
             raise NotLowerable(f"{tensor} is not constant")
         return self.constants[tensor]

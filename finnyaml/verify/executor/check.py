@@ -75,7 +75,7 @@ def _same(compiled: BatchedModel, found: dict[str, np.ndarray], expected: dict[s
 
 
 def same(found: np.ndarray, expected: np.ndarray, *, exact: bool) -> bool:
-    """Whether two arrays are equal, or (not exact) equal but for the rounding of float32 sums."""
+    """Whether two arrays have one shape and are equal, or (not exact) equal but for the rounding of float32 sums."""
     if found.shape != expected.shape:
         return False
     if exact or expected.dtype.kind not in "fc":

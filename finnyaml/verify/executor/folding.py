@@ -27,7 +27,10 @@ def fold_normalisations(
     ranks: Mapping[str, int],
     wanted: Collection[str],
 ) -> list[Lowered | NodeProto]:
-    """The parts without the normalisations that only thresholds see; their inputs must be finite (see `bounds`)."""
+    """The parts without the normalisations that only thresholds see; their inputs must be finite (see `bounds`).
+
+    constants: by tensor; thresholds are [channels or 1, steps], scales and offsets of a shape that broadcasts.
+    """
     nodes = [n for part in lowered for n in (part.nodes if isinstance(part, Lowered) else [part])]
     uses = Counter(t for n in nodes for t in n.input)
     uses.update(wanted)

@@ -21,7 +21,8 @@ def fuse(
 ) -> list[NodeProto]:
     """The nodes, each product of windows with a constant made a Conv; `constants` gains the new weights.
 
-    windows: by the tensor of patches. kept: tensors that must stay available.
+    windows: by the tensor of patches. kept: tensors that must stay available. Weights are [kernel * channels, outputs]
+    in the product, [outputs, channels, height, width] in the Conv.
     """
     uses = Counter(t for n in nodes for t in n.input)
     uses.update(kept)

@@ -60,6 +60,7 @@ def in_bytes(
 ) -> tuple[list[NodeProto], list[Guard]]:
     """The nodes, thresholded convolutions in 8 bits where that is exact; `constants` gains the new ones.
 
+    constants: by tensor; kernels are [outputs, channels, height, width], thresholds [outputs or 1, steps].
     bounds: of the tensors. kept: tensors that must stay available. limits: by tensor, what it must not exceed; it stays
     available unless there is a guard for it.
     """

@@ -70,7 +70,7 @@ BOOLEAN = interval(0, 1, 1)
 
 
 def of_constant(value: np.ndarray) -> Interval:
-    """The interval of a constant: each element is its own bound."""
+    """The interval of a constant of any shape: each element is its own bound."""
     values = np.asarray(value)
     if values.dtype.kind not in "iufb" or values.size == 0 or np.isnan(values).any():
         return ANYTHING
@@ -113,7 +113,7 @@ def _grid(lows: np.ndarray, highs: np.ndarray, step: int) -> Interval:
 
 
 def reals(lows: np.ndarray, highs: np.ndarray) -> Interval:
-    """A real interval after float32 arithmetic: widened, undefined bounds open."""
+    """A real interval after float32 arithmetic: widened, undefined bounds open. Bounds: of one shape, float64."""
     lows = np.where(np.isnan(lows), -math.inf, lows)
     highs = np.where(np.isnan(highs), math.inf, highs)
     slack = ROUNDING * np.maximum(np.abs(lows), np.abs(highs))
@@ -170,13 +170,13 @@ def union(*parts: Interval) -> Interval:
 
 
 def monotone(a: Interval, function: Callable[[np.ndarray], np.ndarray], step: int | None = None) -> Interval:
-    """Bounds after a function that never decreases; `step` of the result (None: integers stay integers)."""
+    """Bounds, shape as before, after a function that never decreases; `step`: of the result (None: as it was)."""
     kept = (1 if a.step else 0) if step is None else step
     return Interval(np.asarray(function(a.lows), np.float64), np.asarray(function(a.highs), np.float64), kept)
 
 
 def weighted_sum(x: Interval, weights: np.ndarray, axes: tuple[int, ...]) -> Interval:
-    """Bounds of sum(x * w) over `axes` of the weights, for an x with the same bounds everywhere; keeps other axes."""
+    """Bounds of sum(x * w) over `axes` of the weights, for an x with scalar bounds; shape: the other axes."""
     w: np.ndarray = weights.astype(np.float64)
     positive, negatives = np.maximum(w, 0).sum(axis=axes), np.minimum(w, 0).sum(axis=axes)
     with np.errstate(invalid="ignore"):

@@ -204,7 +204,10 @@ def _windows_before_units(model: ModelWrapper) -> None:
 
 
 def run_node(model: ModelWrapper, node: NodeProto, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Execute one node as qonnx's `execute_onnx` does, integer tensors rounded; returns its outputs by name."""
+    """Execute one node as qonnx's `execute_onnx` does, integer tensors rounded.
+
+    Values and the outputs returned are by tensor, with its annotated shape, float32.
+    """
     from qonnx.core.onnx_exec import execute_node
     from qonnx.util.basic import get_preferred_qonnx_opset
 
@@ -221,7 +224,7 @@ def run_node(model: ModelWrapper, node: NodeProto, values: dict[str, np.ndarray]
 
 
 def sanitised(value: np.ndarray, datatype: Any, tensor: str) -> np.ndarray:
-    """What qonnx makes of a tensor annotated as integer: rounded where nearly integer, else refused."""
+    """What qonnx makes of a tensor, of any shape, annotated as integer: rounded where nearly integer, else refused."""
     if not datatype.is_integer():
         return value
     rounded: np.ndarray = np.round(value)
@@ -241,7 +244,7 @@ def refuse_rounding(error: float, datatype: Any, tensor: str) -> None:
 
 
 def constants(model: ModelWrapper) -> tuple[dict[str, np.ndarray], list[NodeProto]]:
-    """All tensors that do not depend on the input, and the nodes that do, in order."""
+    """All tensors that do not depend on the input, with their shapes, by name; and the nodes that do, in order."""
     stored = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
     known = {name: sanitised(value, model.get_tensor_datatype(name), name) for name, value in stored.items()}
     live = []

@@ -103,13 +103,13 @@ class Segment:
         self._nodes, self._constants, self.optimised = nodes, {t.name: t for t in model.graph.initializer}, free
 
     def plain(self) -> tuple[list[NodeProto], dict[str, np.ndarray]]:
-        """The nodes that make `outputs`, without any that only watch, and the constants that they use."""
+        """The nodes that make `outputs`, none that only watch; the constants (any shape) that they use, by name."""
         nodes = needed(self._nodes, self.outputs)
         used = {t for n in nodes for t in n.input}
         return nodes, {t: numpy_helper.to_array(c) for t, c in self._constants.items() if t in used}
 
     def run(self, values: dict[str, np.ndarray], violations: Violations) -> set[str]:
-        """Execute on a batch: takes `inputs` from the values, adds `outputs`, judges what is watched.
+        """Execute on a batch: takes `inputs` [n, ...] from the values, adds `outputs` [n, ...], judges what is watched.
 
         Returns the tensors that may be outside their datatype, which this session cannot say (see `close`).
         """
@@ -123,7 +123,7 @@ class Segment:
 
 
 def alone(node: NodeProto, constants: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
-    """One node as a function of its first input, computed just so."""
+    """One node as a function of its first input, float32 of any shape that the node takes, computed just so."""
     x = helper.make_tensor_value_info(node.input[0], TensorProto.FLOAT, None)
     session = _session(model_of([node], [x], node.output[:1], constants), optimise=False, threads=1)
 
@@ -133,7 +133,7 @@ def alone(node: NodeProto, constants: Mapping[str, np.ndarray]) -> Callable[[np.
 def model_of(
     nodes: Sequence[NodeProto], inputs: list[ValueInfoProto], outputs: Sequence[str], known: Mapping[str, np.ndarray]
 ) -> ModelProto:
-    """The nodes as a model: outputs without types, of the known constants those that are used."""
+    """The nodes as a model: outputs without types, of the known constants (any shape, by name) those that are used."""
     used = dict.fromkeys(t for n in nodes for t in n.input)
     constants = [numpy_helper.from_array(known[t], t) for t in used if t in known]
     graph = helper.make_graph(nodes, "graph", inputs, [ValueInfoProto(name=t) for t in outputs], constants)

@@ -85,7 +85,7 @@ class Watch:
         return made
 
     def look(self, values: Mapping[str, np.ndarray], violations: Violations) -> None:
-        """Judge one batch. NotExecutable if the values are not integers, as qonnx does."""
+        """Judge one batch by what `nodes` computed, scalars by name. Raises NotExecutable: values are not integers."""
         if self.rounded:
             refuse_rounding(float(values[f"{self.tensor}~error"]), self.datatype, self.tensor)
         if not self.ranged:
@@ -120,7 +120,7 @@ def bounded(datatype: Any) -> bool:
 
 
 def allowed_extremes(value: np.ndarray, datatype: Any) -> tuple[float, float] | None:
-    """The extremes of the values that the datatype does not allow; None: all are allowed."""
+    """The extremes of the values (any shape) that the datatype does not allow; None: all are allowed."""
     wrong = value[~np.asarray(datatype.allowed(value), bool)] if bounded(datatype) else value[:0]
     return (float(wrong.min()), float(wrong.max())) if wrong.size else None
 

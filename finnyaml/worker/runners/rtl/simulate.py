@@ -51,8 +51,8 @@ def run(context: Context) -> None:
         _check_speed(context, simulator.design, found, min(run.chunks))
     name = SIMULATION if path.stem in SIMULATIONS and not stalled else f"{SIMULATION}_{path.stem}"
     write_report(context, f"{name}.json", {"stalls": dict(params["stalls"]), **lasting(found)})
-    answers = stream_values.answers(parent_of(context), model, run.outputs)
-    np.savez(path, index=frames.index, outputs=run.outputs, answers=answers)
+    network = stream_values.network_outputs(parent_of(context), model, run.outputs)
+    np.savez(path, index=frames.index, outputs=run.outputs, network=network)
 
 
 def _processes(design: Design, frames: int) -> int:
