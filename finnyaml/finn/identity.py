@@ -15,9 +15,12 @@ import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from finnyaml.kinds.code import Memo, PutMemo
 from finnyaml.tools import probes
+
+if TYPE_CHECKING:  # in workers, too: how keys are made is not a part of what a step runs
+    from finnyaml.kinds.code import Memo, PutMemo
 
 DISTRIBUTIONS = ("finn-plus", "finn")
 SOURCE_PACKAGES = ("finn", "qonnx")

@@ -42,7 +42,7 @@ def test_xclbin(xclbin: Path) -> None:
 def test_a_file_cut_short(request: pytest.FixtureRequest, kind: str, keep: int) -> None:
     file: Path = request.getfixturevalue(kind)
     file.write_bytes(file.read_bytes()[:keep])
-    with pytest.raises(AcceleratorError, match=r"cut short|ends before|no .bit file|no .xclbin file") as caught:
+    with pytest.raises(AcceleratorError, match=r"cut short|ends before|is not an? \.(bit|xclbin) file") as caught:
         read_bitfile(file)
     assert caught.value.name == "bitfile damaged"
 

@@ -177,8 +177,8 @@ def test_a_misfit_is_shown_at_its_place_in_the_recipe(digits: Project) -> None:
         ("finn.verbose=maybe", "verbose takes a bool", ""),
         ("finn.board=ZCU102", "`finn: board` has a word of its own", "write `target: {board: ...}`"),
         ("finn.start_step=x", "`finn: start_step` is set by finnyaml", "--from STEP"),
-        ("target.shell=zynq", "'zynq' is no shell_flow_type", "vivado_zynq"),
-        ("outputs=[bitfle]", "'bitfle' is no generate_outputs", "bitfile"),
+        ("target.shell=zynq", "'zynq' is not a value of shell_flow_type", "vivado_zynq"),
+        ("outputs=[bitfle]", "'bitfle' is not a value of generate_outputs", "bitfile"),
         ("fifo={auto: true, depths: {StreamingFIFO_rtl_0: 32}}", "would be ignored", "leave out `auto`"),
         ("steps={flow: estimate_only, remove: [minimise]}", "`remove` matches nothing", "minimize_bit_width"),
         (

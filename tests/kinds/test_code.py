@@ -23,7 +23,7 @@ MUTATED = {
     "store/objects.py": set(KINDS),
     "finn/kernels/hdl/finnyaml_pool.sv": set(KINDS),
     "lint/padding.py": {"lint", "bisect"},
-    "lint/queues.py": {"lint"},
+    "lint/rtl.py": {"lint"},
     "accelerator/numbers/packing.py": {"finn_open", "contract", "bundle"}
     | {"rtl.size_fifos", "rtl.simulate", "rtl.export"},
     "accelerator/checks/diagnose.py": {"contract", "bundle"},
@@ -37,7 +37,7 @@ MUTATED = {
     "steps/repairs.py": set(),
     "steps/source.py": {"brevitas", "onnx", "processing", "reference", "torch_reference"},
     "tools/needs.py": set(),
-    "graph/view.py": {"lint", "bisect"},
+    "graph/view.py": set(KINDS),
     "plan/status.py": set(),
     "engine/run.py": set(),
     "api/recipe.py": set(),
