@@ -130,6 +130,8 @@ def line_of(event: Event) -> Line | None:
         return Line("!", task, "FAILED", event["message"].splitlines()[0])
     if kind == "point_not_passed":
         return Line("?", task, event["state"], "; ".join(event["reasons"]))
+    if kind == "point_note":
+        return Line("?", task, "note", "; ".join(event["notes"]))
     if kind == "bisecting":
         return Line(">", "", "", f"looking for the place in {event['step']} where it is lost")
     if kind == "task_blocked":

@@ -107,6 +107,8 @@ def _note(task: Mapping[str, Any]) -> str:
         same = round(agreement * samples)
         differ = f"{samples - same} predictions differ"
         notes.append("all predictions as in the reference" if same == samples else differ)
+    if (found := measurement.get("before")) and (changed := found["changed"]):
+        notes.append(f"{changed} outputs changed" if changed > 1 else "1 output changed")
     if verdict["state"] == "failed":
         notes.append("FAILED")
     return ", ".join(notes)

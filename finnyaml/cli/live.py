@@ -26,6 +26,7 @@ STYLES = {
     "input_changed": "yellow",
     "store_damaged": "yellow",
     "point_not_passed": "yellow",
+    "point_note": "yellow",
 }
 
 

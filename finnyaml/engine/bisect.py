@@ -98,7 +98,8 @@ def find_loss(engine: Engine, plan: Plan, outcome: Outcome, step: str, point: st
     if plan.tasks[step].declared.source:
         return Bisected(point, step)
     engine.events.emit("bisecting", step=step)
-    result = engine.look(bisection(plan.tasks[step], plan.tasks[point], plan.code), outcome)
+    exact = point in outcome.verdicts and outcome.verdicts[point].changed
+    result = engine.look(bisection(plan.tasks[step], plan.tasks[point], plan.code, exact=exact), outcome)
     if isinstance(result, Failure):
         return Bisected(point, step, failure=result)
     found = result.trace.info["metrics"]["loss"]
@@ -122,7 +123,9 @@ def _culprit(engine: Engine, plan: Plan, outcome: Outcome, point: str) -> str:
     while plan.tasks[found].uses in open_rtl.SAME_GRAPH:  # bit-exact, or the build would have stopped there
         found = plan.tasks[found].needs[0]
     while not plan.tasks[found].declared.source and (above := next(iter(plan.tasks[found].needs), None)):
-        measured = outcome.measured.get(id_of(above)) or engine.look(moved(failed, above), outcome)
+        measured = outcome.measured.get(id_of(above)) or engine.look(
+            moved(failed, above, plan.ancestors(plan.tasks[above].needs)), outcome
+        )
         values = refusals.measurement(measured) if isinstance(measured, Built) else None
         if values is None or not gates.verdict(failed.gate, values).lost:
             break

@@ -38,6 +38,11 @@ class Outcome:
     """Per task: key parts, reads and metrics, for the record of the last build."""
 
     @property
+    def there(self) -> dict[str, Built]:
+        """What others can be run on: also points whose gates said no, to be compared with."""
+        return {**self.measured, **self.built}
+
+    @property
     def code(self) -> ExitCode:
         """The exit code of a build that ended so."""
         stopped = any(failure.type == refusals.GATE for failure in self.failed.values())

@@ -108,7 +108,7 @@ def _of_task(name: str, session: Session, outcome: Outcome) -> dict[str, Any]:
     if found := outcome.verdicts.get(name):
         told["checks"] = task.checks
         told["measurement"] = refusals.measurement(outcome.measured[name])
-        told["verdict"] = {"state": found.state, "reasons": list(found.reasons)}
+        told["verdict"] = {"state": found.state, "reasons": list(found.reasons), "notes": list(found.notes)}
     return told
 
 

@@ -64,7 +64,8 @@ def _stopped(task: Task, built: Built) -> Failure | None:
     if gate is None or found is None or gate.on_fail != "stop" or not counts(gate, found):
         return None
     if found.state == "failed":
-        return Failure(GATE, f"after {task.checks}, {'; '.join(found.reasons)}")
+        hint = "where a step is meant to change the outputs, let it say so: `expect: change`" if found.changed else None
+        return Failure(GATE, f"after {task.checks}, {'; '.join(found.reasons)}", hint)
     hint = "leave the point out, or give it `on_fail: warn`: it then counts as not verified, never as passed"
     return Failure(GATE, f"{task.checks} is not verified: {'; '.join(found.reasons)}", hint)
 

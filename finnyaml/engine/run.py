@@ -130,7 +130,8 @@ class Engine:
             if outcome.failed and not self.keep_going:
                 return  # a stored result was refused in this very pass
             gates = [point for point in task.after if point in selection.tasks]
-            missing = [need for need in (*task.needs, *gates) if need not in outcome.built]
+            missing = [need for need in task.needs if need not in outcome.there]
+            missing += [gate for gate in gates if gate not in outcome.built]
             lost = [need for need in missing if need not in running and need not in waiting]
             if lost:
                 del waiting[task.id]
@@ -138,7 +139,7 @@ class Engine:
                 self.events.emit("task_skipped", task=task.id, needs=lost[0])
             elif not missing and len(running) < self.jobs:
                 del waiting[task.id]
-                needed = {need: outcome.built[need] for need in task.needs}
+                needed = {need: outcome.there[need] for need in task.needs}
                 forced = task.id in selection.forced
                 status = self.judge.judge(task, needed, forced=forced)
                 if status.built is not None:
@@ -160,6 +161,8 @@ class Engine:
             outcome.verdicts[task.id], outcome.measured[task.id] = found, built
         if refusal is None:
             self._accept(task, status, built, outcome, ran=ran)
+            if found is not None and found.notes:
+                self.events.emit("point_note", task=task.id, notes=found.notes)
             if found is not None and found.reasons:
                 self.events.emit("point_not_passed", task=task.id, state=found.state, reasons=found.reasons)
                 if task.gate is not None and task.gate.on_fail == "defer" and refusals.counts(task.gate, found):
@@ -244,10 +247,10 @@ class Engine:
 
     def look(self, task: Task, outcome: Outcome) -> Built | Failure:
         """Run a task that is in no plan, on what the plan has built: a further measurement, a search for a cause."""
-        missing = [need for need in task.needs if need not in outcome.built]
+        missing = [need for need in task.needs if need not in outcome.there]
         if missing:
             return Failure("StepFailed", f"{', '.join(missing)} is not there")
-        needed = {need: outcome.built[need] for need in task.needs}
+        needed = {need: outcome.there[need] for need in task.needs}
         status = self.judge.judge(task, needed)
         if status.built is not None:
             return status.built

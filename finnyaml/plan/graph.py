@@ -122,6 +122,7 @@ def build(recipe: Recipe, catalog: Catalog, code: CodeOf, *, vivado: bool = True
             own_settings=own,
             setting_pointers=config.pointers,
             tools=tuple(sorted({*item.entry.tools, *_tools(item, {**defaults, **values}, catalog)})),
+            exact=item.entry.expect != "change",
             timeout=item.entry.timeout,
             implementation=code(*references(item.kind, item.uses, params)),
         )

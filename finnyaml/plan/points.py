@@ -6,7 +6,7 @@ metric); its limits are not part of that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -104,7 +104,7 @@ class _Builder:
         settled = self._settled()
         for name in self._tasks:  # in topological order, so that what stands above is drawn above
             if name in points:
-                added[id_of(name)] = self._point(name, points[name], settled)
+                added[id_of(name)] = self._point(name, points, settled)
         if self._config("save_intermediate_models") is False:
             self._problem(
                 "`save_intermediate_models: false` drops the dataflow parent, and without it what is left outside "
@@ -181,10 +181,11 @@ class _Builder:
             else:
                 self._tasks[step] = replace(task, params={**task.params, "frames": data["limit"], "data": data})
 
-    def _point(self, step: str, entry: PointEntry | None, settled: set[str]) -> Task:
-        verify = self._verify
+    def _point(self, step: str, points: Mapping[str, PointEntry | None], settled: set[str]) -> Task:
+        verify, entry = self._verify, points[step]
         limits = _merged(entry.limits, verify.limits) if entry else verify.limits
         reference, needs = self._reference(step)
+        before = self._before(step, points)
         params: dict[str, Any] = {
             "data": self._data(entry.limit if entry else None),
             "metric": self._metric(),
@@ -198,6 +199,9 @@ class _Builder:
             params["data"] = {**params["data"], "limit": min(simulated["frames"], params["data"]["limit"] or 1 << 62)}
         if limits.atol is not None or limits.rtol is not None:
             params["tolerance"] = {"atol": limits.atol or 0.0, "rtol": limits.rtol or 0.0}
+        if before:
+            params["before"] = before
+            needs = tuple(dict.fromkeys((*needs, id_of(before[0]))))
         return Task(
             id=id_of(step),
             kind="verify",
@@ -209,6 +213,23 @@ class _Builder:
             gate=Gate(limits, (entry.on_fail if entry else None) or verify.on_fail, entry is not None, step in settled),
             implementation=self._code(*references("verify", params["metric"]["name"], params)),
         )
+
+    def _before(self, step: str, points: Mapping[str, PointEntry | None]) -> list[str]:
+        """The measured steps, the nearest first, since which no step may have changed the outputs of any sample."""
+
+        def samples(name: str) -> float:
+            entry, task = points[name], self._tasks[name]
+            sent = task.params["frames"] if task.uses == "rtl.simulate" else None
+            limits = (self._verify.data.limit, entry.limit if entry else None, sent)
+            return min((limit for limit in limits if limit is not None), default=float("inf"))
+
+        found = []
+        name = step
+        while self._tasks[name].exact and self._tasks[name].needs:
+            name = self._tasks[name].needs[0]
+            if name in points and samples(name) >= samples(step):
+                found.append(name)
+        return found
 
     def _settled(self) -> set[str]:
         """The steps after which no other sets the datatypes of hardware layers anew, as FINN's minimisations do."""
@@ -323,15 +344,28 @@ def _merged(own: Limits, usual: Limits) -> Limits:
     return Limits(**{**vars(usual), **{name: value for name, value in vars(own).items() if value is not None}})
 
 
-def moved(point: Task, step: str) -> Task:
-    """The same measurement after another step."""
-    params = {name: value for name, value in point.params.items() if name != "simulated"}
+def moved(point: Task, step: str, earlier: Container[str]) -> Task:
+    """The same measurement after another step; `earlier` are the steps before that one."""
+    params = {name: value for name, value in point.params.items() if name not in ("simulated", "before")}
     params["file"] = f"{FOLDER}/{step}.npz"
-    return replace(point, id=id_of(step), needs=(step, *point.needs[1:]), params=params, checks=step)
+    needs = (step, *_of_reference(point))
+    if before := [name for name in point.params.get("before", ()) if name in earlier]:
+        params["before"] = before
+        needs = tuple(dict.fromkeys((*needs, id_of(before[0]))))
+    return replace(point, id=id_of(step), needs=needs, params=params, checks=step)
 
 
-def bisection(step: Task, point: Task, code: CodeOf) -> Task:
-    """The task that finds where a step loses it, by the measure of `point`. It is in no plan; it runs when asked."""
+def _of_reference(point: Task) -> tuple[str, ...]:
+    """The task that makes the outputs of a point's reference, where one does."""
+    reference = point.params["reference"]
+    return (id_of(reference["name"]),) if reference and "tree" in reference else ()
+
+
+def bisection(step: Task, point: Task, code: CodeOf, *, exact: bool = False) -> Task:
+    """The task that finds where a step loses it, by the measure of `point`. It is in no plan; it runs when asked.
+
+    `exact`: where the outputs change, be it for the better or the worse.
+    """
     data = point.params["data"]
     params = {
         "step": {"kind": step.kind, "runner": step.declared.runner, "uses": step.uses, "params": dict(step.params)},
@@ -339,12 +373,13 @@ def bisection(step: Task, point: Task, code: CodeOf) -> Task:
         "data": {**data, "limit": min(data["limit"] or BISECT_SAMPLES, BISECT_SAMPLES)},
         "max_drop": point.gate.limits.max_drop if point.gate and point.params["metric"]["kind"] in FRACTIONS else None,
         "folder": f"{FOLDER}/bisect-{step.id}",
+        **({"exact": True} if exact else {}),
     }
     return replace(
         step,
         id=f"bisect.{step.id}",
         kind="bisect",
-        needs=(*step.needs, *(need for need in point.needs[1:] if need not in step.needs)),
+        needs=(*step.needs, *(need for need in _of_reference(point) if need not in step.needs)),
         params=params,
         own_settings=frozenset(),
         after=(),

@@ -141,6 +141,7 @@ class _Builder:
             code=code,
             timeout=data.get("timeout"),
             tools=tuple(data.get("tools", ())),
+            expect=data.get("expect", "exact"),
         )
 
     def _settings(self) -> model.Settings:

@@ -80,7 +80,8 @@ class StepEntry:
     `uses` is a step name as written (a step of FINN or finnyaml, a phase, or code or a plug-in in `code`). `needs` is
     None where the recipe is silent (then: the previous entry). `with_` holds keyword arguments for code, or a
     settings overlay (`folding`, `fifo`, `specialize`, `target`, `outputs`, `finn`) for a FINN step, or the settings of
-    an `rtl.` step. `timeout` is in seconds. `tools` are extra tools that custom code needs.
+    an `rtl.` step. `timeout` is in seconds. `tools` are extra tools that custom code needs. `expect` is `exact` or
+    `change`: what the step does to the outputs of the network.
     """
 
     uses: str
@@ -91,6 +92,7 @@ class StepEntry:
     code: CodeRef | None = None
     timeout: float | None = None
     tools: tuple[str, ...] = ()
+    expect: str = "exact"
 
 
 @dataclass(frozen=True)

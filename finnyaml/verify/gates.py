@@ -16,6 +16,15 @@ from finnyaml.recipe.model import Limits
 USUAL_DROP = 0.01
 """Where a recipe sets no limit for a metric that is a fraction of the samples: one percentage point."""
 
+FEW = 0.05
+"""Up to this fraction of the samples, changed outputs can be values that lie exactly on a threshold, where the rounding
+of floating point decides. Then predictions may change, too, of up to `FLIPS` of the samples."""
+
+FLIPS = 0.002
+
+MUCH = 0.05
+"""No exact flow makes a metric so much better than it is in the reference."""
+
 
 @dataclass(frozen=True)
 class Gate:
@@ -35,13 +44,16 @@ class Gate:
 class Verdict:
     """`state` is `passed`, `failed`, `not verified`, or `measured` where there is no limit to keep.
 
-    `reasons` says why it did not pass, a sentence each. `lost`: a limit on what is measured is broken, so that there is
-    a place to look for where it happens.
+    `reasons` says why it did not pass, a sentence each; `notes` what else there is to know. `lost`: a limit on what is
+    measured is broken, so that there is a place to look for where it happens; `changed`: all that is broken is that
+    an exact step changed the outputs.
     """
 
     state: str
     reasons: tuple[str, ...] = ()
     lost: bool = False
+    changed: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def verdict(gate: Gate, measurement: Mapping[str, Any]) -> Verdict:
@@ -53,8 +65,60 @@ def verdict(gate: Gate, measurement: Mapping[str, Any]) -> Verdict:
         return Verdict("failed" if overflows else "measured", overflows)
     limited = gate.limits != Limits() or measurement["interval"] is not None
     broken = tuple(_broken(gate.limits, measurement)) if limited else ()
-    state = "failed" if broken or overflows else "passed" if limited else "measured"
-    return Verdict(state, broken + overflows, bool(broken))
+    change, systematic = _change(measurement)
+    changed = (change,) if change and systematic else ()
+    notes = ((change,) if change and not systematic else ()) + tuple(_at_chance(measurement))
+    strange = tuple(_too_good(measurement))
+    reasons = broken + changed + overflows + strange
+    state = "failed" if reasons else "passed" if limited else "measured"
+    return Verdict(state, reasons, bool(broken or changed), bool(changed and not broken), notes)
+
+
+def _change(measurement: Mapping[str, Any]) -> tuple[str, bool]:
+    """What changed since the point before, though no step may change it; and whether rounding does not explain it."""
+    found = measurement.get("before")
+    if not found:
+        return "", False
+    since = f"since {found['name']}, and the steps between are exact"
+    if not found["comparable"]:
+        return f"the outputs have another size than {since}", True
+    samples, changed, flipped = found["samples"], found["changed"], found["flipped"]
+    if not changed:
+        return "", False
+    of = f"{changed} of {samples}" if changed < samples else f"all {samples}"
+    said = f"the outputs of {of} samples changed by up to {float(found['most']):.3g} {since}"
+    if flipped:
+        said += f"; {flipped} predictions are others" if flipped > 1 else "; 1 prediction is another"
+    many = changed > FEW * samples
+    return said, many if flipped is None else flipped > FLIPS * samples or bool(flipped and many)
+
+
+def _too_good(measurement: Mapping[str, Any]) -> Iterator[str]:
+    """A graph that is much better than its reference: then that is not what the network's author measures."""
+    reference, drop = measurement.get("reference"), drop_of(measurement)
+    if measurement["interval"] is None or reference is None or drop is None or drop > -MUCH:
+        return
+    if measurement["interval"][0] > float(reference["value"]):
+        yield (
+            f"{measurement['metric']} is {measurement['shown']}, and only {reference['shown']} in the reference "
+            f"({reference['name']}): the reference is not fed what it needs. Where a step of your own is the "
+            "pre-processing, write it as a stage of `preprocess:`, or compare with the graph behind it: "
+            "`verify: {reference: {step: <its id>}}`"
+        )
+
+
+def _at_chance(measurement: Mapping[str, Any]) -> Iterator[str]:
+    """A reference that is no better than guessing."""
+    chance, judged = measurement.get("chance"), measurement.get("reference") or measurement
+    if chance is None or judged.get("value") is None:
+        return
+    if float(judged["value"]) <= chance + 2 * math.sqrt(chance * (1 - chance) / measurement["samples"]):
+        which = f"in the reference ({judged['name']})" if "name" in judged else "here"
+        yield (
+            f"{measurement['metric']} is {judged['shown']} {which}, as good as guessing ({100 * chance:.3g} %): look "
+            "whether weights are loaded, whether the data has the values and the layout that the network was trained "
+            "on, and whether labels count from 0"
+        )
 
 
 def _overflows(measurement: Mapping[str, Any], *, settled: bool) -> Iterator[str]:

@@ -13,15 +13,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finnyaml.errors import StepFailed
+from finnyaml.graph.view import kind
+from finnyaml.verify.before import Unchanged
 from finnyaml.verify.classes import predictions
 from finnyaml.verify.data.dataset import Batch, DataSet
 from finnyaml.verify.data.layout import taken
 from finnyaml.verify.executor import BatchedModel, NotExecutable, checked, input_of
-from finnyaml.verify.metrics import Agreement, Metric, wilson
+from finnyaml.verify.metrics import Agreement, Metric, TopK, wilson
 from finnyaml.verify.outputs import BATCH, Archive, Recorded, Stored
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
+
+CHOICES = ("TopK", "LabelSelect")
+"""Operators that make classes of scores."""
 
 CHECKED = 2
 """Samples on which the batched executor is compared with qonnx's own."""
@@ -38,6 +43,7 @@ def measure(
     layout: str | None,
     tolerance: Mapping[str, float] | None,
     recorded: Recorded | None = None,
+    before: Stored | None = None,
 ) -> dict[str, Any]:
     """Run the graph on all samples, archive its outputs and measure them.
 
@@ -50,6 +56,7 @@ def measure(
         layout: the layout in which the recipe says that the accelerator gets its data.
         tolerance: `atol` and `rtol`, within which an output counts as equal to the reference's.
         recorded: what hardware made of these samples, measured in place of the graph's.
+        before: the outputs of an earlier point, since which nothing may have changed.
 
     Returns:
         the measurement as plain data (docs/verification.md describes it). A graph that cannot be executed here gives a
@@ -74,16 +81,21 @@ def measure(
     data_type = ""
     if reference is not None:
         reference.check(data.total)
-    references = repeat(None) if reference is None else reference.pieces(data.chunks(BATCH))
+    unchanged = None if before is None else Unchanged(before, classes=metric.is_fraction, indices=indices)
+    stored = (reference, before, before.scores if before else None)
+    pieces = [repeat(None) if item is None else item.pieces(data.chunks(BATCH)) for item in stored]
     with Archive(path, data.size) as archive:
-        for batch, expected in zip(data.batches(BATCH), references, strict=False):
+        for batch, expected, earlier, old in zip(data.batches(BATCH), *pieces, strict=False):
             data_type = str(batch.inputs.dtype)
-            outputs = _outputs(graph, batch, data, layout)
+            outputs, scores = _outputs(graph, batch, data, layout)
             if compares:
                 metric.update(outputs, batch.labels, expected)
             if expected is not None:
                 comparison.update(outputs, batch.labels, expected)
-            archive.add(index=batch.index, outputs=outputs, predictions=_classes(outputs, indices), labels=batch.labels)
+            if unchanged is not None and earlier is not None:
+                unchanged.update(earlier, outputs, old, scores)
+            classes = _classes(outputs, indices)
+            archive.add(index=batch.index, outputs=outputs, predictions=classes, labels=batch.labels, scores=scores)
     common = {
         "metric": metric.name,
         "samples": data.size,
@@ -91,6 +103,7 @@ def measure(
         "violations": [] if isinstance(graph, Recorded) else _violations(graph),
         "fallbacks": [] if isinstance(graph, Recorded) else [asdict(item) for item in graph.fallbacks],
         "notices": [] if isinstance(graph, Recorded) else list(graph.notices),
+        "before": None if unchanged is None else unchanged.found,
         "cpu_seconds": round(time.process_time() - started, 3),
     }
     if not compares:
@@ -99,6 +112,9 @@ def measure(
         "state": "measured",
         **_value(metric),
         "higher_is_better": metric.higher_is_better,
+        "chance": _chance(metric.k, outputs if scores is None and not indices else scores)
+        if isinstance(metric, TopK)
+        else None,
         "interval": list(wilson(round(metric.value * data.size), data.size)) if metric.is_fraction else None,
         "agreement": comparison.agreement.value if reference is not None and comparison.agreement else None,
         "outside_tolerance": comparison.outside if reference is not None else None,
@@ -157,13 +173,33 @@ def _compiled(model: ModelWrapper, data: DataSet, layout: str | None) -> Batched
     """The graph, ready to run on batches, and found equal to qonnx's execution on the first samples."""
     first = next(data.batches(CHECKED))
     _, shape = input_of(model)
-    return checked(model, taken(first.inputs, shape, data.layout, layout))
+    return checked(model, taken(first.inputs, shape, data.layout, layout), taps=_scores(model))
 
 
-def _outputs(graph: BatchedModel | Recorded, batch: Batch, data: DataSet, layout: str | None) -> np.ndarray:
+def _scores(model: ModelWrapper) -> list[str]:
+    """The tensor that the classes in the graph's output are chosen by, where it ends in such a choice."""
+    last = model.find_producer(model.graph.output[0].name)
+    return [last.input[0]] if last is not None and kind(last) in CHOICES else []
+
+
+def _outputs(
+    graph: BatchedModel | Recorded, batch: Batch, data: DataSet, layout: str | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The outputs of a batch, and the scores behind them where they are classes: [n, ...] each."""
     if isinstance(graph, Recorded):
-        return graph.of(batch.index)
-    return graph.run(taken(batch.inputs, graph.input_shape, data.layout, layout))[graph.outputs[0]]
+        return graph.of(batch.index), None
+    made = graph.run(taken(batch.inputs, graph.input_shape, data.layout, layout))
+    outputs = made.pop(graph.outputs[0])
+    return outputs, next(iter(made.values()), None)
+
+
+def _chance(k: int, scores: np.ndarray | None) -> float | None:
+    """Which fraction of labels is among the k best by chance; None where one does not know how many classes there are.
+
+    `scores`: [n, ..., classes].
+    """
+    count = 0 if scores is None else scores[0].size
+    return k / count if count > k else None
 
 
 def _classes(outputs: np.ndarray, indices: bool) -> np.ndarray | None:

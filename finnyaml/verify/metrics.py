@@ -77,10 +77,10 @@ class TopK(_Fraction):
     def __init__(self, k: int, indices: bool = False) -> None:
         super().__init__(indices)
         self.name = f"top{k}"
-        self._k = k
+        self.k = k
 
     def update(self, outputs: np.ndarray, labels: np.ndarray | None, reference: np.ndarray | None) -> None:
-        self._take(ranked(outputs, class_labels(_given(labels, self.name, "labels")), self._indices) < self._k)
+        self._take(ranked(outputs, class_labels(_given(labels, self.name, "labels")), self._indices) < self.k)
 
 
 class Agreement(_Fraction):

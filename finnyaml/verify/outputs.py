@@ -1,7 +1,8 @@
 """What a model made of samples, kept in one .npz archive: two points of a build can be compared with numpy alone.
 
 The archive holds `index` (int64 [n], which sample of the data set), `outputs` (the model's output, [n, ...]) and,
-where the model classifies, `predictions` (int64 [n]); where the data has labels, `labels` (int64 [n]).
+where the model classifies, `predictions` (int64 [n]); where the data has labels, `labels` (int64 [n]); where the model
+ends in a choice of classes, `scores`, what they are chosen by ([n, ...]).
 """
 
 from __future__ import annotations
@@ -88,6 +89,7 @@ class Stored:
         Raises StepFailed: no such file or array.
         """
         self.name = name
+        self._path = path
         self._rows = arrays.npz(path, key) if key else arrays.npy(path)
         self._index: np.ndarray | None = None
         if key:
@@ -106,6 +108,12 @@ class Stored:
         """The outputs [n, ...] for each of `chunks` (sample numbers int64 [n], rising)."""
         index = self._index
         return self._rows.pieces(chunks if index is None else (self._found(index, chunk) for chunk in chunks))
+
+    @property
+    def scores(self) -> Stored | None:
+        """The scores that the classes in these outputs were chosen by; None where the archive has none."""
+        with np.load(self._path, allow_pickle=False) as archive:
+            return Stored(self.name, self._path, "scores") if "scores" in archive.files else None
 
     def _found(self, index: np.ndarray, chunk: np.ndarray) -> np.ndarray:
         rows, missing = _rows(index, chunk)

@@ -52,3 +52,16 @@ def reference_of(context: Context) -> Any:
         return None
     path: Path = context.root / spec["tree"] if "tree" in spec else context.file(spec["file"])
     return Stored(spec["name"], path, "outputs" if "tree" in spec else spec["key"])
+
+
+def before(context: Context) -> Stored | None:
+    """The outputs of the nearest earlier point that could be measured and that this one must not differ from."""
+    folder = (context.root / context.params["file"]).parent
+    for step in context.params.get("before", ()):
+        path = folder / f"{step}.npz"
+        try:
+            with path.open("rb"):  # opened, so that the trace knows of it, also where there is none
+                return Stored(step, path, "outputs")
+        except FileNotFoundError:
+            continue
+    return None

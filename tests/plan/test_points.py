@@ -28,7 +28,7 @@ def test_without_points_of_its_own_a_recipe_is_measured_after_every_step(maker: 
     assert [task.checks for task in plan.tasks.values() if task.checks] == steps
     # Each stands right behind its step: where one worker runs, a gate falls before the next step starts.
     assert list(plan.tasks)[-2:] == ["convert_to_hw", "verify.convert_to_hw"]
-    assert plan.tasks["verify.tidy_up"].needs == ("tidy_up", SOURCE)
+    assert plan.tasks["verify.tidy_up"].needs == ("tidy_up", SOURCE, "verify.qonnx_to_finn")
     assert plan.tasks[SOURCE].needs == ("preprocess",)  # an ONNX file: the reference is the graph before FINN
     assert plan.targets == {"convert_to_hw": "convert_to_hw"}
 
@@ -189,7 +189,7 @@ def test_a_search_is_made_of_the_step_and_measures_as_the_point(maker: Maker) ->
     }
     assert search.params["max_drop"] == 0.25
     assert search.params["data"]["limit"] == 1000
-    elsewhere = moved(point, "tidy_up")
+    elsewhere = moved(point, "tidy_up", plan.ancestors(plan.tasks["tidy_up"].needs))
     assert dataclasses.replace(elsewhere, gate=None) == dataclasses.replace(
         plan.tasks[id_of("tidy_up")], gate=None, pointer=elsewhere.pointer
     )

@@ -16,7 +16,8 @@ class Samples:
     `inputs` [n, ...] as the data set has them, any numeric dtype; `labels` integers [n], or None; `reference`
     predictions [n] to agree with, used where there are no labels. Of models that are not classifiers, `outputs` are the
     reference's [n, ...]: a sample is right if every output is within a thousandth of their largest. `indices`: they
-    answer class indices, best first, and not scores.
+    answer class indices, best first, and not scores. With inputs alone, what the step is given is right: the outputs
+    before it.
     """
 
     inputs: np.ndarray
@@ -24,10 +25,6 @@ class Samples:
     reference: np.ndarray | None = None
     outputs: np.ndarray | None = None
     indices: bool = False
-
-    def __post_init__(self) -> None:
-        if self.labels is None and self.reference is None and self.outputs is None:
-            raise ValueError("neither labels nor a reference: there is nothing to measure against")
 
 
 @dataclass(frozen=True)

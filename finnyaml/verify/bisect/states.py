@@ -16,6 +16,7 @@ from finnyaml.verify.bisect.history import History
 from finnyaml.verify.bisect.result import Samples, Skipped
 from finnyaml.verify.data.layout import fitted
 from finnyaml.verify.executor import BatchedModel
+from finnyaml.verify.executor.check import ROUNDING
 
 _BATCH = 64
 _CLOSE = 1e-3
@@ -30,6 +31,7 @@ class States:
         self.skipped: dict[int, Skipped] = {}
         self._data = data
         self._complete = complete
+        self._first: np.ndarray | None = None
         self._predictions: dict[bytes, np.ndarray | None] = {}  # by graph: a step may come back to one it had
         self._known = {trace.states[0].signature, trace.states[-1].signature}
 
@@ -43,9 +45,9 @@ class States:
         predictions = self.predictions(index)
         if predictions is None:
             return None
-        if self._data.outputs is not None:
-            return float(np.mean(predictions))
         wanted = self._data.labels if self._data.labels is not None else self._data.reference
+        if self._data.outputs is not None or wanted is None:
+            return float(np.mean(predictions))
         return float(np.mean(predictions == np.asarray(wanted)))
 
     def predictions(self, index: int) -> np.ndarray | None:
@@ -80,17 +82,26 @@ class States:
         parts = []
         for begin in range(0, len(self._data.inputs), _BATCH):
             batch = fitted(self._data.inputs[begin : begin + _BATCH], batched.input_shape, None)
-            parts.append(self._judged(batched.run(batch)[batched.outputs[0]], begin))
-        predictions: np.ndarray = np.concatenate(parts)
-        return predictions
+            parts.append(batched.run(batch)[batched.outputs[0]])
+        outputs: np.ndarray = np.concatenate(parts)
+        if self._data.outputs is not None:
+            return _same(outputs, self._data.outputs, _CLOSE)
+        if self._data.labels is not None or self._data.reference is not None:
+            return classes.predictions(outputs, self._data.indices)
+        if self._first is None:  # state 0: it is asked for before any other
+            self._first = outputs
+        return _same(outputs, self._first, ROUNDING)
 
-    def _judged(self, output: np.ndarray, begin: int) -> np.ndarray:
-        if self._data.outputs is None:
-            return classes.predictions(output, self._data.indices)
-        wanted = self._data.outputs[begin : begin + len(output)].reshape(len(output), -1)
-        close = np.abs(output.reshape(len(output), -1) - wanted) <= _CLOSE * np.abs(self._data.outputs).max()
-        same: np.ndarray = close.all(axis=1).astype(np.int64)
-        return same
+
+def _same(outputs: np.ndarray, wanted: np.ndarray, tolerance: float) -> np.ndarray:
+    """Whether all outputs of a sample are those wanted, within `tolerance` of the largest: [n, ...] to int64 [n]."""
+    own: np.ndarray = outputs.reshape(len(outputs), -1).astype(np.float64)
+    others: np.ndarray = wanted.reshape(len(wanted), -1).astype(np.float64)
+    if own.shape != others.shape:
+        return np.zeros(len(own), np.int64)
+    close = np.abs(own - others) <= tolerance * np.abs(others).max(initial=0.0)
+    same: np.ndarray = close.all(axis=1).astype(np.int64)
+    return same
 
 
 def _is_child(model: ModelWrapper) -> bool:

@@ -62,7 +62,7 @@ def find_loss(
     transformations = [_transformation(drop, steps) for drop in found]
     return Loss(
         step=step,
-        metric="accuracy" if data.labels is not None and data.outputs is None else "agreement with the reference",
+        metric=_metric(data),
         states=len(steps.states),
         evaluated=states.evaluated,
         skipped=tuple(states.skipped[index] for index in sorted(states.skipped)),
@@ -74,6 +74,13 @@ def find_loss(
         cause=cause,
         picture=picture,
     )
+
+
+def _metric(data: Samples) -> str:
+    if data.outputs is None and data.labels is not None:
+        return "accuracy"
+    given = data.outputs is not None or data.reference is not None
+    return "agreement with the reference" if given else "the fraction of samples with unchanged outputs"
 
 
 def _inside(

@@ -113,8 +113,11 @@ def _inline(model: ModelWrapper, node: NodeProto, child: ModelWrapper) -> None:
     graph.initializer.extend(inner.initializer)
     known = {v.name for v in (*graph.input, *graph.output, *graph.value_info)}
     graph.value_info.extend(v for v in (*inner.input, *inner.output, *inner.value_info) if v.name not in known)
-    annotated = {a.tensor_name for a in graph.quantization_annotation}
-    graph.quantization_annotation.extend(a for a in inner.quantization_annotation if a.tensor_name not in annotated)
+    # Where both say of what type a tensor is, the child is newer: steps narrow types in it, not around it.
+    annotated = {a.tensor_name for a in inner.quantization_annotation}
+    kept = [a for a in graph.quantization_annotation if a.tensor_name not in annotated]
+    del graph.quantization_annotation[:]
+    graph.quantization_annotation.extend([*kept, *inner.quantization_annotation])
     versions = {o.domain for o in model.model.opset_import}
     model.model.opset_import.extend(o for o in child.model.opset_import if o.domain not in versions)
 

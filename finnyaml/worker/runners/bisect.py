@@ -35,7 +35,7 @@ def run(context: Context) -> None:
         step_run,
         _samples(context),
         # Half, since what was lost before this step counts towards the limit, too.
-        tolerance=(USUAL_DROP if most is None else most) / 2,
+        tolerance=0.0 if context.params.get("exact") else (USUAL_DROP if most is None else most) / 2,
         step=step["uses"],
         complete=lambda model: whole_graph(context, model),
     )
@@ -52,6 +52,8 @@ def _samples(context: Context) -> Samples:
     data, reference = data_set(context, params["data"]), reference_of(context)
     batches = list(data.batches(BATCH))
     inputs = np.concatenate([delivered(batch.inputs, data.layout, params["layout"]) for batch in batches])
+    if params.get("exact"):
+        return Samples(inputs, indices=metric["indices"])
     outputs = np.concatenate(list(reference.pieces(data.chunks(BATCH)))) if reference is not None else None
     if metric["kind"] not in ("top_k", "agreement"):
         return Samples(inputs, outputs=outputs)

@@ -10,7 +10,7 @@ from finnyaml.verify import measure as measuring
 from finnyaml.verify.metrics import make_metric
 from finnyaml.verify.outputs import Recorded
 from finnyaml.worker.context import Context, needed_model
-from finnyaml.worker.inputs import data_set, reference_of, whole_graph
+from finnyaml.worker.inputs import before, data_set, reference_of, whole_graph
 
 
 def run(context: Context) -> None:
@@ -28,6 +28,7 @@ def run(context: Context) -> None:
         layout=params["layout"],
         tolerance=params.get("tolerance"),
         recorded=Recorded.read(context.root / simulated) if simulated else None,
+        before=before(context),
     )
     context.metrics["measurement"] = measured
     kept = {name: value for name, value in measured.items() if name != "cpu_seconds"}  # equal measurements, equal files
