@@ -20,6 +20,7 @@ from finnyaml.plan.select import Selection
 from finnyaml.recipe.words import dotted
 from finnyaml.store import ObjectDamaged
 from finnyaml.store.digests import digest_of
+from finnyaml.text import counted
 from finnyaml.worker.job import Failure
 
 
@@ -77,7 +78,7 @@ def build(session: Session, selection: Selection, options: Options, listener: Li
                 record.save_last_build(recipe.workspace, outcome.records)
             if not selection.partial and len(outcome.built) == len(plan.tasks):
                 outcome.unverified = _never_ran(session, outcome)
-            warnings = [*_of_unverified(session, outcome), *found]
+            warnings = [*_of_unverified(session, outcome), *_nothing_verified(session, outcome), *found]
         code = outcome.code
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
@@ -125,6 +126,18 @@ def _of_unverified(session: Session, outcome: Outcome) -> Iterator[Problem]:
         yield Problem(f"the verification {point} never ran: no step of this flow has it", where)
 
 
+def _nothing_verified(session: Session, outcome: Outcome) -> Iterator[Problem]:
+    if not outcome.nothing_verified:
+        return
+    reasons = dict.fromkeys(verdict.reasons[0] for verdict in outcome.verdicts.values())
+    hint = (
+        "make the data fit `model.input` (datatype, shape, layout); what has to be done to it before, such as scaling "
+    )
+    hint += "bytes to 0..1, belongs in `preprocess:`, and the data then are the bytes"
+    message = f"nothing was verified: {counted(len(outcome.verdicts), 'point')}, and none can be executed: "
+    yield Problem(message + "; ".join([*reasons][:2]), session.recipe.at(("verify",)), hint)
+
+
 def _materialise(session: Session, engine: Engine, selection: Selection, outcome: Outcome) -> workspace.Written:
     """Write the workspace (`workspace.write`); a stored file that turns out damaged is built again first."""
     plan = session.plan
@@ -133,9 +146,10 @@ def _materialise(session: Session, engine: Engine, selection: Selection, outcome
         held = holding(wide.plan, wide.judge(), outcome.built, outcome.failed)
         failed = sorted([*outcome.failed, *outcome.deferred])
         build = {**workspace.named(plan.recipe, session.sets), "failed": failed}
-        ends = {name: end for name, end in selection.ends(plan).items() if end in outcome.built}
+        reached = {name: workspace.furthest(plan, outcome.built, end) for name, end in selection.ends(plan).items()}
+        ends = {name: end for name, end in reached.items() if end is not None}
         try:
-            return workspace.write(wide.plan, outcome.built, held, engine.store, ends, build)
+            return workspace.write(wide.plan, outcome.there, held, engine.store, ends, build)
         except ObjectDamaged as damage:
             engine.events.emit("store_damaged", object=damage.digest)
             again = engine.run(plan, replace(selection, forced=frozenset()))

@@ -43,10 +43,15 @@ class Outcome:
         return {**self.measured, **self.built}
 
     @property
+    def nothing_verified(self) -> bool:
+        """Whether there are verification points and not one of them could be measured."""
+        return bool(self.verdicts) and all(found.state == "not verified" for found in self.verdicts.values())
+
+    @property
     def code(self) -> ExitCode:
         """The exit code of a build that ended so."""
         stopped = any(failure.type == refusals.GATE for failure in self.failed.values())
-        if stopped or self.unverified or self.deferred:
+        if stopped or self.unverified or self.deferred or self.nothing_verified:
             return ExitCode.GATE_STOPPED
         if not self.failed:
             return ExitCode.TOOL_MISSING if self.blocked else ExitCode.OK

@@ -164,7 +164,7 @@ def _staying(
     complete = set()
     several = len(plan.targets) > 1
     for name, target in plan.targets.items():
-        end = _furthest(plan, held, target)
+        end = furthest(plan, held, target)
         if end is None:
             continue
         layout = dict(_layout(plan, held, name, end, store))
@@ -175,10 +175,10 @@ def _staying(
     return stays, complete
 
 
-def _furthest(plan: Plan, held: Mapping[str, Built], target: str) -> str | None:
+def furthest(plan: Plan, held: Mapping[str, Built], target: str) -> str | None:
     """The last step on the way to a target that is there."""
     within = plan.ancestors([target]).intersection(held)
-    return next((name for name in reversed([*plan.tasks]) if name in within), None)
+    return next((name for name in reversed([*plan.tasks]) if name in within and plan.tasks[name].is_step), None)
 
 
 def _layout(plan: Plan, built: Mapping[str, Built], name: str, end: str, store: Store) -> Iterator[tuple[str, Wanted]]:

@@ -68,8 +68,9 @@ def verdict(gate: Gate, measurement: Mapping[str, Any]) -> Verdict:
     change, systematic = _change(measurement)
     changed = (change,) if change and systematic else ()
     notes = ((change,) if change and not systematic else ()) + tuple(_at_chance(measurement))
-    strange = tuple(_too_good(measurement))
-    reasons = broken + changed + overflows + strange
+    if strange := tuple(_too_good(measurement)):  # whatever else there is follows from it
+        return Verdict("failed", strange)
+    reasons = broken + changed + overflows
     state = "failed" if reasons else "passed" if limited else "measured"
     return Verdict(state, reasons, bool(broken or changed), bool(changed and not broken), notes)
 
@@ -101,9 +102,9 @@ def _too_good(measurement: Mapping[str, Any]) -> Iterator[str]:
     if measurement["interval"][0] > float(reference["value"]):
         yield (
             f"{measurement['metric']} is {measurement['shown']}, and only {reference['shown']} in the reference "
-            f"({reference['name']}): the reference is not fed what it needs. Where a step of your own is the "
-            "pre-processing, write it as a stage of `preprocess:`, or compare with the graph behind it: "
-            "`verify: {reference: {step: <its id>}}`"
+            f"({reference['name']}): the reference does not get the data that it was trained on. Where a step of your "
+            "own is the pre-processing, compare with the graph behind it, `verify: {reference: {step: <its id>}}`, and "
+            "let it say `expect: change`; or write it as a stage of `preprocess:`"
         )
 
 

@@ -122,7 +122,8 @@ def test_after_a_failed_step_nothing_of_a_former_build_contradicts(project: Proj
     project.write("steps.py", STEPS.replace('folder = Path(cfg.output_dir) / "report"', 'raise ValueError("no")'))
     project.build(*BY, code=1)
     assert named(project)["failed"] == ["report"] and named(project)["targets"] == []
-    assert files(project).keys() == {"build.json", "intermediate_models/model.onnx"}  # `scale` has another factor
+    made = {f"intermediate_models/{step}.onnx" for step in ("model", "scale", "same")}
+    assert files(project).keys() == {*made, *OF_THE_BUILD}
     project.build(code=1)
     project.write("steps.py", STEPS)
     project.build()
@@ -159,7 +160,8 @@ def test_a_gate_that_stops_takes_what_stands_behind_it_out(project: Project) -> 
     stopped = ("--set", "steps.0.with.by=-1.0", "--jobs", "1")  # else the second gate may be at work already
     project.build(*stopped, code=3)
     left = files(project)
-    assert "verification/scale.json" not in left
+    assert json.loads(left["verification/scale.json"])["value"] == 0.0  # what stopped the build is there to look at
+    assert "verification/report.json" not in left
     assert differing(left, clean(project, *stopped, "--keep-going")) <= OF_THE_BUILD
     assert named(project)["failed"] == ["verify.scale"]
     project.build()

@@ -128,3 +128,19 @@ def test_types_that_will_be_set_anew_promise_nothing_yet() -> None:
 def test_agreement_is_said_in_percent(agreement: float | None, got: str) -> None:
     (reason,) = verdict(Gate(Limits(min_agreement=0.985)), measured(agreement=agreement)).reasons
     assert reason == f"the agreement with the reference {got}, and the least allowed is 98.5 %"
+
+
+def test_what_is_much_better_than_its_reference_has_a_broken_reference() -> None:
+    fed_raw_bytes = measured(0.988, 0.436)
+    broken = verdict(Gate(Limits(min=0.999)), fed_raw_bytes)
+    assert (broken.state, broken.lost) == ("failed", False)
+    assert "the reference does not get the data that it was trained on" in broken.reasons[0]
+    assert len(broken.reasons) == 1
+    assert verdict(Gate(), measured(0.96, 0.95)).state == "passed"
+
+
+def test_a_reference_that_only_guesses_is_said() -> None:
+    guessing = {**measured(0.086, 0.086), "chance": 0.1}
+    assert verdict(Gate(), guessing).state == "passed"
+    assert "as good as guessing (10 %)" in verdict(Gate(), guessing).notes[0]
+    assert verdict(Gate(), {**measured(0.5, 0.5), "chance": 0.1}).notes == ()

@@ -44,6 +44,10 @@ def prepare(model: ModelWrapper) -> ModelWrapper:
     _restore_weights(model)
     _despecialise(model)
     _windows_before_units(model)
+    if any(model.get_tensor_shape(tensor) is None for node in model.graph.node for tensor in node.output if tensor):
+        from qonnx.transformation.infer_shapes import InferShapes
+
+        model = model.transform(InferShapes())  # a step of the user's put a node in and no shape
     return model
 
 
