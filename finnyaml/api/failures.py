@@ -15,6 +15,7 @@ from pathlib import Path
 
 from finnyaml.engine.outcome import Bisected, Report
 from finnyaml.engine.session import Session, store_root
+from finnyaml.files import content
 from finnyaml.lint import fix
 from finnyaml.lint.catalogue import RULES
 from finnyaml.plan.points import FOLDER
@@ -81,7 +82,7 @@ def _evidence(failure: Failure, log: Path) -> list[str]:
 
 def _last_line(path: Path) -> str:
     try:
-        lines = path.read_text(errors="replace").split("\n")
+        lines = content(path).decode(errors="replace").split("\n")
     except OSError:
         return "(its log is gone)"
     return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "(its log is empty)")
