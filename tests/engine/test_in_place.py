@@ -47,12 +47,12 @@ def build(here: World, outcome: Outcome) -> None:
     folder = record.new_run(root)
     log = EventLog(folder / "events.jsonl")
     log.emit("task_finished", task="b", seconds=1.0)
+    log.close()
     held = holding(plan, here.engine.judge, outcome.built, outcome.failed)
     with explained(root):
         workspace.write(plan, outcome.built, held, here.store, {"b": "b"}, workspace.named(plan.recipe, []))
         record.save_last_build(root, outcome.records)
     (folder / "logs" / "b.log").write_text("b ran\n")
-    log.close()
     history = History(plan.recipe, here.store)
     assert [entry.step for entry in history.entries()] == ["b"]
     assert history.text(history.entry("b")) == "b ran\n"
