@@ -22,7 +22,7 @@ from finnyaml.plan.points import FOLDER
 from finnyaml.plan.task import Task
 from finnyaml.recipe.model import Recipe
 from finnyaml.steps.builtin import STEPS
-from finnyaml.text import Whole, relative
+from finnyaml.text import Whole, relative, shortened
 from finnyaml.worker.error_logs import SANDBOX
 from finnyaml.worker.job import Failure
 
@@ -49,6 +49,7 @@ def explain(task: Task, failure: Failure, session: Session, run: Path) -> list[s
     lines = [f"{task.id} ({task.uses}) failed: {_headline(failure)}", *_evidence(failure, log)]
     if failure.hint:
         lines.append(f"  hint:      {failure.hint}")
+    lines = [shortened(line, relative(run / "run.json")) for line in lines]
     if place := _user_frame(failure.traceback, recipe.parent):
         lines.append(f"  in your code: {place}")
     lines.append(f"  log:       {relative(log)}")

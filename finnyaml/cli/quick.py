@@ -95,7 +95,8 @@ def remember(report: Report, arguments: list[str]) -> None:
 
 def _tell(answer: list[str]) -> None:
     """Print the answer, broken between words where it is too long for the terminal."""
-    if sys.stdout.isatty() and max(map(len, answer)) > os.get_terminal_size(sys.stdout.fileno()).columns:
+    long = sys.stdout.isatty() and max(map(len, answer)) > os.get_terminal_size(sys.stdout.fileno()).columns
+    if long or not all(map(str.isprintable, answer)):
         from finnyaml.cli.console import write
 
         write(answer, sys.stdout)
