@@ -67,11 +67,8 @@ class Live:
         now = time.monotonic()
         lines: list[RenderableType] = []
         for task, (since, reason) in list(self._running.items()):
-            text = Text(
-                f" {task.ljust(self._width)} {duration(now - since):>9}   {visible(reason)}",
-                no_wrap=True,
-                overflow="ellipsis",
-            )
+            shown = f" {task.ljust(self._width)} {duration(now - since):>9}   {visible(reason)}"
+            text = Text(shown, no_wrap=True, overflow="ellipsis")
             lines.append(Text.assemble("  ", ("●", "cyan"), text))
         lines.append(Text(f"  {self._done}/{len(self._steps)} steps, {duration(now - self._started)}", style="dim"))
         return Group(*lines)
