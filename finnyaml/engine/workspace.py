@@ -80,7 +80,9 @@ def folder_of(plan: Plan, task: str) -> Path:
 
 def named(recipe: Recipe, sets: Sequence[str]) -> dict[str, Any]:
     """What tells a build from others in the same workspace: the recipe file, as seen from there, and the overrides."""
-    return {"recipe": os.path.relpath(recipe.path, recipe.workspace), "name": recipe.name, "set": list(sets)}
+    # Where both really are: two recipes may have a link to the same folder.
+    path = os.path.join(os.path.realpath(recipe.directory), recipe.path.name)
+    return {"recipe": os.path.relpath(path, os.path.realpath(recipe.workspace)), "name": recipe.name, "set": list(sets)}
 
 
 def check_owner(recipe: Recipe) -> None:
@@ -88,10 +90,10 @@ def check_owner(recipe: Recipe) -> None:
     root = recipe.workspace
     build = load_json(private(root) / MANIFEST).get("build")
     owner = build.get("recipe") if isinstance(build, dict) else None
-    other = Path(os.path.normpath(root / owner)) if isinstance(owner, str) else None
+    other = Path(os.path.normpath(root.resolve() / owner)) if isinstance(owner, str) else None
     if other is None or not other.is_file() or other.samefile(recipe.path):
         return
-    shown = os.path.relpath(other, recipe.directory)
+    shown = os.path.relpath(other, os.path.realpath(recipe.directory))
     message = f"the workspace {root} holds what {shown} builds: {recipe.path.name} would replace it, and two recipes "
     message += "cannot share one workspace"
     own = f"output: build-{recipe.path.stem}"
