@@ -259,11 +259,11 @@ def test_output_on_another_disk_through_a_link(folder: Folder, tmp_path: Path, o
 )
 def test_names_that_are_too_long_for_files(folder: Folder, marked: str) -> None:
     long = "x" * 101
-    folder.write("long.py", f"def {long}(model, cfg):\n    return model\n")
+    functions = (f"def {name}(model, cfg):\n    return model\n" for name in (long, long[1:]))
+    folder.write("long.py", "".join(functions))
     text = marked.replace("LONG", long)
     folder.refuses(f"model: {{onnx: model.onnx}}\n{text}", "is too long: 101 bytes", "at most 100")
-    with pytest.raises(AssertionError):  # one byte less is fine
-        folder.refuses(f"model: {{onnx: model.onnx}}\n{text.replace(long, long[1:])}", "is too long")
+    folder.recipe(f"model: {{onnx: model.onnx}}\n{text.replace(long, long[1:]).replace('▶', '')}")
 
 
 def test_recipe_through_a_symbolic_link(folder: Folder, tmp_path: Path) -> None:
