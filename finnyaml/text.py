@@ -14,6 +14,8 @@ from typing import TextIO
 _LONGEST = 60
 _LONGEST_LINE = 4_000
 _MOST_LINES = 60
+_ABOUT_THE_REST = 5_000
+"""What `shortened` adds, with a long path, must not be shortened again."""
 
 _ESCAPES = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # colours and movements
@@ -45,9 +47,9 @@ def _blanks(line: str) -> str:
 
 def shortened(text: str, place: object = None) -> str:
     """`text` where it has a length that people read, else its beginning and how much more there is, and where."""
-    head = "\n".join(text.split("\n", _MOST_LINES)[:_MOST_LINES])[:_LONGEST_LINE]
-    if head == text:
+    if len(text) <= _LONGEST_LINE + _ABOUT_THE_REST and text.count("\n") < _MOST_LINES:
         return text
+    head = "\n".join(text.split("\n", _MOST_LINES)[:_MOST_LINES])[:_LONGEST_LINE]
     return f"{head} ... ({counted(len(text) - len(head), 'character')} more{f': see {place}' if place else ''})"
 
 

@@ -38,6 +38,7 @@ ENDING = ".j2"
 SECONDS = 10.0
 """Of processor time, for one template. finnyaml's own take some milliseconds."""
 MEMORY = 1 << 30
+_CORRECT = "correct the template"
 LARGEST = 16 << 20
 """Of a template and of what it makes, in bytes."""
 
@@ -67,7 +68,8 @@ def read_templates(folder: Path) -> dict[str, str]:
                 found[relative] = _text_of(path, folder)
             except (OSError, ValueError) as error:
                 if name.endswith(ENDING):
-                    raise StepFailed(f"{folder.name}/{relative} is not a template: {error}") from error
+                    message = f"{folder.name}/{relative} is not a template: {error}"
+                    raise StepFailed(message, hint="save it as UTF-8 text, or take it out of this folder") from error
     return found
 
 
@@ -114,7 +116,8 @@ class Templates:
                 CHECKS.get(PurePosixPath(to).suffix, str)(text)
         except (ValueError, SyntaxError, RecursionError) as error:
             shown = self._environment.get_template(name).filename
-            raise StepFailed(f"{shown} does not make a valid {PurePosixPath(to).name}: {error}") from error
+            message = f"{shown} does not make a valid {PurePosixPath(to).name}: {error}"
+            raise StepFailed(message, hint=_CORRECT) from error
         return text
 
     def source(self, name: str) -> tuple[str, str, None] | None:
@@ -128,7 +131,7 @@ class Templates:
     def _failure(self, error: Exception, name: str, context: Mapping[str, Any]) -> StepFailed:
         message, hint = str(error), None
         if isinstance(error, TemplateSyntaxError):
-            return StepFailed(f"{error.filename or error.name}:{error.lineno}: {error.message}")
+            return StepFailed(f"{error.filename or error.name}:{error.lineno}: {error.message}", hint=_CORRECT)
         if isinstance(error, Unfiltered):
             *quoting, raw = FILTERS
             hint = f"write {{{{ ... | FILTER }}}} with {either(quoting)}, or {raw} to take it as it is"
@@ -142,7 +145,7 @@ class Templates:
             hint = "import it `with context`" if missing in context else did_you_mean(missing, context)
         elif not isinstance(error, (TemplateError, ValueError)):
             message = f"{type(error).__name__}: {message}"
-        return StepFailed(f"{self._place(error, name)}: {message}", hint=hint)
+        return StepFailed(f"{self._place(error, name)}: {message}", hint=hint or _CORRECT)
 
     def _place(self, error: Exception, name: str) -> str:
         """Where in which template: Jinja rewrites most tracebacks so that their frames are lines of templates."""

@@ -19,6 +19,8 @@ from finnyaml.store.digests import digest_of
 
 HEADER = "# Written by `finnyaml build --lock`; `finnyaml build --frozen` gives exactly this or nothing.\n"
 
+_AGAIN = "take it from version control again, or let `finnyaml build --lock` write a new one"
+
 SECTIONS = {"tools": "tool", "env": "env", "inputs": "file", "texts": "text"}
 """What tasks read that is locked, as traces call it."""
 
@@ -49,11 +51,11 @@ def read(recipe: Recipe) -> dict[str, Any]:
     except FileNotFoundError:
         hint = "`finnyaml build --lock` writes it"
         raise RecipeError([Problem(f"--frozen: there is no {path.name}", hint=hint)]) from None
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise RecipeError([Problem(f"{path.name} cannot be read: {error}")]) from error
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise RecipeError([Problem(f"{path.name} cannot be read: {error}", hint=_AGAIN)]) from error
     tasks = data.get("tasks") if isinstance(data, dict) else None
     if not isinstance(tasks, dict) or not all(isinstance(task, dict) for task in tasks.values()):
-        raise RecipeError([Problem(f"{path.name} is not a lock file of finnyaml")])
+        raise RecipeError([Problem(f"{path.name} is not a lock file of finnyaml", hint=_AGAIN)])
     return data
 
 
