@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 
 import onnx
 import pytest
@@ -11,7 +12,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
-from finnyaml.worker.content import Places, model_digest, pack, references, reveal, unpack
+from finnyaml.store import Entry, Store
+from finnyaml.worker import content
+from finnyaml.worker.content import Places, model_digest, references
 from tests.worker.models import TENSORS, model, renamed, strings
 
 HERE = Places.of(Path("/sandbox"), {"finn": Path("/env/site-packages/finn"), "qonnx": Path("/env/site-packages/qonnx")})
@@ -19,10 +22,33 @@ THERE = Places.of(Path("/data/other/sandbox"), {"finn": Path("/usr/finn"), "qonn
 PATIENT = settings(deadline=None)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """The store that all here use."""
+    global STORE
+    STORE = Store.open(tmp_path_factory.mktemp("content") / "store")
+    with mock.patch("os.fsync"):
+        yield STORE
+
+
+def pack(name: str, data: bytes, places: Places) -> Entry:
+    path = STORE.root / "file"
+    path.write_bytes(data)
+    return content.pack(path, name, places, STORE)
+
+
+def unpack(name: str, entry: Entry, places: Places) -> bytes:
+    return b"".join(content.unpack(name, entry, places, STORE))
+
+
+def data(entry: Entry) -> bytes:
+    """What is stored."""
+    return b"".join(STORE.content(entry))
+
+
 def moved(name: str, data: bytes, source: Places = HERE, target: Places = THERE) -> bytes:
     """The content as it comes out of the store in another sandbox."""
-    stored = pack(name, data, source)
-    return unpack(name, stored.data, target, stored.pinned)
+    return unpack(name, pack(name, data, source), target)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +68,7 @@ def moved(name: str, data: bytes, source: Places = HERE, target: Places = THERE)
 )
 def test_paths_in_text_move(here: bytes, there: bytes) -> None:
     assert moved("build/run.sh", here) == there
-    assert b"/sandbox/" not in pack("build/run.sh", here, HERE).data
+    assert b"/sandbox/" not in data(pack("build/run.sh", here, HERE))
 
 
 def test_folders_inside_one_another() -> None:
@@ -63,8 +89,8 @@ def test_text_comes_back_as_it_was_whatever_the_folder_is_called(folder: Path, p
     places = Places.of(folder, {"finn": Path("/env/finn")})
     text = f"{folder}{after}".join(parts).encode()
     stored = pack("a.tcl", text, places)
-    assert unpack("a.tcl", stored.data, places, stored.pinned) == text
-    assert f"{folder}/".encode() not in stored.data or b"\0" in text
+    assert unpack("a.tcl", stored, places) == text
+    assert f"{folder}/".encode() not in data(stored) or b"\0" in text
 
 
 def test_equal_text_of_two_sandboxes_is_equal_content() -> None:
@@ -77,7 +103,7 @@ def test_a_binary_moves_to_paths_of_equal_length_only() -> None:
     binary = b"\x7fELF\0/sandbox/lib.so\0rest"
     stored = pack("build/sim", binary, HERE)
     assert stored.pinned == len("/sandbox")
-    assert b"/sandbox" not in stored.data and len(stored.data) == len(binary)
+    assert b"/sandbox" not in data(stored) and len(data(stored)) == len(binary)
     assert moved("build/sim", binary, HERE, Places.of(Path("/SANDBOX"), {})) == b"\x7fELF\0/SANDBOX/lib.so\0rest"
     assert pack("build/sim", binary.replace(b"/sandbox", b"/SANDBOX"), Places.of(Path("/SANDBOX"), {})) == stored
 
@@ -89,7 +115,7 @@ def test_a_binary_in_a_shorter_folder_keeps_its_offsets() -> None:
 
 def test_a_binary_without_paths_goes_anywhere() -> None:
     stored = pack("out/model.npy", b"\x93NUMPY\0data", HERE)
-    assert (stored.data, stored.pinned) == (b"\x93NUMPY\0data", None)
+    assert (data(stored), stored.pinned) == (b"\x93NUMPY\0data", None)
 
 
 def test_every_path_in_a_model_moves() -> None:
@@ -100,7 +126,7 @@ def test_every_path_in_a_model_moves() -> None:
     assert found.count("/data/other/sandbox/build/code_gen_x") == 4  # metadata, string, strings, and in the body
     assert "/usr/finn/a.py" in found
     assert strings(onnx.load_from_string(moved("model.onnx", there.SerializeToString(), THERE, HERE))) == strings(proto)
-    assert b"/sandbox" not in pack("model.onnx", proto.SerializeToString(), HERE).data
+    assert b"/sandbox" not in data(pack("model.onnx", proto.SerializeToString(), HERE))
 
 
 def test_equal_models_of_two_sandboxes_are_equal_content() -> None:
@@ -117,14 +143,17 @@ def test_placeholders_given_by_the_caller_are_revealed() -> None:
     """The workspace shows a user paths into itself."""
     folders = {b"@@finnyaml:work@@/out": b"/home/u/build", b"@@finnyaml:work@@": b"/home/u/build/.files"}
     stored = pack("a.txt", b"/sandbox/out/report /sandbox/build/x", HERE)
-    assert reveal("a.txt", stored.data, folders) == b"/home/u/build/report /home/u/build/.files/build/x"
+    assert (
+        b"".join(content.reveal("a.txt", stored, STORE, folders))
+        == b"/home/u/build/report /home/u/build/.files/build/x"
+    )
 
 
 def test_references_are_the_paths_into_the_sandbox() -> None:
     proto = model("/sandbox/build/code_gen_x/")
     helper.set_model_props(proto, {"two": "/sandbox/a.onnx;/sandbox/b/c.dat", "no": "/elsewhere/x /sandbox2/y"})
     stored = pack("model.onnx", proto.SerializeToString(), HERE)
-    assert set(references(stored.data, HERE)) == {"build/code_gen_x", "a.onnx", "b/c.dat"}
+    assert set(references(data(stored), HERE)) == {"build/code_gen_x", "a.onnx", "b/c.dat"}
     assert list(references(b"no model", HERE)) == []
 
 
