@@ -25,6 +25,9 @@ from finnyaml.text import Whole, relative
 from finnyaml.worker.error_logs import SANDBOX
 from finnyaml.worker.job import Failure
 
+_TAIL = 1 << 16
+"""In so many bytes at the end of a log its last line is looked for."""
+
 REFERENCE = {"tree": f"{FOLDER}/source.npz", "name": "source"}
 """What points have that are compared with the model itself."""
 
@@ -81,7 +84,9 @@ def _evidence(failure: Failure, log: Path) -> list[str]:
 
 def _last_line(path: Path) -> str:
     try:
-        lines = path.read_text(errors="replace").split("\n")
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _TAIL))
+            lines = file.read(_TAIL).decode(errors="replace").split("\n")
     except OSError:
         return "(its log is gone)"
     return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "(its log is empty)")

@@ -12,6 +12,8 @@ from pathlib import Path
 from finnyaml.api.progress import Lines
 from finnyaml.engine.events import Event, Listener
 
+_PIECE = 1 << 16  # characters of a log at a time
+
 
 @contextmanager
 def watching(*, quiet: bool = False, verbose: bool = False) -> Iterator[Listener]:
@@ -75,9 +77,9 @@ def _tail(path: Path, ended: threading.Event) -> None:
         if path.exists():
             with path.open(errors="replace") as file:
                 file.seek(position)
-                text = file.read()
+                while text := file.read(_PIECE):
+                    text += file.readline(_PIECE)
+                    sys.stderr.write("".join(f"    | {line}\n" for line in text.splitlines()))
                 position = file.tell()
-            if text:
-                sys.stderr.write("".join(f"    | {line}\n" for line in text.splitlines()))
         if last:
             return

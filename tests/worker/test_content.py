@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import filecmp
+import hashlib
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
 import onnx
 import pytest
 from hypothesis import example, given, settings
@@ -13,6 +17,8 @@ from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
 from finnyaml.store import Entry, Store
+from finnyaml.store.streams import write
+from finnyaml.store.tensors import LARGE
 from finnyaml.worker import content
 from finnyaml.worker.content import Places, model_digest, references
 from tests.worker.models import TENSORS, model, renamed, strings
@@ -317,3 +323,92 @@ def test_the_digest_leaves_the_model_alone() -> None:
     before = proto.SerializeToString(deterministic=True)
     model_digest(proto)
     assert proto.SerializeToString(deterministic=True) == before
+
+
+# -- models with large tensors, of which the store keeps each by itself
+
+
+def heavy(paths: str, *values: int) -> onnx.ModelProto:
+    """`model` with a large tensor of each value that no node uses: such are put in order by what they hold."""
+    proto = model(paths)
+    for number, value in enumerate(values):
+        array = np.full(LARGE + number, value, np.uint8)
+        proto.graph.initializer.append(numpy_helper.from_array(array, f"unused{number}"))
+    tensor = numpy_helper.from_array(np.ones((4, LARGE), np.float32), "inside")
+    proto.graph.node.append(helper.make_node("Constant", [], ["c"], value=tensor))
+    return proto
+
+
+@pytest.mark.parametrize("values", [(1, 2, 3), (3, 2, 1), (2, 2, 2)])
+def test_the_digest_of_a_model_with_large_tensors_is_that_of_the_whole(values: tuple[int, ...]) -> None:
+    proto = heavy("@@finnyaml:work@@/x", *values)
+    stored = pack("model.onnx", heavy("/sandbox/x", *values).SerializeToString(), HERE)
+    assert len(stored.parts) == 4
+    assert stored.digest == model_digest(proto) == in_one_piece(proto)
+    assert data(stored) == proto.SerializeToString(deterministic=True)
+
+
+def in_one_piece(proto: onnx.ModelProto) -> str:
+    """The digest as it is defined: that of the canonical form, serialised."""
+    canonical = onnx.ModelProto()
+    canonical.CopyFrom(proto)
+    for field in ("producer_name", "producer_version", "doc_string"):
+        canonical.ClearField(field)
+    content._sort(canonical.metadata_props, lambda item: item.key)
+    content._sort(canonical.opset_import, lambda item: item.domain)
+    content._canonical_graph(canonical.graph, {}, lambda item: bytes(item.SerializeToString(deterministic=True)))
+    return hashlib.sha256(canonical.SerializeToString(deterministic=True)).hexdigest()
+
+
+def test_paths_in_a_model_with_large_tensors_move_and_nothing_else() -> None:
+    here, there = heavy("/sandbox/x", 1), heavy("/data/other/sandbox/x", 1)
+    assert moved("model.onnx", here.SerializeToString()) == there.SerializeToString(deterministic=True)
+    stored = pack("model.onnx", here.SerializeToString(), HERE)
+    assert set(references(STORE.read(stored.blob), HERE)) == {"x"}
+
+
+def test_a_model_written_in_an_order_of_its_own_is_the_same_model() -> None:
+    """Protobuf takes fields in any order, and a field twice: the last one holds."""
+    proto = heavy("/sandbox/x", 1)
+    tensor = proto.graph.initializer[-1]
+    data_first = onnx.TensorProto(raw_data=b"z" * LARGE).SerializeToString() + tensor.SerializeToString()
+    rest = onnx.ModelProto()
+    rest.CopyFrom(proto)
+    del rest.graph.initializer[-1]
+    size = len(data_first)
+    varint = bytes([size & 0x7F | 0x80, size >> 7 & 0x7F | 0x80, size >> 14])
+    graph = b"\x2a" + varint + data_first
+    size = len(graph)
+    varint = bytes([size & 0x7F | 0x80, size >> 7 & 0x7F | 0x80, size >> 14])
+    odd = b"\x3a" + varint + graph + rest.SerializeToString()
+    same = onnx.load_from_string(odd)
+    stored = pack("model.onnx", odd, HERE)
+    assert stored == pack("model.onnx", same.SerializeToString(), HERE)
+    assert moved("model.onnx", odd, HERE, HERE) == same.SerializeToString(deterministic=True)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "out/a.bin", "out/a.txt"])
+def test_what_was_stored_comes_back_whatever_is_in_it(name: str) -> None:
+    for written in (b"", b"\0", b"\x08", b"finnyaml tensor:" * LARGE, b"@@finnyaml:w" * LARGE, b"\0/sandbox" * 9):
+        assert moved(name, written, HERE, HERE) == written
+
+
+# -- files that are larger than memory should be
+
+
+@pytest.mark.parametrize("start", [b"text with /sandbox/x\n", b"\0binary with /sandbox/x\n"], ids=["text", "binary"])
+def test_a_large_file_is_never_in_memory(tmp_path: Path, start: bytes) -> None:
+    path, again = tmp_path / "large", tmp_path / "again"
+    with path.open("wb") as file:
+        file.write(start)
+        for _ in range(48):
+            file.write(b"\n" * (1 << 20))
+        file.write(start)
+    tracemalloc.start()
+    entry = content.pack(path, "out/large", HERE, STORE)
+    write(again, content.unpack("out/large", entry, HERE, STORE))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 16 << 20
+    assert filecmp.cmp(path, again, shallow=False)
+    assert b"/sandbox" not in STORE.read(entry.blob)
