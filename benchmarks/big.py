@@ -31,7 +31,7 @@ from benchmarks.bench import (
 
 ROUNDS = 2
 NOOPS = 10
-WIDTHS = (784, 3072, 3072, 3072, 1024, 10)
+WIDTHS = (784, 4096, 4096, 960, 10)
 MB = 1e6
 CLI_BAR = 300 * (1 << 20)
 
@@ -154,10 +154,10 @@ def _network(widths: Sequence[int], path: Path) -> None:
     """Fully connected layers of 4 bits, with weights at random (seeded), as Brevitas exports them."""
     import torch
     from brevitas.export import export_qonnx
-    from brevitas.nn import QuantIdentity, QuantLinear, QuantReLU  # type: ignore[import-untyped]
+    from brevitas.nn import QuantLinear, QuantReLU  # type: ignore[import-untyped]
 
     torch.manual_seed(0)
-    layers: list[torch.nn.Module] = [QuantIdentity(bit_width=8, return_quant_tensor=True)]
+    layers: list[torch.nn.Module] = []
     for width, following in pairwise(widths):
         layers += [QuantLinear(width, following, bias=False, weight_bit_width=4)]
         layers += [torch.nn.BatchNorm1d(following), QuantReLU(bit_width=4, return_quant_tensor=True)]
