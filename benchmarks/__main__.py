@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import cold, executor, growth, incremental, noop, packing, rtl
+from benchmarks import big, cold, executor, growth, incremental, noop, packing, rtl
 from benchmarks.bench import machine
 
 BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
@@ -15,6 +15,7 @@ BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
     "cold": cold.run,
     "incremental": incremental.run,
     "growth": growth.run,
+    "big": big.run,
     "executor": executor.run,
     "packing": packing.run,
     "rtl": rtl.run,

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from finnyaml import plugins
-from finnyaml.files import content
+from finnyaml.files import content, reading
 
 if TYPE_CHECKING:
     from finnyaml.engine.outcome import Outcome, Report
@@ -228,7 +228,8 @@ def _digest(path: str) -> str | None:
     import hashlib
 
     try:
-        return hashlib.sha256(content(path, follow=True)).hexdigest()
+        with reading(path, follow=True) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return None
 

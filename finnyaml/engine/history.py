@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from finnyaml.files import content
 from finnyaml.finn import aliases
 from finnyaml.recipe.model import Recipe
 from finnyaml.store import ObjectDamaged, Store
+from finnyaml.store.streams import chunks_of
 from finnyaml.text import did_you_mean, relative
 
 STATES = {
@@ -74,12 +76,11 @@ class History:
             raise RecipeError([Problem(f"{step} has not run yet ({entries[0].state}), so it has no log")])
         return found
 
-    def text(self, entry: Entry) -> str:
-        """The log itself. FinnyamlError where the store no longer has it."""
-        if entry.file is not None:
-            return content(entry.file).decode(errors="replace")
+    def text(self, entry: Entry) -> Iterator[str]:
+        """The log itself, piece by piece. FinnyamlError where the store no longer has it."""
+        pieces = chunks_of(entry.file) if entry.file is not None else self._store.chunks(entry.blob or "")
         try:
-            return self._store.read(entry.blob or "").decode(errors="replace")
+            yield from codecs.iterdecode(pieces, "utf-8", "replace")
         except ObjectDamaged:
             hint = f"`finnyaml build {relative(self._recipe.path)} --force {entry.step}` runs it again"
             raise FinnyamlError(f"the store no longer has the log of {entry.step}", hint=hint) from None
@@ -96,7 +97,7 @@ class History:
 
     def _size(self, blob: str | None) -> int | None:
         try:
-            return len(self._store.read(blob)) if blob else None
+            return self._store.size(blob) if blob else None
         except ObjectDamaged:
             return None
 

@@ -21,7 +21,7 @@ from finnyaml.plan.graph import Plan
 from finnyaml.plan.select import Selection
 from finnyaml.plan.status import Built, Judge, Status
 from finnyaml.plan.task import Task
-from finnyaml.store import Artifact, Store, Trace
+from finnyaml.store import Artifact, Entry, Store, Trace
 from finnyaml.store.digests import digest_of
 from finnyaml.store.tree import overlay
 from finnyaml.tools import registry
@@ -175,7 +175,7 @@ class Engine:
             if path.startswith(("out/verification_output/", "out/verification/")):
                 target = self.folder / path.removeprefix("out/")
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(self.store.read(entry.blob))
+                self.store.copy(entry.blob, target)
 
     def _fail(self, task: Task, failure: Failure, outcome: Outcome) -> None:
         outcome.failed[task.id] = failure
@@ -258,11 +258,12 @@ class Engine:
     def _job(self, task: Task, status: Status) -> Job:
         inputs = {}
         for name, staged in task.staged.items():
-            inputs[name] = (
+            blob = (
                 self.store.put_bytes(staged.data)
                 if staged.data is not None
                 else self.store.put_file(_path(staged.source))
             )
+            inputs[name] = Entry(blob, blob)
         return Job(
             task=task.id,
             kind=task.kind,

@@ -1,6 +1,6 @@
 """The folder a user looks into, laid out as FINN users know it. Materialised from the store; never a source of truth.
 
-    intermediate_models/<step>.onnx    the model after each step
+    intermediate_models/<step>.onnx    the model after each step; weights/ beside it has what large ones share
     report/ stitched_ip/ bitfile/ driver/ deploy/ verification_output/ ...   what the steps wrote into output_dir
     verification/<step>.npz, .json     outputs of the model after each step, sample by sample; what was measured
     bundle/<name>/, <name>.tar.gz      the deployment bundle, if it was asked for
@@ -17,8 +17,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -30,24 +31,35 @@ from finnyaml.finn.aliases import short
 from finnyaml.plan.graph import Plan
 from finnyaml.plan.status import Built
 from finnyaml.recipe.model import Recipe
-from finnyaml.store import Entry, ObjectDamaged, Store
+from finnyaml.store import Entry, ObjectDamaged, Store, streams, tensors
 from finnyaml.store.digests import digest_of
+from finnyaml.store.model import Part
 
+_PLACEHOLDER = b"@@finnyaml:"
 MANIFEST = "workspace.json"
 BUILD = "build.json"
 
 MODEL = "model.onnx"
 """The model of a task, in the tree of its files."""
 
+MODELS = "intermediate_models/"
+APART = 1 << 25
+"""From so many bytes of large tensors on, models share the files of these tensors (ONNX's external data)."""
+
 
 @dataclass(frozen=True)
 class Wanted:
-    """One file of the workspace: a stored file with the roots its paths refer to, or text made here."""
+    """One file of the workspace: a stored file with the roots its paths refer to, text made here, or stored logs.
+
+    `apart`: the large tensors of this model lie in files beside it. `logs` are headings with the log below each.
+    """
 
     entry: Entry | None = None
     relative: str = ""
     target: str = ""
     text: str = ""
+    apart: bool = False
+    logs: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -139,10 +151,10 @@ def write(
     root = plan.recipe.workspace
     check_links(root)
     manifest = _load_manifest(root)
-    wanted = {path: item for name, end in ends.items() for path, item in _layout(plan, built, name, end, store)}
+    wanted = {path: item for name, end in ends.items() for path, item in _layout(plan, built, name, end)}
     complete = {name for name, end in ends.items() if end == plan.targets[name]}
     if manifest.keys() - wanted.keys() - {BUILD}:
-        stays, more = _staying(plan, held, store, manifest, wanted)
+        stays, more = _staying(plan, held, manifest, wanted)
         wanted, complete = {**stays, **wanted}, complete | more
     digest = digest_of({path: _identity(item) for path, item in wanted.items()})
     build = {**build, "targets": [name for name in plan.targets if name in complete], "digest": digest}
@@ -170,7 +182,7 @@ def write(
 
 
 def _staying(
-    plan: Plan, held: Mapping[str, Built], store: Store, manifest: Mapping[str, Any], wanted: Mapping[str, Wanted]
+    plan: Plan, held: Mapping[str, Built], manifest: Mapping[str, Any], wanted: Mapping[str, Wanted]
 ) -> tuple[dict[str, Wanted], set[str]]:
     """Files of earlier builds that are as this one would make them, and the targets that are complete with them."""
     stays: dict[str, Wanted] = {}
@@ -180,7 +192,7 @@ def _staying(
         end = _furthest(plan, held, target)
         if end is None:
             continue
-        layout = dict(_layout(plan, held, name, end, store))
+        layout = dict(_layout(plan, held, name, end))
         stays |= {path: item for path, item in layout.items() if manifest.get(path, [])[:1] == [_identity(item)]}
         there = (path in stays or path in wanted or is_bundle(path, several=several) for path in layout)
         if end == target and all(there):
@@ -194,14 +206,14 @@ def _furthest(plan: Plan, held: Mapping[str, Built], target: str) -> str | None:
     return next((name for name in reversed([*plan.tasks]) if name in within), None)
 
 
-def _layout(plan: Plan, built: Mapping[str, Built], name: str, end: str, store: Store) -> Iterator[tuple[str, Wanted]]:
+def _layout(plan: Plan, built: Mapping[str, Built], name: str, end: str) -> Iterator[tuple[str, Wanted]]:
     """Every file of one target by its place in the workspace."""
     folder = name if len(plan.targets) > 1 else ""
-    for relative, item in _of_target(plan, built, end, store):
+    for relative, item in _of_target(plan, built, end):
         yield (f"{folder}/{relative}" if folder else relative), replace(item, target=folder)
 
 
-def _of_target(plan: Plan, built: Mapping[str, Built], end: str, store: Store) -> Iterator[tuple[str, Wanted]]:
+def _of_target(plan: Plan, built: Mapping[str, Built], end: str) -> Iterator[tuple[str, Wanted]]:
     """Every file of one target by its place in the layout."""
     needed = plan.ancestors([end])
     chain = [task for name, task in plan.tasks.items() if name in needed and task.is_step]
@@ -217,9 +229,11 @@ def _of_target(plan: Plan, built: Mapping[str, Built], end: str, store: Store) -
         model = built[task.id].tree.get(MODEL)
         if model is not None:
             named = task.uses if task.kind in ("finn", "finn_open") and task.id == short(task.uses) else task.id
-            yield f"intermediate_models/{named}.onnx", Wanted(model, MODEL)
+            yield from _model(f"{MODELS}{named}.onnx", model, MODEL)
     for path, entry in built[end].tree.items():
-        if path.startswith("out/"):
+        if path.startswith(f"out/{MODELS}"):
+            yield from _model(path.removeprefix("out/"), entry, path)
+        elif path.startswith("out/"):
             yield path.removeprefix("out/"), Wanted(entry, path)
         elif path.startswith("build/"):
             yield f"finn_build/{path.removeprefix('build/')}", Wanted(entry, path)
@@ -229,41 +243,79 @@ def _of_target(plan: Plan, built: Mapping[str, Built], end: str, store: Store) -
     times = {task.id: round(built[task.id].trace.seconds, 3) for task in chain}
     times["total_build_time"] = round(sum(times.values()), 3)
     yield "time_per_step.json", _document(times)
-    yield "build_dataflow.log", Wanted(text=_whole_log(chain, built, store))
+    logs = tuple((f"{task.id} ({task.uses})", built[task.id].trace.log) for task in chain)
+    yield "build_dataflow.log", Wanted(logs=logs)
 
 
-def _whole_log(chain: Iterable[Any], built: Mapping[str, Built], store: Store) -> str:
-    parts = []
-    for task in chain:
-        log = built[task.id].trace.log
+def _model(path: str, entry: Entry, relative: str) -> Iterator[tuple[str, Wanted]]:
+    """A model by its place in the layout. Large ones leave their weights to files that all in one folder share."""
+    apart = sum(part.size for part in entry.parts) >= APART
+    yield path, Wanted(entry, relative, apart=apart)
+    if apart:
+        folder = path.rpartition("/")[0]
+        for part in entry.parts:  # read-only: an edit would change several models
+            yield f"{folder}/{_weights(part)}", Wanted(Entry(part.digest, part.digest, 0o444))
+
+
+def _weights(part: Part) -> str:
+    """Where a tensor lies, as seen from its model. (`onnx` reads no links, and nothing outside the model's folder.)"""
+    return f"weights/{part.digest[:32]}.bin"
+
+
+def _joined(logs: Sequence[tuple[str, str]], store: Store) -> Iterator[bytes]:
+    for number, (heading, log) in enumerate(logs):
+        yield (b"\n" if number else b"") + f"==== {heading}\n".encode()
         try:
-            text = store.read(log).decode(errors="replace") if log else ""
+            yield from store.chunks(log) if log else ()
         except ObjectDamaged:  # a log is not worth building its step again
-            text = "(this log was damaged in the store)\n"
-        parts.append(f"==== {task.id} ({task.uses})\n{text}")
-    return "\n".join(parts)
+            yield b"(this log was damaged in the store)\n"
 
 
 def _put(root: Path, relative: str, item: Wanted, store: Store) -> None:
     if item.entry is not None:
-        checkout(root / relative, item.relative, item.entry, root / item.target, store)
+        checkout(root / relative, item.relative, item.entry, root / item.target, store, apart=item.apart)
         return
     _make_room(root / relative)
-    (root / relative).write_text(item.text)
+    streams.write(root / relative, _joined(item.logs, store) if item.logs else [item.text.encode()])
 
 
-def checkout(path: Path, relative: str, entry: Entry, root: Path, store: Store) -> None:
+def checkout(path: Path, relative: str, entry: Entry, root: Path, store: Store, *, apart: bool = False) -> None:
     """Write the stored file `relative` of a tree to `path`; what it says of other files is as if it lay in `root`.
+
+    `apart`: leave the large tensors of a model to the files beside it that `write` lays there.
 
     Raises:
         ObjectDamaged: the store cannot give it.
     """
-    data = store.read(entry.blob)
-    if b"@@finnyaml:" in data and entry.pinned is None:
-        data = _revealed(relative, data, root)
     _make_room(path)
-    path.write_bytes(data)
+    if entry.parts:
+        frame = store.read(entry.blob)
+        if _PLACEHOLDER in frame:
+            from finnyaml.worker.content import revealed
+
+            frame = revealed(frame, _folders(root))
+        streams.write(path, _beside(entry, frame) if apart else store.content(entry, frame))
+    elif entry.pinned is None and _names_places(relative, store.chunks(entry.blob)):
+        from finnyaml.worker.content import reveal
+
+        streams.write(path, reveal(relative, entry, store, _folders(root)))
+    else:
+        store.copy(entry.blob, path)
     path.chmod(entry.mode)
+
+
+def _beside(entry: Entry, frame: bytes) -> Iterator[bytes]:
+    try:
+        yield tensors.beside(frame, entry.parts, _weights)
+    except ValueError:
+        raise ObjectDamaged(entry.blob) from None
+
+
+def _names_places(relative: str, content: Iterator[bytes]) -> bool:
+    """Whether a file has placeholders: only texts and models can."""
+    if not relative.endswith(".onnx"):
+        content = takewhile(lambda chunk: b"\0" not in chunk, content)
+    return streams.holds(content, _PLACEHOLDER)
 
 
 def _make_room(path: Path) -> None:
@@ -271,17 +323,14 @@ def _make_room(path: Path) -> None:
     path.unlink(missing_ok=True)  # a link, not what it leads to
 
 
-def _revealed(relative: str, data: bytes, root: Path) -> bytes:
-    """Stored content with its placeholders turned into paths of the workspace."""
+def _folders(root: Path) -> dict[bytes, bytes]:
+    """Placeholders, and what they are for files that lie in `root`."""
     from finnyaml.finn import identity
-    from finnyaml.worker.content import reveal
 
     folders = {f"@@finnyaml:{name}@@".encode(): str(path).encode() for name, path in identity.folders().items()}
     work = b"@@finnyaml:work@@"
     here = str(root.resolve()).encode()
-    return reveal(
-        relative, data, {work + b"/out": here, work + b"/build": here + b"/finn_build", work: here, **folders}
-    )
+    return {work + b"/out": here, work + b"/build": here + b"/finn_build", work: here, **folders}
 
 
 def _remove(root: Path, relative: str) -> None:
@@ -327,7 +376,9 @@ def _signature(path: Path) -> list[int]:
 
 
 def _identity(item: Wanted) -> str:
-    return item.entry.blob if item.entry else hashlib.sha256(item.text.encode()).hexdigest()
+    if item.entry is not None:
+        return item.entry.blob
+    return digest_of(item.logs) if item.logs else hashlib.sha256(item.text.encode()).hexdigest()
 
 
 def _load_manifest(root: Path) -> dict[str, Any]:

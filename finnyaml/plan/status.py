@@ -191,7 +191,7 @@ class Judge:
             return Reason("damaged", error.digest[:12])
         room = len(str(self._store.root / "work" / ("0" * 16)))
         for path, entry in artifact.files.items():
-            if not self._store.has(entry.blob):
+            if not all(map(self._store.has, entry.blobs)):
                 return Reason("damaged", path)
             if entry.pinned not in (None, room):
                 return Reason("pinned", path)

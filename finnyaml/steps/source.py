@@ -304,7 +304,8 @@ def _parse(path: Path) -> onnx.ModelProto:
 
 
 def _what_it_is(path: Path) -> str:
-    start = path.read_bytes()[:64]
+    with path.open("rb") as file:
+        start = file.read(64)
     if not start:
         return "the file is empty"
     if start.startswith(b"version https://git-lfs"):

@@ -59,7 +59,7 @@ def aside(root: Path) -> Iterator[tuple[int, Path]]:
         path.unlink(missing_ok=True)
 
 
-def write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes | memoryview) -> None:
     """Write all of `data`; `os.write` may take less than it is given."""
     rest = memoryview(data)
     while rest:

@@ -15,11 +15,12 @@ read and the task is built again: a power cut can cost time, never a wrong resul
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -27,9 +28,10 @@ from typing import BinaryIO
 from finnyaml.errors import StoreError
 from finnyaml.files import NotAFile, discard, reading
 from finnyaml.store.disk import aside, explained, write_all
+from finnyaml.store.streams import Piece, chunks, chunks_of, write
 
 _FRESH, _SYNCED = 0o400, 0o444
-_CHUNK = 1 << 20
+_FICLONE = 0x40049409  # Linux: give a file the blocks of another, on btrfs, XFS and others that copy on write
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
@@ -50,7 +52,7 @@ class Objects:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def put_bytes(self, data: bytes) -> str:
+    def put_bytes(self, data: Piece) -> str:
         """Store `data` and return its digest; it survives a power cut once it was given to `sync`."""
         digest = hashlib.sha256(data).hexdigest()
         with explained(self.root):
@@ -58,14 +60,14 @@ class Objects:
 
     def put_file(self, path: Path) -> str:
         """Store the content of a file and return its digest. OSError where the file itself cannot be read."""
-        with reading(path, follow=True) as file:
-            digest, size = _hash(file)
-            with explained(self.root):
-                if self._holds(digest, size):
-                    return digest
-                file.seek(0)
-                # Named by what is copied, not by what was hashed before: the file may be changing under our hands.
-                return self._write(_chunks(file))
+        return self.put_stream(lambda: chunks_of(path))
+
+    def put_stream(self, content: Callable[[], Iterable[Piece]]) -> str:
+        """Store what `content` gives, and return its digest; it is asked again where that has to be written."""
+        digest, size = _hash(content())
+        with explained(self.root):
+            # Named by what is written, not by what was hashed before: a file may be changing under our hands.
+            return digest if self._holds(digest, size) else self._write(content())
 
     def read(self, digest: str) -> bytes:
         """The bytes of an object, verified. `ObjectDamaged` where it is missing or damaged (then it is dropped)."""
@@ -77,6 +79,39 @@ class Objects:
                 raise ObjectDamaged(digest)
             return data
 
+    def chunks(self, digest: str) -> Iterator[bytes]:
+        """Like `read`, piece by piece, for objects of any size. That it is damaged shows at the end only."""
+        with explained(self.root), self._opened(digest) as file:
+            sha = hashlib.sha256()
+            for chunk in chunks(file):
+                sha.update(chunk)
+                yield chunk
+            if sha.hexdigest() != digest:
+                self.delete(digest)
+                raise ObjectDamaged(digest)
+
+    def copy(self, digest: str, path: Path) -> None:
+        """Write an object to a new file at `path`, verified. Where the file system can, both share their blocks.
+
+        It is never a hard link: whoever then changes the file in place would change the object.
+        """
+        if not _cloned(self._path(digest), path):
+            write(path, self.chunks(digest))
+            return
+        found, _ = _hash(chunks_of(path))
+        if found != digest:
+            path.unlink()
+            self.check(digest)  # drops it, unless it was changed in this very moment
+            raise ObjectDamaged(digest)
+
+    def size(self, digest: str) -> int:
+        """How many bytes an object has. `ObjectDamaged` where it is missing."""
+        with explained(self.root):
+            try:
+                return self._path(digest).stat().st_size
+            except FileNotFoundError:
+                raise ObjectDamaged(digest) from None
+
     def has(self, digest: str) -> bool:
         """Whether the object is there; cheap, and no promise that its bytes are right."""
         with explained(self.root):
@@ -86,7 +121,7 @@ class Objects:
         """Like `read`, for objects of any size: raises `ObjectDamaged` and drops the object where it is damaged."""
         with explained(self.root):
             with self._opened(digest) as file:
-                found, _ = _hash(file)
+                found, _ = _hash(chunks(file))
             if found != digest:
                 self.delete(digest)
                 raise ObjectDamaged(digest)
@@ -165,7 +200,7 @@ class Objects:
         self.delete(digest)
         return False
 
-    def _write(self, chunks: Iterable[bytes]) -> str:
+    def _write(self, chunks: Iterable[Piece]) -> str:
         sha = hashlib.sha256()
         with aside(self.root) as (descriptor, temporary):
             for chunk in chunks:
@@ -180,13 +215,18 @@ class Objects:
         return path.name
 
 
-def _chunks(file: BinaryIO) -> Iterator[bytes]:
-    return iter(lambda: file.read(_CHUNK), b"")
+def _cloned(source: Path, path: Path) -> bool:
+    """Whether the file system could give `path` the content of `source` without writing it again."""
+    with suppress(OSError), source.open("rb") as old, path.open("wb") as new:
+        fcntl.ioctl(new, _FICLONE, old.fileno())
+        return True
+    path.unlink(missing_ok=True)
+    return False
 
 
-def _hash(file: BinaryIO) -> tuple[str, int]:
+def _hash(content: Iterable[Piece]) -> tuple[str, int]:
     sha, size = hashlib.sha256(), 0
-    for chunk in _chunks(file):
+    for chunk in content:
         sha.update(chunk)
         size += len(chunk)
     return sha.hexdigest(), size

@@ -1,7 +1,7 @@
 """The store: artifacts by digest, traces by key, locks between processes. It knows no steps and no FINN.
 
     root/version        the format of this folder
-    root/objects/ab/    blobs, named by their SHA-256 (see `objects`)
+    root/objects/ab/    blobs, named by their SHA-256 (see `objects`); large tensors of models are apart (`tensors`)
     root/traces/ab/     one sealed file per key: its traces, newest first; its mtime says when it was last of use
     root/memos/         small named documents that can be made again at any time
     root/locks/         one lock file per key in use; root/work/: scratch folders of running tasks
@@ -23,10 +23,11 @@ from typing import TYPE_CHECKING, Any
 
 from finnyaml.errors import StoreError
 from finnyaml.files import NotAFile, content, discard
-from finnyaml.store import locks
+from finnyaml.store import locks, tensors
 from finnyaml.store.disk import canonical, explained, replace_file, seal, unseal
-from finnyaml.store.model import CACHE, Artifact, Trace
+from finnyaml.store.model import CACHE, Artifact, Entry, Part, Trace
 from finnyaml.store.objects import ObjectDamaged, Objects
+from finnyaml.store.streams import Piece
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -97,9 +98,28 @@ class Store(Objects):
             self._artifacts[digest] = known
         return known
 
+    def content(self, entry: Entry, frame: bytes | None = None) -> Iterator[Piece]:
+        """The stored bytes of a file, piece by piece; in a model `frame` may stand for what is stored of it.
+
+        `ObjectDamaged` where the store cannot give them, which may show at the end only.
+        """
+        if frame is None and not entry.parts:
+            yield from self.chunks(entry.blob)
+            return
+        try:
+            pieces = tensors.whole(self.read(entry.blob) if frame is None else frame, entry.parts)
+        except ValueError:
+            raise ObjectDamaged(entry.blob) from None  # sound, but not the frame of these parts
+        for piece in pieces:
+            if isinstance(piece, Part):
+                yield from self.chunks(piece.digest)
+            else:
+                yield piece
+
     def reachable(self, trace: Trace) -> set[str]:
-        """Every blob that a trace needs: its artifact's record and files, and its log."""
-        blobs = {trace.artifact, *(entry.blob for entry in self.artifact(trace.artifact).files.values())}
+        """Every blob that a trace needs: its artifact's record and files with their parts, and its log."""
+        files = self.artifact(trace.artifact).files.values()
+        blobs = {trace.artifact, *(blob for entry in files for blob in entry.blobs)}
         return blobs | {trace.log} if trace.log else blobs
 
     # -- traces -------------------------------------------------------------------------------------------------------

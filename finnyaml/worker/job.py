@@ -21,7 +21,7 @@ class Job:
     is searched) and `users_code` come along, so that workers depend on no other kind. `uses` is the step's name or the
     code it runs. `params` are the
     static parameters; file names in them are written `@recipe/...`. `config` holds FINN build configuration in the
-    recipe's words; file names in it are `@inputs/...`, with `inputs` giving the blob of each. `tree` is what the
+    recipe's words; file names in it are `@inputs/...`, with `inputs` giving each as it is stored. `tree` is what the
     tasks before it left, `digests` name the models of each. `seed` fixes the random names that FINN makes up.
     """
 
@@ -30,7 +30,7 @@ class Job:
     uses: str
     params: Mapping[str, Any]
     config: Mapping[str, Any]
-    inputs: Mapping[str, str]
+    inputs: Mapping[str, Entry]
     tree: Mapping[str, Entry]
     seed: str
     recipe_dir: str
@@ -47,8 +47,10 @@ class Job:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Read the JSON form."""
-        tree = {path: Entry(**entry) for path, entry in data["tree"].items()}
-        return cls(**{**data, "tree": tree})
+        files = {
+            name: {path: Entry.from_json(entry) for path, entry in data[name].items()} for name in ("tree", "inputs")
+        }
+        return cls(**{**data, **files})
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class Done:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Read the JSON form (`dataclasses.asdict`)."""
-        files = {path: Entry(**entry) for path, entry in data["files"].items()}
+        files = {path: Entry.from_json(entry) for path, entry in data["files"].items()}
         lists = {name: tuple(data[name]) for name in ("removed", "config_reads", "unsure")}
         return cls(**{**data, "files": files, **lists})
 

@@ -144,7 +144,7 @@ def test_a_job_has_all_that_the_task_may_look_at(world: Make) -> None:
     outcome = here.run()
     job = here.pool.jobs[-1]
     assert (job.task, job.kind, job.uses, job.params, job.config) == ("a", "finn", "step_a", {"by": 2}, {"fps": 5})
-    assert {name: here.store.read(blob) for name, blob in job.inputs.items()} == {
+    assert {name: here.store.read(entry.blob) for name, entry in job.inputs.items()} == {
         "folding.json": b"{}",
         "made.json": b"[]",
     }

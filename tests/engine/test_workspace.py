@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 
 from finnyaml.engine import workspace
@@ -16,9 +19,11 @@ from finnyaml.engine.outcome import Outcome
 from finnyaml.engine.workspace import Written
 from finnyaml.errors import FinnyamlError
 from finnyaml.recipe.model import BundleSpec
-from finnyaml.store import ObjectDamaged
+from finnyaml.store import Entry, ObjectDamaged
+from finnyaml.worker.job import Done, Job
 from tests.engine.conftest import Make
 from tests.engine.world import World, task
+from tests.store.samples import model_bytes, object_file, overwrite, weighty
 
 OWN = {"build.json", "build_dataflow.log", "time_per_step.json"}
 
@@ -164,6 +169,100 @@ def test_a_damaged_log_is_told_and_a_damaged_file_is_an_error(world: Make) -> No
     (here.plan.recipe.workspace / "b.txt").unlink()
     with pytest.raises(ObjectDamaged):
         write(here, outcome, b="b")
+
+
+def with_models(here: World, job: Job, **models: Entry) -> Done:
+    done = here.pool.done(job)
+    return replace(done, files={**done.files, **models})
+
+
+def test_large_models_share_their_weights_and_small_ones_are_whole(
+    world: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = one_target(world)
+    small, large = weighty(here.store, 1), weighty(here.store, 2)
+    again = replace(large, blob=here.store.put_bytes(here.store.read(large.blob) + b"\x1a\x01p"))  # another producer
+    parts = {"model": small, "a": large, "b": again}
+    for name, entry in parts.items():
+        copies = {"out/intermediate_models/sub/part.onnx": large, "out/bundle/graph.onnx": large} if name == "b" else {}
+        here.pool.answers[name] = lambda job, made={"model.onnx": entry, **copies}: with_models(here, job, **made)
+    size = large.parts[0].size
+    monkeypatch.setattr(workspace, "APART", size + 1)
+    write(here, here.run(), b="b")
+    root = here.plan.recipe.workspace / "intermediate_models"
+    assert (root / "model.onnx").read_bytes() == model_bytes(1)
+    assert (root / "step_a.onnx").read_bytes() == model_bytes(2)
+    assert (root / "b.onnx").read_bytes() == model_bytes(2) + b"\x1a\x01p"
+    assert not (root / "weights").exists()
+
+    monkeypatch.setattr(workspace, "APART", size)
+    shutil.rmtree(here.plan.recipe.workspace)
+    outcome = here.run()
+    write(here, outcome, b="b")
+    weights = {path.name: path.read_bytes() for path in root.glob("weights/*")}
+    assert sorted(weights.values()) == [b"\1" * size, b"\2" * size]
+    for name, value in (("model", 1), ("step_a", 2), ("b", 2), ("sub/part", 2)):
+        (tensor,) = onnx.load(root / f"{name}.onnx").graph.initializer
+        assert tensor.raw_data == bytes([value]) * size, name
+        assert (root / f"{name}.onnx").stat().st_size < 1000
+    assert (root.parent / "bundle/graph.onnx").read_bytes() == model_bytes(2)  # its digest is in bundle.json
+    assert write(here, outcome, b="b") == 0
+    here.pool.answers["model"] = lambda job: with_models(here, job, **{"model.onnx": large})
+    write(here, here.run(forced=["model"]), b="b")
+    assert [path.read_bytes() for path in root.glob("weights/*")] == [b"\2" * size]
+
+
+def test_nothing_in_a_workspace_is_a_link_into_the_store(world: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever edits a file in place, read-only or not, changes no object."""
+    monkeypatch.setattr(workspace, "APART", 0)
+    here = one_target(world)
+    model = weighty(here.store)
+    here.pool.answers["b"] = lambda job: with_models(here, job, **{"model.onnx": model})
+    outcome = here.run()
+    write(here, outcome, b="b")
+    for path in (path for path in here.plan.recipe.workspace.rglob("*") if path.is_file()):
+        assert path.stat().st_nlink == 1
+        overwrite(path, b"edited")
+    assert all(here.store.check(digest) is None for digest, _ in here.store.objects())
+    shutil.rmtree(here.plan.recipe.workspace / ".finnyaml")
+    write(here, outcome, b="b")
+    assert b"".join(here.store.content(model)) == model_bytes(1)
+
+
+@pytest.mark.parametrize("part", ["frame", "tensor"])
+def test_a_damaged_tensor_is_an_error_and_no_model(world: Make, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    here = one_target(world)
+    model = weighty(here.store)
+    here.pool.answers["b"] = lambda job: with_models(here, job, **{"model.onnx": model})
+    outcome = here.run()
+    blob = model.blob if part == "frame" else model.parts[0].digest
+    file = object_file(here.store, blob)
+    overwrite(file, b"x" * file.stat().st_size)
+    with pytest.raises(ObjectDamaged) as error:
+        write(here, outcome, b="b")
+    assert error.value.digest == blob
+    assert not (here.plan.recipe.workspace / "intermediate_models/b.onnx").exists()
+
+
+def test_a_large_file_and_a_large_log_are_never_in_memory(world: Make) -> None:
+    here = one_target(world)
+    blank = b"x" * (1 << 20)
+
+    def huge(job: Job) -> Done:
+        done = here.pool.done(job)
+        with open(job.log, "wb") as log:
+            log.writelines([blank] * 64)
+        blob = here.store.put_file(Path(job.log))
+        return replace(done, files={**done.files, "out/huge.bin": Entry(blob, blob)})
+
+    here.pool.answers["b"] = huge
+    tracemalloc.start()
+    write(here, here.run(), b="b")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 16 << 20
+    root = here.plan.recipe.workspace
+    assert (root / "huge.bin").stat().st_size == 64 << 20 < (root / "build_dataflow.log").stat().st_size
 
 
 def test_a_link_in_the_way_is_refused(world: Make) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from finnyaml.errors import StoreError
-from finnyaml.store import Store, Trace
+from finnyaml.store import Entry, Store, Trace
+from finnyaml.store.tensors import cut
 from finnyaml.store.upkeep import GRACE, Collected, collect, ls, usage, verify
-from tests.store.samples import age, age_objects, object_file, overwrite, trace_file, trace_of
+from tests.store.samples import age, age_objects, model_bytes, object_file, overwrite, trace_file, trace_of, weighty
 
 DAY = 86400.0
 
@@ -55,14 +56,16 @@ def test_ls_gives_every_trace(store: Store) -> None:
 # -- verify
 
 
-@pytest.mark.parametrize("part", ["record", "file", "log"])
+@pytest.mark.parametrize("part", ["record", "file", "tensor", "log"])
 @pytest.mark.parametrize("damage", ["flipped", "deleted"])
 def test_verify_drops_damaged_objects_and_the_traces_that_need_them(store: Store, part: str, damage: str) -> None:
     traces = fill(store, 2)
-    hurt = trace_of(store, model=b"a model")
+    hurt = trace_of(store, model=weighty(store))
     store.add_trace("hurt", hurt)
     assert verify(store).sound
-    blob = {"record": hurt.artifact, "file": store.artifact(hurt.artifact).files["model"].blob, "log": hurt.log}[part]
+    entry = store.artifact(hurt.artifact).files["model"]
+    blobs = {"record": hurt.artifact, "file": entry.blob, "tensor": entry.parts[0].digest, "log": hurt.log}
+    blob = blobs[part]
     file = object_file(store, blob)
     if damage == "deleted":
         file.unlink()
@@ -91,6 +94,31 @@ def test_what_traces_need_stays(store: Store) -> None:
     assert collect(store) == Collected(0, 0, 0)
     assert dict(ls(store)) == traces
     assert verify(store).sound
+
+
+def test_tensors_stay_as_long_as_one_of_their_models(store: Store) -> None:
+    one, other = weighty(store), weighty(store)
+    renamed = Entry(store.put_bytes(store.read(one.blob) + b"\x1a\x01p"), "digest", parts=one.parts)
+    store.add_trace("one", trace_of(store, model=one))
+    store.add_trace("renamed", trace_of(store, model=renamed))
+    age_objects(store)
+    assert one == other and collect(store) == Collected(0, 0, 0)
+    store.forget("one")
+    assert collect(store).objects == 2  # the frame and the record
+    assert b"".join(store.content(renamed)) == model_bytes(1) + b"\x1a\x01p"
+    store.forget("renamed")
+    collect(store)
+    assert not store.has(one.parts[0].digest)
+
+
+def test_a_build_killed_between_the_tensors_and_their_model_leaves_nothing_that_counts(store: Store) -> None:
+    cut(model_bytes(1), store.put_bytes)
+    assert verify(store).sound and usage(store).objects == 1
+    age_objects(store)
+    entry = weighty(store)  # again, and to its end
+    store.add_trace("one", trace_of(store, model=entry))
+    collect(store)
+    assert b"".join(store.content(entry)) == model_bytes(1)
 
 
 def test_what_no_trace_needs_goes_once_it_is_old(store: Store) -> None:
