@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -49,7 +49,7 @@ def descriptor(path: str | Path, flags: int = os.O_RDONLY, *, follow: bool = Fal
     raise NotAFile(path)
 
 
-def reading(path: str | Path, *, follow: bool = False) -> BinaryIO:
+def reading(path: str | Path, *, follow: bool = False) -> BufferedReader:
     """The file `path`, opened to be read in bytes; raises as `descriptor` does."""
     return os.fdopen(descriptor(path, follow=follow), "rb")
 

@@ -55,7 +55,7 @@ def build(here: World, outcome: Outcome) -> None:
     (folder / "logs" / "b.log").write_text("b ran\n")
     history = History(plan.recipe, here.store)
     assert [entry.step for entry in history.entries()] == ["b"]
-    assert history.text(history.entry("b")) == "b ran\n"
+    assert "".join(history.text(history.entry("b"))) == "b ran\n"
     old = [run for run in history.runs if run.name.startswith("2020")]
     if old:
         assert History(plan.recipe, here.store, old[0].name).entries() is not None
