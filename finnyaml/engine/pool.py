@@ -21,10 +21,10 @@ from typing import Any
 
 from finnyaml.kinds import KINDS
 from finnyaml.store import Store
+from finnyaml.store.strays import end_strays
 from finnyaml.tools.environment import of_worker
 from finnyaml.worker.error_logs import gather
 from finnyaml.worker.job import Done, Failure, Job
-from finnyaml.worker.strays import end_strays
 
 FINN = KINDS["finn"].warm_up
 """The most imports that a task needs: ten seconds of them."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -251,3 +253,20 @@ def test_compiled_simulators_go_after_a_month(store: Store) -> None:
         age(folder, (31 if name == "old" else 29) * DAY)
     collect(store)
     assert [path.name for path in (store.root / "cache/verilator").iterdir()] == ["new"]
+
+
+def test_what_still_runs_in_the_scratch_folder_of_a_dead_process_ends(store: Store) -> None:
+    dead, mine = store.root / "work" / "0123456789abcdef", store.scratch()
+    dead.mkdir()
+    running = [
+        subprocess.Popen(["sleep", "3600"], env={"FINN_BUILD_DIR": str(folder / "build")}, start_new_session=True)
+        for folder in (dead, mine)
+    ]
+    try:
+        Store.open(store.root)
+        assert running[0].wait() == -signal.SIGKILL and not dead.exists()
+        assert running[1].poll() is None
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
