@@ -281,7 +281,8 @@ def checkout(path: Path, relative: str, entry: Entry, root: Path, store: Store, 
             from finnyaml.worker.content import revealed
 
             frame = revealed(frame, _folders(root))
-        streams.write(path, _beside(entry, frame) if apart else store.content(entry, frame))
+        shared = [tensors.beside(frame, entry.parts, _weights)] if apart else None
+        streams.write(path, shared or store.content(entry, frame))
     elif entry.pinned is None and _names_places(relative, store.chunks(entry.blob)):
         from finnyaml.worker.content import reveal
 
@@ -289,13 +290,6 @@ def checkout(path: Path, relative: str, entry: Entry, root: Path, store: Store, 
     else:
         store.copy(entry.blob, path)
     path.chmod(entry.mode)
-
-
-def _beside(entry: Entry, frame: bytes) -> Iterator[bytes]:
-    try:
-        yield tensors.beside(frame, entry.parts, _weights)
-    except ValueError:
-        raise ObjectDamaged(entry.blob) from None
 
 
 def _names_places(relative: str, content: Iterator[bytes]) -> bool:
