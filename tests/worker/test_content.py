@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
 from finnyaml.store import Entry, Store
+from finnyaml.store.model import Part
 from finnyaml.store.streams import write
-from finnyaml.store.tensors import LARGE
+from finnyaml.store.tensors import LARGE, stand_in
 from finnyaml.worker import content
 from finnyaml.worker.content import Places, model_digest, references
 from tests.worker.models import TENSORS, model, renamed, strings
@@ -385,6 +386,19 @@ def test_a_model_written_in_an_order_of_its_own_is_the_same_model() -> None:
     stored = pack("model.onnx", odd, HERE)
     assert stored == pack("model.onnx", same.SerializeToString(), HERE)
     assert moved("model.onnx", odd, HERE, HERE) == same.SerializeToString(deterministic=True)
+
+
+@pytest.mark.parametrize("mark", [b"", stand_in(Part("0" * 64, LARGE))])
+def test_a_model_is_saved_as_onnx_saves_it_and_stays_as_it_was(tmp_path: Path, mark: bytes) -> None:
+    proto = heavy("/sandbox/x", 1, 2)
+    for graph in (*(item.g for item in proto.graph.node[1].attribute if item.HasField("g")), proto.graph):
+        graph.initializer.append(numpy_helper.from_array(np.ones(LARGE, np.uint8), "inner"))
+        graph.initializer.add(name="small", raw_data=mark)
+    tensor = onnx.TensorProto(name="list", raw_data=b"l" * LARGE)
+    proto.graph.node.append(helper.make_node("Many", [], ["m"], tensors=[tensor, tensor]))
+    before = proto.SerializeToString()
+    content.save(proto, tmp_path / "ours.onnx")
+    assert (tmp_path / "ours.onnx").read_bytes() == proto.SerializeToString() == before
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "out/a.bin", "out/a.txt"])
