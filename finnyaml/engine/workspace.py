@@ -355,7 +355,7 @@ def _signature(path: Path) -> list[int]:
 
 def _identity(item: Wanted) -> str:
     if item.entry is not None:
-        return item.entry.blob
+        return f"{item.entry.blob} apart" if item.apart else item.entry.blob
     return digest_of(item.logs) if item.logs else hashlib.sha256(item.text.encode()).hexdigest()
 
 
