@@ -327,7 +327,8 @@ def checkout(path: Path, relative: str, entry: Entry, root: Path, store: Store, 
             from finnyaml.worker.content import revealed
 
             frame = revealed(frame, _folders(root))
-        streams.write(path, _beside(entry, frame) if apart else store.content(entry, frame))
+        shared = [tensors.beside(frame, entry.parts, _weights)] if apart else None
+        streams.write(path, shared or store.content(entry, frame))
     elif entry.pinned is None and _names_places(relative, store.chunks(entry.blob)):
         from finnyaml.worker.content import reveal
 
@@ -335,13 +336,6 @@ def checkout(path: Path, relative: str, entry: Entry, root: Path, store: Store, 
     else:
         store.copy(entry.blob, path)
     path.chmod(entry.mode)
-
-
-def _beside(entry: Entry, frame: bytes) -> Iterator[bytes]:
-    try:
-        yield tensors.beside(frame, entry.parts, _weights)
-    except ValueError:
-        raise ObjectDamaged(entry.blob) from None
 
 
 def _names_places(relative: str, content: Iterator[bytes]) -> bool:
@@ -410,7 +404,7 @@ def _signature(path: Path) -> list[int]:
 
 def _identity(item: Wanted) -> str:
     if item.entry is not None:
-        return item.entry.blob
+        return f"{item.entry.blob} apart" if item.apart else item.entry.blob
     return digest_of(item.logs) if item.logs else hashlib.sha256(item.text.encode()).hexdigest()
 
 

@@ -95,7 +95,9 @@ class Objects:
 
         It is never a hard link: whoever then changes the file in place would change the object.
         """
-        if not _cloned(self._path(digest), path):
+        with explained(self.root), self._opened(digest) as file:
+            cloned = _cloned(file, path)
+        if not cloned:
             write(path, self.chunks(digest))
             return
         found, _ = _hash(chunks_of(path))
@@ -215,12 +217,11 @@ class Objects:
         return path.name
 
 
-def _cloned(source: Path, path: Path) -> bool:
-    """Whether the file system could give `path` the content of `source` without writing it again."""
-    with suppress(OSError), source.open("rb") as old, path.open("wb") as new:
-        fcntl.ioctl(new, _FICLONE, old.fileno())
+def _cloned(file: BinaryIO, path: Path) -> bool:
+    """Whether the file system could give `path` the content of an open file without writing it again."""
+    with suppress(OSError), path.open("wb") as new:
+        fcntl.ioctl(new, _FICLONE, file.fileno())
         return True
-    path.unlink(missing_ok=True)
     return False
 
 

@@ -21,7 +21,7 @@ from finnyaml.recipe.schema import schema_path
 from finnyaml.store import CACHE, Store
 from finnyaml.store.digests import content_digest, digest_of, file_digest, folder_digest, listing_digest
 from finnyaml.store.names import Names
-from finnyaml.worker.content import Places
+from finnyaml.worker.content import Places, save
 from finnyaml.worker.context import Context
 from finnyaml.worker.functions import function_of
 from finnyaml.worker.job import Done, Job
@@ -145,7 +145,7 @@ class Worker:
     def _save(self, model: Any) -> None:
         path = self._sandbox.root / MODEL
         path.unlink(missing_ok=True)
-        model.save(str(path))
+        save(model.model, path)
         if "finn.builder.build_dataflow_steps" in sys.modules:
             from finnyaml.finn import hwconfig
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from finnyaml.store.streams import holds, replaced, write
@@ -15,6 +15,7 @@ PIECES = st.lists(st.binary(max_size=5) | st.sampled_from([b"/a", b"b", b"/", b"
 
 @settings(deadline=None)
 @given(PIECES, st.sampled_from([b"", rb"\w.-"]))
+@example([b"/ab/ab", b"b"], rb"\w.-")
 def test_what_is_replaced_does_not_depend_on_the_pieces(pieces: list[bytes], unless: bytes) -> None:
     words = {b"/ab/ab": b"<long>", b"/ab": b"<short>", b"b": b"<b, longer than itself>"}
     whole = b"".join(replaced([b"".join(pieces)], words, unless=unless))
@@ -31,6 +32,7 @@ def test_the_first_word_wins_and_names_that_go_on_stay() -> None:
 
 
 @given(PIECES, st.binary(min_size=1, max_size=4))
+@example([b"x/", b"", b"a", b"by"], b"/ab")
 def test_what_is_held_does_not_depend_on_the_pieces(pieces: list[bytes], wanted: bytes) -> None:
     assert holds(pieces, wanted) is (wanted in b"".join(pieces))
 

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
 from finnyaml.store import Entry, Store
+from finnyaml.store.model import Part
 from finnyaml.store.streams import write
-from finnyaml.store.tensors import LARGE
+from finnyaml.store.tensors import LARGE, stand_in
 from finnyaml.worker import content
 from finnyaml.worker.content import Places, model_digest, references
 from tests.worker.models import TENSORS, model, renamed, strings
@@ -332,18 +333,18 @@ def heavy(paths: str, *values: int) -> onnx.ModelProto:
     """`model` with a large tensor of each value that no node uses: such are put in order by what they hold."""
     proto = model(paths)
     for number, value in enumerate(values):
-        array = np.full(LARGE + number, value, np.uint8)
+        array = np.full(LARGE, value, np.uint8)
         proto.graph.initializer.append(numpy_helper.from_array(array, f"unused{number}"))
     tensor = numpy_helper.from_array(np.ones((4, LARGE), np.float32), "inside")
     proto.graph.node.append(helper.make_node("Constant", [], ["c"], value=tensor))
     return proto
 
 
-@pytest.mark.parametrize("values", [(1, 2, 3), (3, 2, 1), (2, 2, 2)])
+@pytest.mark.parametrize("values", [(1, 2, 3, 4, 5, 6), (6, 5, 4, 3, 2, 1)])
 def test_the_digest_of_a_model_with_large_tensors_is_that_of_the_whole(values: tuple[int, ...]) -> None:
     proto = heavy("@@finnyaml:work@@/x", *values)
     stored = pack("model.onnx", heavy("/sandbox/x", *values).SerializeToString(), HERE)
-    assert len(stored.parts) == 4
+    assert len(stored.parts) == 7
     assert stored.digest == model_digest(proto) == in_one_piece(proto)
     assert data(stored) == proto.SerializeToString(deterministic=True)
 
@@ -387,6 +388,19 @@ def test_a_model_written_in_an_order_of_its_own_is_the_same_model() -> None:
     assert moved("model.onnx", odd, HERE, HERE) == same.SerializeToString(deterministic=True)
 
 
+@pytest.mark.parametrize("mark", [b"", stand_in(Part("0" * 64, LARGE))])
+def test_a_model_is_saved_as_onnx_saves_it_and_stays_as_it_was(tmp_path: Path, mark: bytes) -> None:
+    proto = heavy("/sandbox/x", 1, 2)
+    for graph in (*(item.g for item in proto.graph.node[1].attribute if item.HasField("g")), proto.graph):
+        graph.initializer.append(numpy_helper.from_array(np.ones(LARGE, np.uint8), "inner"))
+        graph.initializer.add(name="small", raw_data=mark)
+    tensor = onnx.TensorProto(name="list", raw_data=b"l" * LARGE)
+    proto.graph.node.append(helper.make_node("Many", [], ["m"], tensors=[tensor, tensor]))
+    before = proto.SerializeToString()
+    content.save(proto, tmp_path / "ours.onnx")
+    assert (tmp_path / "ours.onnx").read_bytes() == proto.SerializeToString() == before
+
+
 @pytest.mark.parametrize("name", ["model.onnx", "out/a.bin", "out/a.txt"])
 def test_what_was_stored_comes_back_whatever_is_in_it(name: str) -> None:
     for written in (b"", b"\0", b"\x08", b"finnyaml tensor:" * LARGE, b"@@finnyaml:w" * LARGE, b"\0/sandbox" * 9):
@@ -396,7 +410,7 @@ def test_what_was_stored_comes_back_whatever_is_in_it(name: str) -> None:
 # -- files that are larger than memory should be
 
 
-@pytest.mark.parametrize("start", [b"text with /sandbox/x\n", b"\0binary with /sandbox/x\n"], ids=["text", "binary"])
+@pytest.mark.parametrize("start", [b"text with /sandbox/x\n", b"\0binary with /sandbox/x\n", b"\0binary\n"])
 def test_a_large_file_is_never_in_memory(tmp_path: Path, start: bytes) -> None:
     path, again = tmp_path / "large", tmp_path / "again"
     with path.open("wb") as file:
