@@ -1,7 +1,7 @@
 """What the preloaded library told of one step, laid beside what Python's audit events said. Runs inside workers.
 
-In the worker's own process Python's events know better why a file was opened (as a module, for a traceback, as data), so
-what they spoke of is theirs. The rest counts here: native code, questions whether something exists, children.
+In the worker's own process Python's events know better why a file was opened (as a module, for a traceback, as data),
+so what they spoke of is theirs. The rest counts here: native code, questions whether something exists, children.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ import glob
 import os
 import stat
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 
 from finnyaml.tools.listen import Event
 from finnyaml.worker.recorder import EXTENSIONS, MODULES, Reads, absolute, source_of
@@ -19,7 +18,7 @@ from finnyaml.worker.recorder import EXTENSIONS, MODULES, Reads, absolute, sourc
 SYSTEM = ("/etc/", "/usr/", "/lib", "/bin/", "/sbin/", "/opt/")
 """May hold data of the recipe's author; but what libraries and FINN's tools look at there is the machine's."""
 
-AT_START = frozenset("bash dash sh zsh make gmake cc1 cc1plus collect2 as ld".split())
+AT_START = frozenset(["bash", "dash", "sh", "zsh", "make", "gmake", "cc1", "cc1plus", "collect2", "as", "ld"])
 """Programs that ask for time or random numbers whatever they do."""
 
 ASKS = {"t": "for the time of day", "n": "for random numbers without a seed", "c": "the network"}
@@ -154,7 +153,8 @@ def _why(program: str) -> str:
     """Why nothing was told by a program that was started."""
     name = os.path.basename(program)
     try:
-        mode, header = os.stat(program).st_mode, Path(program).open("rb").read(1 << 16)
+        with open(program, "rb") as file:
+            mode, header = os.fstat(file.fileno()).st_mode, file.read(1 << 16)
     except OSError:
         return f"{name} is gone"
     if mode & (stat.S_ISUID | stat.S_ISGID):

@@ -24,7 +24,7 @@ class Witness:
 
     def __init__(self, folder: Path, steps: list[Path], ours: list[Path], cache: Path) -> None:
         self._listener = Listener(folder)
-        installed = {path for path in (*sysconfig.get_paths().values(), sys.prefix, sys.base_prefix)}
+        installed = {*sysconfig.get_paths().values(), sys.prefix, sys.base_prefix}
         self._installed = sorted(installed - {"/", "/usr", "/usr/local", "/usr/bin", "/usr/local/bin"})
         self._steps, self._ours = steps, ours
         self._missing = None if Listener.hears_this_process() else _why_not(cache)
