@@ -73,7 +73,7 @@ class Told:
 
     def differs(self, shown: Callable[[str], str]) -> tuple[str, ...]:
         """What was asked for that is never the same again; `shown` gives a path as the recipe's author knows it."""
-        return tuple(f"asks {ASKS[what]} ({shown(place)})" for what, place in self._differs)
+        return tuple(f"asks {ASKS[what]} ({shown(place) if os.path.isabs(place) else place})" for what, place in self._differs)
 
     def _file(self, event: Event, path: str) -> None:
         if event.what == "w":
