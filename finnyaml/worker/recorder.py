@@ -91,8 +91,8 @@ class Reads:
     env: dict[str, str | None] = field(default_factory=dict)
     programs: dict[str, str | None] = field(default_factory=dict)
     """Program as it was called, to its resolved path."""
-    heard: set[str] = field(default_factory=set)
-    """Files and folders that Python code opened, or listed, whatever for."""
+    heard: set[tuple[str, str]] = field(default_factory=set)
+    """What Python code opened ("r") or listed ("d"), whatever for."""
     looks: set[str] = field(default_factory=set)
     """What was asked for and not opened: whether it exists, what it is, how large."""
     links: set[str] = field(default_factory=set)
@@ -175,21 +175,21 @@ class Recorder:
         if event == "open":
             path, _, flags = arguments
             if isinstance(path, (str, bytes, os.PathLike)) and not flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
-                self._note(reads.files, path)
+                self._note("r", reads.files, path)
         elif event in ("os.listdir", "os.scandir"):
             folder = "." if arguments[0] is None else arguments[0]
             if isinstance(folder, (str, bytes, os.PathLike)):
-                self._note(reads.folders, folder)
+                self._note("d", reads.folders, folder)
         elif event in ("subprocess.Popen", "os.posix_spawn", "os.exec"):
             program = os.fsdecode(arguments[0] if arguments[0] is not None else arguments[1][0])
             reads.programs.setdefault(os.path.basename(program), shutil.which(program))
         elif event == "os.system":
             reads.programs.setdefault("sh", shutil.which("sh"))
 
-    def _note(self, where: set[str], path: str | bytes | os.PathLike[Any]) -> None:
+    def _note(self, how: str, where: set[str], path: str | bytes | os.PathLike[Any]) -> None:
         place = absolute(os.fsdecode(path))
         if self._reads is not None:
-            self._reads.heard.add(place)
+            self._reads.heard.add((how, place))
         if self._is_ignored(os.path.join(place, "")):
             return
         frame = sys._getframe(2)

@@ -95,10 +95,12 @@ class Told:
         own = event.process == os.getpid()
         if own and (event.who in "io" or (event.who == "m" and not path.endswith(EXTENSIONS))):
             return False
-        if own and path in self._reads.heard and event.what in "rd":
+        if own and (event.what, path) in self._reads.heard:
             return False
-        if event.who == "m" and event.what != "r":
+        if event.who in "mb" and event.what != "r":
             return False
+        if event.what in "sk" and any(rule[1].startswith(f"{path}/") for rule in self._rules if rule[0] == "-"):
+            return False  # on the way to what is not looked at
         if path.startswith(SYSTEM) and len(inside[1]) <= 1:
             return self._users and event.who in ("u?-" if own else "u?-lfo")
         return True
