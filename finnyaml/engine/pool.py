@@ -27,6 +27,9 @@ from finnyaml.worker.job import Done, Failure, Job
 FINN = KINDS["finn"].warm_up
 """The most imports that a task needs: ten seconds of them."""
 
+START = "import sys; sys.path[:] = filter(None, sys.path); from finnyaml.worker.__main__ import main; main()"
+"""How a worker starts: `python -m` would search the current folder for every module, and a user's `onnx.py` be found."""
+
 OnDeath = Callable[[str, Path], None]
 """Told why a worker died, and the sandbox that it left."""
 
@@ -91,7 +94,10 @@ class Pool:
         self,
         requests: Sequence[tuple[dict[str, Any], float | None]],
         warm_up: str | None,
-        on_death: OnDeath = lambda reason, sandbox: None,
+        on_death: START = "import sys; sys.path[:] = filter(None, sys.path); from finnyaml.worker.__main__ import main; main()"
+"""How a worker starts: `python -m` would search the current folder for every module, and a user's `onnx.py` be found."""
+
+OnDeath = lambda reason, sandbox: None,
         *,
         measures: bool = False,
     ) -> dict[str, Any]:
@@ -144,7 +150,7 @@ class _Process:
         for name in ("build", "tmp"):
             (self.sandbox / name).mkdir()
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "finnyaml.worker", str(store.root), str(self.sandbox)],
+            [sys.executable, "-W", "ignore", "-c", START, str(store.root), str(self.sandbox)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=of_worker(self.sandbox),

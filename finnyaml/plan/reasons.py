@@ -32,11 +32,21 @@ class Reason:
             return f"{self.name} changed: {_short(self.old)} → {_short(self.new)}"
         if self.kind == "env":
             return f"${self.name}: {_shown(self.old)} → {_shown(self.new)}"
+        if self.kind == "environment":
+            return f"a variable of the environment changed ({self._looked()})"
+        if self.kind == "module":
+            return f"{_readable(self.name)}{self.new or self.old} {_change(self.old, self.new)}: `import` finds another"
+        if self.kind == "package":
+            shown = "/" not in self.name  # else a package that counts by its content
+            return self.name + (f": {_short(self.old)} → {_short(self.new)}" if shown else " changed")
         if self.kind == "input":
             return f"the model from {self.name} changed"
         if self.kind in ("file", "text", "tree", "dir"):
             return f"{_readable(self.name)} {_change(self.old, self.new)}"
         return _SENTENCES[self.kind].format(name=self.name)
+
+    def _looked(self) -> str:
+        return f"FINN looks at every {self.name}*" if self.name else "the step looks at all of them"
 
 
 _SENTENCES = {

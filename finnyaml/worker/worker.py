@@ -18,6 +18,7 @@ from finnyaml.finn import identity
 from finnyaml.finn.kernels import kernels
 from finnyaml.finn.kernels.register import register
 from finnyaml.recipe.schema import schema_path
+from finnyaml.steps.imports import package_state
 from finnyaml.store import CACHE, Store
 from finnyaml.store.digests import content_digest, digest_of, file_digest, folder_digest, listing_digest
 from finnyaml.store.names import Names
@@ -38,12 +39,12 @@ class Worker:
         self._sandbox = Sandbox(sandbox, self._store, Places.of(sandbox, folders))
         own = Path(__file__).resolve().parents[1]
         steps = [folders[name] for name in identity.SOURCE_PACKAGES if name in folders]
-        steps += [folder for package in plugins.packages() for folder in plugins.folders_of(package)]
+        brought = [folder for package in plugins.packages() for folder in plugins.folders_of(package)]
         kept = [self._store.root / name for name in ("objects", CACHE)]
+        self._recorder = Recorder(steps, [own, schema_path().parent, *kept], brought)
         # Else its list of fonts lies in the home folder, and whoever draws would depend on it.
         os.environ["MPLCONFIGDIR"] = str(self._store.root / CACHE / "matplotlib")
         self._kernels = frozenset(kernels().values())
-        self._recorder = Recorder(steps, [own, schema_path().parent, *kept])
         self._warm: dict[str, Reads] = {}
         self._warming = 0.0
 
@@ -100,9 +101,11 @@ class Worker:
         reads.sources = {*named, *map(str, _user_sources(reads.sources))}
         reads.files.update(at_import.files)
         reads.env = {**at_import.env, **reads.env}
+        reads.environment.update(at_import.environment)
         changed, removed = self._sandbox.commit(job.tree)
         tree = {path: entry for path, entry in {**job.tree, **changed}.items() if path not in removed}
         recorded, unsure = _classify(reads, names, job.tree, closure, begun)
+        recorded["package"] = self._packages(reads, names)
         if job.users_code and reads.programs:  # what they read is not seen, so all that they could read counts
             recorded["tree"].update({path: entry.digest for path, entry in job.tree.items() if path not in closure})
         return Done(
@@ -131,6 +134,12 @@ class Worker:
             self._warm[reference] = reads
             self._warming += time.monotonic() - started
         return self._warm[reference]
+
+    def _packages(self, reads: Reads, names: Names) -> dict[str, str | None]:
+        """The packages that the step imports, by name or place, with version or content."""
+        named = {name: names.hide(name) if "/" in name else name for name in sorted(reads.packages)}
+        memo, put_memo = self._store.memo, self._store.put_memo
+        return {name: package_state(name, Path(at), memo, put_memo) for at, name in named.items()}
 
     def _load(self, job: Job) -> Any:
         if MODEL not in job.tree:
@@ -233,7 +242,15 @@ def _classify(
                 unsure.append(path)
         elif f"{inside}/".startswith(("build/", "out/")):
             tree[f"{inside}/"] = listing_digest(before, inside)
-    return {"file": files, "text": texts, "dir": folders, "tree": tree, "env": dict(reads.env)}, tuple(unsure)
+    return {
+        "file": files,
+        "text": texts,
+        "dir": folders,
+        "tree": tree,
+        "env": dict(reads.env),
+        "environment": dict(reads.environment),
+        "module": {names.hide(at): form for at, form in sorted(reads.modules.items()) if names.inside(at) is None},
+    }, tuple(unsure)
 
 
 def _modified(path: str) -> int:
