@@ -28,7 +28,7 @@ FINN = KINDS["finn"].warm_up
 """The most imports that a task needs: ten seconds of them."""
 
 START = "import sys; sys.path[:] = filter(None, sys.path); from finnyaml.worker.__main__ import main; main()"
-"""How a worker starts: `python -m` would search the current folder for every module, and a user's `onnx.py` be found."""
+"""How a worker starts: `python -m` searches the current folder first, and would find a user's `onnx.py`."""
 
 OnDeath = Callable[[str, Path], None]
 """Told why a worker died, and the sandbox that it left."""
@@ -94,10 +94,7 @@ class Pool:
         self,
         requests: Sequence[tuple[dict[str, Any], float | None]],
         warm_up: str | None,
-        on_death: START = "import sys; sys.path[:] = filter(None, sys.path); from finnyaml.worker.__main__ import main; main()"
-"""How a worker starts: `python -m` would search the current folder for every module, and a user's `onnx.py` be found."""
-
-OnDeath = lambda reason, sandbox: None,
+        on_death: OnDeath = lambda reason, sandbox: None,
         *,
         measures: bool = False,
     ) -> dict[str, Any]:

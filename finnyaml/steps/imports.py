@@ -28,11 +28,16 @@ _FORMS = (*(f"/__init__{suffix}" for suffix in _SUFFIXES), *_SUFFIXES)
 """In the order in which Python prefers them."""
 
 
-def module_at(place: str | Path) -> str | None:
-    """In which form a module `name` is in `folder`, for the place `folder/name`; None where it is not.
+def forms(place: str | Path) -> list[str]:
+    """The files that may be the module `name` in `folder`, for the place `folder/name`, the one that is taken first.
 
     A folder without `__init__` is none: it counts only where no other folder has the module.
     """
+    return [f"{place}{form}" for form in _FORMS]
+
+
+def module_at(place: str | Path) -> str | None:
+    """How the file of the module at a place goes on after its name (`.py`, say); None where there is none."""
     return next((form for form in _FORMS if os.path.isfile(f"{place}{form}")), None)
 
 

@@ -65,8 +65,30 @@ UNRECORDED = frozenset(
 """Variables that say where and how a build runs, not what it computes. What tools do depends on their versions."""
 
 SESSION = frozenset(
-    "_ CUDA_MODULE_LOADING EDITOR HOSTNAME INVOCATION_ID LESS LS_COLORS MAIL MAKEFLAGS MAKELEVEL MFLAGS PAGER PS1 SHLVL"
-    " STY TORCHINDUCTOR_CACHE_DIR VIRTUAL_ENV VIRTUAL_ENV_PROMPT VISUAL WAYLAND_DISPLAY WINDOWID XAUTHORITY".split()
+    [
+        "CUDA_MODULE_LOADING",
+        "EDITOR",
+        "HOSTNAME",
+        "INVOCATION_ID",
+        "LESS",
+        "LS_COLORS",
+        "MAIL",
+        "MAKEFLAGS",
+        "MAKELEVEL",
+        "MFLAGS",
+        "PAGER",
+        "PS1",
+        "SHLVL",
+        "STY",
+        "TORCHINDUCTOR_CACHE_DIR",
+        "VIRTUAL_ENV",
+        "VIRTUAL_ENV_PROMPT",
+        "VISUAL",
+        "WAYLAND_DISPLAY",
+        "WINDOWID",
+        "XAUTHORITY",
+        "_",
+    ]
 )
 SESSION_PREFIXES = (
     *("CI_", "GITHUB_", "RUNNER_", "SLURM_", "PBS_", "LSB_"),  # a job of a cluster or of continuous integration

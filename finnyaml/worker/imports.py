@@ -38,7 +38,7 @@ class Imports:
         self._plugins = tuple(map(str, plugins))
         self._by_file: dict[str, set[str]] = {}
         self._import_module = importlib.import_module
-        sys.meta_path.insert(0, self)  # type: ignore[arg-type]
+        sys.meta_path.insert(0, self)
         importlib.import_module = self._asked_by_name
 
     def begin(self, reads: Reads | None) -> None:

@@ -30,7 +30,7 @@ from finnyaml.worker.variables import Variables
 MACHINE = ("/proc", "/sys", "/dev", "/lib", "/bin", "/opt/Xilinx", "/tools/Xilinx")
 """The machine, not the experiment: tools from here are recorded by their version."""
 
-SYSTEM = ("/etc", "/usr", "/dev/shm")
+SYSTEM = ("/etc", "/usr", "/dev/shm")  # noqa: S108 - compared, not used
 """May hold data of the recipe's author; what FINN and libraries look at there is the machine's."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing.process
 import os
 import random
 import resource
@@ -196,9 +197,26 @@ def _deterministic(seed: str, sandbox: Path) -> Iterator[None]:
 
     tempfile.mkdtemp = counted  # type: ignore[assignment]
     try:
-        yield
+        with _short_sockets(sandbox / "tmp"):
+            yield
     finally:
         tempfile.mkdtemp = drawn
+
+
+@contextlib.contextmanager
+def _short_sockets(folder: Path) -> Iterator[None]:
+    """Let processes of one step talk: they put sockets into the folder, whose path is too long for one in many a store.
+
+    The name of a socket has at most 107 bytes. So the folder is named by an open file of this process.
+    """
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    config = multiprocessing.process.current_process()._config  # type: ignore[attr-defined]
+    config["tempdir"] = f"/proc/{os.getpid()}/fd/{opened}"  # where `multiprocessing.util.get_temp_dir` looks first
+    try:
+        yield
+    finally:
+        config.pop("tempdir", None)
+        os.close(opened)
 
 
 def _user_sources(loaded: Iterable[str]) -> list[Path]:

@@ -245,7 +245,7 @@ def test_variables_that_steps_and_the_user_look_at(
 def set_before(monkeypatch: pytest.MonkeyPatch, recorder: Recorder, name: str, value: str) -> None:
     """A variable as if the worker had been started with it."""
     monkeypatch.setenv(name, value)
-    recorder._written.discard(name)
+    monkeypatch.setitem(recorder._variables.inherited, name, value)
 
 
 @pytest.mark.parametrize(
