@@ -33,20 +33,24 @@ class Reason:
         if self.kind == "env":
             return f"${self.name}: {_shown(self.old)} → {_shown(self.new)}"
         if self.kind == "environment":
-            return f"a variable of the environment changed ({self._looked()})"
+            looked = (
+                f"variables {self.name}* changed, and FINN"
+                if self.name
+                else "environment's variables changed, and the step"
+            )
+            return f"one of the {looked} looks at all of them"
         if self.kind == "module":
-            return f"{_readable(self.name)}{self.new or self.old} {_change(self.old, self.new)}: `import` finds another"
+            change = "is gone" if self.new is None else "appeared"
+            return f"{_readable(self.name)}{self.new or self.old} {change}, so `import` finds another module"
         if self.kind == "package":
-            shown = "/" not in self.name  # else a package that counts by its content
-            return self.name + (f": {_short(self.old)} → {_short(self.new)}" if shown else " changed")
+            if "/" in self.name:  # it counts by its content
+                return f"the package {_readable(self.name)} {_change(self.old, self.new)}"
+            return f"{self.name} changed: {_short(self.old)} → {_short(self.new)}"
         if self.kind == "input":
             return f"the model from {self.name} changed"
         if self.kind in ("file", "text", "tree", "dir"):
             return f"{_readable(self.name)} {_change(self.old, self.new)}"
         return _SENTENCES[self.kind].format(name=self.name)
-
-    def _looked(self) -> str:
-        return f"FINN looks at every {self.name}*" if self.name else "the step looks at all of them"
 
 
 _SENTENCES = {

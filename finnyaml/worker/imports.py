@@ -126,6 +126,8 @@ def _imported(code: CodeType) -> Iterator[str]:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _imported(constant)
+        elif isinstance(constant, str) and "__import__" in code.co_names and constant.isidentifier():
+            yield constant
 
 
 def _place(module: ModuleType) -> str | None:
