@@ -32,16 +32,13 @@ class Reason:
             return f"{self.name} changed: {_short(self.old)} → {_short(self.new)}"
         if self.kind == "env":
             return f"${self.name}: {_shown(self.old)} → {_shown(self.new)}"
+        if self.kind == "environment" and self.name:
+            return f"one of the variables {self.name}* changed: FINN looks at all"
         if self.kind == "environment":
-            looked = (
-                f"variables {self.name}* changed, and FINN"
-                if self.name
-                else "environment's variables changed, and the step"
-            )
-            return f"one of the {looked} looks at all of them"
+            return "one of the environment's variables changed: the step looks at all"
         if self.kind == "module":
             change = "is gone" if self.new is None else "appeared"
-            return f"{_readable(self.name)}{self.new or self.old} {change}, so `import` finds another module"
+            return f"{_readable(self.name)}{self.new or self.old} {change}: `import` finds another module"
         if self.kind == "package":
             if "/" in self.name:  # it counts by its content
                 return f"the package {_readable(self.name)} {_change(self.old, self.new)}"

@@ -31,21 +31,21 @@ def test_of_nested_values_the_entry_that_differs_is_named() -> None:
         (Reason("env", "FINN_X", None, ""), '$FINN_X: nothing → ""'),
         (
             Reason("environment", "", "0", "1"),
-            "one of the environment's variables changed, and the step looks at all of them",
+            "one of the environment's variables changed: the step looks at all",
         ),
         (
             Reason("environment", "FINN_", "0", "1"),
-            "one of the variables FINN_* changed, and FINN looks at all of them",
+            "one of the variables FINN_* changed: FINN looks at all",
         ),
         (
             Reason("module", "@recipe/lib/helper", None, ".py"),
-            "lib/helper.py appeared, so `import` finds another module",
+            "lib/helper.py appeared: `import` finds another module",
         ),
         (
             Reason("module", "/x/helper", ".py", "/__init__.py"),
-            "/x/helper/__init__.py appeared, so `import` finds another module",
+            "/x/helper/__init__.py appeared: `import` finds another module",
         ),
-        (Reason("module", "/x/helper", ".py", None), "/x/helper.py is gone, so `import` finds another module"),
+        (Reason("module", "/x/helper", ".py", None), "/x/helper.py is gone: `import` finds another module"),
         (Reason("package", "scipy", "1.0", "2.0"), "scipy changed: 1.0 → 2.0"),
         (Reason("package", "scipy", "1.0", None), "scipy changed: 1.0 → nothing"),
         (Reason("package", "@recipe/env/made_up", "0", "1"), "the package env/made_up changed"),
