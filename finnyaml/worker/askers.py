@@ -24,7 +24,11 @@ OWN = os.path.join(Path(__file__).resolve().parents[1], "")
 _PATHS = sysconfig.get_paths()
 STANDARD = {_PATHS["stdlib"], _PATHS["platstdlib"]}
 INSTALLED = {_PATHS["purelib"], _PATHS["platlib"], *site.getsitepackages(), site.getusersitepackages()}
-ENVIRONMENTS = {*{sys.prefix, sys.base_prefix} - {"/", "/usr", "/usr/local"}, _PATHS["include"], _PATHS["scripts"]}
+ENVIRONMENTS = {
+    os.path.join(prefix, name)
+    for prefix in {sys.prefix, sys.base_prefix} - {"/usr", "/usr/local"}
+    for name in ("bin", "etc", "include", "lib", "lib64", "share")
+}
 """Folders of the standard library, of installed packages, and of all the rest that makes a Python."""
 
 

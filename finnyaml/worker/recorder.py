@@ -61,9 +61,8 @@ class Recorder:
     """
 
     def __init__(self, steps: list[Path], ignore: list[Path], plugins: Sequence[Path] = ()) -> None:
-        libraries = STANDARD | INSTALLED | ENVIRONMENTS
-        self._ignored = _prefixes({*MACHINE, *libraries, *map(str, (*steps, *plugins, *ignore))})
-        self._system = _prefixes(SYSTEM)
+        self._ignored = _prefixes({*MACHINE, *STANDARD, *ENVIRONMENTS, *map(str, (*steps, *plugins, *ignore))})
+        self._system, self._installed = _prefixes(SYSTEM), _prefixes(INSTALLED)
         self._packaged = _prefixes(map(str, (*steps, *plugins)))
         self._askers = Askers(steps, plugins, ignore)
         self._variables = Variables(self._askers)
@@ -83,13 +82,14 @@ class Recorder:
         """
         reads = Reads(sources=set(self._kept))
         self._project = os.path.join(project, "") if project else ""
-        self._known = (*self._ignored, *self._system, *((self._project,) if project else ()))
+        self._known = (*self._ignored, *self._system, *self._installed, *((self._project,) if project else ()))
         self._base = sys._getframe(2)
         self._variables.begin(reads)
         self._imports.begin(reads)
         self._reads = reads
         try:
             yield reads
+            self._reads = None
             reads.packages = self._imports.packages()
         finally:
             self._reads = self._base = None
@@ -154,14 +154,25 @@ class Recorder:
         frame = sys._getframe(2)
         if _loads(frame) and absolute.endswith(_MODULES):
             source = _source_of(absolute)
-            if source is not None and self._reads is not None:
+            if source is not None and self._reads is not None and folder not in self._installed:
                 self._reads.sources.add(source)
                 if self._by_package(frame):
                     self._kept.add(source)
-        elif "__pycache__" not in absolute and not (_looks_for_modules(frame) and os.path.isdir(absolute)):
-            asker = self._askers.of(frame) if folder != self._project or not folder else None
-            if asker is None or not (asker.importing or (folder in self._system and asker.who != USER)):
-                where.add(absolute)
+        elif (
+            "__pycache__" not in absolute
+            and not (_looks_for_modules(frame) and os.path.isdir(absolute))
+            and self._counts(folder, frame)
+        ):
+            where.add(absolute)
+
+    def _counts(self, folder: str, frame: FrameType) -> bool:
+        """Whether what is below a folder is data to the one who looks there."""
+        if folder and folder == self._project:
+            return True
+        asker = self._askers.of(frame)
+        if folder in self._installed:
+            return asker.who == USER and not asker.library
+        return not asker.importing and (folder not in self._system or asker.who == USER)
 
     def _by_package(self, frame: FrameType | None) -> bool:
         """Whether an installed package takes part in loading a source.
