@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import io
 import os
 import pkgutil
@@ -162,6 +163,37 @@ def test_the_machine_and_libraries_are_not_recorded(recorder: Recorder, folders:
 
     reads = seen(recorder, look)
     assert (reads.files, reads.folders) == (set(), set())
+
+
+def test_data_of_the_system_is_the_authors_and_not_finns(
+    recorder: Recorder, asking: Callable[[str], ModuleType]
+) -> None:
+    with recorder.recording():
+        steps, library = asking("steps"), asking("library")
+    data = Path("/etc/passwd")
+    assert seen(recorder, data.read_text).files == {"/etc/passwd"}
+    assert seen(recorder, lambda: library.through(data.read_text)).files == {"/etc/passwd"}
+    assert seen(recorder, lambda: steps.through(data.read_text)).files == set()
+
+
+def test_what_a_library_reads_while_it_is_imported_is_its_own_affair(
+    recorder: Recorder, folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "settings.txt"
+    own.write_text("x")
+    module = f"import os\n\nwith open({str(own)!r}) as file:\n    TEXT = file.read()\nos.environ.get('FINN_TUNING')\n"
+    for name in ("library", "project"):
+        (folders / name / f"reads_{name}.py").write_text(module)
+        monkeypatch.syspath_prepend(folders / name)
+    reads = seen(recorder, lambda: importlib.import_module("reads_library"))
+    assert (reads.files, reads.env) == (set(), {})
+    reads = seen(recorder, lambda: importlib.import_module("reads_project"))
+    assert (reads.files, reads.env) == ({str(own)}, {"FINN_TUNING": None})
+
+
+def test_versions_that_are_asked_for(recorder: Recorder) -> None:
+    (file,) = seen(recorder, lambda: importlib.metadata.version("numpy")).files
+    assert file.endswith("dist-info/METADATA")
 
 
 def test_imports_are_not_recorded_but_data_of_packages_is(
