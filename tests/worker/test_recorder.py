@@ -191,7 +191,10 @@ def test_what_a_library_reads_while_it_is_imported_is_its_own_affair(
     assert (reads.files, reads.env) == ({str(own)}, {"FINN_TUNING": None})
 
 
-def test_versions_that_are_asked_for(recorder: Recorder) -> None:
+def test_versions_that_are_asked_for(recorder: Recorder, asking: Callable[[str], ModuleType]) -> None:
+    with recorder.recording():
+        steps = asking("steps")
+    assert seen(recorder, lambda: steps.through(importlib.metadata.version, "numpy")).files == set()
     (file,) = seen(recorder, lambda: importlib.metadata.version("numpy")).files
     assert file.endswith("dist-info/METADATA")
 
