@@ -71,7 +71,10 @@ def remember(report: Report, arguments: list[str]) -> None:
 
     session = report.session
     files, folders, env, tools = _inputs(session, report.outcome)
-    imports, packages = _imports(session, report.outcome)
+    try:
+        imports, packages = _imports(session, report.outcome)
+    except ModuleNotFoundError:
+        return  # a package was removed a moment ago
     if any(_touched(path) > session.opened - CLOCK for path in {*files, *folders, *_sources_of_plugins()}):
         return
     stamp = {

@@ -83,7 +83,7 @@ class Askers:
         return self.kind(code.co_filename) == USER
 
     def kind(self, file: str) -> str:
-        """What sort of code is in a file."""
+        """What sort of code is in a file, or a folder."""
         if file not in self._known:
             self._known[file] = self._look(file)
         return self._known[file]
@@ -95,7 +95,7 @@ class Askers:
             return _STANDARD
         if file.startswith("<"):
             return _GENERATED
-        return next((kind for folder, kind in self._folders if file.startswith(f"{folder}/")), USER)
+        return next((kind for folder, kind in self._folders if f"{file}/".startswith(f"{folder}/")), USER)
 
 
 def _file(frame: FrameType) -> str:

@@ -35,7 +35,7 @@ class Imports:
         self._reads: Reads | None = None
         self._names: set[str] = set()
         self._askers = askers
-        self._plugins = tuple(map(str, plugins))
+        self._plugins = frozenset(map(str, plugins))
         self._by_file: dict[str, set[str]] = {}
         self._import_module = importlib.import_module
         sys.meta_path.insert(0, self)
@@ -81,10 +81,12 @@ class Imports:
             if module is None or name in IN_KEY:
                 continue
             place = _place(module)
-            if place is not None and not place.startswith(self._plugins):
+            if place is None:
+                continue
+            if os.path.realpath(place) not in self._plugins:
                 found |= _packages(name, place)
-            if place is not None and self._askers.kind(os.path.join(place, "")) == USER:  # it stays imported, maybe
-                inside = (names for file, names in self._by_file.items() if file.startswith(os.path.join(place, "")))
+            if self._askers.kind(place) == USER:  # it may have stayed imported since another task
+                inside = (names for file, names in self._by_file.items() if Path(file).is_relative_to(place))
                 waiting |= set().union(*inside) - done
         return found
 
@@ -103,8 +105,7 @@ class Imports:
         for folder in map(os.path.abspath, sys.path if path is None else path):
             place = os.path.join(folder, name.rpartition(".")[2])
             form = module_at(place)
-            users = self._askers.kind(os.path.join(folder, "")) == USER
-            if users or (path is None and folder in INSTALLED):
+            if self._askers.kind(folder) == USER or (path is None and folder in INSTALLED):
                 self._reads.modules.setdefault(place, form)
             if form is not None:
                 break
