@@ -57,7 +57,7 @@ static int is_worker;
 /* ---- rules: which paths are looked at, whose code is whose ---- */
 
 struct rule {
-    char kind; /* + looked at, - not; l library, o ours, f FINN's */
+    char kind; /* + looked at, - not; l library, o ours, f FINN's, u the user's */
     const char *path;
     size_t length;
 };
@@ -170,7 +170,7 @@ static char whose(const char *file, int innermost, int unknowable) {
     if (*file == '<') return strcmp(file, "<string>") && strcmp(file, "<stdin>") ? 0 : 'u';
     if (unknowable && (ends(file, "/tempfile.py") || strstr(file, "/logging/") || strstr(file, "/multiprocessing/")))
         return 'o';
-    char found = rule_of(file, "lof");
+    char found = rule_of(file, "lofu");
     return found == 'l' ? 0 : found ? found : 'u';
 }
 
