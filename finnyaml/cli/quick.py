@@ -71,8 +71,11 @@ def remember(report: Report, arguments: list[str]) -> None:
 
     session = report.session
     files, folders, env, tools = _inputs(session, report.outcome)
+    looked_at, links = _looks(session, report.outcome)
+    files.update(filter(os.path.isfile, looked_at))
     try:
         imports, packages = _imports(session, report.outcome)
+        imports |= looked_at - files
     except ModuleNotFoundError:
         return  # a package was removed a moment ago
     if any(_touched(path) > session.opened - CLOCK for path in {*files, *folders, *_sources_of_plugins()}):
@@ -90,6 +93,7 @@ def remember(report: Report, arguments: list[str]) -> None:
         },
         "tools": {path: _stat(path) for path in sorted(tools)},
         "imports": {path: _stat(path) for path in sorted(imports)},
+        "links": {path: _target(path) for path in sorted(links)},
         "absent": ["vivado"] if session.recipe.toolchain == "auto" and discover.path("vivado") is None else [],
         "workspace": str(session.recipe.workspace),
         "manifest": str(private(session.recipe.workspace) / MANIFEST),
@@ -117,6 +121,7 @@ def _holds(stamp: Mapping[str, Any]) -> bool:
         all(os.environ.get(name) == value for name, value in stamp["env"].items())
         and _environments_hold(stamp["environment"])
         and all(_stat(path) == state for name in ("tools", "imports") for path, state in stamp[name].items())
+        and all(_target(path) == target for path, target in stamp["links"].items())
         and not any(_on_path(command) for command in stamp["absent"])
         and not any(_changed(path, state) for path, state in stamp["files"].items())
         and all(_listing(path) == names for path, names in stamp["folders"].items())
@@ -175,6 +180,19 @@ def _inputs(session: Session, outcome: Outcome) -> tuple[set[str], set[str], set
             folder = f"{library.replace('-', '_')}-{package.version}.dist-info"
             files.add(str(package.locate_file(f"{folder}/METADATA")))
     return files, folders, env, tools
+
+
+def _looks(session: Session, outcome: Outcome) -> tuple[set[str], set[str]]:
+    """What tasks asked for without opening it, and those of them where it mattered whether it is a link."""
+    from finnyaml.store.names import Names
+
+    names = Names(None, session.recipe.directory)
+    found: dict[str, set[str]] = {"stat": set(), "link": set()}
+    for record in outcome.records.values():
+        for kind, paths in found.items():
+            read = (name for name in record["reads"].get(kind, ()) if not name.startswith("@tree/"))
+            paths.update(str(names.path(name)) for name in read)
+    return found["stat"] | found["link"], found["link"]
 
 
 def _imports(session: Session, outcome: Outcome) -> tuple[set[str], set[str]]:
@@ -286,6 +304,10 @@ def _stat(path: str) -> list[int] | None:
     except OSError:
         return None
     return [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+
+
+def _target(path: str) -> str | None:
+    return os.readlink(path) if os.path.islink(path) else None
 
 
 def _listing(path: str) -> list[str] | None:
