@@ -107,7 +107,9 @@ CHANGES: dict[str, Callable[[Path, int], None]] = {
     "executable": rights,
     "getsize": says("1", "12"),
     "closed_descriptors": says("1", "12"),
-    "newline_in_name": lambda path, state: path.with_name("newline_in_name\n\\x").write_text("12"[: state + 1]) and None,
+    "newline_in_name": lambda path, state: (
+        path.with_name("newline_in_name\n\\x").write_text("12"[: state + 1]) and None
+    ),
     "readlink": leads,
     "realpath": becomes_a_link,
     "is_link": becomes_a_link,
@@ -143,7 +145,9 @@ class Reads(Project):
         self.shm = Path(SHM.format(os.getpid()))
         self.write("steps.py", WAYS.read_text() + f"\n\nSHM = {str(self.shm)!r}\n")
         uses = "\n".join(f'  - {{uses: "steps.py:{name}"}}' for name in steps())
-        self.write("recipe.yaml", f"name: reads\nmodel: {{onnx: tiny.onnx, input: {{datatype: FLOAT32}}}}\nsteps:\n{uses}\n")
+        self.write(
+            "recipe.yaml", f"name: reads\nmodel: {{onnx: tiny.onnx, input: {{datatype: FLOAT32}}}}\nsteps:\n{uses}\n"
+        )
         (folder / "d").mkdir()
         self.shm.mkdir()
 
