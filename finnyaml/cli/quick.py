@@ -72,15 +72,29 @@ def remember(report: Report, arguments: list[str]) -> None:
 
     session = report.session
     files, folders, env, tools = _inputs(session, report.outcome)
+    looked_at, links = _looks(session, report.outcome)
+    files.update(filter(os.path.isfile, looked_at))
+    try:
+        imports, packages = _imports(session, report.outcome)
+        imports |= looked_at - files
+    except ModuleNotFoundError:
+        return  # a package was removed a moment ago
     if any(_touched(path) > session.opened - CLOCK for path in {*files, *folders, *_sources_of_plugins()}):
         return
     stamp = {
         "files": {path: _file_state(path) for path in sorted(files)},
         "folders": {path: _listing(path) for path in sorted(folders)},
-        "packages": {path: _fingerprint(path) for path in _packages(session)},
+        "packages": {path: _fingerprint(path) for path in (*_packages(session), *packages)},
         "plugins": plugins.seen(),
         "env": {name: os.environ.get(name) for name in sorted({*env, *ALWAYS, *session.recipe.env})},
+        "environment": {
+            name: digest
+            for record in report.outcome.records.values()
+            for name, digest in record["reads"].get("environment", {}).items()
+        },
         "tools": {path: _stat(path) for path in sorted(tools)},
+        "imports": {path: _stat(path) for path in sorted(imports)},
+        "links": {path: _target(path) for path in sorted(links)},
         "absent": ["vivado"] if session.recipe.toolchain == "auto" and discover.path("vivado") is None else [],
         "workspace": str(session.recipe.workspace),
         "manifest": str(private(session.recipe.workspace) / MANIFEST),
@@ -107,7 +121,9 @@ def _tell(answer: list[str]) -> None:
 def _holds(stamp: Mapping[str, Any]) -> bool:
     return (
         all(os.environ.get(name) == value for name, value in stamp["env"].items())
-        and all(_stat(path) == state for path, state in stamp["tools"].items())
+        and _environments_hold(stamp["environment"])
+        and all(_stat(path) == state for name in ("tools", "imports") for path, state in stamp[name].items())
+        and all(_target(path) == target for path, target in stamp["links"].items())
         and not any(_on_path(command) for command in stamp["absent"])
         and not any(_changed(path, state) for path, state in stamp["files"].items())
         and all(_listing(path) == names for path, names in stamp["folders"].items())
@@ -165,6 +181,51 @@ def _inputs(session: Session, outcome: Outcome) -> tuple[set[str], set[str], set
             folder = f"{library.replace('-', '_')}-{package.version}.dist-info"
             files.add(str(package.locate_file(f"{folder}/METADATA")))
     return files, folders, env, tools
+
+
+def _looks(session: Session, outcome: Outcome) -> tuple[set[str], set[str]]:
+    """What tasks asked for without opening it, and those of them where it mattered whether it is a link."""
+    from finnyaml.store.names import Names
+
+    names = Names(None, session.recipe.directory)
+    found: dict[str, set[str]] = {"stat": set(), "link": set()}
+    for record in outcome.records.values():
+        for kind, paths in found.items():
+            read = (name for name in record["reads"].get(kind, ()) if not name.startswith("@tree/"))
+            paths.update(str(names.path(name)) for name in read)
+    return found["stat"] | found["link"], found["link"]
+
+
+def _imports(session: Session, outcome: Outcome) -> tuple[set[str], set[str]]:
+    """Files that say whether the author's code still imports the same, there or not; packages that count by content."""
+    import importlib.metadata
+
+    from finnyaml.steps.imports import forms
+    from finnyaml.store.names import Names
+
+    names = Names(None, session.recipe.directory)
+    files, folders = set[str](), set[str]()
+    for record in outcome.records.values():
+        for place in record["reads"].get("module", ()):
+            files.update(forms(names.path(place)))
+        for name in record["reads"].get("package", ()):
+            if "/" in name:
+                path = str(names.path(name))
+                (folders if os.path.isdir(path) else files).add(path)
+            else:
+                package = importlib.metadata.distribution(name)
+                said = [file for file in package.files or () if file.name == "METADATA"]
+                files.add(str(package.locate_file(said[0] if said else "")))
+    return files, folders
+
+
+def _environments_hold(digests: Mapping[str, str]) -> bool:
+    """Whether variables are as they were that a step looked at all together."""
+    if not digests:
+        return True
+    from finnyaml.tools import variables
+
+    return all(variables.digest(os.environ, beginning) == digest for beginning, digest in digests.items())
 
 
 def _packages(session: Session) -> Iterable[str]:
@@ -244,6 +305,10 @@ def _stat(path: str) -> list[int] | None:
     except OSError:
         return None
     return [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+
+
+def _target(path: str) -> str | None:
+    return os.readlink(path) if os.path.islink(path) else None
 
 
 def _listing(path: str) -> list[str] | None:

@@ -20,9 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml.kinds import KINDS
-from finnyaml.store import Store
+from finnyaml.store import CACHE, Store
 from finnyaml.store.strays import end_strays
+from finnyaml.tools import preload
 from finnyaml.tools.environment import of_worker
+from finnyaml.tools.listen import TOLD
 from finnyaml.worker.error_logs import gather
 from finnyaml.worker.job import Done, Failure, Job
 
@@ -31,6 +33,8 @@ FINN = KINDS["finn"].warm_up
 
 _LONGEST = 3600.0
 """How long (s) one wait for a worker may be; the next follows. The system counts milliseconds in 32 bits."""
+START = "import sys; sys.path[:] = filter(None, sys.path); from finnyaml.worker.__main__ import main; main()"
+"""How a worker starts: `python -m` searches the current folder first, and would find a user's `onnx.py`."""
 
 OnDeath = Callable[[str, Path], None]
 """Told why a worker died, and the sandbox that it left."""
@@ -149,10 +153,10 @@ class _Process:
         for name in ("build", "tmp"):
             (self.sandbox / name).mkdir()
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "finnyaml.worker", str(store.root), str(self.sandbox)],
+            [sys.executable, "-W", "ignore", "-c", START, str(store.root), str(self.sandbox)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=of_worker(self.sandbox),
+            env=of_worker(self.sandbox) | preload.environment(os.environ, store.root / CACHE, self.sandbox / TOLD),
             start_new_session=True,  # Ctrl-C reaches us alone; we end the whole group
         )
         self._killed = False
