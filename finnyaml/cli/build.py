@@ -7,7 +7,20 @@ from typing import Annotated
 
 import typer
 
-from finnyaml.cli.arguments import RECIPE, Force, Json, Only, Recipe, Sets, Start, Stop, StoreOption, Target, Targets
+from finnyaml.cli.arguments import (
+    RECIPE,
+    Distrust,
+    Force,
+    Json,
+    Only,
+    Recipe,
+    Sets,
+    Start,
+    Stop,
+    StoreOption,
+    Target,
+    Targets,
+)
 from finnyaml.cli.console import problems, show, tell
 
 
@@ -19,6 +32,7 @@ def build(
     stop: Stop = None,
     only: Only = [],  # noqa: B006
     force: Force = [],  # noqa: B006
+    distrust: Distrust = False,
     sets: Sets = [],  # noqa: B006
     jobs: Annotated[
         int,
@@ -54,7 +68,7 @@ def build(
     from finnyaml.cli.progress import watching
 
     if dry_run:
-        plan.plan(recipe, targets, target, start, stop, only, force, sets, as_json, store)
+        plan.plan(recipe, targets, target, start, stop, only, force, distrust, sets, as_json, store)
     with watching(quiet=as_json, verbose=verbose) as progress:
         try:
             result = api.Recipe(recipe, sets, store=store).build(
@@ -64,6 +78,7 @@ def build(
                 stop=stop,
                 only=only,
                 force=force,
+                distrust=distrust,
                 jobs=jobs,
                 keep_going=keep_going,
                 frozen=frozen,

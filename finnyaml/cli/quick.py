@@ -59,9 +59,12 @@ def up_to_date(arguments: list[str]) -> bool:
 def remember(report: Report, arguments: list[str]) -> None:
     """Write the stamp of a build that has just ended, if it is complete and has succeeded.
 
-    None where a file changed since the recipe was opened: the build may have seen it as it was before.
+    None where a task runs in every build, or a file changed since the recipe was opened: the build may have seen it as
+    it was before.
     """
     if report.code != 0 or report.selection.partial or not _plain(arguments):
+        return
+    if any(task.trust.always for task in report.session.plan.tasks.values()):
         return
     from pathlib import Path
 

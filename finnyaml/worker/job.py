@@ -57,8 +57,9 @@ class Done:
 
     `config_reads` names the configuration fields it read; `reads` holds the other kinds of a trace (`file`, `dir`,
     `tree`, `env`); `programs` the programs it started with their paths. `unsure` names inputs that changed while the
-    step ran: its result must not be kept for later. `seconds` is the step's own time, `warm_up` what its worker took
-    before that to import FINN or torch.
+    step ran: its result must not be kept for later. `unseen` says what was read without being seen, and why; `differs`
+    what the step asked for that is never the same again (time, randomness, network), both in plain words. `seconds` is
+    the step's own time, `warm_up` what its worker took before that to import FINN or torch.
     """
 
     digest: str
@@ -73,12 +74,14 @@ class Done:
     warm_up: float
     peak_memory: int
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    unseen: tuple[str, ...] = ()
+    differs: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Read the JSON form (`dataclasses.asdict`)."""
         files = {path: Entry(**entry) for path, entry in data["files"].items()}
-        lists = {name: tuple(data[name]) for name in ("removed", "config_reads", "unsure")}
+        lists = {name: tuple(data[name]) for name in ("removed", "config_reads", "unsure", "unseen", "differs")}
         return cls(**{**data, "files": files, **lists})
 
 
