@@ -11,7 +11,7 @@ from pathlib import Path
 from finnyaml.api.plan import Plan
 from finnyaml.api.progress import Progress
 from finnyaml.api.result import BuildFailed, Result
-from finnyaml.engine import bisect
+from finnyaml.engine import bisect, repeat
 from finnyaml.engine import build as building
 from finnyaml.engine.events import Listener
 from finnyaml.engine.session import Session, open_session
@@ -132,6 +132,30 @@ class Recipe:
             selection = select(session.plan, targets, start, stop, _names(only), _names(force), distrust=distrust)
             result = Result(building.build(session, selection, options, listener))
         if not result.ok:
+            raise BuildFailed(result)
+        return result
+
+    def check(self, *steps: str, jobs: int | None = None, progress: Listener | bool = False) -> Result:
+        """Run steps a second time, in a process of their own, to find those whose results differ from run to run.
+
+        Builds what is not there first; nothing of the second run is kept. The result has what differs in `repeated`,
+        and is `ok` where all gave the same again, but for those of which the recipe says that they differ.
+
+        Args:
+            steps: targets or step ids; by default all steps with code of the recipe's author or a plug-in.
+            jobs: as for `build`.
+            progress: as for `build`.
+
+        Raises:
+            BuildFailed: a step failed the first time.
+            RecipeError: the recipe is wrong, there is no such step, or none with code of the author's.
+            ToolMissing: FINN or a tool that a step needs is not here.
+        """
+        listener = _listener(progress)
+        many = jobs or min(os.cpu_count() or 1, MOST_JOBS)
+        with self._opened(many, steps, listener) as session:
+            result = Result(repeat.check(session, steps, many, listener))
+        if not result.ok and not result.repeated:
             raise BuildFailed(result)
         return result
 

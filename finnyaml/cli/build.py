@@ -57,6 +57,13 @@ def build(
         bool,
         typer.Option("--frozen", help="Give exactly what recipe.lock.yaml records, or refuse and say what differs."),
     ] = False,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Run steps a second time and say what differs; default: those with code of your own. Keeps nothing.",
+        ),
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what the steps print.")] = False,
     as_json: Json = False,
     store: StoreOption = None,
@@ -64,9 +71,16 @@ def build(
     """Build targets; take what is up to date from the store."""
     from finnyaml import api
     from finnyaml.api import failures, summary
-    from finnyaml.cli import plan, quick
+    from finnyaml.cli import plan, quick, repeat
     from finnyaml.cli.progress import watching
+    from finnyaml.errors import Problem, RecipeError
 
+    if check:
+        others = {"--from": start, "--to": stop, "--only": only, "--force": force, "--distrust": distrust}
+        others |= {"--keep-going": keep_going, "--dry-run": dry_run, "--lock": lock, "--frozen": frozen}
+        if unfit := [option for option, given in others.items() if given]:
+            raise RecipeError([Problem(f"--check does not go with {unfit[0]}", hint="it takes names of steps")])
+        repeat.repeat(recipe, (*(targets or ()), *target), sets, jobs, verbose, as_json, store)
     if dry_run:
         plan.plan(recipe, targets, target, start, stop, only, force, distrust, sets, as_json, store)
     with watching(quiet=as_json, verbose=verbose) as progress:

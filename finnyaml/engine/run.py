@@ -260,6 +260,12 @@ class Engine:
             return Failure("StepFailed", f"it needs {', '.join(status.missing)}, which is missing here")
         return self._execute(task, status, needed, forced=False)[1]
 
+    def repeat(self, task: Task, outcome: Outcome) -> Done | Failure:
+        """Run a task of the plan that is built once more, and keep nothing of it."""
+        needed = {need: outcome.built[need] for need in task.needs}
+        job = self._job(task, self.judge.judge(task, needed, forced=True))
+        return self.pool.run(replace(job, log=str(self.log_of(f"{task.id}.again"))), task.timeout)
+
     def _job(self, task: Task, status: Status) -> Job:
         inputs = {}
         for name, staged in task.staged.items():
