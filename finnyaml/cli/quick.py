@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 UNDERSTOOD = frozenset(("--set", "--store", "--jobs", "--target", "-t"))
 """Options that do not keep a build from having nothing to do; with any other, it goes the ordinary way."""
 
+UNDERSTOOD_READS = frozenset(("config", "tree", "tool", "env", "file", "text", "dir", "stat", "link"))
+"""Kinds of reads of a trace that a stamp holds, or that cannot change without them; with any other, there is none."""
+
 CLOCK = 20_000_000
 """How far (ns) the times that file systems give may lag behind the clock."""
 
@@ -67,13 +70,15 @@ def remember(report: Report, arguments: list[str]) -> None:
         return
     if any(task.trust.always for task in report.session.plan.tasks.values()):
         return
+    if any(not record["reads"].keys() <= UNDERSTOOD_READS for record in report.outcome.records.values()):
+        return
     from finnyaml.api.summary import up_to_date_lines
     from finnyaml.engine.workspace import MANIFEST, private
     from finnyaml.errors import StoreError
     from finnyaml.tools import discover
 
     session = report.session
-    files, folders, env, tools = _inputs(session, report.outcome)
+    files, folders, looks, env, tools = _inputs(session, report.outcome)
     packages = {path: _fingerprint(path) for path in _packages(session)}
     touched = [*map(_touched, {*files, *folders}), *(newest for _, newest in packages.values())]
     if max(touched) > session.opened - CLOCK:
@@ -81,6 +86,7 @@ def remember(report: Report, arguments: list[str]) -> None:
     stamp = {
         "files": {path: _file_state(path) for path in sorted(files)},
         "folders": {path: _listing(path) for path in sorted(folders)},
+        "looks": {path: _look(path) for path in sorted(looks)},
         "packages": {path: print_ for path, (print_, _) in packages.items()},
         "plugins": plugins.seen(),
         "env": {name: os.environ.get(name) for name in sorted({*env, *ALWAYS, *session.recipe.env})},
@@ -114,6 +120,7 @@ def _holds(stamp: Mapping[str, Any]) -> bool:
         and not any(_on_path(command) for command in stamp["absent"])
         and not any(_changed(path, state) for path, state in stamp["files"].items())
         and all(_listing(path) == names for path, names in stamp["folders"].items())
+        and all(_look(path) == found for path, found in stamp["looks"].items())
         and all(_fingerprint(path)[0] == print_ for path, print_ in stamp["packages"].items())
         and plugins.stamp() == stamp["plugins"]
         and _workspace_holds(stamp)
@@ -152,8 +159,8 @@ def _content(path: str) -> bytes:
         return file.read()
 
 
-def _inputs(session: Session, outcome: Outcome) -> tuple[set[str], set[str], set[str], set[str]]:
-    """All files, folders, variables and tool executables that the tasks of a build depended on."""
+def _inputs(session: Session, outcome: Outcome) -> tuple[set[str], set[str], set[str], set[str], set[str]]:
+    """What the tasks of a build depended on: files, folders, paths that were looked for, variables, tools."""
     import contextlib
     import importlib.metadata
     import itertools
@@ -165,12 +172,14 @@ def _inputs(session: Session, outcome: Outcome) -> tuple[set[str], set[str], set
 
     names = Names(None, session.recipe.directory)
     files = {str(path) for path in session.recipe.files}
-    folders, env, tools = set[str](), set[str](), set[str]()
+    folders, looks, env, tools = set[str](), set[str](), set[str](), set[str]()
     for record in outcome.records.values():
         reads = record["reads"]
         read = (name for kind in ("file", "text") for name in reads.get(kind, ()) if not name.startswith("@inputs/"))
         files.update(str(names.path(name)) for name in read)
         folders.update(str(names.path(name)) for name in reads.get("dir", ()))
+        looked = (name for kind in ("stat", "link") for name in reads.get(kind, ()) if not name.startswith("@tree/"))
+        looks.update(str(names.path(name)) for name in looked)
         env.update(reads.get("env", ()))
         for tool in reads.get("tool", ()):
             found = discover.find(tool)
@@ -187,7 +196,7 @@ def _inputs(session: Session, outcome: Outcome) -> tuple[set[str], set[str], set
             package = importlib.metadata.distribution(library)
             folder = f"{library.replace('-', '_')}-{package.version}.dist-info"
             files.add(str(package.locate_file(f"{folder}/METADATA")))
-    return files, folders, env, tools
+    return {*files, *filter(os.path.isfile, looks)}, folders, looks, env, tools
 
 
 def _packages(session: Session) -> Iterable[str]:
@@ -263,6 +272,15 @@ def _stat(path: str) -> list[int] | None:
     except OSError:
         return None
     return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
+
+
+def _look(path: str) -> list[Any] | None:
+    """What is at a path: where a link leads, and whether there is a file, a program, a folder or something else."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        mode = 0
+    return [os.readlink(path) if os.path.islink(path) else None, stat.S_IFMT(mode), bool(mode & 0o111)]
 
 
 def _listing(path: str) -> list[str] | None:
