@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml.kinds import KINDS
-from finnyaml.store import Store
+from finnyaml.store import CACHE, Store
+from finnyaml.tools import preload
 from finnyaml.tools.environment import of_worker
+from finnyaml.tools.listen import TOLD
 from finnyaml.worker.error_logs import gather
 from finnyaml.worker.job import Done, Failure, Job
 
@@ -147,7 +149,7 @@ class _Process:
             [sys.executable, "-W", "ignore", "-m", "finnyaml.worker", str(store.root), str(self.sandbox)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=of_worker(self.sandbox),
+            env=of_worker(self.sandbox) | preload.environment(os.environ, store.root / CACHE, self.sandbox / TOLD),
             start_new_session=True,  # Ctrl-C reaches us alone; we end the whole group
         )
         self._killed = False

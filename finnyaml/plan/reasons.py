@@ -34,7 +34,7 @@ class Reason:
             return f"${self.name}: {_shown(self.old)} → {_shown(self.new)}"
         if self.kind == "input":
             return f"the model from {self.name} changed"
-        if self.kind in ("file", "text", "tree", "dir"):
+        if self.kind in ("file", "text", "tree", "dir", "stat", "link"):
             return f"{_readable(self.name)} {_change(self.old, self.new)}"
         return _SENTENCES[self.kind].format(name=self.name)
 
@@ -100,7 +100,7 @@ def _readable(name: str) -> str:
     """The name of a file as the recipe's author knows it."""
     if name.startswith("@inputs/"):
         return f"the recipe's {name.removeprefix('@inputs/').rpartition('.')[0]}"
-    return name.removeprefix("@recipe/")
+    return name.removeprefix("@recipe/").removeprefix("@tree/")
 
 
 def _change(old: Any, new: Any) -> str:

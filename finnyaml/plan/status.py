@@ -19,9 +19,17 @@ from finnyaml.plan.graph import Plan
 from finnyaml.plan.reasons import Reason, of_parts
 from finnyaml.plan.task import Task
 from finnyaml.store import Artifact, Entry, ObjectDamaged, Store, Trace
-from finnyaml.store.digests import content_digest, digest_of, file_digest, folder_digest, listing_digest
+from finnyaml.store.digests import (
+    content_digest,
+    digest_of,
+    file_digest,
+    folder_digest,
+    link_digest,
+    listing_digest,
+    look_digest,
+)
 from finnyaml.store.names import Names
-from finnyaml.store.tree import merge, overlay
+from finnyaml.store.tree import look_in, merge, overlay
 
 LOOKED = ("out/verification/", "out/bundle/")
 """Where tasks that look at what steps made leave their own files."""
@@ -156,6 +164,10 @@ class Judge:
             return self._digest(name, content_digest)
         if kind == "dir":
             return self._digest(name, folder_digest)
+        if kind == "stat":
+            return look_in(tree, name) if name.startswith("@tree/") else self._digest(name, look_digest)
+        if kind == "link":
+            return self._digest(name, link_digest)
         if kind == "tree":
             if name.endswith("/"):
                 return listing_digest(tree, name.rstrip("/"))

@@ -91,6 +91,14 @@ class Reads:
     env: dict[str, str | None] = field(default_factory=dict)
     programs: dict[str, str | None] = field(default_factory=dict)
     """Program as it was called, to its resolved path."""
+    heard: set[str] = field(default_factory=set)
+    """Files and folders that Python code opened, or listed, whatever for."""
+    looks: set[str] = field(default_factory=set)
+    """What was asked for and not opened: whether it exists, what it is, how large."""
+    links: set[str] = field(default_factory=set)
+    """What was asked for without following links."""
+    unseen: set[str] = field(default_factory=set)
+    """What was read in a way that nobody sees, in words."""
 
 
 class Recorder:
@@ -179,18 +187,20 @@ class Recorder:
             reads.programs.setdefault("sh", shutil.which("sh"))
 
     def _note(self, where: set[str], path: str | bytes | os.PathLike[Any]) -> None:
-        absolute = _absolute(os.fsdecode(path))
-        if self._is_ignored(os.path.join(absolute, "")):
+        place = absolute(os.fsdecode(path))
+        if self._reads is not None:
+            self._reads.heard.add(place)
+        if self._is_ignored(os.path.join(place, "")):
             return
         frame = sys._getframe(2)
-        if _loads(frame) and absolute.endswith(_MODULES):
-            source = _source_of(absolute)
+        if _loads(frame) and place.endswith(MODULES):
+            source = source_of(place)
             if source is not None and self._reads is not None:
                 self._reads.sources.add(source)
                 if self._by_package(frame):
                     self._kept.add(source)
-        elif "__pycache__" not in absolute and not (_looks_for_modules(frame) and os.path.isdir(absolute)):
-            where.add(absolute)
+        elif "__pycache__" not in place and not (_looks_for_modules(frame) and os.path.isdir(place)):
+            where.add(place)
 
     def _by_package(self, frame: FrameType | None) -> bool:
         """Whether an installed package takes part in loading a source.
@@ -212,7 +222,8 @@ class Recorder:
 
 _IMPORTERS = ("<frozen importlib", os.path.join(os.path.dirname(importlib.__file__), ""))
 _RUNNERS = ("<frozen importlib", "<frozen runpy", runpy.__file__, "<frozen zipimport")
-_MODULES = tuple(importlib.machinery.all_suffixes())
+MODULES = tuple(importlib.machinery.all_suffixes())
+EXTENSIONS = tuple(importlib.machinery.EXTENSION_SUFFIXES)
 _PACKAGES = frozenset(("site-packages", "dist-packages"))
 _OWN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
 
@@ -231,7 +242,7 @@ def _looks_for_modules(frame: FrameType) -> bool:
     return frame.f_code.co_filename.startswith(_IMPORTERS)
 
 
-def _source_of(path: str) -> str | None:
+def source_of(path: str) -> str | None:
     """The source of a module's file, also where only what was compiled from it is read; None where it has none."""
     if path.endswith(tuple(importlib.machinery.SOURCE_SUFFIXES)):
         return path
@@ -242,12 +253,12 @@ def _source_of(path: str) -> str | None:
     return source if os.path.exists(source) else path
 
 
-def _absolute(path: str) -> str:
+def absolute(path: str) -> str:
     """The absolute path, tidied; `link/..` is not always where `link` is, so links are followed where that matters."""
-    absolute = os.path.abspath(path)
-    if ".." in path and os.path.realpath(absolute) != os.path.realpath(path):
+    tidy = os.path.abspath(path)
+    if ".." in path and os.path.realpath(tidy) != os.path.realpath(path):
         return os.path.realpath(path)
-    return absolute
+    return tidy
 
 
 _PLUMBING = (__file__, os.__file__, collections.abc.__file__, "<frozen os>", "<frozen _collections_abc>")

@@ -5,6 +5,7 @@
     <root>/out/         output_dir: reports, stitched IP, bitfile, driver ...
     <root>/inputs/      files that the recipe names, laid in before the task
     <root>/tmp/         temporary files, forgotten after each task
+    <root>/told/        what processes tell of their reads (`finnyaml.tools.listen`)
 
 A sandbox holds exactly the tree that the next task is given: what an earlier task or a killed one left is taken out
 first.

@@ -19,14 +19,25 @@ from finnyaml.finn.kernels import kernels
 from finnyaml.finn.kernels.register import register
 from finnyaml.recipe.schema import schema_path
 from finnyaml.store import CACHE, Store
-from finnyaml.store.digests import content_digest, digest_of, file_digest, folder_digest, listing_digest
+from finnyaml.store.digests import (
+    content_digest,
+    digest_of,
+    file_digest,
+    folder_digest,
+    link_digest,
+    listing_digest,
+    look_digest,
+)
 from finnyaml.store.names import Names
+from finnyaml.store.tree import look_in
+from finnyaml.tools.listen import TOLD
 from finnyaml.worker.content import Places
 from finnyaml.worker.context import Context
 from finnyaml.worker.functions import function_of
 from finnyaml.worker.job import Done, Job
 from finnyaml.worker.recorder import Reads, Recorder
 from finnyaml.worker.sandbox import MODEL, Sandbox
+from finnyaml.worker.witness import Witness
 
 
 class Worker:
@@ -43,7 +54,9 @@ class Worker:
         # Else its list of fonts lies in the home folder, and whoever draws would depend on it.
         os.environ["MPLCONFIGDIR"] = str(self._store.root / CACHE / "matplotlib")
         self._kernels = frozenset(kernels().values())
-        self._recorder = Recorder(steps, [own, schema_path().parent, *kept])
+        ours = [own, schema_path().parent, *kept]
+        self._recorder = Recorder(steps, ours)
+        self._witness = Witness(sandbox / TOLD, steps, ours, self._store.root / CACHE)
         self._warm: dict[str, Reads] = {}
         self._warming = 0.0
 
@@ -93,6 +106,7 @@ class Worker:
             self._recorder.environment_undone(),
             _deterministic(job.seed, self._sandbox.root),
             self._recorder.recording(Path(job.recipe_dir)) as reads,
+            self._witness.listening(self._sandbox.root, Path(job.recipe_dir), users=job.users_code) as told,
         ):
             model = function_of(job.runner)(context)
         if model is not None:
@@ -100,11 +114,10 @@ class Worker:
         reads.sources = {*named, *map(str, _user_sources(reads.sources))}
         reads.files.update(at_import.files)
         reads.env = {**at_import.env, **reads.env}
+        told.sort(reads, lambda name: None)
         changed, removed = self._sandbox.commit(job.tree)
         tree = {path: entry for path, entry in {**job.tree, **changed}.items() if path not in removed}
-        recorded, unsure = _classify(reads, names, job.tree, closure, begun)
-        if job.users_code and reads.programs:  # what they read is not seen, so all that they could read counts
-            recorded["tree"].update({path: entry.digest for path, entry in job.tree.items() if path not in closure})
+        recorded, unsure = _classify(reads, names, job.tree, closure, begun, users=job.users_code)
         return Done(
             digest=digest_of(self._sandbox.closure(tree)),
             model=MODEL if MODEL in tree else None,
@@ -118,6 +131,8 @@ class Worker:
             warm_up=warm_up,
             peak_memory=_peak_memory(),
             metrics={**_metrics(model), **context.metrics},
+            unseen=tuple(sorted(reads.unseen)),
+            differs=told.differs(lambda path: names.hide(path).removeprefix("@recipe/")),
         )
 
     def warm_up(self, reference: str | None) -> Reads:
@@ -202,7 +217,13 @@ def _user_sources(loaded: Iterable[str]) -> list[Path]:
 
 
 def _classify(
-    reads: Reads, names: Names, before: Mapping[str, Any], closure: Mapping[str, str], begun: int
+    reads: Reads,
+    names: Names,
+    before: Mapping[str, Any],
+    closure: Mapping[str, str],
+    begun: int,
+    *,
+    users: bool = False,
 ) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]:
     """Sort raw observations into the kinds of a trace; also those inputs that changed under the step."""
     files: dict[str, Any] = {}
@@ -224,6 +245,23 @@ def _classify(
             known = before.get(inside)
             if known is not None or not os.path.exists(path):
                 tree[inside] = known.digest if known is not None else None
+    stats: dict[str, str | None] = {}
+    links: dict[str, str | None] = {}
+    for path, found, digest in (
+        *((path, stats, look_digest) for path in sorted(reads.looks)),
+        *((path, links, link_digest) for path in sorted(reads.links)),
+    ):
+        inside = names.inside(path)
+        if inside is None:
+            if not names.is_above(path):
+                found[names.hide(path)] = digest(path)
+        elif inside.startswith(("build/", "out/")) and not any(
+            known == inside or known.startswith(f"{inside}/") for known in closure
+        ):
+            if users and inside in before:
+                tree[inside] = before[inside].digest
+            else:
+                stats[f"@tree/{inside}"] = look_in(before, f"@tree/{inside}")
     folders = {}
     for path in sorted(reads.folders):
         inside = names.inside(path)
@@ -233,7 +271,8 @@ def _classify(
                 unsure.append(path)
         elif f"{inside}/".startswith(("build/", "out/")):
             tree[f"{inside}/"] = listing_digest(before, inside)
-    return {"file": files, "text": texts, "dir": folders, "tree": tree, "env": dict(reads.env)}, tuple(unsure)
+    recorded = {"file": files, "text": texts, "stat": stats, "link": links, "dir": folders, "tree": tree}
+    return {**recorded, "env": dict(reads.env)}, tuple(unsure)
 
 
 def _modified(path: str) -> int:
