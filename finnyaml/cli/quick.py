@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 UNDERSTOOD = frozenset(("--set", "--store", "--jobs", "--target", "-t"))
 """Options that do not keep a build from having nothing to do; with any other, it goes the ordinary way."""
 
-UNDERSTOOD_READS = frozenset(("config", "tree", "tool", "env", "file", "text", "dir", "stat", "link"))
+UNDERSTOOD_READS = frozenset(
+    ("config", "tree", "tool", "env", "environment", "file", "text", "dir", "stat", "link", "module", "package")
+)
 """Kinds of reads of a trace that a stamp holds, or that cannot change without them; with any other, there is none."""
 
 CLOCK = 20_000_000
@@ -79,7 +81,11 @@ def remember(report: Report, arguments: list[str]) -> None:
 
     session = report.session
     files, folders, looks, env, tools = _inputs(session, report.outcome)
-    packages = {path: _fingerprint(path) for path in _packages(session)}
+    try:
+        imports, more = _imports(session, report.outcome)
+    except ModuleNotFoundError:
+        return  # a package was removed a moment ago
+    packages = {path: _fingerprint(path) for path in (*_packages(session), *more)}
     touched = [*map(_touched, {*files, *folders}), *(newest for _, newest in packages.values())]
     if max(touched) > session.opened - CLOCK:
         return
@@ -90,7 +96,13 @@ def remember(report: Report, arguments: list[str]) -> None:
         "packages": {path: print_ for path, (print_, _) in packages.items()},
         "plugins": plugins.seen(),
         "env": {name: os.environ.get(name) for name in sorted({*env, *ALWAYS, *session.recipe.env})},
+        "environment": {
+            name: digest
+            for record in report.outcome.records.values()
+            for name, digest in record["reads"].get("environment", {}).items()
+        },
         "tools": {path: _stat(path) for path in sorted(tools)},
+        "imports": {path: _stat(path) for path in sorted(imports)},
         "absent": ["vivado"] if session.recipe.toolchain == "auto" and discover.path("vivado") is None else [],
         "workspace": str(session.recipe.workspace),
         "manifest": str(private(session.recipe.workspace) / MANIFEST),
@@ -116,7 +128,8 @@ def _tell(answer: list[str]) -> None:
 def _holds(stamp: Mapping[str, Any]) -> bool:
     return (
         all(os.environ.get(name) == value for name, value in stamp["env"].items())
-        and all(_stat(path) == state for path, state in stamp["tools"].items())
+        and _environments_hold(stamp["environment"])
+        and all(_stat(path) == state for name in ("tools", "imports") for path, state in stamp[name].items())
         and not any(_on_path(command) for command in stamp["absent"])
         and not any(_changed(path, state) for path, state in stamp["files"].items())
         and all(_listing(path) == names for path, names in stamp["folders"].items())
@@ -197,6 +210,38 @@ def _inputs(session: Session, outcome: Outcome) -> tuple[set[str], set[str], set
             folder = f"{library.replace('-', '_')}-{package.version}.dist-info"
             files.add(str(package.locate_file(f"{folder}/METADATA")))
     return {*files, *filter(os.path.isfile, looks)}, folders, looks, env, tools
+
+
+def _imports(session: Session, outcome: Outcome) -> tuple[set[str], set[str]]:
+    """Files that say whether the author's code still imports the same, there or not; packages that count by content."""
+    import importlib.metadata
+
+    from finnyaml.steps.imports import forms
+    from finnyaml.store.names import Names
+
+    names = Names(None, session.recipe.directory)
+    files, folders = set[str](), set[str]()
+    for record in outcome.records.values():
+        for place in record["reads"].get("module", ()):
+            files.update(forms(names.path(place)))
+        for name in record["reads"].get("package", ()):
+            if "/" in name:
+                path = str(names.path(name))
+                (folders if os.path.isdir(path) else files).add(path)
+            else:
+                package = importlib.metadata.distribution(name)
+                said = [file for file in package.files or () if file.name == "METADATA"]
+                files.add(str(package.locate_file(said[0] if said else "")))
+    return files, folders
+
+
+def _environments_hold(digests: Mapping[str, str]) -> bool:
+    """Whether variables are as they were that a step looked at all together."""
+    if not digests:
+        return True
+    from finnyaml.tools import variables
+
+    return all(variables.digest(os.environ, beginning) == digest for beginning, digest in digests.items())
 
 
 def _packages(session: Session) -> Iterable[str]:

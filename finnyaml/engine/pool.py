@@ -29,6 +29,9 @@ from finnyaml.worker.job import Done, Failure, Job
 FINN = KINDS["finn"].warm_up
 """The most imports that a task needs: ten seconds of them."""
 
+START = "import sys; sys.path[:] = filter(None, sys.path); from finnyaml.worker.__main__ import main; main()"
+"""How a worker starts: `python -m` searches the current folder first, and would find a user's `onnx.py`."""
+
 OnDeath = Callable[[str, Path], None]
 """Told why a worker died, and the sandbox that it left."""
 
@@ -146,7 +149,7 @@ class _Process:
         for name in ("build", "tmp"):
             (self.sandbox / name).mkdir()
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "finnyaml.worker", str(store.root), str(self.sandbox)],
+            [sys.executable, "-W", "ignore", "-c", START, str(store.root), str(self.sandbox)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=of_worker(self.sandbox) | preload.environment(os.environ, store.root / CACHE, self.sandbox / TOLD),

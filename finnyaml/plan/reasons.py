@@ -32,6 +32,17 @@ class Reason:
             return f"{self.name} changed: {_short(self.old)} → {_short(self.new)}"
         if self.kind == "env":
             return f"${self.name}: {_shown(self.old)} → {_shown(self.new)}"
+        if self.kind == "environment" and self.name:
+            return f"one of the variables {self.name}* changed: FINN looks at all"
+        if self.kind == "environment":
+            return "one of the environment's variables changed: the step looks at all"
+        if self.kind == "module":
+            change = "is gone" if self.new is None else "appeared"
+            return f"{_readable(self.name)}{self.new or self.old} {change}: `import` finds another module"
+        if self.kind == "package":
+            if "/" in self.name:  # it counts by its content
+                return f"the package {_readable(self.name)} {_change(self.old, self.new)}"
+            return f"{self.name} changed: {_short(self.old)} → {_short(self.new)}"
         if self.kind == "input":
             return f"the model from {self.name} changed"
         if self.kind in ("file", "text", "tree", "dir", "stat", "link"):

@@ -18,6 +18,7 @@ from finnyaml.plan.doubts import doubts
 from finnyaml.plan.graph import Plan
 from finnyaml.plan.reasons import Reason, of_parts
 from finnyaml.plan.task import Task
+from finnyaml.steps.imports import module_at, package_state
 from finnyaml.store import Artifact, Entry, ObjectDamaged, Store, Trace
 from finnyaml.store.digests import (
     content_digest,
@@ -30,6 +31,7 @@ from finnyaml.store.digests import (
 )
 from finnyaml.store.names import Names
 from finnyaml.store.tree import look_in, merge, overlay
+from finnyaml.tools import variables
 
 LOOKED = ("out/verification/", "out/bundle/")
 """Where tasks that look at what steps made leave their own files."""
@@ -89,6 +91,7 @@ class Judge:
         self._last = last
         self._names = Names(None, plan.recipe.directory)
         self._digests: dict[tuple[str, Callable[[Path], str | None]], str | None] = {}
+        self._packages: dict[str, str | None] = {}
 
     def survey(self, selected: set[str], forced: frozenset[str] = frozenset()) -> dict[str, Status]:
         """The status of every selected task as it is now, in order, without running anything."""
@@ -174,6 +177,12 @@ class Judge:
             return tree[name].digest if name in tree else None
         if kind == "env":
             return os.environ.get(name)
+        if kind == "environment":
+            return variables.digest(os.environ, name)
+        if kind == "module":
+            return module_at(self._names.path(name))
+        if kind == "package":
+            return self._package(name)
         if kind == "tool":
             return self._tool_versions(name)
         return None
@@ -192,9 +201,16 @@ class Judge:
             self._digests[name, digest] = digest(self._names.path(name))
         return self._digests[name, digest]
 
+    def _package(self, name: str) -> str | None:
+        if name not in self._packages:
+            path = self._names.path(name)
+            self._packages[name] = package_state(name, path, self._store.memo, self._store.put_memo)
+        return self._packages[name]
+
     def look_again(self) -> None:
         """Forget what files held: they may have changed since they were last looked at."""
         self._digests.clear()
+        self._packages.clear()
 
     def _differences(self, trace: Trace, task: Task, tree: Tree) -> list[Reason]:
         now = self.read_values(task, tree, trace.reads)

@@ -1,6 +1,6 @@
 """A worker process: executes jobs one after the other, and keeps FINN imported between them.
 
-Started as `python -m finnyaml.worker` with a JSON line per request on standard input and a JSON line per answer on
+Started by `engine/pool.py` with a JSON line per request on standard input and a JSON line per answer on
 standard output. What steps print goes to the log of their task, never to the answers.
 """
 

@@ -12,8 +12,9 @@ import stat
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
+from finnyaml.steps.imports import module_at
 from finnyaml.tools.listen import Event
-from finnyaml.worker.recorder import EXTENSIONS, MODULES, Reads, absolute, source_of
+from finnyaml.worker.recorder import EXTENSIONS, MODULES, Reads, Recorder, absolute, source_of
 
 SYSTEM = ("/etc/", "/usr/", "/lib", "/bin/", "/sbin/", "/opt/")
 """May hold data of the recipe's author; but what libraries and FINN's tools look at there is the machine's."""
@@ -43,10 +44,12 @@ class Told:
         self._absent: list[tuple[set[str], str]] = []
         self._executed: dict[int, list[str]] = defaultdict(list)
         self._began: dict[int, int] = defaultdict(int)
+        self._searched: dict[int, list[str]] = defaultdict(list)
+        self._loaded: dict[int, set[str]] = defaultdict(set)
         self._differs: dict[tuple[str, str], None] = {}
 
-    def sort(self, reads: Reads, variable: Callable[[str], None]) -> None:
-        """Add all of it to what Python told. `variable` hears of environment variables that native code looked at."""
+    def sort(self, reads: Reads, recorder: Recorder) -> None:
+        """Add all of it to what Python told."""
         self._reads = reads
         for event in self.events:
             if event.what == "x":
@@ -56,7 +59,7 @@ class Told:
             elif event.what == "p":
                 self._began[event.process] += 1
             elif event.what == "e":
-                variable(event.path)
+                recorder.variable_seen(reads, event.path)
             elif event.what in ASKS:
                 self._asked(event)
             else:
@@ -64,8 +67,11 @@ class Told:
         for where, path in self._absent:
             if path not in self._made:  # else a step that looks whether it has done something would never be done
                 where.add(path)
+        self._searches()
         if self._users:
             self._programs()
+            if self._began and not reads.programs:  # native code started them
+                recorder.environment_seen(reads)
             reads.unseen.update(filter(None, [self.blind]))
         opened = {*reads.files, *reads.folders, *reads.sources}
         reads.looks -= opened
@@ -73,7 +79,9 @@ class Told:
 
     def differs(self, shown: Callable[[str], str]) -> tuple[str, ...]:
         """What was asked for that is never the same again; `shown` gives a path as the recipe's author knows it."""
-        return tuple(f"asks {ASKS[what]} ({shown(place) if os.path.isabs(place) else place})" for what, place in self._differs)
+        return tuple(
+            f"asks {ASKS[what]} ({shown(place) if os.path.isabs(place) else place})" for what, place in self._differs
+        )
 
     def _file(self, event: Event, path: str) -> None:
         if event.what == "w":
@@ -95,10 +103,14 @@ class Told:
         own = event.process == os.getpid()
         if own and (event.who in "io" or (event.who == "m" and not path.endswith(EXTENSIONS))):
             return False
-        if own and path in self._reads.heard and event.what in "rd":
+        if own and (event.what, path) in self._reads.heard:
             return False
-        if event.who == "m" and event.what != "r":
+        if event.who in "mb" and event.what != "r":
+            if os.path.isdir(path) and path not in self._searched[event.process]:
+                self._searched[event.process].append(path)
             return False
+        if event.what in "sk" and any(rule[1].startswith(f"{path}/") for rule in self._rules if rule[0] == "-"):
+            return False  # on the way to what is not looked at
         if path.startswith(SYSTEM) and len(inside[1]) <= 1:
             return self._users and event.who in ("u?-" if own else "u?-lfo")
         return True
@@ -108,9 +120,12 @@ class Told:
         if event.what != "r":
             return {"s": reads.looks, "k": reads.links, "d": reads.folders}[event.what], path
         if "__pycache__" in path and path.endswith(".pyc"):
-            return reads.sources, source_of(path) or path
-        if event.who == "m" and path.endswith(MODULES) and not path.endswith(EXTENSIONS):
+            path = source_of(path) or path
+            self._loaded[event.process].add(path)
             return reads.sources, path
+        if event.who == "m" and path.endswith(MODULES):
+            self._loaded[event.process].add(path)
+            return (reads.files if path.endswith(EXTENSIONS) else reads.sources), path
         return (reads.looks if os.path.isdir(path) else reads.files), path
 
     def _is_made(self, path: str) -> bool:
@@ -123,6 +138,18 @@ class Told:
         if program and (not self._users or os.path.basename(event.path) in AT_START):
             return
         self._differs[event.what, os.path.basename(event.path) if program else event.path] = None
+
+    def _searches(self) -> None:
+        """Where children looked for the modules that they found: another one may come to lie there first."""
+        for process, loaded in self._loaded.items():
+            for path in loaded:
+                folder, file = os.path.split(path)
+                if file.startswith("__init__."):
+                    folder, file = os.path.split(folder)
+                searched = self._searched[process]
+                for above in searched[: searched.index(folder) + 1] if folder in searched else [folder]:
+                    place = os.path.join(above, file.partition(".")[0])
+                    self._reads.modules.setdefault(place, module_at(place))
 
     def _programs(self) -> None:
         for process, paths in self._executed.items():

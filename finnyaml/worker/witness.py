@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import sys
-import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
 from finnyaml.tools.listen import Listener
 from finnyaml.tools.preload import Unavailable, library
+from finnyaml.worker.askers import ENVIRONMENTS, INSTALLED, STANDARD
 from finnyaml.worker.told import SYSTEM, Told
 
 NEVER = ("/proc", "/sys", "/dev")
@@ -20,23 +19,21 @@ TOOLS = (*SYSTEM, "/tools/Xilinx")
 
 
 class Witness:
-    """One per worker. `steps` are the folders of FINN's code, `ours` those of finnyaml."""
+    """One per worker. `steps` are the folders of FINN's code, `ours` those of finnyaml, `plugins` those of plug-ins."""
 
-    def __init__(self, folder: Path, steps: list[Path], ours: list[Path], cache: Path) -> None:
+    def __init__(self, folder: Path, steps: list[Path], ours: list[Path], plugins: list[Path], cache: Path) -> None:
         self._listener = Listener(folder)
-        installed = {*sysconfig.get_paths().values(), sys.prefix, sys.base_prefix}
-        self._installed = sorted(installed - {"/", "/usr", "/usr/local", "/usr/bin", "/usr/local/bin"})
-        self._steps, self._ours = steps, ours
+        kinds = {"l": map(Path, STANDARD | ENVIRONMENTS | INSTALLED), "f": steps, "o": ours, "u": plugins}
+        self._code = [(letter, str(path)) for letter, paths in kinds.items() for path in paths]
         self._missing = None if Listener.hears_this_process() else _why_not(cache)
 
     @contextlib.contextmanager
     def listening(self, sandbox: Path, project: Path, *, users: bool) -> Iterator[Told]:
         """Listen inside the `with` block. `users`: whether the step is code of the recipe's author."""
-        skipped = [*NEVER, *self._installed, *map(str, (*self._steps, *self._ours))]
-        skipped += [str(sandbox / "tmp"), str(self._listener.folder), *(() if users else TOOLS)]
-        rules = [("-", path) for path in skipped] + [("+", "/dev/shm"), ("+", str(project))]  # noqa: S108 - not used
-        rules += [("l", path) for path in self._installed]
-        rules += [("f", str(path)) for path in self._steps] + [("o", str(path)) for path in self._ours]
+        skipped = [*NEVER, *(path for _, path in self._code), str(sandbox / "tmp"), str(self._listener.folder)]
+        skipped += () if users else TOOLS
+        looked_at = ["/dev/shm", str(project)]  # noqa: S108 - not used
+        rules = [*(("-", path) for path in skipped), *(("+", path) for path in looked_at), *self._code]
         told = Told(rules, users=users)
         if self._missing:
             told.blind = f"programs and native code are not watched: {self._missing}"

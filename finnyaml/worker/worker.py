@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing.process
 import os
 import random
 import resource
@@ -18,6 +19,7 @@ from finnyaml.finn import identity
 from finnyaml.finn.kernels import kernels
 from finnyaml.finn.kernels.register import register
 from finnyaml.recipe.schema import schema_path
+from finnyaml.steps.imports import package_state
 from finnyaml.store import CACHE, Store
 from finnyaml.store.digests import (
     content_digest,
@@ -49,14 +51,14 @@ class Worker:
         self._sandbox = Sandbox(sandbox, self._store, Places.of(sandbox, folders))
         own = Path(__file__).resolve().parents[1]
         steps = [folders[name] for name in identity.SOURCE_PACKAGES if name in folders]
-        steps += [folder for package in plugins.packages() for folder in plugins.folders_of(package)]
+        brought = [folder for package in plugins.packages() for folder in plugins.folders_of(package)]
         kept = [self._store.root / name for name in ("objects", CACHE)]
+        ours = [own, schema_path().parent, *kept]
+        self._recorder = Recorder(steps, ours, brought)
+        self._witness = Witness(sandbox / TOLD, steps, ours, brought, self._store.root / CACHE)
         # Else its list of fonts lies in the home folder, and whoever draws would depend on it.
         os.environ["MPLCONFIGDIR"] = str(self._store.root / CACHE / "matplotlib")
         self._kernels = frozenset(kernels().values())
-        ours = [own, schema_path().parent, *kept]
-        self._recorder = Recorder(steps, ours)
-        self._witness = Witness(sandbox / TOLD, steps, ours, self._store.root / CACHE)
         self._warm: dict[str, Reads] = {}
         self._warming = 0.0
 
@@ -114,10 +116,12 @@ class Worker:
         reads.sources = {*named, *map(str, _user_sources(reads.sources))}
         reads.files.update(at_import.files)
         reads.env = {**at_import.env, **reads.env}
-        told.sort(reads, lambda name: None)
+        reads.environment.update(at_import.environment)
+        told.sort(reads, self._recorder)
         changed, removed = self._sandbox.commit(job.tree)
         tree = {path: entry for path, entry in {**job.tree, **changed}.items() if path not in removed}
         recorded, unsure = _classify(reads, names, job.tree, closure, begun, users=job.users_code)
+        recorded["package"] = self._packages(reads, names)
         return Done(
             digest=digest_of(self._sandbox.closure(tree)),
             model=MODEL if MODEL in tree else None,
@@ -146,6 +150,12 @@ class Worker:
             self._warm[reference] = reads
             self._warming += time.monotonic() - started
         return self._warm[reference]
+
+    def _packages(self, reads: Reads, names: Names) -> dict[str, str | None]:
+        """The packages that the step imports, by name or place, with version or content."""
+        named = {name: names.hide(name) if "/" in name else name for name in sorted(reads.packages)}
+        memo, put_memo = self._store.memo, self._store.put_memo
+        return {name: package_state(name, Path(at), memo, put_memo) for at, name in named.items()}
 
     def _load(self, job: Job) -> Any:
         if MODEL not in job.tree:
@@ -202,9 +212,26 @@ def _deterministic(seed: str, sandbox: Path) -> Iterator[None]:
 
     tempfile.mkdtemp = counted  # type: ignore[assignment]
     try:
-        yield
+        with _short_sockets(sandbox / "tmp"):
+            yield
     finally:
         tempfile.mkdtemp = drawn
+
+
+@contextlib.contextmanager
+def _short_sockets(folder: Path) -> Iterator[None]:
+    """Let processes of one step talk: they put sockets into the folder, whose path is too long for one in many a store.
+
+    The name of a socket has at most 107 bytes. So the folder is named by an open file of this process.
+    """
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    config = multiprocessing.process.current_process()._config  # type: ignore[attr-defined]
+    config["tempdir"] = f"/proc/{os.getpid()}/fd/{opened}"  # where `multiprocessing.util.get_temp_dir` looks first
+    try:
+        yield
+    finally:
+        config.pop("tempdir", None)
+        os.close(opened)
 
 
 def _user_sources(loaded: Iterable[str]) -> list[Path]:
@@ -256,7 +283,7 @@ def _classify(
             if not names.is_above(path):
                 found[names.hide(path)] = digest(path)
         elif inside.startswith(("build/", "out/")) and not any(
-            known == inside or known.startswith(f"{inside}/") for known in closure
+            f"{known}/".startswith(f"{inside}/") for known in closure
         ):
             if users and inside in before:
                 tree[inside] = before[inside].digest
@@ -271,8 +298,17 @@ def _classify(
                 unsure.append(path)
         elif f"{inside}/".startswith(("build/", "out/")):
             tree[f"{inside}/"] = listing_digest(before, inside)
-    recorded = {"file": files, "text": texts, "stat": stats, "link": links, "dir": folders, "tree": tree}
-    return {**recorded, "env": dict(reads.env)}, tuple(unsure)
+    return {
+        "file": files,
+        "text": texts,
+        "stat": stats,
+        "link": links,
+        "dir": folders,
+        "tree": tree,
+        "env": dict(reads.env),
+        "environment": dict(reads.environment),
+        "module": {names.hide(at): form for at, form in sorted(reads.modules.items()) if names.inside(at) is None},
+    }, tuple(unsure)
 
 
 def _modified(path: str) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from finnyaml.engine.pool import Pool, _Process
+from finnyaml.engine.pool import START, Pool, _Process
 from finnyaml.kinds import KINDS
 from finnyaml.store import Store
 from finnyaml.worker.job import Done, Failure, Job
@@ -49,7 +49,7 @@ def test_one_worker_does_job_after_job_in_one_sandbox(pool: Pool, tmp_path: Path
     first = pool.run(job(tmp_path))
     assert isinstance(first, Done)
     (sandbox,) = sandboxes(tmp_path)
-    assert first.metrics["args"] == ["-W", "ignore", "-m", "finnyaml.worker", str(tmp_path / "store"), str(sandbox)]
+    assert first.metrics["args"] == ["-W", "ignore", "-c", START, str(tmp_path / "store"), str(sandbox)]
     assert sorted(path.name for path in sandbox.iterdir()) == ["build", "tmp"]
     assert first.config_reads == ("fps",)
     assert pid(pool.run(job(tmp_path))) == pid(first)

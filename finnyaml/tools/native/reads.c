@@ -57,7 +57,7 @@ static int is_worker;
 /* ---- rules: which paths are looked at, whose code is whose ---- */
 
 struct rule {
-    char kind; /* + looked at, - not; l library, o ours, f FINN's */
+    char kind; /* + looked at, - not; l library, o ours, f FINN's, u the user's */
     const char *path;
     size_t length;
 };
@@ -170,18 +170,20 @@ static char whose(const char *file, int innermost, int unknowable) {
     if (*file == '<') return strcmp(file, "<string>") && strcmp(file, "<stdin>") ? 0 : 'u';
     if (unknowable && (ends(file, "/tempfile.py") || strstr(file, "/logging/") || strstr(file, "/multiprocessing/")))
         return 'o';
-    char found = rule_of(file, "lof");
+    char found = rule_of(file, "lofu");
     return found == 'l' ? 0 : found ? found : 'u';
 }
 
 /* m: finds or loads modules (or shows lines of them). i: a library that is being imported. o: finnyaml. f: FINN.
- * u: the user's code, or a library on its behalf; `place` gets the line. l: a library, ?: nobody known, -: not Python.
+ * u: the user's code, or a library on its behalf; `place` gets the line. l: a library. b: Python itself, which begins.
+ * ?: nobody known. -: not Python.
  *
  * Most calls come without the interpreter's lock. It is taken for a moment, but not where the loader's lock is held,
  * which the holder of the interpreter's may be waiting for. */
 static char who(char *place, size_t size, int unknowable) {
     if (!has_python) return '-';
-    if (loading || !python.initialized() || !python.thread()) return '?';
+    if (!python.initialized()) return 'b';
+    if (loading || !python.thread()) return '?';
     int held = python.ensure();
     void *type, *value, *trace, *frame = python.frame();
     python.fetch(&type, &value, &trace);
@@ -266,19 +268,34 @@ static void unknowable(char what, void *caller) {
     errno = error;
 }
 
+static struct {
+    unsigned long long removed;
+    size_t count;
+} known; /* of the objects that are loaded: those of earlier jobs stay in the worker */
+
 static int loaded_object(struct dl_phdr_info *info, size_t size, void *data) {
-    (void)size, (void)data;
+    (void)size;
+    size_t *index = data;
     const char *name = info->dlpi_name;
-    if (*name == '/' && strcmp(name, self) && strncmp(name, "/lib", 4) && strncmp(name, "/usr/lib", 8))
+    int old = (*index)++ < known.count && info->dlpi_subs == known.removed;
+    if (!old && *name == '/' && strcmp(name, self) && strncmp(name, "/lib", 4) && strncmp(name, "/usr/lib", 8))
         note('r', AT_FDCWD, name, 1);
     return 0;
 }
 
 static void loaded_objects(void) { /* the loader opens libraries by itself */
     if (!state->on) return;
+    size_t index = 0;
     loading++;
-    dl_iterate_phdr(loaded_object, NULL);
+    dl_iterate_phdr(loaded_object, &index);
     loading--;
+}
+
+static int count_object(struct dl_phdr_info *info, size_t size, void *data) {
+    (void)size, (void)data;
+    known.count++;
+    known.removed = info->dlpi_subs;
+    return 0;
 }
 
 /* ---- beginning and end ---- */
@@ -323,9 +340,11 @@ static void listen_to(const char *where) {
     state = page;
 }
 
-/* For the worker: from now on, by these rules; and what it has loaded by now. */
+/* For the worker: from now on, by these rules; and at the end what it has loaded meanwhile. */
 KEPT void finnyaml_reads_begin(const char *where) {
     is_worker = 1;
+    known.count = 0;
+    dl_iterate_phdr(count_object, NULL);
     if (state == &nobody) listen_to(where);
     else read_rules();
 }
