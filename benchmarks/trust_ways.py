@@ -375,9 +375,10 @@ def c_open(d: Path) -> Any:
 def c_library(d: Path) -> Any:
     import ctypes
     import shutil
+    import tempfile
 
-    Path("library.so").unlink(missing_ok=True)  # the loader keeps libraries by their names
-    return ctypes.CDLL(str(Path(shutil.copy(d / "data", f"{d.name}-{os.getpid()}.so")).resolve())).value()
+    copy = shutil.copy(d / "data", f"{tempfile.mkdtemp()}/library.so")  # the loader keeps libraries by their names
+    return ctypes.CDLL(copy).value()
 
 
 @way("so")

@@ -162,8 +162,10 @@ _WORDS = {
     "env": "variable",
     "environment": "all variables",
     "dir": "folder",
+    "stat": "whether it is there",
+    "link": "whether it is there",
 }
-_DIGESTS = ("file", "text", "tree", "dir", "environment")
+_DIGESTS = ("file", "text", "tree", "dir", "stat", "link", "environment")
 
 
 def _value(kind: str, value: Any) -> str:

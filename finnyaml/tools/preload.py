@@ -28,13 +28,13 @@ class Unavailable(Exception):
     """Why there is no such library on this machine."""
 
 
-def library(cache: Path) -> Path:
-    """The library, from `cache` where it has been made before.
+def library(cache: Path, path: str | None = None) -> Path:
+    """The library, from `cache` where it has been made before. The compiler is looked for in `path`, else in $PATH.
 
     Raises:
         Unavailable: there is no compiler, it fails, or what it makes does not work.
     """
-    compiler = next((found for name in COMPILERS if (found := shutil.which(name))), None)
+    compiler = next((found for name in COMPILERS if (found := shutil.which(name, path=path))), None)
     if compiler is None:
         raise Unavailable("there is no C compiler (cc, gcc or clang)")
     status = os.stat(compiler)

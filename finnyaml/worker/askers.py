@@ -89,7 +89,7 @@ class Askers:
         return self._known[file]
 
     def _look(self, file: str) -> str:
-        if file.startswith("<frozen importlib"):
+        if file.startswith(("<frozen importlib", "<frozen zipimport")):
             return _IMPORT
         if file.startswith("<frozen"):
             return _STANDARD

@@ -1,4 +1,4 @@
-"""What a step reads while it runs: files, folders, environment variables, programs. Runs inside workers.
+"""What a step reads while it runs: files, folders, environment variables, imports, programs. Runs inside workers.
 
 Python's audit events tell of every file that Python code opens and every process it starts. What a *subprocess*
 reads is not seen; that is why the versions of tools are part of a trace, and why tools work inside the sandbox, whose

@@ -46,6 +46,7 @@ class Told:
         self._began: dict[int, int] = defaultdict(int)
         self._searched: dict[int, list[str]] = defaultdict(list)
         self._loaded: dict[int, set[str]] = defaultdict(set)
+        self._places: dict[str, tuple[str, str]] = {}
         self._differs: dict[tuple[str, str], None] = {}
 
     def sort(self, reads: Reads, recorder: Recorder) -> None:
@@ -55,7 +56,7 @@ class Told:
             if event.what == "x":
                 self._executed[event.process].append(event.path)
             elif event.what == "f":
-                self._executed[event.process].pop()
+                del self._executed[event.process][-1:]
             elif event.what == "p":
                 self._began[event.process] += 1
             elif event.what == "e":
@@ -97,7 +98,7 @@ class Told:
                 where.add(path)
 
     def _counts(self, event: Event, path: str) -> bool:
-        inside = max((rule for rule in self._rules if f"{path}/".startswith(rule[1])), key=_length, default=("+", ""))
+        inside = self._rule(path)
         if inside[0] == "-":
             return False
         own = event.process == os.getpid()
@@ -153,13 +154,16 @@ class Told:
 
     def _programs(self) -> None:
         for process, paths in self._executed.items():
-            self._reads.files.update(path for path in map(absolute, paths) if self._is_looked_at(path))
+            self._reads.files.update(path for path in map(absolute, paths) if self._rule(path)[0] == "+")
             if len(paths) > self._began[process]:
                 self._reads.unseen.add(f"{_why(paths[-1])}; what it read is not known")
 
-    def _is_looked_at(self, path: str) -> bool:
-        inside = max((rule for rule in self._rules if path.startswith(rule[1])), key=_length, default=("+", ""))
-        return inside[0] == "+"
+    def _rule(self, path: str) -> tuple[str, str]:
+        """The most specific rule for a path."""
+        if path not in self._places:
+            found = (rule for rule in self._rules if f"{path}/".startswith(rule[1]))
+            self._places[path] = max(found, key=_length, default=("+", ""))
+        return self._places[path]
 
 
 def _length(rule: tuple[str, str]) -> int:

@@ -1,6 +1,6 @@
 """Custom steps, each of which reads what is called like it in `d/`, in a way of its own; and some that read nothing.
 
-Copied into a project as its `steps.py`. What a step looks at is `d/<its name>`.
+Copied into a project as its `steps.py`. What a step looks at is `d/<its name>`, or lies in the folder `SHM`.
 """
 
 import ctypes
@@ -455,17 +455,17 @@ def closed_descriptors(model, cfg):
 
 
 def shm(model, cfg):
-    open(SHM).read()
+    open(SHM + "/shm").read()
     return model
 
 
 def shm_by_child(model, cfg):
-    said("cat", SHM)
+    said("cat", SHM + "/shm_by_child")
     return model
 
 
 def shm_asked_for(model, cfg):
-    os.path.exists(SHM)
+    os.path.exists(SHM + "/shm_asked_for")
     return model
 
 
