@@ -185,6 +185,23 @@ class Worker:
         return config.recording(config.make(open_door().config_class, values), reads)
 
 
+class _Forks:
+    """Forked children draw what follows from the job as well: Python seeds each afresh."""
+
+    seed, count = "", 0
+
+    @classmethod
+    def before(cls) -> None:
+        cls.count += 1
+
+    @classmethod
+    def in_child(cls) -> None:
+        random.seed(f"finnyaml {cls.seed} {cls.count}")
+
+
+os.register_at_fork(before=_Forks.before, after_in_child=_Forks.in_child)
+
+
 @contextlib.contextmanager
 def _deterministic(seed: str, sandbox: Path) -> Iterator[None]:
     """Make the names that FINN draws at random follow from the job.
@@ -194,6 +211,7 @@ def _deterministic(seed: str, sandbox: Path) -> Iterator[None]:
     instead of drawing.
     """
     random.seed(f"finnyaml {seed}")
+    _Forks.seed, _Forks.count = seed, 0
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(int(seed[:8], 16))
     drawn = tempfile.mkdtemp

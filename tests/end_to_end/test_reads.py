@@ -18,6 +18,7 @@ import pytest
 from tests.project import Project
 
 WAYS = Path(__file__).with_name("ways_to_read.py")
+RECIPE = "name: reads\nmodel: {onnx: tiny.onnx, input: {datatype: FLOAT32}}\nsteps:\n"
 SHM = "/dev/shm/finnyaml-test-of-reads-{}"
 
 
@@ -143,7 +144,8 @@ class Reads(Project):
     def __init__(self, folder: Path, store: Path) -> None:
         super().__init__(folder, store)
         self.shm = Path(SHM.format(os.getpid()))
-        self.write("steps.py", WAYS.read_text() + f"\n\nSHM = {str(self.shm)!r}\n")
+        self.write("steps.py", WAYS.read_text())
+        self.write("shm", str(self.shm))
         uses = "\n".join(f'  - {{uses: "steps.py:{name}"}}' for name in steps())
         self.write(
             "recipe.yaml", f"name: reads\nmodel: {{onnx: tiny.onnx, input: {{datatype: FLOAT32}}}}\nsteps:\n{uses}\n"

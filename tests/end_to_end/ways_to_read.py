@@ -1,7 +1,10 @@
 """Custom steps, each of which reads what is called like it in `d/`, in a way of its own; and some that read nothing.
 
-Copied into a project as its `steps.py`. What a step looks at is `d/<its name>`, or lies in the folder `SHM`.
+Copied into a project as its `steps.py`. What a step looks at is `d/<its name>`, or lies in the
+folder `SHM`.
 """
+
+# ruff: noqa: SIM105, SIM115
 
 import ctypes
 import inspect
@@ -12,6 +15,7 @@ import sys
 from pathlib import Path
 
 D = Path(__file__).parent / "d"
+SHM = (Path(__file__).parent / "shm").read_text()
 LIBC = ctypes.CDLL(None)
 
 

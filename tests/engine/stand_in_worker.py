@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 done = {"digest": "d", "model": None, "files": {}, "removed": [], "config_reads": ["fps"], "reads": {}, "programs": {}}
-done |= {"unsure": [], "seconds": 1.0, "warm_up": 0.0, "peak_memory": 0}
+done |= {"unsure": [], "unseen": [], "differs": [], "seconds": 1.0, "warm_up": 0.0, "peak_memory": 0}
 done["metrics"] = {"pid": os.getpid(), "args": sys.argv[1:]}
 failed = {"type": "ValueError", "message": "no", "hint": None, "invalid_settings": []}
 asked = []

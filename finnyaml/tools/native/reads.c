@@ -206,8 +206,11 @@ static char who(char *place, size_t size, int unknowable) {
     return found ? found : 'l';
 }
 
+static int reseeds; /* Python's `random` does so in every forked child, on its own account */
+
 static void forked(void) { /* who forks without the interpreter's lock leaves it to a thread that is not here */
     if (has_python && python.initialized() && !python.check()) has_python = 0;
+    reseeds = has_python;
 }
 
 /* ---- notes ---- */
@@ -258,7 +261,9 @@ static void unknowable(char what, void *caller) {
     if (!state->on || busy) return;
     int error = errno;
     busy = 1;
-    if (what != 't' || !third_party(caller)) {
+    int own = what == 'n' && reseeds;
+    if (own) reseeds = 0;
+    else if (what != 't' || !third_party(caller)) {
         char place[PATH_MAX + 16] = "";
         char asker = who(place, sizeof place, 1);
         if (asker == '-') program(place, sizeof place);
