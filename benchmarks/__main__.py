@@ -1,4 +1,4 @@
-"""`python -m benchmarks [NAME ...]`: run these benchmarks, or all of them, and print their tables."""
+"""`python -m benchmarks [NAME ...]`: run these benchmarks, or the usual ones, and print their tables."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import big, cold, executor, growth, incremental, noop, packing, rtl
+from benchmarks import big, cold, executor, growth, incremental, noop, packing, rtl, trust
 from benchmarks.bench import machine
 
 BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
@@ -19,14 +19,19 @@ BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
     "executor": executor.run,
     "packing": packing.run,
     "rtl": rtl.run,
+    "trust": trust.run,
 }
+
+ON_REQUEST = ("trust",)
+"""Those that take hours, and so only run by their names."""
 
 
 def main() -> None:
     """Run the benchmarks that the command line names, each in a temporary folder of its own."""
+    usual = [name for name in BENCHMARKS if name not in ON_REQUEST]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What finnyaml costs, measured.")
-    parser.add_argument("names", nargs="*", metavar="|".join(BENCHMARKS), help="default: all")
-    names = parser.parse_args().names or list(BENCHMARKS)
+    parser.add_argument("names", nargs="*", metavar="|".join(BENCHMARKS), help=f"default: {', '.join(usual)}")
+    names = parser.parse_args().names or usual
     if unknown := sorted(set(names) - BENCHMARKS.keys()):
         parser.error(f"no benchmark {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}")
     print(machine())

@@ -141,6 +141,13 @@ def line_of(event: Event) -> Line | None:
         return Line("-", task, "not run", f"needs {event['needs']}")
     if kind == "task_waiting":
         return Line("~", task, "waiting", event["reason"])
+    if kind == "repeating":
+        return Line(">", task, "again", "")
+    if kind == "task_repeated":
+        wrong = [event["error"]] if event["error"] else event["differing"]
+        return Line("!", task, "DIFFERS", "; ".join(wrong)) if wrong else Line("=", task, "the same", "")
+    if kind == "may_differ":
+        return Line("?", task, "warning", f"a clean build may differ: {'; '.join(event['reasons'])}")
     if kind == "input_changed":
         files = ", ".join(event["files"])
         return Line("?", task, "warning", f"changed while the step read it, so the result is not kept: {files}")

@@ -82,9 +82,10 @@ def _picture(session: Session, form: str, *, fenced: bool) -> str:
 
 def _boxes(session: Session) -> Iterator[Box]:
     from finnyaml.plan.draw import Box
+    from finnyaml.plan.select import select
 
     plan = session.plan
-    statuses = session.judge().survey(set(plan.tasks))
+    statuses = session.judge().survey(set(plan.tasks), select(plan).forced)
     steps = {name: task for name, task in plan.tasks.items() if task.is_step}
     for name, task in steps.items():
         status = statuses[name]

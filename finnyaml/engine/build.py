@@ -49,7 +49,7 @@ def build(session: Session, selection: Selection, options: Options, listener: Li
     """
     started = time.time()
     plan, recipe = session.plan, session.recipe
-    judge = session.judge()
+    judge = session.judge(selection.distrusted)
     workspace.check_owner(recipe)
     workspace.check_links(recipe.workspace)
     statuses = judge.survey(selection.tasks, selection.forced)

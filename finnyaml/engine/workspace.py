@@ -399,7 +399,7 @@ def _signature(path: Path) -> list[int]:
         status = os.stat(path)
     except OSError:
         return []
-    return [status.st_size, status.st_mtime_ns]
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]  # also what the quick path compares
 
 
 def _identity(item: Wanted) -> str:

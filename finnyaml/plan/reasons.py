@@ -55,6 +55,8 @@ _SENTENCES = {
     "forgotten": "the store no longer has its result",
     "damaged": "its stored result is damaged ({name})",
     "forced": "forced with --force",
+    "always": "the recipe says `always: true`",
+    "distrusted": "it may differ: {name}",
     "step": "it runs another step: {name}",
     "code": "finnyaml's own code for this kind of task changed",
     "pinned": "{name} was made for a store at another path",

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from finnyaml.errors import ExitCode
+from finnyaml.plan.doubts import doubts
 from finnyaml.plan.graph import Plan
 from finnyaml.plan.reasons import Reason, of_parts
 from finnyaml.plan.task import Task
@@ -53,7 +54,8 @@ class Built:
 class Status:
     """`state` is `cached`, `stale`, `waiting` (for the result of a stale task) or `blocked`.
 
-    `built` is set where cached. `key` and `inputs` are known unless waiting. `missing` names the tools that block.
+    `built` is set where cached, and `doubts` says why a clean build may give another result. `key` and `inputs` are
+    known unless waiting. `missing` names the tools that block.
     """
 
     state: str
@@ -63,10 +65,14 @@ class Status:
     parts: Mapping[str, Any] = field(default_factory=dict)
     tree: Tree = field(default_factory=dict, repr=False)
     missing: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 class Judge:
-    """Holds what judging needs: the store, the tools of this machine, and the record of the last build here."""
+    """Holds what judging needs: the store, the tools of this machine, and the record of the last build here.
+
+    `distrusted` are tasks that have to run where there are doubts about their stored results (`doubts`).
+    """
 
     def __init__(
         self,
@@ -75,8 +81,10 @@ class Judge:
         tool_versions: ToolVersions,
         missing_tools: Callable[[tuple[str, ...]], tuple[str, ...]],
         last: Mapping[str, Any],
+        distrusted: Container[str] = (),
     ) -> None:
         self.plan = plan
+        self._distrusted = distrusted
         self._store = store
         self._tool_versions = tool_versions
         self._missing_tools = missing_tools
@@ -120,14 +128,16 @@ class Judge:
         key = digest_of(parts)
         reasons: list[Reason] = []
         if forced:
-            reasons.append(Reason("forced", task.id))
+            reasons.append(Reason("always" if task.trust.always else "forced", task.id))
         else:
             for trace in self._store.traces(key):
                 differences = self._differences(trace, task, tree)
                 if not differences:
-                    found = self._restore(trace, tree)
+                    doubtful = doubts(task, trace)
+                    doubted = doubtful and task.id in self._distrusted
+                    found = Reason("distrusted", doubtful[0]) if doubted else self._restore(trace, tree)
                     if isinstance(found, Built):
-                        return Status("cached", (), found, key, parts, tree)
+                        return Status("cached", (), found, key, parts, tree, doubts=doubtful)
                     differences = [found]
                 reasons = reasons or differences
         missing = self._missing_tools(task.tools)
