@@ -27,9 +27,10 @@ def _fifo(path: Path, foreign: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 def _socket(path: Path, foreign: Path, patch: pytest.MonkeyPatch) -> None:
+    folder = os.open(path.parent, os.O_RDONLY)
     with socket.socket(socket.AF_UNIX) as made:
-        made.bind(str(path.parent / "s"))  # the name of a socket may have 107 bytes only
-    (path.parent / "s").rename(path)
+        made.bind(f"/proc/self/fd/{folder}/{path.name}")  # the name of a socket may have 107 bytes only
+    os.close(folder)
 
 
 def _device(path: Path, foreign: Path, patch: pytest.MonkeyPatch) -> None:
