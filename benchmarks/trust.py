@@ -193,7 +193,7 @@ class Proof:
         d, kind = step.folder, step.kind
         if kind in FORMATS:
             write(kind, d / "data", value)
-        elif kind in ("exists", "size", "mtime", "folder"):
+        elif kind in ("exists", "size", "folder"):
             (d / "data").write_text(f"{value}\n")
         elif kind == "shm":
             shared(d).write_text(f"{value}\n")
@@ -236,8 +236,6 @@ class Proof:
             yield "toggled", lambda: self._toggle(step)
         elif kind == "size":
             yield "longer", lambda: (d / "data").write_text("x" * self.draw.randrange(1000)) and None
-        elif kind == "mtime":
-            yield "touched", lambda: os.utime(d / "data")
         elif kind == "folder":
             yield "new file", lambda: (d / f"n{self.draw.randrange(10**6)}").write_text("new") and None
             yield "new folder", lambda: (d / f"f{self.draw.randrange(10**6)}").mkdir()

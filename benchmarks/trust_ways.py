@@ -162,11 +162,12 @@ def copy_and_read(d: Path) -> Any:
     return Path(shutil.copy(d / "data", "copy")).read_text()
 
 
-@way("text")
+@way("folder")
 def copy_tree(d: Path) -> Any:
     import shutil
 
-    return (Path(shutil.copytree(d, "tree", dirs_exist_ok=True)) / "data").read_text()
+    copy = Path(shutil.copytree(d, "tree", dirs_exist_ok=True))
+    return sorted(os.listdir(copy)), (copy / "data").read_text()
 
 
 @way("text")
@@ -592,11 +593,6 @@ def child_size(d: Path) -> Any:
 @way("size")
 def seek_to_end(d: Path) -> Any:
     return os.lseek(os.open(d / "data", os.O_RDONLY), 0, os.SEEK_END)
-
-
-@way("mtime")
-def modification_time(d: Path) -> Any:
-    return os.path.getmtime(d / "data")
 
 
 @way("folder")

@@ -5,14 +5,11 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-import pytest
-
 from benchmarks.trust import BAD, Found, Proof
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_an_incremental_build_gives_what_a_clean_one_gives(tmp_path: Path, catalog_memos: Path, seed: int) -> None:
+def test_an_incremental_build_gives_what_a_clean_one_gives(tmp_path: Path, catalog_memos: Path) -> None:
     found = Found()
-    Proof(tmp_path, random.Random(seed), catalog_memos).run(found, changes=2)
+    Proof(tmp_path, random.Random(1), catalog_memos).run(found, changes=2)
     assert found.rounds > 40
     assert {verdict: found.verdicts[verdict] for verdict in BAD} == dict.fromkeys(BAD, 0), found.wrong
