@@ -55,6 +55,8 @@ class Reads:
     """What was asked for and not opened: whether it exists, what it is, how large."""
     links: set[str] = field(default_factory=set)
     """What was asked for without following links."""
+    made: set[str] = field(default_factory=set)
+    """What the step itself made, emptied or removed."""
     unseen: set[str] = field(default_factory=set)
     """What was read in a way that nobody sees, in words."""
 
