@@ -1,13 +1,17 @@
-"""`python -m benchmarks [NAME ...]`: run these benchmarks, or all of them, and print their tables."""
+"""`python -m benchmarks [NAME ...]`: run these benchmarks, or all of them, and print their tables.
+
+`python -m benchmarks faults` is another thing: it measures no time (see `faults`).
+"""
 
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import cold, executor, growth, incremental, noop, packing, rtl
+from benchmarks import cold, executor, faults, growth, incremental, noop, packing, rtl
 from benchmarks.bench import machine
 
 BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
@@ -23,7 +27,12 @@ BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
 
 def main() -> None:
     """Run the benchmarks that the command line names, each in a temporary folder of its own."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What finnyaml costs, measured.")
+    if sys.argv[1:2] == ["faults"]:
+        sys.exit(faults.main(sys.argv[2:]))
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="What finnyaml costs, measured. Another thing: `python -m benchmarks faults --help`.",
+    )
     parser.add_argument("names", nargs="*", metavar="|".join(BENCHMARKS), help="default: all")
     names = parser.parse_args().names or list(BENCHMARKS)
     if unknown := sorted(set(names) - BENCHMARKS.keys()):
