@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from finnyaml.cli.arguments import RECIPE, Json, Recipe, StoreOption
-from finnyaml.cli.console import show, table, tell
+from finnyaml.cli.console import raw, show, table, tell
 from finnyaml.text import duration, relative, size
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def log(
     if as_json:
         show({**_plain(entry), "log": text}, ())
     elif text.strip():
-        print(text, end="" if text.endswith("\n") else "\n")
+        raw(text)
     else:
         tell(f"{entry.step} printed nothing")
 

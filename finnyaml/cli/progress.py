@@ -11,6 +11,7 @@ from pathlib import Path
 
 from finnyaml.api.progress import Lines
 from finnyaml.engine.events import Event, Listener
+from finnyaml.text import wrapped
 
 
 @contextmanager
@@ -78,6 +79,6 @@ def _tail(path: Path, ended: threading.Event) -> None:
                 text = file.read()
                 position = file.tell()
             if text:
-                sys.stderr.write("".join(f"    | {line}\n" for line in text.splitlines()))
+                sys.stderr.write("".join(f"    | {wrapped(line, None)}\n" for line in text.split("\n") if line))
         if last:
             return

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from finnyaml import plugins
+from finnyaml.files import content
 
 if TYPE_CHECKING:
     from finnyaml.engine.outcome import Outcome, Report
@@ -94,7 +95,8 @@ def remember(report: Report, arguments: list[str]) -> None:
 
 def _tell(answer: list[str]) -> None:
     """Print the answer, broken between words where it is too long for the terminal."""
-    if sys.stdout.isatty() and max(map(len, answer)) > os.get_terminal_size(sys.stdout.fileno()).columns:
+    long = sys.stdout.isatty() and max(map(len, answer)) > os.get_terminal_size(sys.stdout.fileno()).columns
+    if long or not all(map(str.isprintable, answer)):
         from finnyaml.cli.console import write
 
         write(answer, sys.stdout)
@@ -124,8 +126,7 @@ def _workspace_holds(stamp: Mapping[str, Any]) -> bool:
 
 
 def _loaded(path: str) -> Any:
-    with open(path) as file:
-        return json.load(file)
+    return json.loads(content(path))
 
 
 def _inputs(session: Session, outcome: Outcome) -> tuple[set[str], set[str], set[str], set[str]]:
@@ -227,8 +228,7 @@ def _digest(path: str) -> str | None:
     import hashlib
 
     try:
-        with open(path, "rb") as file:
-            return hashlib.sha256(file.read()).hexdigest()
+        return hashlib.sha256(content(path, follow=True)).hexdigest()
     except OSError:
         return None
 

@@ -11,6 +11,7 @@ from finnyaml.engine import lints, lockfile, preflight, record, refusals, worksp
 from finnyaml.engine.bisect import bisect_all
 from finnyaml.engine.events import Listener
 from finnyaml.engine.holding import holding
+from finnyaml.engine.inside import explained
 from finnyaml.engine.outcome import Bisected, Outcome, Report
 from finnyaml.engine.run import MAX_REPAIRS, Engine
 from finnyaml.engine.session import Session
@@ -50,6 +51,7 @@ def build(session: Session, selection: Selection, options: Options, listener: Li
     plan, recipe = session.plan, session.recipe
     judge = session.judge()
     workspace.check_owner(recipe)
+    workspace.check_links(recipe.workspace)
     statuses = judge.survey(selection.tasks, selection.forced)
     selection.check(statuses)
     if not options.keep_going:
@@ -70,7 +72,8 @@ def build(session: Session, selection: Selection, options: Options, listener: Li
             found = _lint(session, engine, outcome)
             if locked is not None:
                 lockfile.check_after(locked, outcome.records, session)
-            with session.store.lock(f"workspace-{digest_of(str(recipe.workspace))}"):
+            named = f"workspace-{digest_of(str(recipe.workspace))}"
+            with session.store.lock(named), explained(recipe.workspace):
                 written = _materialise(session, engine, selection, outcome)
                 if locked is not None:
                     lockfile.check_after(locked, outcome.records, session)  # it may have had to build again

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from finnyaml.bundle.names import FACTS
+from finnyaml.files import content
 from finnyaml.plan import bundles
 
 ASIDE = "attached"
@@ -65,7 +66,7 @@ def is_bundle(path: str, *, several: bool) -> bool:
 def _attached_to(file: Path) -> str | None:
     """The SHA-256 of the bundle.json that a bitfile was attached to; None where none was."""
     try:
-        attached = json.loads(file.read_text())["attached"]
+        attached = json.loads(content(file))["attached"]
         return str(attached["to"]) if attached else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

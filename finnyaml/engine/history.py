@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml.engine import record
-from finnyaml.engine.workspace import load_json, private
+from finnyaml.engine.workspace import load_json
 from finnyaml.errors import FinnyamlError, Problem, RecipeError
+from finnyaml.files import content
 from finnyaml.finn import aliases
 from finnyaml.recipe.model import Recipe
 from finnyaml.store import ObjectDamaged, Store
@@ -46,8 +47,7 @@ class History:
     def __init__(self, recipe: Recipe, store: Store, wanted: str = "") -> None:
         self._recipe = recipe
         self._store = store
-        folder = private(recipe.workspace) / "runs"
-        runs = sorted((path for path in folder.glob("*") if path.is_dir()), reverse=True)
+        runs = [path for path in reversed(record.runs(recipe.workspace)) if path.is_dir()]
         if not runs:
             hint = f"finnyaml build {relative(recipe.path)}"
             raise RecipeError([Problem(f"{relative(recipe.path)} was never built here", hint=hint)])
@@ -77,7 +77,7 @@ class History:
     def text(self, entry: Entry) -> str:
         """The log itself. FinnyamlError where the store no longer has it."""
         if entry.file is not None:
-            return entry.file.read_text(errors="replace")
+            return content(entry.file).decode(errors="replace")
         try:
             return self._store.read(entry.blob or "").decode(errors="replace")
         except ObjectDamaged:
@@ -89,7 +89,7 @@ class History:
             told = {**self._last.get(step, {}), **told}
         how = (step, told["state"], told.get("seconds"), told.get("peak_memory"))
         file = run / "logs" / f"{step}.log"
-        if file.exists():
+        if file.is_file():
             return Entry(*how, file, None, file.stat().st_size)
         blob = told.get("log") or None
         return Entry(*how, None, blob, self._size(blob))
@@ -119,7 +119,7 @@ def _tasks(run: Path) -> dict[str, dict[str, Any]]:
 def _events(run: Path) -> Iterator[dict[str, Any]]:
     """The events of a run that end or begin a task."""
     try:
-        lines = (run / "events.jsonl").read_text(errors="replace").splitlines()
+        lines = content(run / "events.jsonl").decode(errors="replace").splitlines()
     except OSError:
         return
     for line in lines:
@@ -127,5 +127,5 @@ def _events(run: Path) -> Iterator[dict[str, Any]]:
             event = json.loads(line)
         except ValueError:
             continue  # the line that was being written
-        if event.get("event") in STATES:
+        if isinstance(event, dict) and event.get("event") in STATES and "task" in event:
             yield event

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from finnyaml.store import Store
 from finnyaml.tools.environment import of_worker
 from finnyaml.worker.error_logs import gather
 from finnyaml.worker.job import Done, Failure, Job
+from finnyaml.worker.strays import end_strays
 
 FINN = KINDS["finn"].warm_up
 """The most imports that a task needs: ten seconds of them."""
@@ -156,27 +158,59 @@ class _Process:
         self.measured = False
 
     def ask(self, request: dict[str, Any], timeout: float | None) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         try:
-            self._process.stdin.write(json.dumps(request).encode() + b"\n")
-            self._process.stdin.flush()
-            ready, _, _ = select.select([self._process.stdout], [], [], timeout)
-            if not ready:
-                raise WorkerDied(f"timeout: it took longer than {timeout:g} s")
-            line = self._process.stdout.readline()
-        except (OSError, ValueError):
+            line = self._exchange(json.dumps(request).encode() + b"\n", timeout)
+        except (OSError, ValueError):  # its end of a pipe is gone, or `forget` has closed ours
             line = b""
-        if not line:
+        if not line.endswith(b"\n"):
             raise WorkerDied(self._last_words())
         return json.loads(line)  # type: ignore[no-any-return]
 
+    def _exchange(self, request: bytes, timeout: float | None) -> bytes:
+        """Send a line and wait for one; a part of it, or nothing, where the worker ends before.
+
+        It watches the process beside the pipes: a child that the worker forked keeps these open when it has died.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        end = None if timeout is None else time.monotonic() + timeout
+        to, from_ = self._process.stdin.fileno(), self._process.stdout.fileno()
+        os.set_blocking(to, False)
+        os.set_blocking(from_, False)
+        process = os.pidfd_open(self._process.pid)
+        try:
+            poll = select.poll()
+            poll.register(to, select.POLLOUT)
+            poll.register(from_, select.POLLIN)
+            poll.register(process, select.POLLIN)
+            rest, answer = memoryview(request), b""
+            while not answer.endswith(b"\n"):
+                left = None if end is None else max(0.0, end - time.monotonic())
+                ready = {each for each, _ in poll.poll(None if left is None else left * 1000)}
+                if not ready:
+                    raise WorkerDied(f"timeout: it took longer than {timeout:g} s")
+                if to in ready:
+                    rest = rest[os.write(to, rest) :]
+                    if not rest:
+                        poll.unregister(to)
+                if from_ in ready:
+                    data = os.read(from_, 1 << 20)
+                    answer += data
+                    if not data:
+                        break
+                elif process in ready:  # and nothing more has come
+                    break
+            return answer
+        finally:
+            os.close(process)
+
     def kill(self) -> None:
-        """End the worker and everything it started (Vivado, compilers): they share its process group."""
+        """End the worker and everything it started: Vivado, compilers, daemons."""
         self._killed = True
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        end_strays(self.sandbox)
 
     def forget(self, store: Store) -> None:
         """Remove the sandbox."""

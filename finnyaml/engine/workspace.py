@@ -17,14 +17,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from finnyaml.engine.deliveries import ASIDE, delivered, is_bundle, set_aside
+from finnyaml.engine.inside import refuse_links
 from finnyaml.errors import Problem, RecipeError
+from finnyaml.files import content, discard
 from finnyaml.finn.aliases import short
 from finnyaml.plan.graph import Plan
 from finnyaml.plan.status import Built
@@ -79,7 +80,9 @@ def folder_of(plan: Plan, task: str) -> Path:
 
 def named(recipe: Recipe, sets: Sequence[str]) -> dict[str, Any]:
     """What tells a build from others in the same workspace: the recipe file, as seen from there, and the overrides."""
-    return {"recipe": os.path.relpath(recipe.path, recipe.workspace), "name": recipe.name, "set": list(sets)}
+    # Where both really are: two recipes may have a link to the same folder.
+    path = os.path.join(os.path.realpath(recipe.directory), recipe.path.name)
+    return {"recipe": os.path.relpath(path, os.path.realpath(recipe.workspace)), "name": recipe.name, "set": list(sets)}
 
 
 def check_owner(recipe: Recipe) -> None:
@@ -87,15 +90,22 @@ def check_owner(recipe: Recipe) -> None:
     root = recipe.workspace
     build = load_json(private(root) / MANIFEST).get("build")
     owner = build.get("recipe") if isinstance(build, dict) else None
-    other = Path(os.path.normpath(root / owner)) if isinstance(owner, str) else None
+    other = Path(os.path.normpath(root.resolve() / owner)) if isinstance(owner, str) else None
     if other is None or not other.is_file() or other.samefile(recipe.path):
         return
-    shown = os.path.relpath(other, recipe.directory)
+    shown = os.path.relpath(other, os.path.realpath(recipe.directory))
     message = f"the workspace {root} holds what {shown} builds: {recipe.path.name} would replace it, and two recipes "
     message += "cannot share one workspace"
     own = f"output: build-{recipe.path.stem}"
     hint = f"give one of them its own, such as `{own}`; or empty it: `finnyaml clean {shown}`"
     raise RecipeError([Problem(message, recipe.at(("output",)), hint)])
+
+
+def check_links(workspace: Path) -> None:
+    """Refuse a workspace where what finnyaml wrote is behind a link by now. Raises FinnyamlError."""
+    own = private(workspace)
+    refuse_links(workspace, [f"{own.name}/{name}/" for name in ("x", "runs/x", f"{ASIDE}/x")])
+    refuse_links(workspace, _load_manifest(workspace))
 
 
 def holds_bundle(plan: Plan) -> bool:
@@ -122,10 +132,12 @@ def write(
     Raises:
         ObjectDamaged: a stored file cannot be given; it has to be built again.
         RecipeError: meanwhile the workspace is another recipe's.
+        FinnyamlError: a folder in it is a link.
         OSError: the workspace cannot be written.
     """
     check_owner(plan.recipe)
     root = plan.recipe.workspace
+    check_links(root)
     manifest = _load_manifest(root)
     wanted = {path: item for name, end in ends.items() for path, item in _layout(plan, built, name, end, store)}
     complete = {name for name, end in ends.items() if end == plan.targets[name]}
@@ -135,6 +147,7 @@ def write(
     digest = digest_of({path: _identity(item) for path, item in wanted.items()})
     build = {**build, "targets": [name for name in plan.targets if name in complete], "digest": digest}
     wanted.setdefault(BUILD, _document(build))
+    refuse_links(root, wanted)
     identities = {path: _identity(item) for path, item in wanted.items()}
     found = delivered(root, {**dict.fromkeys(manifest), **identities}, several=len(plan.targets) > 1)
     aside = {folder: set_aside(root, folder, private(root)) for folder in found.outdated}
@@ -255,7 +268,7 @@ def checkout(path: Path, relative: str, entry: Entry, root: Path, store: Store) 
 
 def _make_room(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
+    path.unlink(missing_ok=True)  # a link, not what it leads to
 
 
 def _revealed(relative: str, data: bytes, root: Path) -> bytes:
@@ -273,9 +286,8 @@ def _revealed(relative: str, data: bytes, root: Path) -> bytes:
 
 def _remove(root: Path, relative: str) -> None:
     path = root / relative
-    if not path.parent.resolve().is_relative_to(root.resolve()):
-        return  # a link was put in its way; what is behind it is not ours
-    path.unlink(missing_ok=True)
+    if not path.is_dir() or path.is_symlink():  # a folder that was put in its place is not ours
+        path.unlink(missing_ok=True)
     for folder in path.parents:
         if folder == root:
             break
@@ -289,15 +301,19 @@ def clean(workspace: Path) -> int:
     """Remove what finnyaml wrote into a workspace, and its records; returns how many files.
 
     Others' files stay, and so do bundles that were completed by hand and set aside.
+
+    Raises:
+        FinnyamlError: a folder in it is a link now.
     """
+    check_links(workspace)
     manifest = _load_manifest(workspace)
     for relative in manifest:
         _remove(workspace, relative)
     for path in private(workspace).glob("*"):
         if path.name != ASIDE:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            discard(path)
     for folder in (private(workspace), workspace):
-        if folder.is_dir() and not any(folder.iterdir()):
+        if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
             folder.rmdir()
     return len(manifest)
 
@@ -336,7 +352,7 @@ def _save_manifest(root: Path, build: Mapping[str, Any], files: Mapping[str, Any
 def load_json(path: Path) -> dict[str, Any]:
     """An object in a JSON file; empty where there is none to be read."""
     try:
-        data = json.loads(path.read_text())
+        data = json.loads(content(path))
     except (OSError, ValueError):
         return {}
     return data if isinstance(data, dict) else {}
@@ -346,5 +362,10 @@ def write_json(path: Path, data: Any, indent: int | None = 1) -> None:
     """Write a JSON file aside and move it into place."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
+    discard(aside)
     aside.write_text(json.dumps(data, indent=indent, default=str) + "\n")
-    aside.replace(path)
+    try:
+        aside.replace(path)
+    except IsADirectoryError:
+        discard(path)
+        aside.replace(path)

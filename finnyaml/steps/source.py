@@ -105,7 +105,14 @@ def read_onnx(path: Path) -> onnx.ModelProto:
                 f"{path} keeps tensors in {file.name}, and that file is not there",
                 hint="keep both files together, or save the model as one: onnx.save(onnx.load(...), ...)",
             )
-    external.load_external_data_for_model(model, str(path.parent))
+    try:
+        external.load_external_data_for_model(model, str(path.parent))
+    except Exception as error:
+        names = ", ".join(file.name for file in external_files(path, model)) or "the model itself"
+        raise StepFailed(
+            f"{path} keeps tensors in {names}, and they cannot be read from there: {_first_line(error)}",
+            hint="copy all its files again, or save the model as one: onnx.save(onnx.load(...), ...)",
+        ) from error
     try:
         onnx.checker.check_model(model)
     except Exception as error:
@@ -220,7 +227,8 @@ def _read_checkpoint(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise StepFailed(f"cannot read the weights {path}: {error.strerror or error}") from error
+        hint = "write it again with torch.save(model.state_dict(), path)"
+        raise StepFailed(f"cannot read the weights {path}: {error.strerror or error}", hint=hint) from error
     except Exception as error:
         code = re.search(r"GLOBAL ([\w.]+)", str(error))
         if code:
@@ -286,7 +294,8 @@ def _parse(path: Path) -> onnx.ModelProto:
     try:
         model = onnx.load(str(path), format="protobuf", load_external_data=False)
     except OSError as error:
-        raise StepFailed(f"cannot read the model {path}: {error.strerror or error}") from error
+        hint = "is the path right, and may you read the file?"
+        raise StepFailed(f"cannot read the model {path}: {error.strerror or error}", hint=hint) from error
     except Exception as error:
         raise StepFailed(f"{path} is not an ONNX model: {_first_line(error)}", hint=_what_it_is(path)) from error
     if not model.ir_version or not model.graph.node:

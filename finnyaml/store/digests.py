@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from finnyaml.files import reading
+
 
 def digest_of(data: Any) -> str:
     """SHA-256 of the canonical JSON form of plain data."""
@@ -33,7 +35,7 @@ def content_digest(path: str | Path) -> str | None:
 def _digest(path: str | Path, *, as_code: bool) -> str | None:
     digest = hashlib.sha256()
     try:
-        with open(path, "rb") as file:
+        with reading(path, follow=True) as file:
             if as_code:
                 digest.update(code_form(file.read()))
             while chunk := file.read(1 << 20):  # data sets may be larger than memory

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from finnyaml.errors import StoreError
+from finnyaml.files import NotAFile, discard, reading
 from finnyaml.store.disk import aside, explained, write_all
 
 _FRESH, _SYNCED = 0o400, 0o444
@@ -57,7 +58,7 @@ class Objects:
 
     def put_file(self, path: Path) -> str:
         """Store the content of a file and return its digest. OSError where the file itself cannot be read."""
-        with path.open("rb") as file:
+        with reading(path, follow=True) as file:
             digest, size = _hash(file)
             with explained(self.root):
                 if self._holds(digest, size):
@@ -69,10 +70,8 @@ class Objects:
     def read(self, digest: str) -> bytes:
         """The bytes of an object, verified. `ObjectDamaged` where it is missing or damaged (then it is dropped)."""
         with explained(self.root):
-            try:
-                data = self._path(digest).read_bytes()
-            except FileNotFoundError:
-                raise ObjectDamaged(digest) from None
+            with self._opened(digest) as file:
+                data = file.read()
             if hashlib.sha256(data).hexdigest() != digest:
                 self.delete(digest)
                 raise ObjectDamaged(digest)
@@ -81,24 +80,21 @@ class Objects:
     def has(self, digest: str) -> bool:
         """Whether the object is there; cheap, and no promise that its bytes are right."""
         with explained(self.root):
-            return self._path(digest).exists()
+            return self._status(digest) is not None
 
     def check(self, digest: str) -> None:
         """Like `read`, for objects of any size: raises `ObjectDamaged` and drops the object where it is damaged."""
         with explained(self.root):
-            try:
-                with self._path(digest).open("rb") as file:
-                    found, _ = _hash(file)
-            except FileNotFoundError:
-                raise ObjectDamaged(digest) from None
+            with self._opened(digest) as file:
+                found, _ = _hash(file)
             if found != digest:
                 self.delete(digest)
                 raise ObjectDamaged(digest)
 
     def delete(self, digest: str) -> None:
-        """Remove an object; one that is not there is fine."""
-        with explained(self.root), suppress(FileNotFoundError):
-            self._path(digest).unlink()
+        """Remove an object, or what lies in its place; one that is not there is fine."""
+        with explained(self.root):
+            discard(self._path(digest))
 
     def sync(self, digests: Iterable[str]) -> None:
         """Return when all these objects are safe on disk. Raises `ObjectDamaged` where one is missing."""
@@ -130,16 +126,26 @@ class Objects:
             raise ValueError(f"not a SHA-256: {digest!r}")
         return self.root / "objects" / digest[:2] / digest
 
-    def _mode(self, digest: str) -> int:
+    def _status(self, digest: str) -> os.stat_result | None:
+        """The status of the file; None where there is none."""
         try:
-            return stat.S_IMODE(self._path(digest).stat().st_mode)
+            status = self._path(digest).lstat()
         except FileNotFoundError:
-            raise ObjectDamaged(digest) from None
+            return None
+        return status if stat.S_ISREG(status.st_mode) else None
+
+    def _mode(self, digest: str) -> int | None:
+        status = self._status(digest)
+        return None if status is None else stat.S_IMODE(status.st_mode)
 
     def _opened(self, digest: str) -> BinaryIO:
+        """The object, to be read. `ObjectDamaged` where it is no file that can be read; then that is dropped."""
         try:
-            return self._path(digest).open("rb")
+            return reading(self._path(digest))
         except FileNotFoundError:
+            raise ObjectDamaged(digest) from None
+        except (NotAFile, PermissionError):
+            self.delete(digest)
             raise ObjectDamaged(digest) from None
 
     def _holds(self, digest: str, size: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,22 @@ def test_closing_ends_a_worker_at_work_with_what_it_started(pool: Pool, tmp_path
     assert sandboxes(tmp_path) == []
     late = pool.run(job(tmp_path))
     assert isinstance(late, Failure) and late.message == "the build was stopped"
+
+
+def test_a_worker_that_dies_is_seen_although_a_child_holds_its_pipes(pool: Pool, tmp_path: Path) -> None:
+    failed = pool.run(job(tmp_path, "forks"))
+    assert isinstance(failed, Failure)
+    assert failed.message == "its process was killed by SIGKILL"
+    child = Path("/proc") / (tmp_path / "forks.log").read_text().rstrip(".")
+    wait_until(lambda: not child.exists() or "State:\tZ" in (child / "status").read_text())
+    assert sandboxes(tmp_path) == []
+
+
+def test_a_request_larger_than_a_pipe(pool: Pool, tmp_path: Path) -> None:
+    asked = replace(job(tmp_path), params={"long": "x" * 3_000_000})
+    assert isinstance(pool.run(asked), Done)
+    # What a worker that dies has not read of it does not keep the build.
+    assert pool.catalog({"dies": "yes", "long": "x" * 3_000_000}, tmp_path / "log") != {}
 
 
 def test_no_more_workers_than_allowed(pool: Pool, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from finnyaml.engine import workspace
 from finnyaml.engine.holding import holding
 from finnyaml.engine.outcome import Outcome
 from finnyaml.engine.workspace import Written
+from finnyaml.errors import FinnyamlError
 from finnyaml.recipe.model import BundleSpec
 from finnyaml.store import ObjectDamaged
 from tests.engine.conftest import Make
@@ -165,7 +166,7 @@ def test_a_damaged_log_is_told_and_a_damaged_file_is_an_error(world: Make) -> No
         write(here, outcome, b="b")
 
 
-def test_a_link_in_the_way_is_not_followed_when_files_go(world: Make) -> None:
+def test_a_link_in_the_way_is_refused(world: Make) -> None:
     here = one_target(world)
     here.pool.answers["b"] = leaves(here, "out/report/old.json")
     write(here, here.run(), b="b")
@@ -174,8 +175,26 @@ def test_a_link_in_the_way_is_not_followed_when_files_go(world: Make) -> None:
     (root / "report").rename(elsewhere)
     (root / "report").symlink_to(elsewhere)
     del here.pool.answers["b"]
-    write(here, here.run(forced=["b"]), b="b")
+    outcome = here.run(forced=["b"])
+    for use in (lambda: write(here, outcome, b="b"), lambda: workspace.clean(root)):
+        with pytest.raises(FinnyamlError, match=f"report is a link to {elsewhere}") as refused:
+            use()
+        assert "remove the link" in str(refused.value.hint)
     assert (elsewhere / "old.json").exists()
+    assert "report/old.json" in workspace._load_manifest(root)
+
+
+def test_a_link_is_refused_before_a_new_folder_is_written(world: Make) -> None:
+    here = one_target(world)
+    here.pool.answers["b"] = leaves(here, "out/report/new.json")
+    root = here.plan.recipe.workspace
+    elsewhere = root.with_name("elsewhere")
+    elsewhere.mkdir()
+    root.mkdir()
+    (root / "report").symlink_to(elsewhere)
+    with pytest.raises(FinnyamlError, match="report is a link to"):
+        write(here, here.run(), b="b")
+    assert list(elsewhere.iterdir()) == [] and files(here) == set()
 
 
 def test_a_record_that_was_tampered_with_removes_nothing_outside(world: Make) -> None:
