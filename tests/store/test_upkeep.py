@@ -208,3 +208,45 @@ def test_files_that_are_not_ours_are_left_alone(store: Store, look: Callable[[St
         age(stranger, 99 * DAY)
     look(store)
     assert all(Path(stranger).read_text() == "mine" for stranger in strangers)
+
+
+def test_what_no_trace_needs_does_not_count_for_the_size(store: Store) -> None:
+    traces = fill(store, 3)
+    needed = usage(store).bytes
+    store.put_bytes(b"in the making" * 1000)
+    assert collect(store, max_bytes=needed) == Collected(0, 0, 0)
+    assert collect(store, max_bytes=needed - 1).traces == 1
+    assert keys(store) == [*traces][1:]
+
+
+def test_of_keys_used_at_one_time_the_first_by_name_goes(store: Store) -> None:
+    fill(store, 3)
+    for key in keys(store):
+        age(trace_file(store, key), DAY)
+    collect(store, max_bytes=usage(store).bytes - 1)
+    assert keys(store) == ["key1", "key2"]
+
+
+def test_all_traces_of_a_key_go_and_count(store: Store) -> None:
+    traces = fill(store, 2)
+    store.add_trace("key0", trace_of(store, {"config": {"clock": 7}}, more=b"m" * 3000))
+    age(trace_file(store, "key0"), 9 * DAY)
+    age_objects(store)
+    assert collect(store, max_age_days=5).traces == 2
+    assert dict(ls(store)) == {"key1": traces["key1"]}
+
+
+def test_verify_counts_what_it_looked_at(store: Store) -> None:
+    fill(store, 3)
+    found = verify(store)
+    assert (found.objects, found.traces) == (usage(store).objects, 3)
+
+
+def test_compiled_simulators_go_after_a_month(store: Store) -> None:
+    for name in ("old", "new"):
+        folder = store.root / "cache" / "verilator" / name
+        folder.mkdir(parents=True)
+        (folder / "simulator").write_text("x")
+        age(folder, (31 if name == "old" else 29) * DAY)
+    collect(store)
+    assert [path.name for path in (store.root / "cache/verilator").iterdir()] == ["new"]
