@@ -182,6 +182,7 @@ def _of_set_aside(session: Session, written: workspace.Written) -> Iterator[str]
             f"{os.path.relpath(place, session.recipe.directory)} now; `finnyaml bundle attach` gives a bundle of this "
             "build one"
         )
+    yield from (f"{bundle} is the one with a bitfile again that had been set aside" for bundle in written.back)
 
 
 def _of_unused(session: Session, outcome: Outcome) -> Iterator[str]:

@@ -21,13 +21,16 @@ from typing import Any
 
 from finnyaml.kinds import KINDS
 from finnyaml.store import Store
+from finnyaml.store.strays import end_strays
 from finnyaml.tools.environment import of_worker
 from finnyaml.worker.error_logs import gather
 from finnyaml.worker.job import Done, Failure, Job
-from finnyaml.worker.strays import end_strays
 
 FINN = KINDS["finn"].warm_up
 """The most imports that a task needs: ten seconds of them."""
+
+_LONGEST = 3600.0
+"""How long (s) one wait for a worker may be; the next follows. The system counts milliseconds in 32 bits."""
 
 OnDeath = Callable[[str, Path], None]
 """Told why a worker died, and the sandbox that it left."""
@@ -177,18 +180,19 @@ class _Process:
         to, from_ = self._process.stdin.fileno(), self._process.stdout.fileno()
         os.set_blocking(to, False)
         os.set_blocking(from_, False)
-        process = os.pidfd_open(self._process.pid)
+        process = _watched(self._process.pid)
         try:
             poll = select.poll()
             poll.register(to, select.POLLOUT)
             poll.register(from_, select.POLLIN)
-            poll.register(process, select.POLLIN)
+            if process is not None:
+                poll.register(process, select.POLLIN)
             rest, answer = memoryview(request), b""
             while not answer.endswith(b"\n"):
-                left = None if end is None else max(0.0, end - time.monotonic())
-                ready = {each for each, _ in poll.poll(None if left is None else left * 1000)}
-                if not ready:
+                left = _LONGEST if end is None else end - time.monotonic()
+                if left <= 0:
                     raise WorkerDied(f"timeout: it took longer than {timeout:g} s")
+                ready = {each for each, _ in poll.poll(min(left, _LONGEST) * 1000)}
                 if to in ready:
                     rest = rest[os.write(to, rest) :]
                     if not rest:
@@ -202,7 +206,8 @@ class _Process:
                     break
             return answer
         finally:
-            os.close(process)
+            if process is not None:
+                os.close(process)
 
     def kill(self) -> None:
         """End the worker and everything it started: Vivado, compilers, daemons."""
@@ -228,6 +233,14 @@ class _Process:
         if code < 0:
             return f"its process was killed by {signal.Signals(-code).name}"
         return f"its process ended with exit code {code}"
+
+
+def _watched(process: int) -> int | None:
+    """A descriptor that tells when the process has ended; None on a Linux before 5.3, where only its pipes tell."""
+    try:
+        return os.pidfd_open(process)
+    except OSError:
+        return None
 
 
 def _hint(reason: str) -> str | None:

@@ -22,7 +22,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from finnyaml.engine.deliveries import ASIDE, delivered, is_bundle, set_aside
+from finnyaml.engine.deliveries import (
+    ASIDE,
+    delivered,
+    facts_of,
+    found_aside,
+    is_bundle,
+    put_back,
+    set_aside,
+)
 from finnyaml.engine.inside import refuse_links
 from finnyaml.errors import Problem, RecipeError
 from finnyaml.files import content, discard
@@ -58,6 +66,8 @@ class Written:
     """How many were written."""
     aside: Mapping[str, Path] = field(default_factory=dict)
     """Bundles of other builds that had been completed by hand, and where they lie now."""
+    back: tuple[str, ...] = ()
+    """Bundles of this build that had been set aside, and lie in their place again."""
     build: Mapping[str, Any] = field(default_factory=dict)
     """Whose it is now: what build.json says."""
 
@@ -149,12 +159,15 @@ def write(
     wanted.setdefault(BUILD, _document(build))
     refuse_links(root, wanted)
     identities = {path: _identity(item) for path, item in wanted.items()}
-    found = delivered(root, {**dict.fromkeys(manifest), **identities}, several=len(plan.targets) > 1)
+    several = len(plan.targets) > 1
+    found = delivered(root, {**dict.fromkeys(manifest), **identities}, several=several)
     aside = {folder: set_aside(root, folder, private(root)) for folder in found.outdated}
+    back = _put_back(root, manifest, identities, found.kept, several=several)
+    kept = (*found.kept, *back)
     changed = [
         path
         for path, identity in identities.items()
-        if not path.startswith(found.kept) and manifest.get(path) != [identity, *_signature(root / path)]
+        if not path.startswith(kept) and manifest.get(path) != [identity, *_signature(root / path)]
     ]
     gone = manifest.keys() - wanted.keys()
     if changed or gone:  # a build that is killed here leaves nothing that the next one does not know of
@@ -166,7 +179,27 @@ def write(
         _put(root, path, wanted[path], store)
         manifest[path] = [identities[path], *_signature(root / path)]
     _save_manifest(root, build, manifest)
-    return Written(len([path for path in changed if path != BUILD]), aside, build)
+    return Written(len([path for path in changed if path != BUILD]), aside, tuple(back[::2]), build)
+
+
+def _put_back(
+    root: Path, manifest: dict[str, Any], identities: Mapping[str, str], kept: tuple[str, ...], *, several: bool
+) -> list[str]:
+    """Bring back what was set aside and is of this build: beginnings of its paths, as of `Delivered.kept`."""
+    back: list[str] = []
+    for path in facts_of(identities, several=several):
+        folder = os.path.dirname(path)
+        here = (f"{folder}/", f"{folder}.tar.gz")
+        place = None if path.startswith(kept) else found_aside(folder, identities[path], private(root))
+        if place is None:
+            continue
+        for other in [name for name in manifest if name.startswith(here)]:
+            _remove(root, other)
+        if not os.path.lexists(root / folder) and put_back(place, root / folder):
+            back += here
+            mine = [name for name in identities if name.startswith(here)]
+            manifest.update({name: [identities[name], *_signature(root / name)] for name in mine})
+    return back
 
 
 def _staying(

@@ -27,6 +27,7 @@ from finnyaml.store import locks
 from finnyaml.store.disk import canonical, explained, replace_file, seal, unseal
 from finnyaml.store.model import CACHE, Artifact, Trace
 from finnyaml.store.objects import ObjectDamaged, Objects
+from finnyaml.store.strays import end_strays
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -296,13 +297,14 @@ class Store(Objects):
         locks.release(self._scratch.pop(scratch), self._lock_file(f"work-{scratch.name}"))
 
     def sweep_scratch(self) -> int:
-        """Remove the scratch folders of processes that have ended; returns how many."""
+        """Remove the scratch folders of processes that have ended, with what still runs in them; returns how many."""
         swept = 0
         with suppress(OSError):  # housekeeping: a store that can only be read is still good to look into
             for path in _named(self.root / "work"):
                 lock_file = self._lock_file(f"work-{path.name}")
                 held = locks.acquire(lock_file)
                 if held is not None:
+                    end_strays(path)
                     _remove_tree(path)
                     locks.release(held, lock_file)
                     swept += 1

@@ -18,9 +18,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from finnyaml.store.strays import end_strays
 from finnyaml.worker.attempt import attempt, failure
 from finnyaml.worker.job import Done, Job
-from finnyaml.worker.strays import end_strays
 from finnyaml.worker.worker import Worker
 
 

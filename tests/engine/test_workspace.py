@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -255,6 +256,55 @@ def test_a_completed_bundle_is_kept_and_one_of_another_build_is_set_aside(world:
     workspace.clean(here.plan.recipe.workspace)
     assert (place / "bitfile").exists()
     assert not facts.exists()
+
+
+@pytest.mark.parametrize("targets", [("b",), ("b", "other")], ids=["one target", "several"])
+def test_a_bundle_that_was_set_aside_is_back_when_its_build_comes_again(world: Make, targets: tuple[str, ...]) -> None:
+    here = with_bundle(world)
+    here.targets |= dict.fromkeys(targets, "b")
+    outcome = here.run()
+    written(here, outcome, **here.targets)
+    root = here.plan.recipe.workspace / ("" if len(here.targets) == 1 else "b")
+    facts, made = root / "bundle/net/bundle.json", outcome.built["bundle"].artifact.files["out/bundle/net/bundle.json"]
+    (facts.parent / "bitfile").write_text("precious")
+    completed = json.dumps({"attached": {"to": made.blob}, "files": {"bitfile": {}}})
+    facts.write_text(completed)
+
+    other = replace(made, blob=here.store.put_bytes(b"of another build"))
+    bundle = outcome.built["bundle"]
+    files = {**bundle.artifact.files, "out/bundle/net/bundle.json": other}
+    changed = replace(bundle, artifact=replace(bundle.artifact, files=files))
+    apart = replace(outcome, built={**outcome.built, "bundle": changed})
+    for _ in range(2):
+        assert len(written(here, apart, **here.targets).aside) == 1
+        assert facts.read_text() == "of another build" and not (facts.parent / "bitfile").exists()
+        again = written(here, outcome, **here.targets)
+        assert len(again.back) == 1 and again.aside == {}
+        assert facts.read_text() == completed and (facts.parent / "bitfile").read_text() == "precious"
+        with tarfile.open(root / "bundle/net.tar.gz") as archive:
+            assert archive.getnames() == ["net/bitfile", "net/bundle.json"]
+        assert (written(here, outcome, **here.targets).back, write(here, outcome, **here.targets)) == ((), 0)
+    written(here, apart, **here.targets)
+    (place,) = (workspace.private(here.plan.recipe.workspace) / "attached").iterdir()
+    (place / "bitfile").unlink()  # no longer whole: it stays where it is, and does not keep the build
+    assert written(here, outcome, **here.targets).back == ()
+    assert facts.read_text() == "out/bundle/net/bundle.json" and place.exists()
+
+
+@pytest.mark.parametrize("targets", [("b",), ("b", "other")], ids=["one target", "several"])
+def test_a_target_is_complete_without_the_bundle_that_nobody_asked_for(world: Make, targets: tuple[str, ...]) -> None:
+    here = with_bundle(world)
+    here.targets |= dict.fromkeys(targets, "b")
+    only = {"out/bundle/net/bundle.json": here.pool.entry("facts")}
+    here.pool.answers["bundle"] = lambda job: here.pool.done(job, files=only)
+    here.run()  # the store has it
+    steps = ["model", "a", "b"]
+    whole = written(here, here.run(tasks=steps), **here.targets)
+    assert whole.build["targets"] == list(targets) and not workspace.holds_bundle(here.plan)
+    part = written(here, here.run(tasks=steps[:2]), **{targets[0]: "a"})
+    assert part.build["targets"] == list(targets)
+    written(here, here.run(), **here.targets)
+    assert workspace.holds_bundle(here.plan)
 
 
 def test_cleaning_takes_what_was_written_and_nothing_else(world: Make, tmp_path: Path) -> None:

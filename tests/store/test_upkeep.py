@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -222,18 +225,18 @@ def test_what_no_trace_needs_does_not_count_for_the_size(store: Store) -> None:
 def test_of_keys_used_at_one_time_the_first_by_name_goes(store: Store) -> None:
     fill(store, 3)
     for key in keys(store):
-        age(trace_file(store, key), DAY)
+        os.utime(trace_file(store, key), (1e9, 1e9))
     collect(store, max_bytes=usage(store).bytes - 1)
     assert keys(store) == ["key1", "key2"]
 
 
 def test_all_traces_of_a_key_go_and_count(store: Store) -> None:
-    traces = fill(store, 2)
+    traces = fill(store, 4)
     store.add_trace("key0", trace_of(store, {"config": {"clock": 7}}, more=b"m" * 3000))
     age(trace_file(store, "key0"), 9 * DAY)
     age_objects(store)
     assert collect(store, max_age_days=5).traces == 2
-    assert dict(ls(store)) == {"key1": traces["key1"]}
+    assert dict(ls(store)) == {key: traces[key] for key in ("key1", "key2", "key3")}
 
 
 def test_verify_counts_what_it_looked_at(store: Store) -> None:
@@ -250,3 +253,20 @@ def test_compiled_simulators_go_after_a_month(store: Store) -> None:
         age(folder, (31 if name == "old" else 29) * DAY)
     collect(store)
     assert [path.name for path in (store.root / "cache/verilator").iterdir()] == ["new"]
+
+
+def test_what_still_runs_in_the_scratch_folder_of_a_dead_process_ends(store: Store) -> None:
+    dead, mine = store.root / "work" / "0123456789abcdef", store.scratch()
+    dead.mkdir()
+    running = [
+        subprocess.Popen(["sleep", "3600"], env={"FINN_BUILD_DIR": str(folder / "build")}, start_new_session=True)
+        for folder in (dead, mine)
+    ]
+    try:
+        Store.open(store.root)
+        assert running[0].wait() == -signal.SIGKILL and not dead.exists()
+        assert running[1].poll() is None
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()

@@ -1,7 +1,7 @@
 """Ends what jobs started and left behind: daemons, children of a killed worker, whatever process group they are in.
 
-They are known by their environment, which names the sandbox (`tools.environment.of_worker`) and which every child
-inherits.
+They are known by their environment: that of a worker names its scratch folder (`tools.environment.of_worker`), and
+every child inherits it.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ _ROUNDS = 20
 """How often to look again: what is found may have started another process just before it ended."""
 
 
-def end_strays(sandbox: Path) -> None:
-    """Kill every process but this one whose environment names `sandbox`."""
-    mark = f"FINN_BUILD_DIR={sandbox}/".encode()
+def end_strays(scratch: Path) -> None:
+    """Kill every process but this one whose environment names something in the folder `scratch`."""
+    mark = f"={scratch}/".encode()
     for _ in range(_ROUNDS):
         found = [process for process in _processes() if mark in _environment(process)]
         for process in found:
