@@ -7,14 +7,16 @@ Unlike the other benchmarks it measures no time. A round that is not as it must 
 from __future__ import annotations
 
 import argparse
+import functools
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.bench import machine
 from tests.faults.kinds import KINDS, chance
+from tests.faults.sound import Sound
 from tests.project import Project
 
 
@@ -37,18 +39,22 @@ def main(arguments: Sequence[str]) -> int:
     print(machine(), flush=True)
     wrong = 0
     with tempfile.TemporaryDirectory(prefix="finnyaml-faults-") as folder:
-        asked_once = Project(Path(folder, "asked"), Path(folder, "asked-store"))
-        asked_once.plan()
+        knowing = Project(Path(folder, "asked"), Path(folder, "asked-store"))
+        knowing.plan()
+
+        @functools.cache
+        def sound(prepare: Callable[[Project], None]) -> Sound:
+            return Sound(Path(folder, prepare.__name__, "now"), knowing.store / "memos", prepare)
+
         for name in names:
-            wrong += _tried(name, Path(folder, name), asked_once.store / "memos", asked)
+            wrong += _tried(name, sound(KINDS[name].prepare), asked)
     return 1 if wrong else 0
 
 
-def _tried(name: str, folder: Path, memos: Path, asked: argparse.Namespace) -> int:
+def _tried(name: str, sound: Sound, asked: argparse.Namespace) -> int:
     """Run the rounds of one kind and print what came of them; how many were not as they must be."""
-    folder.mkdir()
     started, outcomes, wrong = time.monotonic(), Counter[str](), 0
-    attempt = KINDS[name].make(folder, memos)
+    attempt = KINDS[name].make(sound)
     count = KINDS[name].count if asked.count is None else asked.count
     for number in range(asked.first, asked.first + count):
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 from random import Random
 
 from tests.faults.sound import Sound, told
@@ -19,8 +18,8 @@ BESIDE = (
 class Concurrent:
     """Copies of a small project that share a store; four builds are in the first one's folder."""
 
-    def __init__(self, folder: Path, memos: Path) -> None:
-        self._folder, self._sound = folder / "copies", Sound(folder / "concurrent", memos)
+    def __init__(self, sound: Sound) -> None:
+        self._sound, self._folder = sound, sound.folder.with_name("copies")
 
     def round(self, chance: Random) -> str:
         shutil.rmtree(self._folder, ignore_errors=True)

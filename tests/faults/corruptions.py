@@ -13,8 +13,8 @@ from tests.project import Project
 class Corruptions:
     """A small project that was built, one to three of whose files are damaged."""
 
-    def __init__(self, folder: Path, memos: Path) -> None:
-        self._sound = Sound(folder / "corruptions", memos)
+    def __init__(self, sound: Sound) -> None:
+        self._sound = sound
 
     def round(self, chance: Random) -> str:
         project = self._sound.copy()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from random import Random
 
 from tests.faults.sound import Sound, shim, told
@@ -12,14 +11,14 @@ from tests.project import Project
 class Disk:
     """Builds of a small project in an empty store; all its files and the store's are on the disk that fails."""
 
-    def __init__(self, folder: Path, memos: Path) -> None:
-        self._sound = Sound(folder / "disk", memos)
-        self._library, self._state = shim(folder), folder / "state"
+    def __init__(self, sound: Sound) -> None:
+        self._sound, self._library = sound, shim(sound.folder.parent)
+        self._state = sound.folder.with_name("state")
         project = self._sound.unbuilt()
         told(*self._build(project))
         numbers = self._state.read_bytes()
         self._bytes, self._calls = (int.from_bytes(half, "little") for half in (numbers[:8], numbers[8:]))
-        assert self._calls > self._bytes > 0 or self._bytes > self._calls > 0, "the shim is not used"
+        assert self._bytes and self._calls, "the library is not used"
 
     def full(self, chance: Random) -> str:
         """Full after some bytes of the build."""

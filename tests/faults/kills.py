@@ -7,12 +7,11 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
 from finnyaml.store import Store
-from tests.faults.sound import Sound, chain, told
+from tests.faults.sound import Sound, told
 from tests.project import Project
 from tests.waiting import wait_until
 
@@ -23,8 +22,8 @@ MARK = "FINNYAML_TEST_BUILD"
 class Kills:
     """Builds of a project, of which more or less is there already."""
 
-    def __init__(self, folder: Path, memos: Path, prepare: Callable[[Project], None] = chain) -> None:
-        self._sound = Sound(folder / "kills", memos, prepare)
+    def __init__(self, sound: Sound) -> None:
+        self._sound = sound
         started = time.monotonic()
         self._sound.check(self._sound.unbuilt())
         self._usual = time.monotonic() - started

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 
 from tests.faults import clock, concurrent, corruptions, disk, kills, paths
-from tests.faults.sound import digits
+from tests.faults.sound import Sound, chain, digits
+from tests.project import Project
 
 Round = Callable[[Random], str]
 """One try: the fault, and what came of it in a few words. AssertionError where that is not as it must be."""
@@ -16,40 +16,40 @@ Round = Callable[[Random], str]
 
 @dataclass(frozen=True)
 class Kind:
-    """`make` is given an empty folder and the memos of a store that knows the installed FINN."""
+    """`make` is given the sound build of the project that `prepare` writes."""
 
     what: str
     count: int
-    make: Callable[[Path, Path], Round]
+    make: Callable[[Sound], Round]
+    prepare: Callable[[Project], None] = chain
 
 
 KINDS: Mapping[str, Kind] = {
     "kills": Kind(
         "`kill -9` of the command, a worker, or all, at a random moment",
         980,
-        lambda folder, memos: kills.Kills(folder, memos).round,
+        lambda sound: kills.Kills(sound).round,
     ),
     "finn": Kind(
         "the same with FINN's own steps (recipes/digits-cnv)",
         20,
-        lambda folder, memos: kills.Kills(folder, memos, digits).round,
+        lambda sound: kills.Kills(sound).round,
+        digits,
     ),
     "corruptions": Kind(
         "files of store and workspace damaged: a bit, a cut, nothing in them, zeros, removed, swapped",
         1000,
-        lambda folder, memos: corruptions.Corruptions(folder, memos).round,
+        lambda sound: corruptions.Corruptions(sound).round,
     ),
-    "full": Kind("a disk that is full after some bytes", 50, lambda folder, memos: disk.Disk(folder, memos).full),
-    "failing": Kind("one call to the disk fails (EIO)", 50, lambda folder, memos: disk.Disk(folder, memos).failing),
-    "slow": Kind("a slow disk", 10, lambda folder, memos: disk.Disk(folder, memos).slow),
-    "clock": Kind(
-        "the clock moved by up to 400 days between builds", 25, lambda folder, memos: clock.Clock(folder, memos).round
-    ),
-    "paths": Kind("hard names and long paths", 50, lambda folder, memos: paths.Paths(folder, memos).round),
+    "full": Kind("a disk that is full after some bytes", 50, lambda sound: disk.Disk(sound).full),
+    "failing": Kind("one call to the disk fails (EIO)", 50, lambda sound: disk.Disk(sound).failing),
+    "slow": Kind("a slow disk", 10, lambda sound: disk.Disk(sound).slow),
+    "clock": Kind("the clock moved by up to 400 days between builds", 25, lambda sound: clock.Clock(sound).round),
+    "paths": Kind("hard names and long paths", 50, lambda sound: paths.Paths(sound).round),
     "concurrent": Kind(
         "ten builds at once beside gc, verify, clean, plan and log",
         20,
-        lambda folder, memos: concurrent.Concurrent(folder, memos).round,
+        lambda sound: concurrent.Concurrent(sound).round,
     ),
 }
 

@@ -30,8 +30,8 @@ DEEP = "/".join("deep" * 25 + str(level) for level in range(8))
 class Paths:
     """Builds of a small project, moved into folders of all names in turn."""
 
-    def __init__(self, folder: Path, memos: Path) -> None:
-        self._folder, self._sound = folder / "named", Sound(folder / "paths", memos)
+    def __init__(self, sound: Sound) -> None:
+        self._sound, self._folder = sound, sound.folder.with_name("named")
 
     def round(self, chance: Random) -> str:
         """Built, built again, edited and built: each time the right files, and only what has changed is run."""
