@@ -20,17 +20,8 @@ from tests.project import Project
 
 WORDS = (
     *EDGES,
-    b"null",
-    b"[]",
-    b"{}",
-    b"-1",
-    b'""',
-    b"9" * 400,
-    b"[" * 2000,
-    b'"\\ud800"',
-    b'"../../x"',
-    b'"/etc/passwd"',
-    b"\n",
+    *b'null [] {} -1 ""'.split(),
+    *(b"9" * 400, b"[" * 2000, b'"\\ud800"', b'"../../x"', b'"/etc/passwd"', b"\n"),
 )
 BUILD = ["build", "recipe.yaml"]
 """The command line that has a stamp."""
