@@ -1,13 +1,17 @@
-"""`python -m benchmarks [NAME ...]`: run these benchmarks, or the usual ones, and print their tables."""
+"""`python -m benchmarks [NAME ...]`: run these benchmarks, or the usual ones, and print their tables.
+
+`python -m benchmarks faults` is another thing: it measures no time (see `faults`).
+"""
 
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import big, cold, executor, growth, incremental, noop, packing, rtl, trust
+from benchmarks import big, cold, executor, faults, growth, incremental, noop, packing, rtl, trust
 from benchmarks.bench import machine
 
 BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
@@ -28,8 +32,13 @@ ON_REQUEST = ("trust",)
 
 def main() -> None:
     """Run the benchmarks that the command line names, each in a temporary folder of its own."""
+    if sys.argv[1:2] == ["faults"]:
+        sys.exit(faults.main(sys.argv[2:]))
     usual = [name for name in BENCHMARKS if name not in ON_REQUEST]
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What finnyaml costs, measured.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="What finnyaml costs, measured. Another thing: `python -m benchmarks faults --help`.",
+    )
     parser.add_argument("names", nargs="*", metavar="|".join(BENCHMARKS), help=f"default: {', '.join(usual)}")
     names = parser.parse_args().names or usual
     if unknown := sorted(set(names) - BENCHMARKS.keys()):

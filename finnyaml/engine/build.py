@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -93,9 +94,11 @@ def build(session: Session, selection: Selection, options: Options, listener: Li
         session.pool.close()
         told = record.of_run(session, selection, engine.outcome, code, started, engine.folder)
         told = {**told, "build": written.build}
-        workspace.write_json(engine.folder / "run.json", told)
-        engine.events.emit("run_finished", exit_code=int(code))
-        engine.events.close()
+        # Where something failed before, that is what has to be said.
+        with explained(recipe.workspace) if code is ExitCode.OK else contextlib.suppress(OSError):
+            workspace.write_json(engine.folder / "run.json", told)
+            engine.events.emit("run_finished", exit_code=int(code))
+            engine.events.close()
     if options.lock and code is ExitCode.OK:
         lockfile.write(session, outcome.records)
     if invalid := _invalid_settings(session, outcome.failed):
