@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
@@ -116,7 +117,7 @@ def _header(name: str, stream: IO[bytes]) -> tuple[tuple[int, ...], bool, Any]:
         if version not in readers:  # only records with odd names are written so
             raise ValueError(f"format version {version[0]}.{version[1]}")
         shape, by_column, dtype = readers[version](stream)
-    except Exception as error:  # it is read as Python, so this can be what a tokenizer says
+    except (ValueError, SyntaxError, TokenError) as error:  # the header is read as Python
         hint = "numpy.save writes such files, numpy.savez such archives"
         raise StepFailed(f"{name} is not in NumPy's format: {error}", hint=hint) from error
     _check(name, shape, dtype)
