@@ -130,7 +130,7 @@ CHANGES: dict[str, Callable[[Path, int], None]] = {
     "compiler_c": says("int x;", "int y;"),
     "header_of_compiler_h": says("int x;", "int y;"),
 }
-READ_NOTHING = {"nothing", "own_file", "own_folder", "own_temporary_files"}
+READ_NOTHING = {"nothing", "own_file", "own_file_of_python", "own_folder", "own_temporary_files"}
 
 
 def steps() -> list[str]:

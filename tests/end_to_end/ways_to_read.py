@@ -503,6 +503,18 @@ def own_file(model, cfg):
     return model
 
 
+def own_file_of_python(model, cfg):
+    path = Path(here())
+    if not path.exists():
+        try:
+            path.read_text()
+        except FileNotFoundError:
+            path.write_text(str(os.getpid()))
+    path.write_text(str(os.getpid()))
+    path.read_text()
+    return model
+
+
 def own_folder(model, cfg):
     os.makedirs(f"{here()}/x", exist_ok=True)
     Path(here(), "x", "file").write_text(str(os.getpid()))
