@@ -96,11 +96,23 @@ class Told:
         if event.what == "g":
             self._reads.folders.update(_listed(path))
             return
+        if event.what == "l":
+            if self._users and not self._is_made(path):
+                self._all_below(path)
+            return
         where, path = self._place(event, path)
         if not event.good:
             self._absent.append((where, path))
         elif not self._is_made(path):
             where.add(path)
+
+    def _all_below(self, path: str) -> None:
+        """What is read through a link has another name; so all that it leads to counts."""
+        if not os.path.isdir(path):
+            self._reads.files.add(path)
+        for folder, _, names in os.walk(path):
+            self._reads.folders.add(folder)
+            self._reads.files.update(os.path.join(folder, name) for name in names)
 
     def _counts(self, event: Event, path: str) -> bool:
         inside = self._rule(path)

@@ -118,6 +118,7 @@ CHANGES: dict[str, Callable[[Path, int], None]] = {
     **dict.fromkeys(("c_opendir", "c_scandir", "listed_by_child", "found_by_child"), gets("x")),
     "c_glob": lambda path, state: (path / "12"[: state + 1]).mkdir(parents=True),
     "cp_recursive": inside("deep/er"),
+    "through_own_link_to_folder": inside("file"),
     "sqlite": table,
     "sqlite_read_only": table,
     "cdll_so": library,

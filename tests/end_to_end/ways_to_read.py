@@ -120,6 +120,24 @@ def copied(model, cfg):
     return model
 
 
+def through_own_link(model, cfg):
+    os.symlink(here(), "link")
+    Path("link").read_text()
+    return model
+
+
+def through_own_link_to_folder(model, cfg):
+    os.symlink(here(), "link")
+    Path("link/file").read_text()
+    os.unlink("link")
+    return model
+
+
+def through_link_of_child(model, cfg):
+    said("sh", "-c", f"ln -s {here()} link; cat link")
+    return model
+
+
 def sent(model, cfg):
     with open(here()) as file, open("sent", "wb") as to:
         os.sendfile(to.fileno(), file.fileno(), 0, 100)
