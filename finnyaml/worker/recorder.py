@@ -1,9 +1,7 @@
 """What a step reads while it runs: files, folders, environment variables, imports, programs. Runs inside workers.
 
-Python's audit events tell of every file that Python code opens and every process it starts. What a *subprocess*
-reads is not seen; that is why the versions of tools are part of a trace, and why tools work inside the sandbox, whose
-content is known. Native code that opens files by itself (onnxruntime given a path) is not seen either, nor is code that
-only asks whether a file exists.
+Python's audit events tell of every file that Python code opens and every process it starts, and why. What they do not
+tell of (native code, other processes, questions whether a file exists) comes from `finnyaml.worker.told`.
 """
 
 from __future__ import annotations
@@ -57,6 +55,8 @@ class Reads:
     """What was asked for and not opened: whether it exists, what it is, how large."""
     links: set[str] = field(default_factory=set)
     """What was asked for without following links."""
+    made: set[str] = field(default_factory=set)
+    """What the step itself made, emptied or removed."""
     unseen: set[str] = field(default_factory=set)
     """What was read in a way that nobody sees, in words."""
 

@@ -40,7 +40,6 @@ class Told:
         self._rules = [(letter, os.path.join(path, "")) for letter, path in rules if letter in "+-"]
         self._users = users
         self._reads = Reads()
-        self._made: set[str] = set()
         self._absent: list[tuple[set[str], str]] = []
         self._executed: dict[int, list[str]] = defaultdict(list)
         self._began: dict[int, int] = defaultdict(int)
@@ -66,7 +65,7 @@ class Told:
             else:
                 self._file(event, absolute(event.path))
         for where, path in self._absent:
-            if path not in self._made:  # else a step that looks whether it has done something would never be done
+            if path not in self._reads.made:  # else a step that looks whether it has done something would never be done
                 where.add(path)
         self._searches()
         if self._users:
@@ -86,7 +85,7 @@ class Told:
 
     def _file(self, event: Event, path: str) -> None:
         if event.what == "w":
-            self._made.add(path)
+            self._reads.made.add(path)
         elif self._counts(event, path):
             if event.what == "g":
                 self._reads.folders.update(_listed(path))
@@ -130,7 +129,7 @@ class Told:
         return (reads.looks if os.path.isdir(path) else reads.files), path
 
     def _is_made(self, path: str) -> bool:
-        while path not in self._made and path != "/":
+        while path not in self._reads.made and path != "/":
             path = os.path.dirname(path)
         return path != "/"
 

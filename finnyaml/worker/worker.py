@@ -300,6 +300,8 @@ def _classify(
         if inside is None:
             if not names.is_above(path):
                 found[names.hide(path)] = digest(path)
+                if os.path.isfile(path) and path not in reads.made and _modified(path) > begun:
+                    unsure.append(path)
         elif inside.startswith(("build/", "out/")) and not any(
             f"{known}/".startswith(f"{inside}/") for known in closure
         ):

@@ -151,13 +151,12 @@ class Reads(Project):
             "recipe.yaml", f"name: reads\nmodel: {{onnx: tiny.onnx, input: {{datatype: FLOAT32}}}}\nsteps:\n{uses}\n"
         )
         (folder / "d").mkdir()
-        self.shm.mkdir()
 
     def change(self, name: str, state: int) -> None:
         """What a step reads, as it is at first (0) or later (1)."""
         stem, _, suffix = name.rpartition("_")
         path = self.folder / "d" / (f"{name}.{suffix}" if suffix in ("py", "so", "c", "h") and stem else name)
-        path = self.shm / name if name.startswith("shm") else path
+        path = Path(f"{self.shm}-{name}") if name.startswith("shm") else path
         if name not in READ_NOTHING:
             CHANGES.get(name, write)(path, state)
 
@@ -167,7 +166,8 @@ def project(tmp_path: Path, store_folder: Path) -> Iterator[Reads]:
     made = Reads(tmp_path / "net", store_folder)
     yield made
     made.kill()
-    shutil.rmtree(made.shm)
+    for path in made.shm.parent.glob(f"{made.shm.name}-*"):
+        path.unlink()
 
 
 def test_every_way_to_read_is_seen_and_nothing_else(project: Reads) -> None:

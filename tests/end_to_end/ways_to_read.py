@@ -1,7 +1,7 @@
 """Custom steps, each of which reads what is called like it in `d/`, in a way of its own; and some that read nothing.
 
-Copied into a project as its `steps.py`. What a step looks at is `d/<its name>`, or lies in the
-folder `SHM`.
+Copied into a project as its `steps.py`. What a step looks at is `d/<its name>`, or
+`<SHM>-<its name>`.
 """
 
 # ruff: noqa: SIM105, SIM115
@@ -358,6 +358,12 @@ def cat_spawned(model, cfg):
     return model
 
 
+def spawned_with_input(model, cfg):
+    opens = [(os.POSIX_SPAWN_OPEN, 0, here(), os.O_RDONLY, 0)]
+    os.waitpid(os.posix_spawn("/bin/cat", ["cat"], {}, file_actions=opens), 0)
+    return model
+
+
 def cp(model, cfg):
     said("cp", here(), "there")
     return model
@@ -459,17 +465,24 @@ def closed_descriptors(model, cfg):
 
 
 def shm(model, cfg):
-    open(SHM + "/shm").read()
+    open(SHM + "-shm").read()
+    return model
+
+
+def shm_named(model, cfg):
+    from _posixshmem import shm_open
+
+    os.close(shm_open(f"{SHM}-shm_named".removeprefix("/dev/shm"), os.O_RDWR, mode=0))
     return model
 
 
 def shm_by_child(model, cfg):
-    said("cat", SHM + "/shm_by_child")
+    said("cat", SHM + "-shm_by_child")
     return model
 
 
 def shm_asked_for(model, cfg):
-    os.path.exists(SHM + "/shm_asked_for")
+    os.path.exists(SHM + "-shm_asked_for")
     return model
 
 

@@ -473,6 +473,16 @@ OPEN(open) OPEN(open64) OPENAT(openat) OPENAT(openat64)
 OPEN_2(__open_2) OPEN_2(__open64_2) OPENAT_2(__openat_2) OPENAT_2(__openat64_2)
 CREAT(creat) CREAT(creat64) FOPEN(fopen) FOPEN(fopen64) FREOPEN(freopen) FREOPEN(freopen64)
 
+KEPT int shm_open(const char *name, int flags, mode_t mode) {
+    REAL(int, shm_open, const char *, int, mode_t);
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "/dev/shm/%s", name + (*name == '/'));
+    EXISTED(AT_FDCWD);
+    int fd = real(name, flags, mode);
+    opened(AT_FDCWD, path, flags, existed, fd >= 0);
+    return fd;
+}
+
 #define STAT(name, what) \
     KEPT int name(const char *path, void *into) { \
         REAL(int, name, const char *, void *); \
@@ -848,6 +858,13 @@ KEPT int posix_spawnp(pid_t *child, const char *name, const posix_spawn_file_act
     int result = real(where, name, actions, attributes, arguments, ours);
     if (!result) executed('x', *where, AT_FDCWD, find(name, found, sizeof found));
     return result;
+}
+
+KEPT int posix_spawn_file_actions_addopen(posix_spawn_file_actions_t *actions, int fd, const char *path, int flags,
+                                          mode_t mode) {
+    REAL(int, posix_spawn_file_actions_addopen, posix_spawn_file_actions_t *, int, const char *, int, mode_t);
+    opened(AT_FDCWD, path, flags, exists(AT_FDCWD, path), flags & O_CREAT || exists(AT_FDCWD, path));
+    return real(actions, fd, path, flags, mode);
 }
 
 /* The C library starts this shell by itself, in the environment that is. */
