@@ -59,7 +59,7 @@ BENCH_READY := .venv-bench/.ready-$(call key,requirements/bench.txt)
 DOCS_READY := .venv-docs/.ready-$(call key,requirements/docs.txt)
 BOARD_READY := .venv-board/.ready-$(call key,requirements/board.txt)
 
-.PHONY: help setup setup-bench setup-board setup-docs demo test coverage lint docs format check-wheel bench lock clean distclean
+.PHONY: help setup setup-bench setup-board setup-docs demo test coverage lint docs format check-wheel bench fuzz lock clean distclean
 
 help:
 	@sed -n '/^# make/s/^# //p' $(firstword $(MAKEFILE_LIST)); \
@@ -67,6 +67,7 @@ help:
 	echo 'make docs    the documentation as a site, in site/html; a broken link is an error'; \
 	echo 'make coverage  the tests, and which lines of the package they run (PYTEST_ARGS=... chooses tests)'; \
 	echo 'make bench   the benchmarks (installs dvc and doit into .venv-bench)'; \
+	echo 'make fuzz    many damaged inputs of every sort (FUZZ_COUNT=..., for recipes FUZZ_RECIPES=...); docs/trust.md'; \
 	echo 'make lock    resolve requirements/*.txt anew'; \
 	echo 'make format  let ruff write'; \
 	echo 'make check-wheel  what users get: the wheel and FINN by plain pip in a fresh .venv-wheel, and the demo there'; \
@@ -164,6 +165,14 @@ $(BOARD_READY):
 			"$$uv" venv --quiet --no-project --clear --python "$$py" .venv-board38; \
 			VIRTUAL_ENV="$$PWD/.venv-board38" "$$uv" pip install --quiet numpy==1.24.4 onnxruntime==1.19.2; break; fi; done; \
 	touch $@
+
+FUZZ_COUNT ?= 2000
+FUZZ_RECIPES ?= 20000
+
+# Inputs that show a fault are left in fuzz-found/.
+fuzz: setup
+	@$(BIN)/python -m tests.fuzz recipes --count $(FUZZ_RECIPES)
+	@$(BIN)/python -m tests.fuzz data models bundles stores --count $(FUZZ_COUNT)
 
 bench: setup setup-bench
 	@$(BIN)/python -m benchmarks

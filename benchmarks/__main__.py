@@ -1,13 +1,17 @@
-"""`python -m benchmarks [NAME ...]`: run these benchmarks, or all of them, and print their tables."""
+"""`python -m benchmarks [NAME ...]`: run these benchmarks, or the usual ones, and print their tables.
+
+`python -m benchmarks faults` is another thing: it measures no time (see `faults`).
+"""
 
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import cold, executor, growth, incremental, noop, packing, rtl
+from benchmarks import big, cold, executor, faults, growth, incremental, noop, packing, rtl, trust
 from benchmarks.bench import machine
 
 BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
@@ -15,17 +19,28 @@ BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
     "cold": cold.run,
     "incremental": incremental.run,
     "growth": growth.run,
+    "big": big.run,
     "executor": executor.run,
     "packing": packing.run,
     "rtl": rtl.run,
+    "trust": trust.run,
 }
+
+ON_REQUEST = ("trust",)
+"""Those that take hours, and so only run by their names."""
 
 
 def main() -> None:
     """Run the benchmarks that the command line names, each in a temporary folder of its own."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What finnyaml costs, measured.")
-    parser.add_argument("names", nargs="*", metavar="|".join(BENCHMARKS), help="default: all")
-    names = parser.parse_args().names or list(BENCHMARKS)
+    if sys.argv[1:2] == ["faults"]:
+        sys.exit(faults.main(sys.argv[2:]))
+    usual = [name for name in BENCHMARKS if name not in ON_REQUEST]
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="What finnyaml costs, measured. Another thing: `python -m benchmarks faults --help`.",
+    )
+    parser.add_argument("names", nargs="*", metavar="|".join(BENCHMARKS), help=f"default: {', '.join(usual)}")
+    names = parser.parse_args().names or usual
     if unknown := sorted(set(names) - BENCHMARKS.keys()):
         parser.error(f"no benchmark {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}")
     print(machine())

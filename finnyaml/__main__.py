@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 from typing import NoReturn
@@ -12,6 +13,9 @@ ENDS = (signal.SIGTERM, signal.SIGHUP)
 
 def main() -> int:
     """Run the command line; the quick path first, which imports next to nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # what a terminal cannot show must not end a build
     from finnyaml.cli import quick
 
     if quick.up_to_date(sys.argv[1:]):

@@ -128,7 +128,7 @@ def stamp() -> list[list[Any]]:
                     stat = os.stat(path)
                 except OSError:
                     continue
-                found.append([path, stat.st_size, stat.st_mtime_ns, stat.st_ino])
+                found.append([path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino])
     return found
 
 

@@ -12,11 +12,45 @@ from pathlib import Path
 from typing import TextIO
 
 _LONGEST = 60
+_LONGEST_LINE = 4_000
+_MOST_LINES = 60
+_ABOUT_THE_REST = 5_000
+"""What `shortened` adds, with a long path, must not be shortened again."""
+
+_ESCAPES = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # colours and movements
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c\n]{0,4000}(?:\x07|\x1b\\|\x9c)"  # titles, links
+    r"|\x1b[ -/]*[0-~]"
+)
 
 
 def printable(text: str) -> str:
     """`text` with every character that has no picture replaced by U+FFFD."""
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
+
+
+def visible(text: str) -> str:
+    """`text`, of one or several lines, without anything in it that a terminal would obey.
+
+    Escape sequences go, of what a carriage return writes over the last is left, tabs are blanks, and every other
+    character that has no picture (directions of writing, too) is U+FFFD.
+    """
+    if text.isprintable():
+        return text
+    lines = _ESCAPES.sub("", text).split("\n")
+    return "\n".join(printable(_blanks(line.rstrip("\r").rpartition("\r")[2])) for line in lines)
+
+
+def _blanks(line: str) -> str:
+    return "".join(" " if letter.isspace() else letter for letter in line.expandtabs())
+
+
+def shortened(text: str, place: object = None) -> str:
+    """`text` where it has a length that people read, else its beginning and how much more there is, and where."""
+    if len(text) <= _LONGEST_LINE + _ABOUT_THE_REST and text.count("\n") < _MOST_LINES:
+        return text
+    head = "\n".join(text.split("\n", _MOST_LINES)[:_MOST_LINES])[:_LONGEST_LINE]
+    return f"{head} ... ({counted(len(text) - len(head), 'character')} more{f': see {place}' if place else ''})"
 
 
 def quoted(text: object) -> str:
@@ -75,12 +109,16 @@ def columns(stream: TextIO) -> int | None:
 
 
 def wrapped(line: str, width: int | None, hang: int = 0) -> str:
-    """`line`, broken between words where it is longer than `width` (None: of any length) and not `Whole`.
+    """`line` as it is printed, broken between words where it is longer than `width` (None: any) and not `Whole`.
 
     What follows is indented as the text after a label that stands in a column of its own (`  log:       ...`), else
     by two more than the line where that is indented, else by `hang`. A word that is longer than a line stays whole.
+    Nothing in it is left that a terminal would obey (`visible`), or too long to be read (`shortened`).
     """
-    if width is None or len(line) <= width or isinstance(line, Whole):
+    if isinstance(line, Whole):
+        return visible(line)
+    line = shortened(visible(line))
+    if width is None or len(line) <= width:
         return line
     label, own = re.match(r"[^:]{0,24}:\s{2,}", line), len(line) - len(line.lstrip())
     indent = len(label[0]) if label else own + 2 if own else hang

@@ -12,7 +12,7 @@ import coverage
 
 def coverage_init(registry: Any, options: dict[str, Any]) -> None:
     """Called by coverage where a process starts."""
-    if "finnyaml.worker" in sys.orig_argv:
+    if any("finnyaml.worker" in word for word in sys.orig_argv):
         threading.Thread(target=_keep, daemon=True).start()
 
 

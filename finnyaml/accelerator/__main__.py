@@ -7,7 +7,7 @@ import json
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any, Sequence, TextIO
 
 import numpy as np
 
@@ -31,14 +31,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if path is not None:
                 _check_writable(path)
         except OSError as error:
-            print(f"wrong use: --{name} {path} cannot be written: {error.strerror}", file=sys.stderr)
+            _say(f"wrong use: --{name} {path} cannot be written: {error.strerror}", sys.stderr)
             return REFUSED
     try:
         return int(asked.run(asked))
     except AcceleratorError as error:
         if asked.debug:
             raise
-        print(error, file=sys.stderr)
+        _say(error, sys.stderr)
         _write_json(asked, {"problems": [vars(Problem.of(error))], "ok": False})
         return exit_code(error.name)
     except KeyboardInterrupt:
@@ -46,12 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if asked.debug:
             raise
-        print(f"error: {type(error).__name__}: {error}\n  --debug shows where", file=sys.stderr)
+        _say(f"error: {type(error).__name__}: {error}\n  --debug shows where", sys.stderr)
         return FAILED
 
 
 def _info(asked: argparse.Namespace) -> int:
-    print("\n".join(text.info(Bundle.load(asked.bundle))))
+    _say("\n".join(text.info(Bundle.load(asked.bundle))), sys.stdout)
     return OK
 
 
@@ -62,7 +62,7 @@ def _predict(asked: argparse.Namespace) -> int:
     if asked.out is not None:
         with asked.out.open("wb") as stream:  # given a name, numpy adds its own suffix
             np.save(stream, outputs)
-        print(f"{len(outputs)} outputs in {asked.out}")
+        _say(f"{len(outputs)} outputs in {asked.out}", sys.stdout)
     else:
         for row in outputs.reshape(len(outputs), -1):
             print(*row.tolist())
@@ -99,9 +99,14 @@ def _open(asked: argparse.Namespace) -> Accelerator:
 
 
 def _finish(asked: argparse.Namespace, report: Report, lines: list[str]) -> int:
-    print("\n".join(lines))
+    _say("\n".join(lines), sys.stdout)
     _write_json(asked, report.plain())
     return report.exit_code
+
+
+def _say(told: object, stream: TextIO) -> None:
+    """Print without anything that a terminal would obey: a bundle may be of anybody."""
+    print("".join(c if c.isprintable() or c == "\n" else "?" for c in str(told)), file=stream)
 
 
 def _check_writable(path: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -135,7 +133,9 @@ class Bundle:
         try:
             with self.path(relative).open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
                 return {name: archive[name] for name in archive.files}
-        except (OSError, EOFError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        except AcceleratorError:
+            raise
+        except Exception as error:  # of a damaged file NumPy and zipfile say it with a dozen types
             raise damaged(f"{relative}: {error}") from error
 
 
@@ -148,7 +148,7 @@ def _read(file: Path) -> dict[str, Any]:
             name="no bundle",
             hint="name the folder that has bundle.json: the one that was copied to the board",
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise damaged(f"{file}: {error}") from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         found = data.get("format") if isinstance(data, dict) else None

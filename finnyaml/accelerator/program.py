@@ -48,7 +48,7 @@ class Program:
             file = data["constants"]
             constants = bundle.arrays(str(PurePosixPath(relative).parent / file)) if file else {}
             return cls(relative, data, constants)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise damaged(f"{relative}: {type(error).__name__}: {error}") from error
 
     def __call__(self, values: np.ndarray) -> np.ndarray:

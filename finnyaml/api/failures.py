@@ -6,6 +6,7 @@ accuracy is lost, and what repairs it.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -15,15 +16,19 @@ from pathlib import Path
 
 from finnyaml.engine.outcome import Bisected, Report
 from finnyaml.engine.session import Session, store_root
+from finnyaml.files import reading
 from finnyaml.lint import fix
 from finnyaml.lint.catalogue import RULES
 from finnyaml.plan.points import FOLDER
 from finnyaml.plan.task import Task
 from finnyaml.recipe.model import Recipe
 from finnyaml.steps.builtin import STEPS
-from finnyaml.text import Whole, relative
+from finnyaml.text import Whole, relative, shortened
 from finnyaml.worker.error_logs import SANDBOX
 from finnyaml.worker.job import Failure
+
+_TAIL = 1 << 16
+"""In so many bytes at the end of a log its last line is looked for."""
 
 REFERENCE = {"tree": f"{FOLDER}/source.npz", "name": "source"}
 """What points have that are compared with the model itself."""
@@ -48,6 +53,7 @@ def explain(task: Task, failure: Failure, session: Session, run: Path) -> list[s
     lines = [f"{task.id} ({task.uses}) failed: {_headline(failure)}", *_evidence(failure, log)]
     if failure.hint:
         lines.append(f"  hint:      {failure.hint}")
+    lines = [shortened(line, relative(run / "run.json")) for line in lines]
     if place := _user_frame(failure.traceback, recipe.parent):
         lines.append(f"  in your code: {place}")
     lines.append(f"  log:       {relative(log)}")
@@ -81,7 +87,9 @@ def _evidence(failure: Failure, log: Path) -> list[str]:
 
 def _last_line(path: Path) -> str:
     try:
-        lines = path.read_text(errors="replace").split("\n")
+        with reading(path) as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
+            lines = file.read(_TAIL).decode(errors="replace").split("\n")
     except OSError:
         return "(its log is gone)"
     return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "(its log is empty)")

@@ -26,7 +26,8 @@ class PlannedTask:
 
     `state` is `cached`, `stale` (it has to run), `waiting` (for the result of a stale task) or `blocked`. `uses` is the
     step or code that it runs, `needs` the tasks it takes from. `reasons` say why it has to run or waits, and what a
-    blocked one lacks. `missing` are the tools it lacks here.
+    blocked one lacks. `missing` are the tools it lacks here. `may_differ` says why a clean build may give another
+    result than the one that is cached.
     """
 
     task: str
@@ -35,6 +36,7 @@ class PlannedTask:
     needs: tuple[str, ...]
     reasons: tuple[str, ...]
     missing: tuple[str, ...]
+    may_differ: tuple[str, ...] = ()
 
 
 class Plan:
@@ -74,8 +76,8 @@ class Plan:
         return all(task.state == "cached" for task in self.tasks.values())
 
     def rows(self) -> list[dict[str, Any]]:
-        """A row per task: `task`, `uses`, `state`, `needs`, `reasons` and `missing`, the last three as text."""
-        joined = (("needs", ", "), ("reasons", "; "), ("missing", ", "))
+        """A row per task: `task`, `uses`, `state`, and as text `needs`, `reasons`, `missing` and `may_differ`."""
+        joined = (("needs", ", "), ("reasons", "; "), ("missing", ", "), ("may_differ", "; "))
         return [
             {**vars(task), **{name: mark.join(getattr(task, name)) for name, mark in joined}}
             for task in self.tasks.values()
@@ -117,7 +119,7 @@ class Plan:
 def _planned(task: Task, status: Status) -> PlannedTask:
     reasons = map(str, status.reasons) if status.state != "cached" else ()
     lacks = (f"needs {tool}, which is missing: {registry.tool(tool).hint}" for tool in status.missing)
-    return PlannedTask(task.id, task.uses, status.state, task.needs, (*lacks, *reasons), status.missing)
+    return PlannedTask(task.id, task.uses, status.state, task.needs, (*lacks, *reasons), status.missing, status.doubts)
 
 
 def _plain(task: PlannedTask, status: Status) -> dict[str, Any]:
@@ -128,6 +130,7 @@ def _plain(task: PlannedTask, status: Status) -> dict[str, Any]:
         "key": status.key or None,
         "digest": status.built.digest if status.built else None,
         "missing": list(status.missing),
+        "may_differ": list(status.doubts),
         "reasons": [{**vars(reason), "text": str(reason)} for reason in status.reasons],
     }
 
@@ -145,6 +148,8 @@ def _does(task: PlannedTask) -> str:
 
 def _few(task: PlannedTask) -> list[str]:
     """The reasons as people are told: of many tasks that one waits for, the first."""
+    if task.may_differ:
+        return [f"may differ: {'; '.join(task.may_differ)}"]
     if task.state == "waiting" and len(task.reasons) > 2:
         return [f"{task.reasons[0]}, and {len(task.reasons) - 1} others"]
     return list(task.reasons)

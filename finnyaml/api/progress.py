@@ -12,6 +12,9 @@ from finnyaml.engine.events import ENDS, Event, Listener
 from finnyaml.recipe.snippet import render_problems
 from finnyaml.text import columns, duration, size, wrapped
 
+_LONGEST = 200
+"""Of a message, in the one line that an event has; the end of a build tells it whole."""
+
 
 class Progress:
     """Shows the events of a build as they come: `recipe.build(progress=Progress())`, or `progress=True` for short.
@@ -127,7 +130,7 @@ def line_of(event: Event) -> Line | None:
         about = measured(event.get("measurement")) or f"{size(event['peak_memory'])}{more}"
         return Line("+", task, duration(event["seconds"]), about)
     if kind == "task_failed":
-        return Line("!", task, "FAILED", event["message"].splitlines()[0])
+        return Line("!", task, "FAILED", _first_line(event["message"]))
     if kind == "point_not_passed":
         return Line("?", task, event["state"], "; ".join(event["reasons"]))
     if kind == "point_note":
@@ -140,12 +143,24 @@ def line_of(event: Event) -> Line | None:
         return Line("-", task, "not run", f"needs {event['needs']}")
     if kind == "task_waiting":
         return Line("~", task, "waiting", event["reason"])
+    if kind == "repeating":
+        return Line(">", task, "again", "")
+    if kind == "task_repeated":
+        wrong = [event["error"]] if event["error"] else event["differing"]
+        return Line("!", task, "DIFFERS", "; ".join(wrong)) if wrong else Line("=", task, "the same", "")
+    if kind == "may_differ":
+        return Line("?", task, "warning", f"a clean build may differ: {'; '.join(event['reasons'])}")
     if kind == "input_changed":
         files = ", ".join(event["files"])
         return Line("?", task, "warning", f"changed while the step read it, so the result is not kept: {files}")
     if kind == "store_damaged":
         return Line("?", "", "", f"the store held a damaged object ({event['object'][:12]}); it is built again")
     return Line("", "", "", event["text"]) if kind == "note" else None
+
+
+def _first_line(message: str) -> str:
+    line = next((line for line in message.splitlines() if line.strip()), "")
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
 
 
 def measured(measurement: Mapping[str, Any] | None) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from finnyaml.api.plan import Plan
 from finnyaml.api.progress import Progress
 from finnyaml.api.result import BuildFailed, Result
-from finnyaml.engine import bisect
+from finnyaml.engine import bisect, repeat
 from finnyaml.engine import build as building
 from finnyaml.engine.events import Listener
 from finnyaml.engine.session import Session, open_session
@@ -70,6 +70,7 @@ class Recipe:
         stop: str | None = None,
         only: Names = (),
         force: Names = (),
+        distrust: bool = False,
         progress: Listener | bool = False,
     ) -> Plan:
         """What a build would run now, and why: which value, file or code changed. Runs nothing.
@@ -81,8 +82,8 @@ class Recipe:
             ToolMissing: FINN is not installed in this Python environment.
         """
         with self._opened(1, targets, _listener(progress)) as session:
-            selection = select(session.plan, targets, start, stop, _names(only), _names(force))
-            statuses = session.judge().survey(selection.tasks, selection.forced)
+            selection = select(session.plan, targets, start, stop, _names(only), _names(force), distrust=distrust)
+            statuses = session.judge(selection.distrusted).survey(selection.tasks, selection.forced)
             selection.check(statuses)
             return Plan(session, statuses)
 
@@ -93,6 +94,7 @@ class Recipe:
         stop: str | None = None,
         only: Names = (),
         force: Names = (),
+        distrust: bool = False,
         jobs: int | None = None,
         keep_going: bool = False,
         frozen: bool = False,
@@ -107,6 +109,7 @@ class Recipe:
             stop: build up to and including this step (`--to`).
             only: run only these steps; what they need must be up to date (`--only`).
             force: run these steps even if they are up to date (`--force`).
+            distrust: run whatever may differ from a clean build although nothing that was seen has changed.
             jobs: branches to run at a time, each in a worker process; by default one per core, at most 4.
             keep_going: build what can be built although something fails or cannot run here.
             frozen: give exactly what recipe.lock.yaml records, or refuse and say what differs.
@@ -126,9 +129,33 @@ class Recipe:
         options = building.Options(jobs or min(os.cpu_count() or 1, MOST_JOBS), keep_going, frozen, lock)
         listener = _listener(progress)
         with self._opened(options.jobs, targets, listener) as session:
-            selection = select(session.plan, targets, start, stop, _names(only), _names(force))
+            selection = select(session.plan, targets, start, stop, _names(only), _names(force), distrust=distrust)
             result = Result(building.build(session, selection, options, listener))
         if not result.ok:
+            raise BuildFailed(result)
+        return result
+
+    def check(self, *steps: str, jobs: int | None = None, progress: Listener | bool = False) -> Result:
+        """Run steps a second time, in a process of their own, to find those whose results differ from run to run.
+
+        Builds what is not there first; nothing of the second run is kept. The result has what differs in `repeated`,
+        and is `ok` where all gave the same again, but for those of which the recipe says that they differ.
+
+        Args:
+            steps: targets or step ids; by default all steps with code of the recipe's author or a plug-in.
+            jobs: as for `build`.
+            progress: as for `build`.
+
+        Raises:
+            BuildFailed: a step failed the first time.
+            RecipeError: the recipe is wrong, there is no such step, or none with code of the author's.
+            ToolMissing: FINN or a tool that a step needs is not here.
+        """
+        listener = _listener(progress)
+        many = jobs or min(os.cpu_count() or 1, MOST_JOBS)
+        with self._opened(many, steps, listener) as session:
+            result = Result(repeat.check(session, steps, many, listener))
+        if not result.ok and not result.repeated:
             raise BuildFailed(result)
         return result
 

@@ -117,6 +117,14 @@ class Result:
         )
 
     @cached_property
+    def repeated(self) -> Mapping[str, tuple[str, ...]]:
+        """Each step that `Recipe.check` ran a second time, with what was not as it was the first time, in words."""
+        return {
+            item.task: (*item.differing, *([f"failed: {item.failure.message}"] if item.failure else ()))
+            for item in self.report.repeated
+        }
+
+    @cached_property
     def failures(self) -> tuple[str, ...]:
         """What failed and why, a text each: steps with their logs, then gates with where accuracy is lost."""
         return tuple(map("\n".join, failures.told(self.report)))

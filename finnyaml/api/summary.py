@@ -7,6 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from finnyaml.plan.doubts import IMPURE
 from finnyaml.text import counted, duration, relative, size
 
 STATES = ("ran", "cached", "failed", "blocked", "not run")
@@ -17,13 +18,13 @@ def lines(record: Mapping[str, Any], written: int) -> list[str]:
     if {task["state"] for task in record["tasks"].values()} == {"cached"} and not written:
         return up_to_date_lines(record)
     results = _results(record) if record["exit_code"] == 0 or written else []
-    return [headline(record), *_found(record), *results]
+    return [headline(record), *_found(record), *_doubtful(record), *results]
 
 
 def up_to_date_lines(record: Mapping[str, Any]) -> list[str]:
     """What is said when there is nothing to do."""
     steps = counted(sum(not task["looks"] for task in record["tasks"].values()), "step")
-    return [f"{record['name']} is up to date: {steps}", *_found(record), *_results(record)]
+    return [f"{record['name']} is up to date: {steps}", *_found(record), *_doubtful(record), *_results(record)]
 
 
 def headline(record: Mapping[str, Any]) -> str:
@@ -51,6 +52,12 @@ def _found(record: Mapping[str, Any]) -> list[str]:
         lacks = f"; missing: {', '.join(bundle['missing'])}" if bundle["missing"] else ""
         told.append(f"  bundle: {relative(path)} ({size(bundle['bytes'])}{lacks})")
     return told
+
+
+def _doubtful(record: Mapping[str, Any]) -> list[str]:
+    """Tasks of which a clean build may give another result, unless the recipe says so itself."""
+    doubtful = {name: task.get("may_differ") for name, task in record["tasks"].items()}
+    return [f"  {name} may differ: {'; '.join(why)}" for name, why in doubtful.items() if why and IMPURE not in why]
 
 
 def _results(record: Mapping[str, Any]) -> list[str]:

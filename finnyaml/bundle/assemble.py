@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -108,7 +109,7 @@ def copy_tree(source: Path, target: Path) -> None:
             copy_tree(path, place)
         elif not place.exists():
             shutil.copyfile(path, place)
-        elif path.read_bytes() != place.read_bytes():
+        elif not filecmp.cmp(path, place, shallow=False):
             raise StepFailed(
                 f"FINN's {target.name}/{path.name} is not what the accelerator's graph gives",
                 hint="step_make_driver ran on another graph: let it run last, after all steps that change the graph",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -26,12 +26,22 @@ from jinja2 import (
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from finnyaml.bundle.filters import FILTERS, Safe, Unfiltered, only_safe
+from finnyaml.bundle.limits import TooMuch, limited
 from finnyaml.errors import StepFailed
-from finnyaml.text import did_you_mean, either, printable
+from finnyaml.files import reading
+from finnyaml.text import did_you_mean, either, printable, size
 
 BUILTIN = Path(__file__).parent / "templates"
 PREFIX = "builtin/"
 ENDING = ".j2"
+
+SECONDS = 10.0
+"""Of processor time, for one template. finnyaml's own take some milliseconds."""
+MEMORY = 1 << 30
+_CORRECT = "correct the template"
+LARGEST = 16 << 20
+"""Of a template and of what it makes, in bytes."""
+
 CHECKS: Mapping[str, Callable[[str], object]] = {".py": ast.parse, ".json": json.loads}
 
 
@@ -44,7 +54,7 @@ def builtin_names() -> tuple[str, ...]:
 def read_templates(folder: Path) -> dict[str, str]:
     """All text files below a folder of templates, by their paths in it.
 
-    Raises StepFailed: no such folder; a template that is not UTF-8 text.
+    Raises StepFailed: no such folder; a template that is not UTF-8 text, or a link out of the folder.
     """
     if not folder.is_dir():
         raise StepFailed(f"there is no folder {folder}", hint="bundle.templates names the folder of your own templates")
@@ -55,11 +65,26 @@ def read_templates(folder: Path) -> dict[str, str]:
             path = Path(place, name)
             relative = path.relative_to(folder).as_posix()
             try:
-                found[relative] = path.read_text("utf-8")
-            except UnicodeDecodeError as error:
+                found[relative] = _text_of(path, folder)
+            except (OSError, ValueError) as error:
                 if name.endswith(ENDING):
-                    raise StepFailed(f"{folder.name}/{relative} is not UTF-8 text: {error}") from error
+                    message = f"{folder.name}/{relative} is not a template: {error}"
+                    raise StepFailed(message, hint="save it as UTF-8 text, or take it out of this folder") from error
     return found
+
+
+def _text_of(path: Path, folder: Path) -> str:
+    """OSError, ValueError: it is not a text of a folder of templates."""
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"it is a link to {path.resolve()}, out of this folder")
+    with reading(path, follow=True) as file:
+        data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise ValueError(f"it has more than {size(LARGEST)}")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"it is not UTF-8 text: {error}") from error
 
 
 class Templates:
@@ -79,17 +104,20 @@ class Templates:
         """Fill in a template for the file `to` of the bundle.
 
         Raises StepFailed: with template and line: a syntax error, an undefined variable, a value without a filter; a
-        result that is not of the language that `to` ends in.
+        result that is not of the language that `to` ends in; one that takes too long, or too much memory.
         """
         try:
-            text = self._environment.get_template(name).render(context)
+            with limited(SECONDS, MEMORY):
+                text = _joined(self._environment.get_template(name).generate(context))
         except Exception as error:  # a template can fail as any program can
             raise self._failure(error, name, context) from error
         try:
-            CHECKS.get(PurePosixPath(to).suffix, str)(text)
-        except (ValueError, SyntaxError) as error:
+            with limited(SECONDS, MEMORY):
+                CHECKS.get(PurePosixPath(to).suffix, str)(text)
+        except (ValueError, SyntaxError, RecursionError) as error:
             shown = self._environment.get_template(name).filename
-            raise StepFailed(f"{shown} does not make a valid {PurePosixPath(to).name}: {error}") from error
+            message = f"{shown} does not make a valid {PurePosixPath(to).name}: {error}"
+            raise StepFailed(message, hint=_CORRECT) from error
         return text
 
     def source(self, name: str) -> tuple[str, str, None] | None:
@@ -103,7 +131,7 @@ class Templates:
     def _failure(self, error: Exception, name: str, context: Mapping[str, Any]) -> StepFailed:
         message, hint = str(error), None
         if isinstance(error, TemplateSyntaxError):
-            return StepFailed(f"{error.filename or error.name}:{error.lineno}: {error.message}")
+            return StepFailed(f"{error.filename or error.name}:{error.lineno}: {error.message}", hint=_CORRECT)
         if isinstance(error, Unfiltered):
             *quoting, raw = FILTERS
             hint = f"write {{{{ ... | FILTER }}}} with {either(quoting)}, or {raw} to take it as it is"
@@ -117,17 +145,30 @@ class Templates:
             hint = "import it `with context`" if missing in context else did_you_mean(missing, context)
         elif not isinstance(error, (TemplateError, ValueError)):
             message = f"{type(error).__name__}: {message}"
-        return StepFailed(f"{self._place(error)}: {message}", hint=hint)
+        return StepFailed(f"{self._place(error, name)}: {message}", hint=hint or _CORRECT)
 
-    def _place(self, error: Exception) -> str:
-        """Where in which template: Jinja rewrites tracebacks so that its frames are lines of templates."""
+    def _place(self, error: Exception, name: str) -> str:
+        """Where in which template: Jinja rewrites most tracebacks so that their frames are lines of templates."""
         shown = {*(PREFIX + name for name in builtin_names()), *(f"{self.folder}/{name}" for name in self.own)}
-        place, at = self.folder, error.__traceback__
+        place = f"{self.folder}/{name}" if name in self.own else PREFIX + name.removeprefix(PREFIX)
+        at = error.__traceback__
         while at is not None:
             if at.tb_frame.f_code.co_filename in shown:
-                place = f"{at.tb_frame.f_code.co_filename}:{at.tb_lineno}"
+                template, line = at.tb_frame.f_globals.get("__jinja_template__"), at.tb_lineno
+                line = template.get_corresponding_lineno(line) if template else line
+                place = f"{at.tb_frame.f_code.co_filename}:{line}"
             at = at.tb_next
         return place
+
+
+def _joined(parts: Iterable[str]) -> str:
+    found, length = [], 0
+    for part in parts:
+        found.append(part)
+        length += len(part)
+        if length > LARGEST:
+            raise TooMuch(f"it makes more than {size(LARGEST)}")
+    return "".join(found)
 
 
 class _Undefined(StrictUndefined):

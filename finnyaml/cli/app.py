@@ -77,7 +77,7 @@ def run(arguments: list[str] | None = None) -> int:
         return int(result or 0)
     except FinnyamlError as error:
         if debug:
-            traceback.print_exc()
+            tell(*traceback.format_exc().splitlines())
         failed(error)
         return int(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
@@ -91,7 +91,7 @@ def run(arguments: list[str] | None = None) -> int:
             error.show()
             return int(ExitCode.BAD_INPUT)
         if debug:
-            traceback.print_exc()
+            tell(*traceback.format_exc().splitlines())
         else:
             hint = "this is a defect of finnyaml; `finnyaml --debug ...` shows where"
             failed(FinnyamlError(f"{type(error).__name__}: {error}", hint=hint))

@@ -45,6 +45,10 @@ Only = Annotated[
 Force = Annotated[
     list[str], typer.Option("--force", metavar="STEP", help="Run this step even if it is up to date. Repeatable.")
 ]
+Distrust = Annotated[
+    bool,
+    typer.Option("--distrust", help="Run again what may differ: where not all that a step read was seen."),
+]
 Sets = Annotated[
     list[str],
     typer.Option(

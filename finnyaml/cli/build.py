@@ -7,7 +7,20 @@ from typing import Annotated
 
 import typer
 
-from finnyaml.cli.arguments import RECIPE, Force, Json, Only, Recipe, Sets, Start, Stop, StoreOption, Target, Targets
+from finnyaml.cli.arguments import (
+    RECIPE,
+    Distrust,
+    Force,
+    Json,
+    Only,
+    Recipe,
+    Sets,
+    Start,
+    Stop,
+    StoreOption,
+    Target,
+    Targets,
+)
 from finnyaml.cli.console import problems, show, tell
 
 
@@ -19,6 +32,7 @@ def build(
     stop: Stop = None,
     only: Only = [],  # noqa: B006
     force: Force = [],  # noqa: B006
+    distrust: Distrust = False,
     sets: Sets = [],  # noqa: B006
     jobs: Annotated[
         int,
@@ -43,6 +57,13 @@ def build(
         bool,
         typer.Option("--frozen", help="Give exactly what recipe.lock.yaml records, or refuse and say what differs."),
     ] = False,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Run steps a second time and say what differs; default: those with code of your own. Keeps nothing.",
+        ),
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what the steps print.")] = False,
     as_json: Json = False,
     store: StoreOption = None,
@@ -50,11 +71,18 @@ def build(
     """Build targets; take what is up to date from the store."""
     from finnyaml import api
     from finnyaml.api import failures, summary
-    from finnyaml.cli import plan, quick
+    from finnyaml.cli import plan, quick, repeat
     from finnyaml.cli.progress import watching
+    from finnyaml.errors import Problem, RecipeError
 
+    if check:
+        others = {"--from": start, "--to": stop, "--only": only, "--force": force, "--distrust": distrust}
+        others |= {"--keep-going": keep_going, "--dry-run": dry_run, "--lock": lock, "--frozen": frozen}
+        if unfit := [option for option, given in others.items() if given]:
+            raise RecipeError([Problem(f"--check does not go with {unfit[0]}", hint="it takes names of steps")])
+        repeat.repeat(recipe, (*(targets or ()), *target), sets, jobs, verbose, as_json, store)
     if dry_run:
-        plan.plan(recipe, targets, target, start, stop, only, force, sets, as_json, store)
+        plan.plan(recipe, targets, target, start, stop, only, force, distrust, sets, as_json, store)
     with watching(quiet=as_json, verbose=verbose) as progress:
         try:
             result = api.Recipe(recipe, sets, store=store).build(
@@ -64,6 +92,7 @@ def build(
                 stop=stop,
                 only=only,
                 force=force,
+                distrust=distrust,
                 jobs=jobs,
                 keep_going=keep_going,
                 frozen=frozen,

@@ -12,11 +12,13 @@ def clean(recipe: Recipe = RECIPE) -> None:
     again at once.
     """
     from finnyaml.engine import workspace
+    from finnyaml.engine.inside import explained
     from finnyaml.recipe.load import load_recipe
     from finnyaml.text import counted, relative
 
     folder = load_recipe(recipe)[0].workspace
-    count = workspace.clean(folder)
+    with explained(folder):
+        count = workspace.clean(folder)
     if not count:
         print(f"nothing of finnyaml's is in {relative(folder)}")
         return

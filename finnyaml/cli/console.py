@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from finnyaml.errors import FinnyamlError, Problem, RecipeError
-from finnyaml.text import Whole, columns, wrapped
+from finnyaml.text import Whole, columns, shortened, visible, wrapped
 
 
 def write(lines: Iterable[str], stream: TextIO, hang: int = 0) -> None:
@@ -27,9 +27,23 @@ def write(lines: Iterable[str], stream: TextIO, hang: int = 0) -> None:
 def show(data: Any, lines: Iterable[str], hang: int = 0) -> None:
     """Print the result: data as JSON where there is some, else the lines; `hang` as in `write`."""
     if data is not None:
-        print(json.dumps(data, indent=1, default=str))
+        print(_json(data))
     else:
         write(lines, sys.stdout, hang)
+
+
+def raw(text: str) -> None:
+    """Print a text that has a form of its own: a log, a drawing. Its lines are not broken."""
+    print(visible(text), end="" if text.endswith("\n") else "\n")
+
+
+def _json(data: Any) -> str:
+    """JSON has no NaN and no infinity: what is not finite is null."""
+    try:
+        return json.dumps(data, indent=1, default=str, allow_nan=False)
+    except ValueError:
+        plain = json.loads(json.dumps(data, default=str), parse_constant=lambda _: None)
+        return json.dumps(plain, indent=1)
 
 
 def tell(*lines: str) -> None:
@@ -51,7 +65,7 @@ def failed(error: FinnyamlError) -> None:
         problems(error.problems)
         return
     where = f"{error.where}: " if error.where else ""
-    tell(*f"{where}error: {error.message}".splitlines(), *([f"  hint: {error.hint}"] if error.hint else []))
+    tell(*shortened(f"{where}error: {error.message}").splitlines(), *([f"  hint: {error.hint}"] if error.hint else []))
 
 
 def save(text: str, file: Path) -> None:

@@ -51,7 +51,7 @@ def _lines(report: Report) -> Iterator[str]:
     groups = {
         "Python": (report.python, *report.packages),
         "Tools: needed by the steps that say so (`finnyaml steps list`)": report.tools,
-        "Store": (report.store,),
+        "Store and recording": (report.store, report.recording),
     }
     width = max(len(check.name) for checks in groups.values() for check in checks)
     versions = max(len(check.version or "") for checks in groups.values() for check in checks)

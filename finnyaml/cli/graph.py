@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from finnyaml.cli.arguments import RECIPE, Recipe, Sets, StoreOption
-from finnyaml.cli.console import problems, save, tell
+from finnyaml.cli.console import problems, raw, save, tell
 from finnyaml.errors import Problem, RecipeError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def graph(
         problems(session.warnings)
         text = _picture(session, form, fenced=output is None or output.suffix == ".md")
     if output is None:
-        print(text)
+        raw(text)
     else:
         save(text + "\n", output)
 
@@ -82,9 +82,10 @@ def _picture(session: Session, form: str, *, fenced: bool) -> str:
 
 def _boxes(session: Session) -> Iterator[Box]:
     from finnyaml.plan.draw import Box
+    from finnyaml.plan.select import select
 
     plan = session.plan
-    statuses = session.judge().survey(set(plan.tasks))
+    statuses = session.judge().survey(set(plan.tasks), select(plan).forced)
     steps = {name: task for name, task in plan.tasks.items() if task.is_step}
     for name, task in steps.items():
         status = statuses[name]

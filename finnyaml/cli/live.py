@@ -12,7 +12,7 @@ from rich.text import Text
 
 from finnyaml.api.progress import told, why
 from finnyaml.engine.events import ENDS, Event
-from finnyaml.text import duration
+from finnyaml.text import duration, visible
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -68,9 +68,8 @@ class Live:
         now = time.monotonic()
         lines: list[RenderableType] = []
         for task, (since, reason) in list(self._running.items()):
-            text = Text(
-                f" {task.ljust(self._width)} {duration(now - since):>9}   {reason}", no_wrap=True, overflow="ellipsis"
-            )
+            shown = f" {task.ljust(self._width)} {duration(now - since):>9}   {visible(reason)}"
+            text = Text(shown, no_wrap=True, overflow="ellipsis")
             lines.append(Text.assemble("  ", ("●", "cyan"), text))
         lines.append(Text(f"  {self._done}/{len(self._steps)} steps, {duration(now - self._started)}", style="dim"))
         return Group(*lines)

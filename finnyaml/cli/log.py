@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from finnyaml.cli.arguments import RECIPE, Json, Recipe, StoreOption
 from finnyaml.cli.console import show, table, tell
-from finnyaml.text import duration, relative, size
+from finnyaml.text import duration, relative, size, visible
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,11 +57,27 @@ def log(
     entry = history.entry(step)
     text = history.text(entry)
     if as_json:
-        show({**_plain(entry), "log": text}, ())
-    elif text.strip():
-        print(text, end="" if text.endswith("\n") else "\n")
-    else:
+        sys.stdout.writelines(_document(_plain(entry), text))
+        return
+    last = "\n"
+    said = False
+    for last in text:  # a log may be larger than memory
+        sys.stdout.write(visible(last))
+        said = said or not last.isspace()
+    if not last.endswith("\n"):
+        print()
+    if not said:
         tell(f"{entry.step} printed nothing")
+
+
+def _document(plain: dict[str, Any], text: Iterator[str]) -> Iterator[str]:
+    """The JSON form with the log, piece by piece."""
+    first = next(text, "")  # before anything is printed: the log may be gone
+    begin, end = json.dumps({**plain, "log": ""}, indent=1, default=str).rsplit('""', 1)
+    yield f'{begin}"'
+    for piece in chain([first], text):
+        yield json.dumps(piece)[1:-1]
+    yield f'"{end}\n'
 
 
 def _listing(runs: Iterable[Path], entries: Iterable[Entry]) -> Iterator[str]:

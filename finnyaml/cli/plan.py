@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from finnyaml.cli.arguments import RECIPE, Force, Json, Only, Recipe, Sets, Start, Stop, StoreOption, Target, Targets
+from finnyaml.cli.arguments import (
+    RECIPE,
+    Distrust,
+    Force,
+    Json,
+    Only,
+    Recipe,
+    Sets,
+    Start,
+    Stop,
+    StoreOption,
+    Target,
+    Targets,
+)
 from finnyaml.cli.console import show, tell
 
 
@@ -16,6 +29,7 @@ def plan(
     stop: Stop = None,
     only: Only = [],  # noqa: B006
     force: Force = [],  # noqa: B006
+    distrust: Distrust = False,
     sets: Sets = [],  # noqa: B006
     as_json: Json = False,
     store: StoreOption = None,
@@ -29,7 +43,14 @@ def plan(
 
     with watching(quiet=as_json) as progress:
         planned = api.Recipe(recipe, sets, store=store).plan(
-            *(targets or ()), *target, start=start, stop=stop, only=only, force=force, progress=progress
+            *(targets or ()),
+            *target,
+            start=start,
+            stop=stop,
+            only=only,
+            force=force,
+            distrust=distrust,
+            progress=progress,
         )
     if not as_json:
         tell(*planned.notes)

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from finnyaml.api.progress import Lines
 from finnyaml.engine.events import Event, Listener
+from finnyaml.text import wrapped
+
+_PIECE = 1 << 16  # characters of a log at a time
 
 
 @contextmanager
@@ -75,9 +78,9 @@ def _tail(path: Path, ended: threading.Event) -> None:
         if path.exists():
             with path.open(errors="replace") as file:
                 file.seek(position)
-                text = file.read()
+                while text := file.read(_PIECE):
+                    text += file.readline(_PIECE)
+                    sys.stderr.write("".join(f"    | {wrapped(line, None)}\n" for line in text.split("\n") if line))
                 position = file.tell()
-            if text:
-                sys.stderr.write("".join(f"    | {line}\n" for line in text.splitlines()))
         if last:
             return

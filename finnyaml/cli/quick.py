@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from finnyaml import plugins
+from finnyaml.files import content, reading
 
 if TYPE_CHECKING:
     from finnyaml.engine.outcome import Outcome, Report
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
 
 UNDERSTOOD = frozenset(("--set", "--store", "--jobs", "--target", "-t"))
 """Options that do not keep a build from having nothing to do; with any other, it goes the ordinary way."""
+
+UNDERSTOOD_READS = frozenset(
+    ("config", "tree", "tool", "env", "environment", "file", "text", "dir", "stat", "link", "module", "package")
+)
+"""Kinds of reads of a trace that a stamp holds, or that cannot change without them; with any other, there is none."""
 
 CLOCK = 20_000_000
 """How far (ns) the times that file systems give may lag behind the clock."""
@@ -48,9 +55,9 @@ ALWAYS = (
 def up_to_date(arguments: list[str]) -> bool:
     """Whether this command line has nothing to do; says so if it is so."""
     try:
-        if not _plain(arguments) or not _holds(stamp := _loaded(_stamp_path(arguments))):
+        if not _plain(arguments) or not _holds(stamp := _unsealed(*_place(arguments))):
             return False
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError):
         return False
     _tell(stamp["answer"])
     return True
@@ -59,27 +66,44 @@ def up_to_date(arguments: list[str]) -> bool:
 def remember(report: Report, arguments: list[str]) -> None:
     """Write the stamp of a build that has just ended, if it is complete and has succeeded.
 
-    None where a file changed since the recipe was opened: the build may have seen it as it was before.
+    None where a task runs in every build, or a file changed since the recipe was opened: the build may have seen it as
+    it was before.
     """
     if report.code != 0 or report.selection.partial or not _plain(arguments):
         return
-    from pathlib import Path
-
+    if any(task.trust.always for task in report.session.plan.tasks.values()):
+        return
+    if any(not record["reads"].keys() <= UNDERSTOOD_READS for record in report.outcome.records.values()):
+        return
     from finnyaml.api.summary import up_to_date_lines
-    from finnyaml.engine.workspace import MANIFEST, private, write_json
+    from finnyaml.engine.workspace import MANIFEST, private
+    from finnyaml.errors import StoreError
     from finnyaml.tools import discover
 
     session = report.session
-    files, folders, env, tools = _inputs(session, report.outcome)
-    if any(_touched(path) > session.opened - CLOCK for path in {*files, *folders, *_sources_of_plugins()}):
+    files, folders, looks, env, tools = _inputs(session, report.outcome)
+    try:
+        imports, more = _imports(session, report.outcome)
+    except ModuleNotFoundError:
+        return  # a package was removed a moment ago
+    packages = {path: _fingerprint(path) for path in (*_packages(session), *more)}
+    touched = [*map(_touched, {*files, *folders}), *(newest for _, newest in packages.values())]
+    if max(touched) > session.opened - CLOCK:
         return
     stamp = {
         "files": {path: _file_state(path) for path in sorted(files)},
         "folders": {path: _listing(path) for path in sorted(folders)},
-        "packages": {path: _fingerprint(path) for path in _packages(session)},
+        "looks": {path: _look(path) for path in sorted(looks)},
+        "packages": {path: print_ for path, (print_, _) in packages.items()},
         "plugins": plugins.seen(),
         "env": {name: os.environ.get(name) for name in sorted({*env, *ALWAYS, *session.recipe.env})},
+        "environment": {
+            name: digest
+            for record in report.outcome.records.values()
+            for name, digest in record["reads"].get("environment", {}).items()
+        },
         "tools": {path: _stat(path) for path in sorted(tools)},
+        "imports": {path: _stat(path) for path in sorted(imports)},
         "absent": ["vivado"] if session.recipe.toolchain == "auto" and discover.path("vivado") is None else [],
         "workspace": str(session.recipe.workspace),
         "manifest": str(private(session.recipe.workspace) / MANIFEST),
@@ -87,14 +111,15 @@ def remember(report: Report, arguments: list[str]) -> None:
         "answer": up_to_date_lines(report.record),
     }
     try:
-        write_json(Path(_stamp_path(arguments)), stamp)
-    except OSError:
+        session.store.put_memo(_place(arguments)[1], stamp)
+    except StoreError:
         return  # it only costs the next no-op build half a second
 
 
 def _tell(answer: list[str]) -> None:
     """Print the answer, broken between words where it is too long for the terminal."""
-    if sys.stdout.isatty() and max(map(len, answer)) > os.get_terminal_size(sys.stdout.fileno()).columns:
+    long = sys.stdout.isatty() and max(map(len, answer)) > os.get_terminal_size(sys.stdout.fileno()).columns
+    if long or not all(map(str.isprintable, answer)):
         from finnyaml.cli.console import write
 
         write(answer, sys.stdout)
@@ -105,31 +130,44 @@ def _tell(answer: list[str]) -> None:
 def _holds(stamp: Mapping[str, Any]) -> bool:
     return (
         all(os.environ.get(name) == value for name, value in stamp["env"].items())
-        and all(_stat(path) == state for path, state in stamp["tools"].items())
+        and _environments_hold(stamp["environment"])
+        and all(_stat(path) == state for name in ("tools", "imports") for path, state in stamp[name].items())
         and not any(_on_path(command) for command in stamp["absent"])
         and not any(_changed(path, state) for path, state in stamp["files"].items())
         and all(_listing(path) == names for path, names in stamp["folders"].items())
-        and all(_fingerprint(path) == print_ for path, print_ in stamp["packages"].items())
+        and all(_look(path) == found for path, found in stamp["looks"].items())
+        and all(_fingerprint(path)[0] == print_ for path, print_ in stamp["packages"].items())
         and plugins.stamp() == stamp["plugins"]
         and _workspace_holds(stamp)
     )
 
 
 def _workspace_holds(stamp: Mapping[str, Any]) -> bool:
-    manifest, root = _loaded(stamp["manifest"]), stamp["workspace"]
+    manifest, root = json.loads(content(stamp["manifest"])), stamp["workspace"]
     if manifest["build"] != stamp["build"]:
         return False  # another command line has written the workspace since
     files = manifest["files"]
-    return files != {} and all(item[1:] == (_stat(os.path.join(root, path)) or [])[:2] for path, item in files.items())
+    return files != {} and all(item[1:] == _stat(os.path.join(root, path)) for path, item in files.items())
 
 
-def _loaded(path: str) -> Any:
-    with open(path) as file:
-        return json.load(file)
+def _unsealed(folder: str, name: str) -> Any:
+    """A memo of the store, as `finnyaml.store.disk` seals it, without the time that importing the store takes.
+
+    ValueError where it is damaged, so that no figure in it is another one than was written.
+    """
+    import hashlib
+
+    checksum, _, body = content(os.path.join(folder, name)).partition(b"\n")
+    if checksum != hashlib.sha256(body).hexdigest().encode():
+        raise ValueError(f"{name} is damaged")
+    memo = json.loads(body)
+    if memo["name"] != name:
+        raise ValueError(f"{name} is a copy of {memo['name']}")
+    return memo["data"]
 
 
-def _inputs(session: Session, outcome: Outcome) -> tuple[set[str], set[str], set[str], set[str]]:
-    """All files, folders, variables and tool executables that the tasks of a build depended on."""
+def _inputs(session: Session, outcome: Outcome) -> tuple[set[str], set[str], set[str], set[str], set[str]]:
+    """What the tasks of a build depended on: files, folders, paths that were looked for, variables, tools."""
     import contextlib
     import importlib.metadata
     import itertools
@@ -141,12 +179,14 @@ def _inputs(session: Session, outcome: Outcome) -> tuple[set[str], set[str], set
 
     names = Names(None, session.recipe.directory)
     files = {str(path) for path in session.recipe.files}
-    folders, env, tools = set[str](), set[str](), set[str]()
+    folders, looks, env, tools = set[str](), set[str](), set[str](), set[str]()
     for record in outcome.records.values():
         reads = record["reads"]
         read = (name for kind in ("file", "text") for name in reads.get(kind, ()) if not name.startswith("@inputs/"))
         files.update(str(names.path(name)) for name in read)
         folders.update(str(names.path(name)) for name in reads.get("dir", ()))
+        looked = (name for kind in ("stat", "link") for name in reads.get(kind, ()) if not name.startswith("@tree/"))
+        looks.update(str(names.path(name)) for name in looked)
         env.update(reads.get("env", ()))
         for tool in reads.get("tool", ()):
             found = discover.find(tool)
@@ -163,7 +203,39 @@ def _inputs(session: Session, outcome: Outcome) -> tuple[set[str], set[str], set
             package = importlib.metadata.distribution(library)
             folder = f"{library.replace('-', '_')}-{package.version}.dist-info"
             files.add(str(package.locate_file(f"{folder}/METADATA")))
-    return files, folders, env, tools
+    return {*files, *filter(os.path.isfile, looks)}, folders, looks, env, tools
+
+
+def _imports(session: Session, outcome: Outcome) -> tuple[set[str], set[str]]:
+    """Files that say whether the author's code still imports the same, there or not; packages that count by content."""
+    import importlib.metadata
+
+    from finnyaml.steps.imports import forms
+    from finnyaml.store.names import Names
+
+    names = Names(None, session.recipe.directory)
+    files, folders = set[str](), set[str]()
+    for record in outcome.records.values():
+        for place in record["reads"].get("module", ()):
+            files.update(forms(names.path(place)))
+        for name in record["reads"].get("package", ()):
+            if "/" in name:
+                path = str(names.path(name))
+                (folders if os.path.isdir(path) else files).add(path)
+            else:
+                package = importlib.metadata.distribution(name)
+                said = [file for file in package.files or () if file.name == "METADATA"]
+                files.add(str(package.locate_file(said[0] if said else "")))
+    return files, folders
+
+
+def _environments_hold(digests: Mapping[str, str]) -> bool:
+    """Whether variables are as they were that a step looked at all together."""
+    if not digests:
+        return True
+    from finnyaml.tools import variables
+
+    return all(variables.digest(os.environ, beginning) == digest for beginning, digest in digests.items())
 
 
 def _packages(session: Session) -> Iterable[str]:
@@ -176,25 +248,21 @@ def _plugins() -> list[str]:
     return [str(folder) for package in plugins.packages() for folder in plugins.folders_of(package)]
 
 
-def _sources_of_plugins() -> list[str]:
-    roots = _plugins()
-    walked = (item for root in roots for item in os.walk(root))
-    inside = [os.path.join(at, name) for at, _, names in walked if "__pycache__" not in at for name in names]
-    return [*filter(os.path.isfile, roots), *inside]
-
-
-def _stamp_path(arguments: list[str]) -> str:
-    """One stamp per place, command line and Python."""
+def _place(arguments: list[str]) -> tuple[str, str]:
+    """The folder and the name of the stamp: one per place, command line and Python."""
     import hashlib
 
     store = os.environ.get("FINNYAML_STORE")
-    if "--store" in arguments:
-        store = arguments[arguments.index("--store") + 1]
+    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        if word == "--store":
+            store = following
+        elif word.startswith("--store="):
+            store = word.removeprefix("--store=")
     if not store:
         store = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "finnyaml")
     identity = "\0".join([os.getcwd(), sys.executable, os.path.abspath(__file__), *arguments])
     name = hashlib.sha256(identity.encode()).hexdigest()
-    return os.path.join(os.path.expanduser(store), "memos", f"stamp-{name[:32]}")  # gc drops old memos
+    return os.path.join(os.path.expanduser(store), "memos"), f"stamp-{name[:32]}"  # gc drops old memos
 
 
 def _plain(arguments: list[str]) -> bool:
@@ -205,21 +273,21 @@ def _plain(arguments: list[str]) -> bool:
 
 def _touched(path: str) -> int:
     """When a file was last changed or put in its place (ns)."""
-    return max(os.stat(path).st_mtime_ns, os.stat(path).st_ctime_ns) if os.path.exists(path) else 0
+    state = _stat(path)
+    return max(state[1:3]) if state else 0
 
 
 def _file_state(path: str) -> list[Any]:
     """Signature and digest of a file. The signature is left out where the file is so fresh that it could lie."""
     import time
 
-    stat = _stat(path)
-    fresh = stat is not None and time.time_ns() - stat[1] < RACY
-    return [None if fresh else stat, _digest(path)]
+    fresh = time.time_ns() - _touched(path) < RACY
+    return [None if fresh else _stat(path), _digest(path)]
 
 
 def _changed(path: str, state: list[Any]) -> bool:
-    stat, digest = state
-    signed = stat is not None and _stat(path) == stat
+    signature, digest = state
+    signed = signature is not None and _stat(path) == signature
     return not signed and bool(_digest(path) != digest)
 
 
@@ -227,8 +295,8 @@ def _digest(path: str) -> str | None:
     import hashlib
 
     try:
-        with open(path, "rb") as file:
-            return hashlib.sha256(file.read()).hexdigest()
+        with reading(path, follow=True) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return None
 
@@ -238,11 +306,21 @@ def _on_path(command: str) -> bool:
 
 
 def _stat(path: str) -> list[int] | None:
+    """What tells whether a file is as it was. Whoever writes in place can set the first time, but not the second."""
     try:
-        stat = os.stat(path)
+        found = os.stat(path)
     except OSError:
         return None
-    return [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
+
+
+def _look(path: str) -> list[Any] | None:
+    """What is at a path: where a link leads, and whether there is a file, a program, a folder or something else."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        mode = 0
+    return [os.readlink(path) if os.path.islink(path) else None, stat.S_IFMT(mode), bool(mode & 0o111)]
 
 
 def _listing(path: str) -> list[str] | None:
@@ -252,21 +330,22 @@ def _listing(path: str) -> list[str] | None:
         return None
 
 
-def _fingerprint(root: str) -> str:
-    """Digest of the names, sizes and times of all source files below a folder; of a single file, its own."""
+def _fingerprint(root: str) -> tuple[str, int]:
+    """Digest of the names and signatures of all source files below a folder, or of one file; the newest change (ns)."""
     import hashlib
 
-    parts = [f"{root}\0{_stat(root)}"] if os.path.isfile(root) else []
-    waiting = [] if parts else [root]
+    paths = [root] if os.path.isfile(root) else []
+    waiting, seen = [] if paths else [root], set()
     while waiting:
         folder = waiting.pop()
+        found = os.stat(folder)
+        if (found.st_dev, found.st_ino) in seen:
+            continue  # a link leads back to it
+        seen.add((found.st_dev, found.st_ino))
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name == "__pycache__":
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(entry.path)
-                else:
-                    stat = entry.stat(follow_symlinks=False)
-                    parts.append(f"{entry.path}\0{stat.st_size}\0{stat.st_mtime_ns}")
-    return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()
+                if entry.name != "__pycache__":
+                    (waiting if entry.is_dir() else paths).append(entry.path)
+    states = [(path, _stat(path)) for path in sorted(paths)]
+    newest = max((max(state[1:3]) for _, state in states if state), default=0)
+    return hashlib.sha256(repr(states).encode()).hexdigest(), newest

@@ -156,14 +156,23 @@ def _described(described: Mapping[str, Any]) -> Iterator[str]:
         yield from table((), listed or [("nothing", "", "")], indent=2)
 
 
-_WORDS = {"config": "option", "tree": "from a step before", "env": "variable", "dir": "folder"}
+_WORDS = {
+    "config": "option",
+    "tree": "from a step before",
+    "env": "variable",
+    "environment": "all variables",
+    "dir": "folder",
+    "stat": "whether it is there",
+    "link": "whether it is there",
+}
+_DIGESTS = ("file", "text", "tree", "dir", "stat", "link", "environment")
 
 
 def _value(kind: str, value: Any) -> str:
     """A value that a step read: of files the start of the digest; what was not there shows as a dash."""
     if kind == "config":
         return json.dumps(value)
-    return "-" if value is None else str(value)[:12] if kind in ("file", "text", "tree", "dir") else str(value)
+    return "-" if value is None else str(value)[:12] if kind in _DIGESTS else str(value)
 
 
 def _options(found: Mapping[str, Any]) -> Iterator[str]:

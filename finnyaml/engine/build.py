@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,7 @@ from finnyaml.engine import lints, lockfile, preflight, record, refusals, worksp
 from finnyaml.engine.bisect import bisect_all
 from finnyaml.engine.events import Listener
 from finnyaml.engine.holding import holding
+from finnyaml.engine.inside import explained
 from finnyaml.engine.outcome import Bisected, Outcome, Report
 from finnyaml.engine.run import MAX_REPAIRS, Engine
 from finnyaml.engine.session import Session
@@ -49,8 +51,9 @@ def build(session: Session, selection: Selection, options: Options, listener: Li
     """
     started = time.time()
     plan, recipe = session.plan, session.recipe
-    judge = session.judge()
+    judge = session.judge(selection.distrusted)
     workspace.check_owner(recipe)
+    workspace.check_links(recipe.workspace)
     statuses = judge.survey(selection.tasks, selection.forced)
     selection.check(statuses)
     if not options.keep_going:
@@ -71,7 +74,8 @@ def build(session: Session, selection: Selection, options: Options, listener: Li
             found = _lint(session, engine, outcome)
             if locked is not None:
                 lockfile.check_after(locked, outcome.records, session)
-            with session.store.lock(f"workspace-{digest_of(str(recipe.workspace))}"):
+            named = f"workspace-{digest_of(str(recipe.workspace))}"
+            with session.store.lock(named), explained(recipe.workspace):
                 written = _materialise(session, engine, selection, outcome)
                 if locked is not None:
                     lockfile.check_after(locked, outcome.records, session)  # it may have had to build again
@@ -91,9 +95,11 @@ def build(session: Session, selection: Selection, options: Options, listener: Li
         session.pool.close()
         told = record.of_run(session, selection, engine.outcome, code, started, engine.folder)
         told = {**told, "build": written.build}
-        workspace.write_json(engine.folder / "run.json", told)
-        engine.events.emit("run_finished", exit_code=int(code))
-        engine.events.close()
+        # Where something failed before, that is what has to be said.
+        with explained(recipe.workspace) if code is ExitCode.OK else contextlib.suppress(OSError):
+            workspace.write_json(engine.folder / "run.json", told)
+            engine.events.emit("run_finished", exit_code=int(code))
+            engine.events.close()
     if options.lock and code is ExitCode.OK:
         lockfile.write(session, outcome.records)
     if invalid := _invalid_settings(session, outcome.failed):
@@ -190,6 +196,7 @@ def _of_set_aside(session: Session, written: workspace.Written) -> Iterator[str]
             f"{os.path.relpath(place, session.recipe.directory)} now; `finnyaml bundle attach` gives a bundle of this "
             "build one"
         )
+    yield from (f"{bundle} is the one with a bitfile again that had been set aside" for bundle in written.back)
 
 
 def _of_unused(session: Session, outcome: Outcome) -> Iterator[str]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from finnyaml.files import reading
 
 Event = Mapping[str, Any]
 Listener = Callable[[Event], None]
@@ -23,6 +26,8 @@ class EventLog:
     def __init__(self, path: Path, listeners: tuple[Listener, ...] = ()) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("a", buffering=1)
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel gives it back whatever way we end
         self._listeners = listeners
         self._guard = threading.Lock()
 
@@ -40,3 +45,15 @@ class EventLog:
         """Close the file; events that still come are dropped."""
         with self._guard:
             self._file.close()
+
+
+def being_written(path: Path) -> bool:
+    """Whether the process that writes these events is still there."""
+    try:
+        with reading(path) as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False  # there is no such file
+    return False

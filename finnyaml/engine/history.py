@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml.engine import record
-from finnyaml.engine.workspace import load_json, private
+from finnyaml.engine.workspace import load_json
 from finnyaml.errors import FinnyamlError, Problem, RecipeError
+from finnyaml.files import content
 from finnyaml.finn import aliases
 from finnyaml.recipe.model import Recipe
 from finnyaml.store import ObjectDamaged, Store
+from finnyaml.store.streams import chunks_of
 from finnyaml.text import did_you_mean, relative
 
 STATES = {
@@ -46,8 +49,7 @@ class History:
     def __init__(self, recipe: Recipe, store: Store, wanted: str = "") -> None:
         self._recipe = recipe
         self._store = store
-        folder = private(recipe.workspace) / "runs"
-        runs = sorted((path for path in folder.glob("*") if path.is_dir()), reverse=True)
+        runs = [path for path in reversed(record.runs(recipe.workspace)) if path.is_dir()]
         if not runs:
             hint = f"finnyaml build {relative(recipe.path)}"
             raise RecipeError([Problem(f"{relative(recipe.path)} was never built here", hint=hint)])
@@ -74,12 +76,11 @@ class History:
             raise RecipeError([Problem(f"{step} has not run yet ({entries[0].state}), so it has no log")])
         return found
 
-    def text(self, entry: Entry) -> str:
-        """The log itself. FinnyamlError where the store no longer has it."""
-        if entry.file is not None:
-            return entry.file.read_text(errors="replace")
+    def text(self, entry: Entry) -> Iterator[str]:
+        """The log itself, piece by piece. FinnyamlError where the store no longer has it."""
+        pieces = chunks_of(entry.file) if entry.file is not None else self._store.chunks(entry.blob or "")
         try:
-            return self._store.read(entry.blob or "").decode(errors="replace")
+            yield from codecs.iterdecode(pieces, "utf-8", "replace")
         except ObjectDamaged:
             hint = f"`finnyaml build {relative(self._recipe.path)} --force {entry.step}` runs it again"
             raise FinnyamlError(f"the store no longer has the log of {entry.step}", hint=hint) from None
@@ -89,14 +90,14 @@ class History:
             told = {**self._last.get(step, {}), **told}
         how = (step, told["state"], told.get("seconds"), told.get("peak_memory"))
         file = run / "logs" / f"{step}.log"
-        if file.exists():
+        if file.is_file():
             return Entry(*how, file, None, file.stat().st_size)
         blob = told.get("log") or None
         return Entry(*how, None, blob, self._size(blob))
 
     def _size(self, blob: str | None) -> int | None:
         try:
-            return len(self._store.read(blob)) if blob else None
+            return self._store.size(blob) if blob else None
         except ObjectDamaged:
             return None
 
@@ -119,7 +120,7 @@ def _tasks(run: Path) -> dict[str, dict[str, Any]]:
 def _events(run: Path) -> Iterator[dict[str, Any]]:
     """The events of a run that end or begin a task."""
     try:
-        lines = (run / "events.jsonl").read_text(errors="replace").splitlines()
+        lines = content(run / "events.jsonl").decode(errors="replace").splitlines()
     except OSError:
         return
     for line in lines:
@@ -127,5 +128,5 @@ def _events(run: Path) -> Iterator[dict[str, Any]]:
             event = json.loads(line)
         except ValueError:
             continue  # the line that was being written
-        if event.get("event") in STATES:
+        if isinstance(event, dict) and event.get("event") in STATES and "task" in event:
             yield event

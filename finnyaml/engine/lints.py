@@ -17,7 +17,7 @@ from finnyaml.lint.catalogue import Finding
 from finnyaml.plan.graph import Plan
 from finnyaml.plan.status import Built
 from finnyaml.plan.task import Task
-from finnyaml.store import Store
+from finnyaml.store import Entry, Store
 from finnyaml.store.digests import digest_of
 from finnyaml.worker.job import Failure, Job
 
@@ -37,14 +37,15 @@ def findings(plan: Plan, built: Mapping[str, Built], store: Store, pool: Pool, l
     A rule that has spoken of one stage is silent about those that follow from it, and about what a later step of the
     recipe repairs.
     """
-    stages, blobs = _stages(plan, built)
+    stages, graphs = _stages(plan, built)
     if not stages:
         return ()
     rules = plan.code(*KINDS["lint"].code)
+    blobs = {file: graph.blob for file, graph in graphs.items()}
     name = f"lint-{digest_of([rules, stages, blobs])[:32]}"
     told = store.memo(name)
     if told is None:
-        result = pool.run(_job(plan, stages, blobs, log))
+        result = pool.run(_job(plan, stages, graphs, log))
         if isinstance(result, Failure):
             return ((stages[0]["task"], Finding("lint-failed", "warning", f"no graph was checked: {result.message}")),)
         told = result.metrics["findings"]
@@ -61,10 +62,10 @@ def problem(plan: Plan, task: str, finding: Finding) -> Problem:
     return Problem(message, where, finding.hint, "warning" if finding.severity == "info" else finding.severity)
 
 
-def _stages(plan: Plan, built: Mapping[str, Built]) -> tuple[list[dict[str, Any]], dict[str, str]]:
+def _stages(plan: Plan, built: Mapping[str, Built]) -> tuple[list[dict[str, Any]], dict[str, Entry]]:
     """Every built step with a graph, as the rules see it, and the stored graphs by file name."""
     stages: list[dict[str, Any]] = []
-    blobs: dict[str, str] = {}
+    graphs: dict[str, Entry] = {}
     data = _data_type(built)
     after: dict[str, set[str]] = {}
     config: dict[str, dict[str, Any]] = {}
@@ -79,7 +80,7 @@ def _stages(plan: Plan, built: Mapping[str, Built]) -> tuple[list[dict[str, Any]
         if name not in built or MODEL not in built[name].tree:
             continue
         file = f"{len(stages)}.onnx"
-        blobs[file] = built[name].tree[MODEL].blob
+        graphs[file] = built[name].tree[MODEL]
         stages.append(
             {
                 "file": file,
@@ -90,7 +91,7 @@ def _stages(plan: Plan, built: Mapping[str, Built]) -> tuple[list[dict[str, Any]
                 "data_dtype": data or plan.recipe.model.input.datatype,
             }
         )
-    return stages, blobs
+    return stages, graphs
 
 
 def _data_type(built: Mapping[str, Built]) -> str | None:
@@ -111,7 +112,7 @@ def _config(task: Task) -> dict[str, Any]:
     return config
 
 
-def _job(plan: Plan, stages: list[dict[str, Any]], blobs: Mapping[str, str], log: Path) -> Job:
+def _job(plan: Plan, stages: list[dict[str, Any]], graphs: Mapping[str, Entry], log: Path) -> Job:
     return Job(
         task="lint",
         kind="lint",
@@ -119,7 +120,7 @@ def _job(plan: Plan, stages: list[dict[str, Any]], blobs: Mapping[str, str], log
         runner=KINDS["lint"].runner,
         params={"stages": stages},
         config={},
-        inputs=blobs,
+        inputs=graphs,
         tree={},
         seed="0" * 8,
         recipe_dir=str(plan.recipe.directory),

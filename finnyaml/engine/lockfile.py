@@ -11,12 +11,15 @@ import yaml
 from finnyaml import __version__
 from finnyaml.engine import record
 from finnyaml.engine.session import Session
-from finnyaml.errors import Problem, RecipeError
+from finnyaml.errors import FinnyamlError, Problem, RecipeError
+from finnyaml.files import content, discard
 from finnyaml.recipe.model import Recipe
 from finnyaml.store import ObjectDamaged
 from finnyaml.store.digests import digest_of
 
 HEADER = "# Written by `finnyaml build --lock`; `finnyaml build --frozen` gives exactly this or nothing.\n"
+
+_AGAIN = "take it from version control again, or let `finnyaml build --lock` write a new one"
 
 SECTIONS = {"tools": "tool", "env": "env", "inputs": "file", "texts": "text"}
 """What tasks read that is locked, as traces call it."""
@@ -28,27 +31,31 @@ def path_of(recipe: Recipe) -> Path:
 
 
 def write(session: Session, records: Mapping[str, Any]) -> None:
-    """Record the build that has just succeeded."""
+    """Record the build that has just succeeded. FinnyamlError where the file cannot be written."""
     text = yaml.safe_dump(_content(session, records), sort_keys=False, allow_unicode=True, width=120)
     path = path_of(session.recipe)
     aside = path.with_suffix(".tmp")
-    aside.write_text(HEADER + text)
-    aside.replace(path)
+    try:
+        discard(aside)
+        aside.write_text(HEADER + text)
+        aside.replace(path)
+    except OSError as error:
+        raise FinnyamlError(f"cannot write {path}: {error.strerror}", hint="move away what lies there") from error
 
 
 def read(recipe: Recipe) -> dict[str, Any]:
     """The lock file of a recipe. Raises RecipeError where there is none, or it cannot be read."""
     path = path_of(recipe)
     try:
-        data: dict[str, Any] = yaml.safe_load(path.read_text())
+        data: dict[str, Any] = yaml.safe_load(content(path, follow=True))
     except FileNotFoundError:
         hint = "`finnyaml build --lock` writes it"
         raise RecipeError([Problem(f"--frozen: there is no {path.name}", hint=hint)]) from None
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise RecipeError([Problem(f"{path.name} cannot be read: {error}")]) from error
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise RecipeError([Problem(f"{path.name} cannot be read: {error}", hint=_AGAIN)]) from error
     tasks = data.get("tasks") if isinstance(data, dict) else None
     if not isinstance(tasks, dict) or not all(isinstance(task, dict) for task in tasks.values()):
-        raise RecipeError([Problem(f"{path.name} is not a lock file of finnyaml")])
+        raise RecipeError([Problem(f"{path.name} is not a lock file of finnyaml", hint=_AGAIN)])
     return data
 
 

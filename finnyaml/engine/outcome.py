@@ -76,13 +76,26 @@ class Bisected:
 
 
 @dataclass(frozen=True)
+class Repeated:
+    """What became of a task that ran a second time.
+
+    `differing` says in words what is not as it was; `known`: the recipe says that it differs (`pure: false`).
+    """
+
+    task: str
+    differing: tuple[str, ...] = ()
+    known: bool = False
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
 class Report:
     """What became of a build, or of a search for a loss.
 
     `record` is the JSON form that lies as run.json in `folder`: the data that views are made from. `code` is what the
     command line gives the shell. `bisected` says where failed gates lost it. `warnings` are what lint rules find in
     the graphs that are built, and points of FINN's own verification that never ran. `notes` tell what else the user
-    has to know. `written` counts the files that the workspace got.
+    has to know. `written` counts the files that the workspace got. `repeated` are the tasks that ran a second time.
     """
 
     session: Session
@@ -95,3 +108,4 @@ class Report:
     warnings: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
     written: int = 0
+    repeated: tuple[Repeated, ...] = ()

@@ -14,18 +14,27 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from finnyaml.kinds import KINDS
-from finnyaml.store import Store
+from finnyaml.store import CACHE, Store
+from finnyaml.store.strays import end_strays
+from finnyaml.tools import preload
 from finnyaml.tools.environment import of_worker
+from finnyaml.tools.listen import TOLD
 from finnyaml.worker.error_logs import gather
 from finnyaml.worker.job import Done, Failure, Job
 
 FINN = KINDS["finn"].warm_up
 """The most imports that a task needs: ten seconds of them."""
+
+_LONGEST = 3600.0
+"""How long (s) one wait for a worker may be; the next follows. The system counts milliseconds in 32 bits."""
+START = "import sys; sys.path[:] = filter(None, sys.path); from finnyaml.worker.__main__ import main; main()"
+"""How a worker starts: `python -m` searches the current folder first, and would find a user's `onnx.py`."""
 
 OnDeath = Callable[[str, Path], None]
 """Told why a worker died, and the sandbox that it left."""
@@ -144,10 +153,10 @@ class _Process:
         for name in ("build", "tmp"):
             (self.sandbox / name).mkdir()
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "finnyaml.worker", str(store.root), str(self.sandbox)],
+            [sys.executable, "-W", "ignore", "-c", START, str(store.root), str(self.sandbox)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=of_worker(self.sandbox),
+            env=of_worker(self.sandbox) | preload.environment(os.environ, store.root / CACHE, self.sandbox / TOLD),
             start_new_session=True,  # Ctrl-C reaches us alone; we end the whole group
         )
         self._killed = False
@@ -156,27 +165,61 @@ class _Process:
         self.measured = False
 
     def ask(self, request: dict[str, Any], timeout: float | None) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         try:
-            self._process.stdin.write(json.dumps(request).encode() + b"\n")
-            self._process.stdin.flush()
-            ready, _, _ = select.select([self._process.stdout], [], [], timeout)
-            if not ready:
-                raise WorkerDied(f"timeout: it took longer than {timeout:g} s")
-            line = self._process.stdout.readline()
-        except (OSError, ValueError):
+            line = self._exchange(json.dumps(request).encode() + b"\n", timeout)
+        except (OSError, ValueError):  # its end of a pipe is gone, or `forget` has closed ours
             line = b""
-        if not line:
+        if not line.endswith(b"\n"):
             raise WorkerDied(self._last_words())
         return json.loads(line)  # type: ignore[no-any-return]
 
+    def _exchange(self, request: bytes, timeout: float | None) -> bytes:
+        """Send a line and wait for one; a part of it, or nothing, where the worker ends before.
+
+        It watches the process beside the pipes: a child that the worker forked keeps these open when it has died.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        end = None if timeout is None else time.monotonic() + timeout
+        to, from_ = self._process.stdin.fileno(), self._process.stdout.fileno()
+        os.set_blocking(to, False)
+        os.set_blocking(from_, False)
+        process = _watched(self._process.pid)
+        try:
+            poll = select.poll()
+            poll.register(to, select.POLLOUT)
+            poll.register(from_, select.POLLIN)
+            if process is not None:
+                poll.register(process, select.POLLIN)
+            rest, answer = memoryview(request), b""
+            while not answer.endswith(b"\n"):
+                left = _LONGEST if end is None else end - time.monotonic()
+                if left <= 0:
+                    raise WorkerDied(f"timeout: it took longer than {timeout:g} s")
+                ready = {each for each, _ in poll.poll(min(left, _LONGEST) * 1000)}
+                if to in ready:
+                    rest = rest[os.write(to, rest) :]
+                    if not rest:
+                        poll.unregister(to)
+                if from_ in ready:
+                    data = os.read(from_, 1 << 20)
+                    answer += data
+                    if not data:
+                        break
+                elif process in ready:  # and nothing more has come
+                    break
+            return answer
+        finally:
+            if process is not None:
+                os.close(process)
+
     def kill(self) -> None:
-        """End the worker and everything it started (Vivado, compilers): they share its process group."""
+        """End the worker and everything it started: Vivado, compilers, daemons."""
         self._killed = True
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        end_strays(self.sandbox)
 
     def forget(self, store: Store) -> None:
         """Remove the sandbox."""
@@ -194,6 +237,14 @@ class _Process:
         if code < 0:
             return f"its process was killed by {signal.Signals(-code).name}"
         return f"its process ended with exit code {code}"
+
+
+def _watched(process: int) -> int | None:
+    """A descriptor that tells when the process has ended; None on a Linux before 5.3, where only its pipes tell."""
+    try:
+        return os.pidfd_open(process)
+    except OSError:
+        return None
 
 
 def _hint(reason: str) -> str | None:

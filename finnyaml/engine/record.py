@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finnyaml.engine import refusals
+from finnyaml.engine.events import being_written
+from finnyaml.engine.inside import explained
 from finnyaml.engine.workspace import load_json, private, write_json
-from finnyaml.errors import ExitCode, FinnyamlError
+from finnyaml.errors import ExitCode
+from finnyaml.files import discard
 from finnyaml.store import Artifact, Store
 
 if TYPE_CHECKING:
@@ -45,19 +48,27 @@ REPORTS: Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
 
 
 def new_run(workspace: Path) -> Path:
-    """A fresh folder for one run, below `.finnyaml/runs`; all but the newest runs go.
+    """A fresh folder for one run, below `.finnyaml/runs`; all but the newest runs go, if they have ended.
 
     Raises:
         FinnyamlError: nothing can be written there.
     """
-    _check_writable(workspace)
-    runs = private(workspace) / "runs"
-    folder = runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(2).hex()}"
-    (folder / "logs").mkdir(parents=True)
-    ended = sorted(run for run in runs.iterdir() if (run / "run.json").exists())  # others may still be running
-    for old in ended[:-KEPT_RUNS]:
-        shutil.rmtree(old, ignore_errors=True)
+    folder = private(workspace) / "runs" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(2).hex()}"
+    with explained(workspace):
+        # Resolved, because a link to a folder that is not there yet is a good workspace.
+        Path(os.path.realpath(workspace)).mkdir(parents=True, exist_ok=True)
+        _check_writable(workspace)
+        (folder / "logs").mkdir(parents=True)
+    for old in [run for run in runs(workspace) if run != folder][:-KEPT_RUNS]:
+        if not being_written(old / "events.jsonl"):
+            with suppress(OSError):
+                discard(old)
     return folder
+
+
+def runs(workspace: Path) -> list[Path]:
+    """The folders of all runs that are still there, the newest last."""
+    return sorted((private(workspace) / "runs").glob("[0-9]*-[0-9]*-*"))
 
 
 def last_build(workspace: Path) -> dict[str, Any]:
@@ -113,16 +124,10 @@ def _of_task(name: str, session: Session, outcome: Outcome) -> dict[str, Any]:
 
 
 def _check_writable(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".finnyaml-probe"
-        probe.touch()
-        probe.unlink(missing_ok=True)  # another build may have been quicker
-    except OSError as error:
-        raise FinnyamlError(
-            f"the workspace {folder} cannot be written: {error.strerror}",
-            hint="set `output:` in the recipe to a folder that can",
-        ) from error
+    """OSError where a build could not write its files in the end."""
+    probe = folder / f".finnyaml-{os.urandom(4).hex()}"
+    os.close(os.open(probe, os.O_CREAT | os.O_EXCL))
+    probe.unlink()
 
 
 def key_figures(artifact: Artifact, store: Store) -> dict[str, Any]:

@@ -17,11 +17,12 @@ from finnyaml.engine.outcome import Outcome
 from finnyaml.engine.pool import Pool
 from finnyaml.errors import FinnyamlError
 from finnyaml.kinds import KINDS
+from finnyaml.plan.doubts import doubts
 from finnyaml.plan.graph import Plan
 from finnyaml.plan.select import Selection
 from finnyaml.plan.status import Built, Judge, Status
 from finnyaml.plan.task import Task
-from finnyaml.store import Artifact, Store, Trace
+from finnyaml.store import Artifact, Entry, Store, Trace
 from finnyaml.store.digests import digest_of
 from finnyaml.store.tree import overlay
 from finnyaml.tools import registry
@@ -178,7 +179,7 @@ class Engine:
             if path.startswith(("out/verification_output/", "out/verification/")):
                 target = self.folder / path.removeprefix("out/")
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(self.store.read(entry.blob))
+                self.store.copy(entry.blob, target)
 
     def _fail(self, task: Task, failure: Failure, outcome: Outcome) -> None:
         outcome.failed[task.id] = failure
@@ -186,6 +187,7 @@ class Engine:
 
     def _accept(self, task: Task, status: Status, built: Built, outcome: Outcome, *, ran: bool) -> None:
         outcome.built[task.id] = built
+        doubtful = doubts(task, built.trace)
         outcome.records[task.id] = {
             "parts": status.parts,
             "key": status.key,
@@ -196,9 +198,12 @@ class Engine:
             "seconds": built.trace.seconds,
             "peak_memory": built.trace.peak_memory,
             "metrics": built.trace.info.get("metrics", {}),
+            **({"may_differ": list(doubtful)} if doubtful else {}),
         }
         if ran:
             outcome.ran.append(task.id)
+            if doubtful and task.trust.pure is None:
+                self.events.emit("may_differ", task=task.id, reasons=doubtful)
         else:
             self.store.touch(status.key)
             self.events.emit("task_cached", task=task.id, digest=built.digest, measurement=refusals.measurement(built))
@@ -258,14 +263,21 @@ class Engine:
             return Failure("StepFailed", f"it needs {', '.join(status.missing)}, which is missing here")
         return self._execute(task, status, needed, forced=False)[1]
 
+    def repeat(self, task: Task, outcome: Outcome) -> Done | Failure:
+        """Run a task of the plan that is built once more, and keep nothing of it."""
+        needed = {need: outcome.built[need] for need in task.needs}
+        job = self._job(task, self.judge.judge(task, needed, forced=True))
+        return self.pool.run(replace(job, log=str(self.log_of(f"{task.id}.again"))), task.timeout)
+
     def _job(self, task: Task, status: Status) -> Job:
         inputs = {}
         for name, staged in task.staged.items():
-            inputs[name] = (
+            blob = (
                 self.store.put_bytes(staged.data)
                 if staged.data is not None
                 else self.store.put_file(_path(staged.source))
             )
+            inputs[name] = Entry(blob, blob)
         return Job(
             task=task.id,
             kind=task.kind,
@@ -298,6 +310,7 @@ class Engine:
             "config": {name: task.setting(name) for name in done.config_reads},
             "tool": {name: self.tool_version(name) for name in sorted(used) if not registry.tool(name).optional},
         }
+        doubtful = {name: list(said) for name, said in (("unseen", done.unseen), ("differs", done.differs)) if said}
         trace = Trace(
             artifact=self.store.put_artifact(artifact),
             reads={kind: names for kind, names in reads.items() if names},
@@ -305,7 +318,13 @@ class Engine:
             peak_memory=done.peak_memory,
             log=self.store.put_file(Path(job.log)) if Path(job.log).exists() else "",
             created=round(time.time(), 3),
-            info={"task": task.id, "uses": task.uses, "metrics": dict(done.metrics), "programs": dict(done.programs)},
+            info={
+                "task": task.id,
+                "uses": task.uses,
+                "metrics": dict(done.metrics),
+                "programs": dict(done.programs),
+                **doubtful,
+            },
         )
         if done.unsure:
             self.events.emit("input_changed", task=task.id, files=done.unsure)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -56,9 +56,9 @@ class Session:
     opened: int = 0
     """When the recipe began to be read (ns since the epoch)."""
 
-    def judge(self) -> Judge:
+    def judge(self, distrusted: Container[str] = ()) -> Judge:
         """A judge over this plan, this machine's tools and the last build of this workspace."""
-        return Judge(self.plan, self.store, self.tool_version, self.missing_tools, self.last)
+        return Judge(self.plan, self.store, self.tool_version, self.missing_tools, self.last, distrusted)
 
     def tool_version(self, name: str) -> str | None:
         """The version of a tool here; None where it is missing."""

@@ -12,6 +12,7 @@ import importlib.util
 import json
 import os
 import platform
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,9 @@ SOURCE_PACKAGES = ("finn", "qonnx")
 """Packages whose code *is* the steps: hashed file by file."""
 LIBRARIES = ("onnx", "numpy", "brevitas", "torch", "onnxruntime")
 """Packages that the steps stand on: their released version is enough."""
+
+RACY = 2_000_000_000
+"""So coarse (ns) may the times be that file systems give."""
 
 
 @dataclass(frozen=True)
@@ -80,23 +84,27 @@ def _roots() -> dict[str, Path]:
 def tree_digest(root: Path, memo: Memo, put_memo: PutMemo) -> str:
     """Digest of all files below `root` by relative path and content.
 
-    Reading some 600 files takes long enough to notice; so the digest is remembered under a fingerprint of their sizes
-    and times, as git does for its index.
+    Reading some 600 files takes long enough to notice; so the digest is remembered under a fingerprint of their sizes,
+    times and inodes, as git does for its index. Files that have just changed may do so again without a new time, so
+    then nothing is remembered.
     """
+    settled = time.time_ns() - RACY
     listing = sorted(_files(str(root), "", ()))
     fingerprint = hashlib.sha256(repr((str(root), listing)).encode()).hexdigest()
     known = memo(f"tree-{fingerprint}")
     if known is not None:
         return str(known["digest"])
     digest = hashlib.sha256()
-    for relative, _, _ in listing:
+    for relative, *_ in listing:
         content = hashlib.sha256((root / relative).read_bytes()).hexdigest()
         digest.update(f"{relative}\0{content}\n".encode())
-    put_memo(f"tree-{fingerprint}", {"digest": digest.hexdigest()})
+    if all(changed < settled for *_, changed, _ in listing):
+        put_memo(f"tree-{fingerprint}", {"digest": digest.hexdigest()})
     return digest.hexdigest()
 
 
-def _files(folder: str, prefix: str, above: tuple[str, ...]) -> Iterator[tuple[str, int, int]]:
+def _files(folder: str, prefix: str, above: tuple[str, ...]) -> Iterator[tuple[str, int, int, int, int]]:
+    """Name, size, times and inode of each. Whoever writes in place can set the first time, but not the second."""
     real = os.path.realpath(folder)
     if real in above:
         return  # a link that would never end
@@ -108,7 +116,7 @@ def _files(folder: str, prefix: str, above: tuple[str, ...]) -> Iterator[tuple[s
                 yield from _files(entry.path, f"{prefix}{entry.name}/", (*above, real))
             elif entry.is_file():
                 stat = entry.stat()
-                yield f"{prefix}{entry.name}", stat.st_size, stat.st_mtime_ns
+                yield f"{prefix}{entry.name}", stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
 
 
 def versions() -> dict[str, str]:

@@ -14,7 +14,7 @@ from finnyaml.finn.catalog import Catalog
 from finnyaml.kinds.code import CodeOf
 from finnyaml.plan.points import PREFIX, data_params
 from finnyaml.plan.task import Task, references
-from finnyaml.recipe.model import BundleSpec, Recipe
+from finnyaml.recipe.model import SILENT, BundleSpec, Recipe
 from finnyaml.store.names import Names
 
 NAME = "bundle"
@@ -101,6 +101,7 @@ def _contract(recipe: Recipe, spec: BundleSpec, source: Task, end: str, name: st
         pointer=("bundle",),
         params=params,
         checks=end,
+        trust=recipe.verify.data.trust if recipe.verify else SILENT,
         implementation=code(*references("contract", "contract", params)),
     )
 

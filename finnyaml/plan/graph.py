@@ -20,7 +20,7 @@ from finnyaml.plan.placed import Placed
 from finnyaml.plan.points import SIMULATIONS, code_params, data_params, points_of, with_points
 from finnyaml.plan.steps import Expansion
 from finnyaml.plan.task import Task, references
-from finnyaml.recipe.model import Processing, Recipe
+from finnyaml.recipe.model import Processing, Recipe, Trust
 from finnyaml.recipe.step_graph import Step, check_graph, check_targets, linked
 from finnyaml.steps import open_rtl
 from finnyaml.store.names import Names
@@ -124,6 +124,7 @@ def build(recipe: Recipe, catalog: Catalog, code: CodeOf, *, vivado: bool = True
             tools=tuple(sorted({*item.entry.tools, *_tools(item, {**defaults, **values}, catalog)})),
             exact=item.entry.expect != "change",
             timeout=item.entry.timeout,
+            trust=_trust(item, params, recipe),
             implementation=code(*references(item.kind, item.uses, params)),
         )
     if any(problem.severity == "error" for problem in problems):
@@ -184,7 +185,8 @@ def _source_tasks(recipe: Recipe, code: CodeOf) -> list[Task]:
         kind, uses = "onnx", recipe.model.onnx.name
         params["file"] = names.hide(recipe.model.onnx)
     implementation = code(*references(kind, uses, params))
-    tasks = [Task("model", kind, uses, (), ("model",), params, implementation=implementation)]
+    trust = recipe.model.trust
+    tasks = [Task("model", kind, uses, (), ("model",), params, trust=trust, implementation=implementation)]
     for section, stages in (("preprocess", recipe.preprocess), ("postprocess", recipe.postprocess)):
         if stages:
             listed = {"stages": [_stage(stage, names) for stage in stages], "input": input_spec}
@@ -216,6 +218,13 @@ def _params(item: Placed, recipe: Recipe) -> dict[str, Any]:
         style = overlay.get("prefer", recipe.settings.specialize.get("prefer"))
         return {"prefer": style} if style else {}
     return {}
+
+
+def _trust(item: Placed, params: Mapping[str, Any], recipe: Recipe) -> Trust:
+    """What the recipe says of a step; of hardware that gets samples, also what it says of the data set."""
+    if recipe.verify is None or not params.get("data"):
+        return item.entry.trust
+    return item.entry.trust & recipe.verify.data.trust
 
 
 def _rtl_params(item: Placed, recipe: Recipe) -> dict[str, Any]:

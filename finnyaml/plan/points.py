@@ -211,6 +211,7 @@ class _Builder:
             params=params,
             checks=step,
             gate=Gate(limits, (entry.on_fail if entry else None) or verify.on_fail, entry is not None, step in settled),
+            trust=verify.data.trust,
             implementation=self._code(*references("verify", params["metric"]["name"], params)),
         )
 
@@ -280,7 +281,8 @@ class _Builder:
         needs = () if torch else (self._sources[-1],)
         kind = "torch_reference" if torch else "reference"
         implementation = self._code(*references(kind, model.uses, params))
-        return Task(SOURCE, kind, model.uses, needs, ("verify",), params, implementation=implementation)
+        trust = self._verify.data.trust & self._recipe.model.trust if torch else self._verify.data.trust
+        return Task(SOURCE, kind, model.uses, needs, ("verify",), params, trust=trust, implementation=implementation)
 
     def _simulate(self, asked: Mapping[str, PointEntry]) -> bool:
         """Hand golden samples to the steps whose own verification is wanted; whether there are any."""

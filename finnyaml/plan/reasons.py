@@ -32,9 +32,20 @@ class Reason:
             return f"{self.name} changed: {_short(self.old)} → {_short(self.new)}"
         if self.kind == "env":
             return f"${self.name}: {_shown(self.old)} → {_shown(self.new)}"
+        if self.kind == "environment" and self.name:
+            return f"one of the variables {self.name}* changed: FINN looks at all"
+        if self.kind == "environment":
+            return "one of the environment's variables changed: the step looks at all"
+        if self.kind == "module":
+            change = "is gone" if self.new is None else "appeared"
+            return f"{_readable(self.name)}{self.new or self.old} {change}: `import` finds another module"
+        if self.kind == "package":
+            if "/" in self.name:  # it counts by its content
+                return f"the package {_readable(self.name)} {_change(self.old, self.new)}"
+            return f"{self.name} changed: {_short(self.old)} → {_short(self.new)}"
         if self.kind == "input":
             return f"the model from {self.name} changed"
-        if self.kind in ("file", "text", "tree", "dir"):
+        if self.kind in ("file", "text", "tree", "dir", "stat", "link"):
             return f"{_readable(self.name)} {_change(self.old, self.new)}"
         return _SENTENCES[self.kind].format(name=self.name)
 
@@ -44,6 +55,8 @@ _SENTENCES = {
     "forgotten": "the store no longer has its result",
     "damaged": "its stored result is damaged ({name})",
     "forced": "forced with --force",
+    "always": "the recipe says `always: true`",
+    "distrusted": "it may differ: {name}",
     "step": "it runs another step: {name}",
     "code": "finnyaml's own code for this kind of task changed",
     "pinned": "{name} was made for a store at another path",
@@ -98,7 +111,7 @@ def _readable(name: str) -> str:
     """The name of a file as the recipe's author knows it."""
     if name.startswith("@inputs/"):
         return f"the recipe's {name.removeprefix('@inputs/').rpartition('.')[0]}"
-    return name.removeprefix("@recipe/")
+    return name.removeprefix("@recipe/").removeprefix("@tree/")
 
 
 def _change(old: Any, new: Any) -> str:

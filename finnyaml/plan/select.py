@@ -17,8 +17,9 @@ from finnyaml.text import did_you_mean
 class Selection:
     """`tasks`: all that is looked at; `runnable`: those of them that may run, the others have to be cached.
 
-    `targets` are the recipe's targets that are complete with these tasks. `partial`: the command asked for less than
-    a target, namely up to `stops`.
+    Of the runnable ones, `forced` run whatever the store has, and `distrusted` where there are doubts about what it
+    has. `targets` are the recipe's targets that are complete with these tasks. `partial`: the command asked for less
+    than a target, namely up to `stops`.
     """
 
     tasks: set[str]
@@ -27,6 +28,7 @@ class Selection:
     targets: frozenset[str]
     stops: tuple[str, ...]
     partial: bool
+    distrusted: frozenset[str] = frozenset()
 
     def ends(self, plan: Plan) -> dict[str, str]:
         """Each target that is touched, and the task that it is built up to."""
@@ -62,8 +64,12 @@ def select(
     stop: str | None = None,
     only: Sequence[str] = (),
     force: Sequence[str] = (),
+    *,
+    distrust: bool = False,
 ) -> Selection:
     """The selection that the command line describes; names may be targets or step ids.
+
+    What the recipe runs in every build (`always: true`) is forced. `distrust`: so is what may differ.
 
     Raises:
         RecipeError: a name that is neither, or words that exclude each other.
@@ -93,9 +99,11 @@ def select(
             raise RecipeError([Problem(f"--from {start}: it is not among the selected steps")])
     if only:
         runnable = set(wanted)
+    forced |= {task for task in runnable if plan.tasks[task].trust.always}
     complete = frozenset(name for name, end in plan.targets.items() if end in tasks)
     partial = bool(stops) or not {plan.tasks[task].checks or task for task in wanted} <= set(plan.targets.values())
-    return Selection(tasks, frozenset(runnable), forced, complete, tuple(wanted), partial)
+    distrusted = frozenset(runnable if distrust else ())
+    return Selection(tasks, frozenset(runnable), forced, complete, tuple(wanted), partial, distrusted)
 
 
 def _tasks(plan: Plan, name: str) -> list[str]:

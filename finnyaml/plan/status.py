@@ -8,19 +8,30 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from finnyaml.errors import ExitCode
+from finnyaml.plan.doubts import doubts
 from finnyaml.plan.graph import Plan
 from finnyaml.plan.reasons import Reason, of_parts
 from finnyaml.plan.task import Task
+from finnyaml.steps.imports import module_at, package_state
 from finnyaml.store import Artifact, Entry, ObjectDamaged, Store, Trace
-from finnyaml.store.digests import content_digest, digest_of, file_digest, folder_digest, listing_digest
+from finnyaml.store.digests import (
+    content_digest,
+    digest_of,
+    file_digest,
+    folder_digest,
+    link_digest,
+    listing_digest,
+    look_digest,
+)
 from finnyaml.store.names import Names
-from finnyaml.store.tree import merge, overlay
+from finnyaml.store.tree import look_in, merge, overlay
+from finnyaml.tools import variables
 
 LOOKED = ("out/verification/", "out/bundle/")
 """Where tasks that look at what steps made leave their own files."""
@@ -43,7 +54,8 @@ class Built:
 class Status:
     """`state` is `cached`, `stale`, `waiting` (for the result of a stale task) or `blocked`.
 
-    `built` is set where cached. `key` and `inputs` are known unless waiting. `missing` names the tools that block.
+    `built` is set where cached, and `doubts` says why a clean build may give another result. `key` and `inputs` are
+    known unless waiting. `missing` names the tools that block.
     """
 
     state: str
@@ -53,10 +65,14 @@ class Status:
     parts: Mapping[str, Any] = field(default_factory=dict)
     tree: Tree = field(default_factory=dict, repr=False)
     missing: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 class Judge:
-    """Holds what judging needs: the store, the tools of this machine, and the record of the last build here."""
+    """Holds what judging needs: the store, the tools of this machine, and the record of the last build here.
+
+    `distrusted` are tasks that have to run where there are doubts about their stored results (`doubts`).
+    """
 
     def __init__(
         self,
@@ -65,14 +81,17 @@ class Judge:
         tool_versions: ToolVersions,
         missing_tools: Callable[[tuple[str, ...]], tuple[str, ...]],
         last: Mapping[str, Any],
+        distrusted: Container[str] = (),
     ) -> None:
         self.plan = plan
+        self._distrusted = distrusted
         self._store = store
         self._tool_versions = tool_versions
         self._missing_tools = missing_tools
         self._last = last
         self._names = Names(None, plan.recipe.directory)
         self._digests: dict[tuple[str, Callable[[Path], str | None]], str | None] = {}
+        self._packages: dict[str, str | None] = {}
 
     def survey(self, selected: set[str], forced: frozenset[str] = frozenset()) -> dict[str, Status]:
         """The status of every selected task as it is now, in order, without running anything."""
@@ -109,14 +128,16 @@ class Judge:
         key = digest_of(parts)
         reasons: list[Reason] = []
         if forced:
-            reasons.append(Reason("forced", task.id))
+            reasons.append(Reason("always" if task.trust.always else "forced", task.id))
         else:
             for trace in self._store.traces(key):
                 differences = self._differences(trace, task, tree)
                 if not differences:
-                    found = self._restore(trace, tree)
+                    doubtful = doubts(task, trace)
+                    doubted = doubtful and task.id in self._distrusted
+                    found = Reason("distrusted", doubtful[0]) if doubted else self._restore(trace, tree)
                     if isinstance(found, Built):
-                        return Status("cached", (), found, key, parts, tree)
+                        return Status("cached", (), found, key, parts, tree, doubts=doubtful)
                     differences = [found]
                 reasons = reasons or differences
         missing = self._missing_tools(task.tools)
@@ -146,12 +167,22 @@ class Judge:
             return self._digest(name, content_digest)
         if kind == "dir":
             return self._digest(name, folder_digest)
+        if kind == "stat":
+            return look_in(tree, name) if name.startswith("@tree/") else self._digest(name, look_digest)
+        if kind == "link":
+            return self._digest(name, link_digest)
         if kind == "tree":
             if name.endswith("/"):
                 return listing_digest(tree, name.rstrip("/"))
             return tree[name].digest if name in tree else None
         if kind == "env":
             return os.environ.get(name)
+        if kind == "environment":
+            return variables.digest(os.environ, name)
+        if kind == "module":
+            return module_at(self._names.path(name))
+        if kind == "package":
+            return self._package(name)
         if kind == "tool":
             return self._tool_versions(name)
         return None
@@ -170,9 +201,16 @@ class Judge:
             self._digests[name, digest] = digest(self._names.path(name))
         return self._digests[name, digest]
 
+    def _package(self, name: str) -> str | None:
+        if name not in self._packages:
+            path = self._names.path(name)
+            self._packages[name] = package_state(name, path, self._store.memo, self._store.put_memo)
+        return self._packages[name]
+
     def look_again(self) -> None:
         """Forget what files held: they may have changed since they were last looked at."""
         self._digests.clear()
+        self._packages.clear()
 
     def _differences(self, trace: Trace, task: Task, tree: Tree) -> list[Reason]:
         now = self.read_values(task, tree, trace.reads)
@@ -191,7 +229,7 @@ class Judge:
             return Reason("damaged", error.digest[:12])
         room = len(str(self._store.root / "work" / ("0" * 16)))
         for path, entry in artifact.files.items():
-            if not self._store.has(entry.blob):
+            if not all(map(self._store.has, entry.blobs)):
                 return Reason("damaged", path)
             if entry.pinned not in (None, room):
                 return Reason("pinned", path)

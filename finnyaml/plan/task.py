@@ -9,7 +9,7 @@ from typing import Any
 from finnyaml import plugins
 from finnyaml.finn.settings import Staged
 from finnyaml.kinds import KINDS, Kind
-from finnyaml.recipe.model import Pointer
+from finnyaml.recipe.model import SILENT, Pointer, Trust
 from finnyaml.steps import builtin
 from finnyaml.store.digests import digest_of
 from finnyaml.verify.gates import Gate
@@ -28,8 +28,8 @@ class Task:
 
     `after` are tasks that have to be there before this one starts although it takes nothing from them: the gates
     above expensive work. `checks` is the step that a verification point measures or a bundle delivers, `gate` the rule
-    on the measurement. `verifies` are FINN's own verification points that this step has to run. None of these, nor
-    `exact`, is part of the key.
+    on the measurement. `verifies` are FINN's own verification points that this step has to run. `trust` is what the
+    recipe says of its result. None of these, nor `exact`, is part of the key.
     """
 
     id: str
@@ -50,6 +50,7 @@ class Task:
     checks: str | None = None
     gate: Gate | None = None
     verifies: tuple[str, ...] = ()
+    trust: Trust = SILENT
     implementation: Mapping[str, str] = field(default_factory=dict)
 
     def parts(self, inputs: Mapping[str, str]) -> dict[str, Any]:
@@ -75,9 +76,20 @@ class Task:
         """Whether it makes a model or files for the workspace, rather than looking at what others made."""
         return not self.declared.looks
 
+    @property
+    def runs_users_code(self) -> bool:
+        """Whether a function of the recipe's author, or of a plug-in, has a part in it."""
+        return _names_code(self.params)
+
     def setting(self, name: str) -> Any:
         """The value of a configuration field as this task would read it."""
         return self.config[name] if name in self.config else self.defaults.get(name)
+
+
+def _names_code(params: Any) -> bool:
+    if isinstance(params, Mapping):
+        return bool(params.get("code")) or any(map(_names_code, params.values()))
+    return isinstance(params, list) and any(map(_names_code, params))
 
 
 def references(kind: str, uses: str, params: Mapping[str, Any]) -> tuple[str, ...]:

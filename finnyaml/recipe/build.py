@@ -76,6 +76,7 @@ class _Builder:
             weights=self._file(data.get("weights"), ("model", "weights")),
             weights_key=data.get("weights_key"),
             input=model.InputSpec(tuple(shape) if shape else None, spec.get("datatype"), spec.get("layout")),
+            trust=_trust(data),
         )
 
     def _stages(self, section: str) -> Iterator[model.Processing]:
@@ -142,6 +143,7 @@ class _Builder:
             timeout=data.get("timeout"),
             tools=tuple(data.get("tools", ())),
             expect=data.get("expect", "exact"),
+            trust=_trust(data),
         )
 
     def _settings(self) -> model.Settings:
@@ -188,7 +190,8 @@ class _Builder:
             return model.DataSpec("images", file("images"), limit=limit, shuffle=shuffle)
         if "python" in data:
             code = code_ref(data["python"], self._folder((*at, "python")), "data_sources")
-            return model.DataSpec("python", code=code, args=data.get("args", {}), limit=limit, shuffle=shuffle)
+            args = data.get("args", {})
+            return model.DataSpec("python", code=code, args=args, limit=limit, shuffle=shuffle, trust=_trust(data))
         return None
 
     def _metric(self, data: Any) -> model.MetricSpec:
@@ -209,6 +212,10 @@ class _Builder:
         files = {to: template for template, to in map(filled, data.get("files", ()))}
         templates = self._file(data.get("templates"), ("bundle", "templates"))
         return model.BundleSpec(data.get("golden", model.BundleSpec.golden), templates, files, data.get("vars", {}))
+
+
+def _trust(data: Mapping[str, Any]) -> model.Trust:
+    return model.Trust(data.get("always", False), data.get("pure"))
 
 
 def _limits(data: Mapping[str, Any]) -> model.Limits:

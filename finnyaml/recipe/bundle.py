@@ -10,7 +10,7 @@ from typing import Any
 
 from finnyaml.errors import Problem
 from finnyaml.recipe.model import Pointer, Recipe, Vocabulary
-from finnyaml.recipe.paths import check_file, check_folder
+from finnyaml.recipe.paths import check_file, check_folder, too_long
 from finnyaml.text import did_you_mean, quoted
 
 
@@ -41,6 +41,10 @@ def check_bundle(recipe: Recipe, known: Vocabulary) -> Iterator[Problem]:
                 yield replace(problem, hint=did_you_mean(template, present) or problem.hint)
         if not _inside(to):
             yield Problem(f"{quoted(to)} leads out of the bundle", recipe.at(pointer), "name a file below its folder")
+        elif part := too_long(to):
+            yield Problem(
+                f"no file can have so long a name: {quoted(part)}", recipe.at(pointer), "choose a shorter one"
+            )
         elif to in known.bundle_files:
             hint = f"a template {to}.j2 in that folder takes the place of the built-in one by itself"
             yield Problem(f"{quoted(to)} is in every bundle", recipe.at(pointer), hint)

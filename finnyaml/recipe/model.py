@@ -33,6 +33,27 @@ class CodeRef:
 
 
 @dataclass(frozen=True)
+class Trust:
+    """What a recipe says of results that do not follow from what was read alone.
+
+    `always`: run in every build. `pure`: False where the result is known to differ from run to run, True where the
+    author answers for it, whatever was seen; None where the recipe is silent.
+    """
+
+    always: bool = False
+    pure: bool | None = None
+
+    def __and__(self, other: Trust) -> Trust:
+        """What is said of a result that both speak of: the more careful word of the two."""
+        said = {self.pure, other.pure}
+        return Trust(self.always or other.always, False if False in said else None if None in said else True)
+
+
+SILENT = Trust()
+"""What a recipe says that says nothing."""
+
+
+@dataclass(frozen=True)
 class InputSpec:
     """The graph input as the *data set* has it.
 
@@ -57,6 +78,7 @@ class ModelSource:
     weights_key: str | None = None
     """Where the state dict is inside the checkpoint, e.g. `state_dict`; None: the file is the state dict."""
     input: InputSpec = InputSpec()
+    trust: Trust = SILENT
 
 
 @dataclass(frozen=True)
@@ -80,8 +102,8 @@ class StepEntry:
     `uses` is a step name as written (a step of FINN or finnyaml, a phase, or code or a plug-in in `code`). `needs` is
     None where the recipe is silent (then: the previous entry). `with_` holds keyword arguments for code, or a
     settings overlay (`folding`, `fifo`, `specialize`, `target`, `outputs`, `finn`) for a FINN step, or the settings of
-    an `rtl.` step. `timeout` is in seconds. `tools` are extra tools that custom code needs. `expect` is `exact` or
-    `change`: what the step does to the outputs of the network.
+    an `rtl.` step. `timeout` is in seconds. `tools` are extra tools that custom code needs. `trust` is what the recipe
+    says of its result. `expect` is `exact` or `change`: what the step does to the outputs of the network.
     """
 
     uses: str
@@ -93,6 +115,7 @@ class StepEntry:
     timeout: float | None = None
     tools: tuple[str, ...] = ()
     expect: str = "exact"
+    trust: Trust = SILENT
 
 
 @dataclass(frozen=True)
@@ -155,6 +178,7 @@ class DataSpec:
     """At most so many samples; None: all."""
     shuffle: int | None = None
     """The seed that chooses which samples; None: the first ones."""
+    trust: Trust = SILENT
 
 
 @dataclass(frozen=True)

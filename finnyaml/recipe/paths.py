@@ -16,6 +16,18 @@ _BEGINS = re.compile(rb"""^(?:\{\s*)?["']?(?:model|extends)["']?\s*:""", re.MULT
 """What a recipe says and hardly another YAML file does: what it builds from."""
 
 
+_LONGEST_NAME = 255
+"""Of a file, in bytes; that is what file systems of Linux take."""
+
+LONGEST_ID = 100
+"""Of what files are named after, in bytes: they have more before it and behind."""
+
+
+def too_long(path: str | Path) -> str | None:
+    """The part of a path that no file can be named; None where there is none."""
+    return next((part for part in Path(path).parts if len(os.fsencode(part)) > _LONGEST_NAME), None)
+
+
 def located(folder: Path, text: str) -> Path:
     """The absolute path of `text` as written in a file in `folder`."""
     path = (folder / text).absolute()

@@ -116,8 +116,17 @@ def _plugins(recipe: Recipe, known: Mapping[str, Collection[str]]) -> Iterator[P
             yield Problem(f"no installed package has the {what} {quoted(code.text)}", recipe.at(pointer), hint or other)
 
 
+def _names_in(folder: Path) -> str:
+    """The first few names in a folder; empty where there are none, or no folder."""
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    return ", ".join([*map(quoted, names[:3]), *(["..."] if len(names) > 3 else [])])
+
+
 def _output(recipe: Recipe) -> Iterator[Problem]:
-    """The workspace may be deleted and written to, so it must be a folder of its own inside the recipe's."""
+    """The workspace may be deleted and written to, so it must be a folder of its own inside the recipe's.
+
+    It may lie on another disk, behind a link, if there is nothing there that is somebody else's.
+    """
     folder, workspace = recipe.directory, recipe.workspace
     written = recipe.resolved.get("output", "build")
     where, inside = recipe.at(("output",)), "write a folder inside the recipe's, such as `output: build`"
@@ -134,13 +143,16 @@ def _output(recipe: Recipe) -> Iterator[Problem]:
         yield problem("leads out of the recipe's folder")
     else:
         try:
-            real = workspace.resolve()
-            outside = folder.resolve() not in real.parents
+            real, own = workspace.resolve(), folder.resolve()
+            around = own.is_relative_to(real)
+            strange = own not in real.parents and not (real / ".finnyaml").is_dir() and _names_in(real)
             blocked = any(part.exists() and not part.is_dir() for part in (lexical, *lexical.parents))
         except (OSError, RuntimeError) as error:  # a cycle of symbolic links, a name that is too long
             yield problem(f"cannot be a folder: {error}")
             return
-        if outside:
-            yield problem(f"leads out of the recipe's folder through a symbolic link, to {quoted(real)}")
-        elif blocked:
+        if blocked:
             yield problem("is a file, not a folder")
+        elif around:
+            yield problem(f"leads through a symbolic link to {quoted(real)}, which holds the recipe itself")
+        elif strange:
+            yield problem(f"leads through a symbolic link to {quoted(real)}, which holds other files ({strange})")

@@ -10,7 +10,7 @@ from pathlib import Path
 from finnyaml.errors import Problem, Where
 from finnyaml.recipe.compose import OPTION
 from finnyaml.recipe.document import MAX_BYTES, lines_of
-from finnyaml.text import printable, wrapped
+from finnyaml.text import printable, shortened, wrapped
 
 _WIDEST = 100
 _CONTEXT = 2
@@ -30,7 +30,7 @@ def render_problems(problems: Iterable[Problem], width: int | None = None) -> st
 
 def _render(problem: Problem, width: int | None) -> str:
     where = problem.where
-    message = printable(problem.message)
+    message = printable(shortened(problem.message))
     if where is None:
         lines = [wrapped(f"{problem.severity}: {message}", width, 2)]
     elif where.file.name == OPTION:
@@ -39,7 +39,7 @@ def _render(problem: Problem, width: int | None) -> str:
         shown = printable(str(Where(_relative(where.file), where.line, where.column)))
         lines = [wrapped(f"{shown}: {problem.severity}: {message}", width, 2), *_snippet(where, width)]
     if problem.hint:
-        lines.append(wrapped(f"hint: {printable(problem.hint)}", width, 2))
+        lines.append(wrapped(f"hint: {printable(shortened(problem.hint))}", width, 2))
     return "\n".join(lines)
 
 

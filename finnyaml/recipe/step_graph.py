@@ -6,13 +6,15 @@ words.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
-from finnyaml.errors import Problem
+from finnyaml.errors import Problem, Where
 from finnyaml.recipe.build import default_id
 from finnyaml.recipe.model import Pointer, Recipe, StepEntry
+from finnyaml.recipe.paths import LONGEST_ID
 from finnyaml.text import did_you_mean, quoted
 
 SECTIONS = ("model", "preprocess", "postprocess")
@@ -49,6 +51,7 @@ def check_graph(recipe: Recipe, steps: Sequence[Step], sections: Collection[str]
     """
     by_id: dict[str, Step] = {}
     for step in steps:
+        yield from _check_length(f"the step id {quoted(step.id)}", step.id, recipe.at(_id_pointer(step)), "`id:`")
         if by_id.setdefault(step.id, step) is not step:
             yield _duplicate(recipe, step, by_id[step.id])
     for step in steps:
@@ -59,6 +62,7 @@ def check_graph(recipe: Recipe, steps: Sequence[Step], sections: Collection[str]
 def check_targets(recipe: Recipe, ids: Collection[str], sections: Collection[str]) -> Iterator[Problem]:
     """Targets that are neither one of the steps `ids` nor one of these sections."""
     for target, name in recipe.targets.items():
+        yield from _check_length(f"the target {quoted(target)}", target, recipe.at(("targets", target)), "name")
         if name not in ids and name not in sections:
             message = f"the target {quoted(target)} is the step {quoted(name)}, which does not exist"
             yield Problem(message, recipe.at(("targets", target)), _near(name, ids))
@@ -71,6 +75,13 @@ def linked(steps: Sequence[Step], first: str) -> dict[str, tuple[str, ...]]:
         needs.setdefault(step.id, (first,) if step.needs is None else step.needs)
         first = step.id
     return needs
+
+
+def _check_length(what: str, name: str, where: Where | None, shorter: str) -> Iterator[Problem]:
+    length = len(os.fsencode(name))
+    if length > LONGEST_ID:
+        message = f"{what} is too long: {length} bytes, and files are named after it, so at most {LONGEST_ID}"
+        yield Problem(message, where, f"give it a shorter {shorter}")
 
 
 def _duplicate(recipe: Recipe, step: Step, first: Step) -> Problem:

@@ -114,7 +114,7 @@ class Design:
             data = json.loads(file.read_text(encoding="utf-8"))
         except OSError as error:
             raise StepFailed(f"there is no stitched design: {error}", hint="rtl.stitch makes it") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise StepFailed(f"{file} is damaged: {error}", hint=_AGAIN) from error
         found = data.get("format") if isinstance(data, dict) else None
         if found != FORMAT:

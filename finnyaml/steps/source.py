@@ -105,7 +105,14 @@ def read_onnx(path: Path) -> onnx.ModelProto:
                 f"{path} keeps tensors in {file.name}, and that file is not there",
                 hint="keep both files together, or save the model as one: onnx.save(onnx.load(...), ...)",
             )
-    external.load_external_data_for_model(model, str(path.parent))
+    try:
+        external.load_external_data_for_model(model, str(path.parent))
+    except Exception as error:
+        names = ", ".join(file.name for file in external_files(path, model)) or "the model itself"
+        raise StepFailed(
+            f"{path} keeps tensors in {names}, and they cannot be read from there: {_first_line(error)}",
+            hint="copy all its files again, or save the model as one: onnx.save(onnx.load(...), ...)",
+        ) from error
     try:
         onnx.checker.check_model(model)
     except Exception as error:
@@ -120,7 +127,7 @@ def external_files(path: Path, model: onnx.ModelProto | None = None) -> list[Pat
         StepFailed: not readable, no ONNX, or a file is outside the folder of `path`.
     """
     names = {
-        external.ExternalDataInfo(tensor).location
+        _location(path, tensor)
         for tensor in external._get_all_tensors(model if model is not None else _parse(path))
         if external.uses_external_data(tensor)
     }
@@ -133,6 +140,19 @@ def external_files(path: Path, model: onnx.ModelProto | None = None) -> list[Pat
     return sorted(path.parent / name for name in names)
 
 
+def _location(path: Path, tensor: onnx.TensorProto) -> str:
+    """The file that holds a tensor, as the model names it."""
+    try:
+        location = external.ExternalDataInfo(tensor).location
+        (path.parent / location).resolve()  # else it is not a name
+        return str(location)
+    except (TypeError, ValueError) as error:
+        raise StepFailed(
+            f"{path} does not say properly where it keeps a tensor: {_first_line(error)}",
+            hint="the file is damaged: copy it again, or save the model as one: onnx.save(onnx.load(...), ...)",
+        ) from error
+
+
 def annotate_input(model: onnx.ModelProto, spec: InputSpec) -> ModelWrapper:
     """Clean the graph up and write on its one input what the recipe says of the data.
 
@@ -143,7 +163,10 @@ def annotate_input(model: onnx.ModelProto, spec: InputSpec) -> ModelWrapper:
         StepFailed: not exactly one input and one output, an input that is not float32, a shape that is not fixed or not
             the recipe's, an unknown datatype, or a layout or datatype that contradicts the model's own.
     """
-    wrapper = ModelWrapper(model)
+    try:
+        wrapper = ModelWrapper(model)
+    except Exception as error:
+        raise StepFailed(f"qonnx cannot take the model: {explain(error)}") from error
     _fix_shape(wrapper, _only_input(wrapper), spec.shape)
     datatype = find_datatype(spec.datatype) if spec.datatype else None
     try:
@@ -220,7 +243,8 @@ def _read_checkpoint(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise StepFailed(f"cannot read the weights {path}: {error.strerror or error}") from error
+        hint = "write it again with torch.save(model.state_dict(), path)"
+        raise StepFailed(f"cannot read the weights {path}: {error.strerror or error}", hint=hint) from error
     except Exception as error:
         code = re.search(r"GLOBAL ([\w.]+)", str(error))
         if code:
@@ -286,7 +310,8 @@ def _parse(path: Path) -> onnx.ModelProto:
     try:
         model = onnx.load(str(path), format="protobuf", load_external_data=False)
     except OSError as error:
-        raise StepFailed(f"cannot read the model {path}: {error.strerror or error}") from error
+        hint = "is the path right, and may you read the file?"
+        raise StepFailed(f"cannot read the model {path}: {error.strerror or error}", hint=hint) from error
     except Exception as error:
         raise StepFailed(f"{path} is not an ONNX model: {_first_line(error)}", hint=_what_it_is(path)) from error
     if not model.ir_version or not model.graph.node:
@@ -295,7 +320,8 @@ def _parse(path: Path) -> onnx.ModelProto:
 
 
 def _what_it_is(path: Path) -> str:
-    start = path.read_bytes()[:64]
+    with path.open("rb") as file:
+        start = file.read(64)
     if not start:
         return "the file is empty"
     if start.startswith(b"version https://git-lfs"):
@@ -314,7 +340,8 @@ def _only_input(wrapper: ModelWrapper) -> Any:
     tensor = next(tensor for tensor in wrapper.graph.input if tensor.name == view.inputs[0])
     kind = tensor.type.tensor_type.elem_type
     if kind != onnx.TensorProto.FLOAT:
-        name = onnx.TensorProto.DataType.Name(kind).lower()
+        types = onnx.TensorProto.DataType
+        name = types.Name(kind).lower() if kind in types.values() else f"type {kind}"
         raise StepFailed(
             f"the model's input '{tensor.name}' is an ONNX {name}; FINN keeps integers in float32 tensors",
             hint="export with a float32 input and say model.input.datatype (UINT8, ...) in the recipe",

@@ -6,9 +6,12 @@ import ast
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from finnyaml.files import reading
 
 
 def digest_of(data: Any) -> str:
@@ -33,7 +36,7 @@ def content_digest(path: str | Path) -> str | None:
 def _digest(path: str | Path, *, as_code: bool) -> str | None:
     digest = hashlib.sha256()
     try:
-        with open(path, "rb") as file:
+        with reading(path, follow=True) as file:
             if as_code:
                 digest.update(code_form(file.read()))
             while chunk := file.read(1 << 20):  # data sets may be larger than memory
@@ -49,6 +52,27 @@ def code_form(source: bytes) -> bytes:
         return ast.dump(ast.parse(source)).encode()
     except (SyntaxError, ValueError):
         return source
+
+
+def look_digest(path: str | Path) -> str | None:
+    """What whoever asks for a file without opening it is told: the digest of its bytes (so their number and their time
+    count), and whether it is a program; of anything else only what it is. None where there is nothing.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return None
+    if not stat.S_ISREG(mode):
+        return "folder" if stat.S_ISDIR(mode) else "special"
+    return f"{content_digest(path)}{' program' if mode & 0o111 else ''}"
+
+
+def link_digest(path: str | Path) -> str | None:
+    """As `look_digest`, but of a link itself: where it leads."""
+    try:
+        return f"link to {os.readlink(path)}"
+    except (OSError, ValueError):
+        return look_digest(path)
 
 
 def folder_digest(path: str | Path) -> str | None:

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml.errors import StoreError
+from finnyaml.files import NotAFile, discard
 
 _ELSEWHERE = "choose another folder for the store, one that you can write to"
 _FREE = "free some space (`finnyaml cache gc` drops what is no longer needed), or choose another folder for the store"
+_MOVE = "move that away, or choose another folder for the store"
 _LOCAL = "put the store on a local disk: it needs file locks and hard links"
 _REASONS = {
     errno.ENOSPC: ("the disk is full", _FREE),
@@ -23,8 +25,9 @@ _REASONS = {
     errno.EROFS: ("the file system is read-only", _ELSEWHERE),
     errno.EACCES: ("permission denied", _ELSEWHERE),
     errno.EPERM: ("operation not permitted", _ELSEWHERE),
-    errno.ENOTDIR: ("a part of the path is a file, not a folder", _ELSEWHERE),
-    errno.EEXIST: ("a file is where a folder should be", _ELSEWHERE),
+    errno.ENOTDIR: ("a part of the path is a file, not a folder", _MOVE),
+    errno.EEXIST: ("something that is not a folder is where one should be", _MOVE),
+    errno.ELOOP: ("a link leads in a circle", _MOVE),
     errno.ENOLCK: ("the file system has no file locks", _LOCAL),
     errno.EOPNOTSUPP: ("the file system lacks what the store needs", _LOCAL),
 }
@@ -36,7 +39,8 @@ def explained(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason, hint = _REASONS.get(error.errno or 0, (error.strerror or str(error), None))
+        said = error.strerror or str(error)
+        reason, hint = (said, _MOVE) if isinstance(error, NotAFile) else _REASONS.get(error.errno or 0, (said, None))
         place = f" ({error.filename})" if error.filename else ""
         raise StoreError(f"cannot use the store {root}: {reason}{place}", hint=hint) from error
 
@@ -55,7 +59,7 @@ def aside(root: Path) -> Iterator[tuple[int, Path]]:
         path.unlink(missing_ok=True)
 
 
-def write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes | memoryview) -> None:
     """Write all of `data`; `os.write` may take less than it is given."""
     rest = memoryview(data)
     while rest:
@@ -72,7 +76,11 @@ def replace_file(root: Path, path: Path, data: bytes, *, durable: bool) -> None:
         if durable:
             os.fsync(descriptor)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.replace(path)
+        try:
+            temporary.replace(path)
+        except IsADirectoryError:
+            discard(path)
+            temporary.replace(path)
 
 
 def canonical(data: Any) -> str:

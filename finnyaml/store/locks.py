@@ -11,12 +11,18 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from finnyaml import files
+
 
 def acquire(path: Path, *, shared: bool = False) -> int | None:
-    """Take the lock without waiting: a descriptor for `release`, or None when somebody else holds it."""
+    """Take the lock without waiting: a descriptor for `release`, or None when somebody else holds it.
+
+    NotAFile where something else lies at `path`. It is not removed: by then it may be the lock that another process
+    has put there.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = files.descriptor(path, os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             # The file may have been unlinked between open and flock; whoever comes next would then lock another one.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -13,11 +13,19 @@ CACHE = "cache"
 """The folder of a store for what can be made again at any time, and is not an artifact: compiled simulators."""
 
 
+class Part(NamedTuple):
+    """A large tensor of a model, stored as an object of its own: the SHA-256 and the number of its bytes."""
+
+    digest: str
+    size: int
+
+
 @dataclass(frozen=True)
 class Entry:
     """One file of an artifact.
 
-    `blob` is the SHA-256 of the stored bytes, in which paths of the sandbox are replaced by a placeholder.
+    `blob` is the SHA-256 of the stored bytes, in which paths of the sandbox are replaced by a placeholder, and in a
+    model its large tensors by their names: these are its `parts` (`finnyaml.store.tensors`).
     `digest` is the digest of the *canonical* content (for ONNX: generated tensor names do not count); equal to
     `blob` where bytes are their own canonical form. `mode` holds the permission bits. `pinned` is the length of the
     sandbox path a binary file was made for, None when the file can be restored anywhere.
@@ -27,6 +35,22 @@ class Entry:
     digest: str
     mode: int = 0o644
     pinned: int | None = None
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def blobs(self) -> tuple[str, ...]:
+        """The digests of all objects that the file is made of."""
+        return (self.blob, *(part.digest for part in self.parts))
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON form; `from_json` is its inverse."""
+        return {name: value for name, value in vars(self).items() if name != "parts" or value}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read the JSON form; KeyError, TypeError or ValueError where it is not one."""
+        data = {"parts": (), **data}
+        return cls(**{**data, "parts": tuple(Part(*part) for part in data["parts"])})
 
 
 @dataclass(frozen=True)
@@ -46,12 +70,12 @@ class Artifact:
 
     def to_json(self) -> dict[str, Any]:
         """The JSON form; `from_json` is its inverse."""
-        return asdict(self) | {"files": {path: asdict(entry) for path, entry in self.files.items()}}
+        return vars(self) | {"files": {path: entry.to_json() for path, entry in self.files.items()}}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Read the JSON form; KeyError, TypeError or ValueError where it is not one."""
-        files = {path: Entry(**entry) for path, entry in data["files"].items()}
+        files = {path: Entry.from_json(entry) for path, entry in data["files"].items()}
         return cls(data["digest"], data["model"], files, tuple(data["removed"]))
 
 

@@ -30,6 +30,10 @@ class Names:
             return path[len(self._sandbox) :]
         return None
 
+    def is_above(self, path: str) -> bool:
+        """Whether the recipe's folder is here or below; so there is a folder here, whatever else changes."""
+        return any(f"{folder}/".startswith(os.path.join(path, "")) for folder in (self._recipe, self._real))
+
     def hide(self, path: str | Path) -> str:
         """The name of an absolute path outside the sandbox."""
         path = str(path)

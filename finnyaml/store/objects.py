@@ -15,20 +15,23 @@ read and the task is built again: a power cut can cost time, never a wrong resul
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from finnyaml.errors import StoreError
+from finnyaml.files import NotAFile, discard, reading
 from finnyaml.store.disk import aside, explained, write_all
+from finnyaml.store.streams import Piece, chunks, chunks_of, write
 
 _FRESH, _SYNCED = 0o400, 0o444
-_CHUNK = 1 << 20
+_FICLONE = 0x40049409  # Linux: give a file the blocks of another, on btrfs, XFS and others that copy on write
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
@@ -49,7 +52,7 @@ class Objects:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def put_bytes(self, data: bytes) -> str:
+    def put_bytes(self, data: Piece) -> str:
         """Store `data` and return its digest; it survives a power cut once it was given to `sync`."""
         digest = hashlib.sha256(data).hexdigest()
         with explained(self.root):
@@ -57,48 +60,78 @@ class Objects:
 
     def put_file(self, path: Path) -> str:
         """Store the content of a file and return its digest. OSError where the file itself cannot be read."""
-        with path.open("rb") as file:
-            digest, size = _hash(file)
-            with explained(self.root):
-                if self._holds(digest, size):
-                    return digest
-                file.seek(0)
-                # Named by what is copied, not by what was hashed before: the file may be changing under our hands.
-                return self._write(_chunks(file))
+        return self.put_stream(lambda: chunks_of(path))
+
+    def put_stream(self, content: Callable[[], Iterable[Piece]]) -> str:
+        """Store what `content` gives, and return its digest; it is asked again where that has to be written."""
+        digest, size = _hash(content())
+        with explained(self.root):
+            # Named by what is written, not by what was hashed before: a file may be changing under our hands.
+            return digest if self._holds(digest, size) else self._write(content())
 
     def read(self, digest: str) -> bytes:
         """The bytes of an object, verified. `ObjectDamaged` where it is missing or damaged (then it is dropped)."""
         with explained(self.root):
-            try:
-                data = self._path(digest).read_bytes()
-            except FileNotFoundError:
-                raise ObjectDamaged(digest) from None
+            with self._opened(digest) as file:
+                data = file.read()
             if hashlib.sha256(data).hexdigest() != digest:
                 self.delete(digest)
                 raise ObjectDamaged(digest)
             return data
 
+    def chunks(self, digest: str) -> Iterator[bytes]:
+        """Like `read`, piece by piece, for objects of any size. That it is damaged shows at the end only."""
+        with explained(self.root), self._opened(digest) as file:
+            sha = hashlib.sha256()
+            for chunk in chunks(file):
+                sha.update(chunk)
+                yield chunk
+            if sha.hexdigest() != digest:
+                self.delete(digest)
+                raise ObjectDamaged(digest)
+
+    def copy(self, digest: str, path: Path) -> None:
+        """Write an object to a new file at `path`, verified. Where the file system can, both share their blocks.
+
+        It is never a hard link: whoever then changes the file in place would change the object.
+        """
+        with explained(self.root), self._opened(digest) as file:
+            cloned = _cloned(file, path)
+        if not cloned:
+            write(path, self.chunks(digest))
+            return
+        found, _ = _hash(chunks_of(path))
+        if found != digest:
+            path.unlink()
+            self.check(digest)  # drops it, unless it was changed in this very moment
+            raise ObjectDamaged(digest)
+
+    def size(self, digest: str) -> int:
+        """How many bytes an object has. `ObjectDamaged` where it is missing."""
+        with explained(self.root):
+            try:
+                return self._path(digest).stat().st_size
+            except FileNotFoundError:
+                raise ObjectDamaged(digest) from None
+
     def has(self, digest: str) -> bool:
         """Whether the object is there; cheap, and no promise that its bytes are right."""
         with explained(self.root):
-            return self._path(digest).exists()
+            return self._status(digest) is not None
 
     def check(self, digest: str) -> None:
         """Like `read`, for objects of any size: raises `ObjectDamaged` and drops the object where it is damaged."""
         with explained(self.root):
-            try:
-                with self._path(digest).open("rb") as file:
-                    found, _ = _hash(file)
-            except FileNotFoundError:
-                raise ObjectDamaged(digest) from None
+            with self._opened(digest) as file:
+                found, _ = _hash(chunks(file))
             if found != digest:
                 self.delete(digest)
                 raise ObjectDamaged(digest)
 
     def delete(self, digest: str) -> None:
-        """Remove an object; one that is not there is fine."""
-        with explained(self.root), suppress(FileNotFoundError):
-            self._path(digest).unlink()
+        """Remove an object, or what lies in its place; one that is not there is fine."""
+        with explained(self.root):
+            discard(self._path(digest))
 
     def sync(self, digests: Iterable[str]) -> None:
         """Return when all these objects are safe on disk. Raises `ObjectDamaged` where one is missing."""
@@ -130,16 +163,26 @@ class Objects:
             raise ValueError(f"not a SHA-256: {digest!r}")
         return self.root / "objects" / digest[:2] / digest
 
-    def _mode(self, digest: str) -> int:
+    def _status(self, digest: str) -> os.stat_result | None:
+        """The status of the file; None where there is none."""
         try:
-            return stat.S_IMODE(self._path(digest).stat().st_mode)
+            status = self._path(digest).lstat()
         except FileNotFoundError:
-            raise ObjectDamaged(digest) from None
+            return None
+        return status if stat.S_ISREG(status.st_mode) else None
+
+    def _mode(self, digest: str) -> int | None:
+        status = self._status(digest)
+        return None if status is None else stat.S_IMODE(status.st_mode)
 
     def _opened(self, digest: str) -> BinaryIO:
+        """The object, to be read. `ObjectDamaged` where it is no file that can be read; then that is dropped."""
         try:
-            return self._path(digest).open("rb")
+            return reading(self._path(digest))
         except FileNotFoundError:
+            raise ObjectDamaged(digest) from None
+        except (NotAFile, PermissionError):
+            self.delete(digest)
             raise ObjectDamaged(digest) from None
 
     def _holds(self, digest: str, size: int) -> bool:
@@ -159,7 +202,7 @@ class Objects:
         self.delete(digest)
         return False
 
-    def _write(self, chunks: Iterable[bytes]) -> str:
+    def _write(self, chunks: Iterable[Piece]) -> str:
         sha = hashlib.sha256()
         with aside(self.root) as (descriptor, temporary):
             for chunk in chunks:
@@ -174,13 +217,17 @@ class Objects:
         return path.name
 
 
-def _chunks(file: BinaryIO) -> Iterator[bytes]:
-    return iter(lambda: file.read(_CHUNK), b"")
+def _cloned(file: BinaryIO, path: Path) -> bool:
+    """Whether the file system could give `path` the content of an open file without writing it again."""
+    with suppress(OSError), path.open("wb") as new:
+        fcntl.ioctl(new, _FICLONE, file.fileno())
+        return True
+    return False
 
 
-def _hash(file: BinaryIO) -> tuple[str, int]:
+def _hash(content: Iterable[Piece]) -> tuple[str, int]:
     sha, size = hashlib.sha256(), 0
-    for chunk in _chunks(file):
+    for chunk in content:
         sha.update(chunk)
         size += len(chunk)
     return sha.hexdigest(), size

@@ -1,7 +1,7 @@
 """The store: artifacts by digest, traces by key, locks between processes. It knows no steps and no FINN.
 
     root/version        the format of this folder
-    root/objects/ab/    blobs, named by their SHA-256 (see `objects`)
+    root/objects/ab/    blobs, named by their SHA-256 (see `objects`); large tensors of models are apart (`tensors`)
     root/traces/ab/     one sealed file per key: its traces, newest first; its mtime says when it was last of use
     root/memos/         small named documents that can be made again at any time
     root/locks/         one lock file per key in use; root/work/: scratch folders of running tasks
@@ -22,10 +22,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finnyaml.errors import StoreError
-from finnyaml.store import locks
+from finnyaml.files import NotAFile, content, discard
+from finnyaml.store import locks, tensors
 from finnyaml.store.disk import canonical, explained, replace_file, seal, unseal
-from finnyaml.store.model import Artifact, Trace
+from finnyaml.store.model import CACHE, Artifact, Entry, Part, Trace
 from finnyaml.store.objects import ObjectDamaged, Objects
+from finnyaml.store.strays import end_strays
+from finnyaml.store.streams import Piece
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -56,7 +59,7 @@ class Store(Objects):
         root = Path(os.path.realpath(root))
         with explained(root):
             try:
-                version = (root / "version").read_text("ascii", "replace")
+                version = content(root / "version").decode("ascii", "replace")
             except FileNotFoundError:
                 root.mkdir(parents=True, exist_ok=True)
                 version = f"format: {FORMAT}\n"
@@ -69,6 +72,10 @@ class Store(Objects):
                 f"the store {root} has format {int(found[1])}; this finnyaml knows format {FORMAT}",
                 hint="use a newer finnyaml, or another folder for the store",
             )
+        for name in ("objects", "traces", "memos", "locks", "work", "tmp", CACHE):
+            if (root / name).is_symlink():
+                message = f"{root / name} is a link: what finnyaml cleans there would be gone from where it leads to"
+                raise StoreError(message, hint="remove the link; the store as a whole may be one")
         store = cls(root)
         store.sweep_scratch()
         return store
@@ -92,9 +99,28 @@ class Store(Objects):
             self._artifacts[digest] = known
         return known
 
+    def content(self, entry: Entry, frame: bytes | None = None) -> Iterator[Piece]:
+        """The stored bytes of a file, piece by piece; in a model `frame` may stand for what is stored of it.
+
+        `ObjectDamaged` where the store cannot give them, which may show at the end only.
+        """
+        if frame is None and not entry.parts:
+            yield from self.chunks(entry.blob)
+            return
+        try:
+            pieces = tensors.whole(self.read(entry.blob) if frame is None else frame, entry.parts)
+        except ValueError:
+            raise ObjectDamaged(entry.blob) from None  # sound, but not the frame of these parts
+        for piece in pieces:
+            if isinstance(piece, Part):
+                yield from self.chunks(piece.digest)
+            else:
+                yield piece
+
     def reachable(self, trace: Trace) -> set[str]:
-        """Every blob that a trace needs: its artifact's record and files, and its log."""
-        blobs = {trace.artifact, *(entry.blob for entry in self.artifact(trace.artifact).files.values())}
+        """Every blob that a trace needs: its artifact's record and files with their parts, and its log."""
+        files = self.artifact(trace.artifact).files.values()
+        blobs = {trace.artifact, *(blob for entry in files for blob in entry.blobs)}
         return blobs | {trace.log} if trace.log else blobs
 
     # -- traces -------------------------------------------------------------------------------------------------------
@@ -149,7 +175,9 @@ class Store(Objects):
     def trace_keys(self) -> list[str]:
         """The keys that have traces, sorted."""
         with explained(self.root):
-            return sorted(path.name for path in (self.root / "traces").glob("*/*") if _NAME.fullmatch(path.name))
+            folders = (path for path in (self.root / "traces").glob("*") if not path.is_symlink())
+            files = (path for folder in folders for path in _named(folder))
+            return sorted(path.name for path in files if path.name[:2] == path.parent.name)
 
     def _trace_file(self, key: str) -> Path:
         return self.root / "traces" / _plain(key)[:2] / key
@@ -157,9 +185,11 @@ class Store(Objects):
     def _read_traces(self, key: str) -> tuple[Trace, ...]:
         """ValueError where the file is damaged."""
         try:
-            document = self._trace_file(key).read_bytes()
+            document = content(self._trace_file(key))
         except FileNotFoundError:
             return ()
+        except (NotAFile, PermissionError) as error:
+            raise ValueError(f"the traces of {key} cannot be read") from error
         try:
             return tuple(Trace.from_json(trace) for trace in unseal(key, document))
         except (KeyError, TypeError) as error:
@@ -173,7 +203,7 @@ class Store(Objects):
                 before = self._read_traces(key)
             after = change(before)
             if not after:
-                path.unlink(missing_ok=True)
+                discard(path)
             elif after != before:
                 replace_file(self.root, path, seal(key, [trace.to_json() for trace in after]), durable=True)
 
@@ -184,8 +214,8 @@ class Store(Objects):
         path = self.root / "memos" / _plain(name)
         with explained(self.root):
             try:
-                return unseal(name, path.read_bytes())
-            except (FileNotFoundError, KeyError, TypeError, ValueError):
+                return unseal(name, content(path))
+            except (FileNotFoundError, NotAFile, PermissionError, KeyError, TypeError, ValueError):
                 return None
 
     def put_memo(self, name: str, data: Any) -> None:
@@ -226,7 +256,7 @@ class Store(Objects):
         """Remove the lock files that nobody holds (a killed process leaves its own); returns how many."""
         swept = 0
         with explained(self.root):
-            for path in (self.root / "locks").glob("*"):
+            for path in _named(self.root / "locks"):
                 held = locks.acquire(path)
                 if held is not None:
                     locks.release(held, path)
@@ -287,13 +317,14 @@ class Store(Objects):
         locks.release(self._scratch.pop(scratch), self._lock_file(f"work-{scratch.name}"))
 
     def sweep_scratch(self) -> int:
-        """Remove the scratch folders of processes that have ended; returns how many."""
+        """Remove the scratch folders of processes that have ended, with what still runs in them; returns how many."""
         swept = 0
         with suppress(OSError):  # housekeeping: a store that can only be read is still good to look into
-            for path in (self.root / "work").glob("*"):
+            for path in _named(self.root / "work"):
                 lock_file = self._lock_file(f"work-{path.name}")
                 held = locks.acquire(lock_file)
                 if held is not None:
+                    end_strays(path)
                     _remove_tree(path)
                     locks.release(held, lock_file)
                     swept += 1
@@ -306,7 +337,15 @@ def _plain(name: str) -> str:
     return name
 
 
-def _remove_tree(path: Path) -> None:
-    import shutil  # here, because it loads all compression libraries, and most commands remove nothing
+def _named(folder: Path) -> Iterator[Path]:
+    """All in a folder that has the name of something of ours."""
+    return (path for path in folder.glob("*") if _NAME.fullmatch(path.name))
 
-    shutil.rmtree(path, ignore_errors=True)
+
+def _remove_tree(path: Path) -> None:
+    try:
+        path.unlink()  # a link or a file in the place of a folder; `rmtree` would wait for the other end of a FIFO
+    except OSError:
+        import shutil  # here, because it loads all compression libraries, and most commands remove nothing
+
+        shutil.rmtree(path, ignore_errors=True)

@@ -44,3 +44,11 @@ def merge(trees: Iterable[Tree]) -> dict[str, Entry]:
     for path in sorted(folders & merged.keys()):
         raise TreeConflict(path)
     return merged
+
+
+def look_in(tree: Tree, name: str) -> str | None:
+    """What is at `@tree/...`: "file", "folder", or None where there is nothing."""
+    path = name.removeprefix("@tree/")
+    if path in tree:
+        return "file"
+    return "folder" if any(known.startswith(f"{path}/") for known in tree) else None

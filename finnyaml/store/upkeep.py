@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+from finnyaml.files import discard
 from finnyaml.store.disk import explained
 from finnyaml.store.model import CACHE, Trace
 from finnyaml.store.objects import ObjectDamaged
@@ -116,7 +117,8 @@ def collect(
         store.sweep_scratch()
         store.sweep_locks()
         _sweep_files(store, "tmp", horizon)
-        for folder in ("memos", *(f"{CACHE}/{path.name}" for path in (store.root / CACHE).glob("*"))):
+        caches = (path for path in (store.root / CACHE).glob("*") if not path.is_symlink())
+        for folder in ("memos", *(f"{CACHE}/{path.name}" for path in caches)):
             _sweep_files(store, folder, time.time() - MEMO_DAYS * _DAY)
     return Collected(dropped, objects, size)
 
@@ -163,5 +165,5 @@ def _sweep_files(store: Store, folder: str, horizon: float) -> None:
     with explained(store.root):
         for path in (store.root / folder).glob("[!.]*"):
             with suppress(FileNotFoundError):  # moved into place or removed by another process meanwhile
-                if path.stat().st_mtime < horizon:
-                    path.unlink()
+                if path.lstat().st_mtime < horizon:
+                    discard(path)

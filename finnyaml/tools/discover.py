@@ -108,7 +108,8 @@ def _version(
     tool: registry.Tool, command: list[str], environ: Mapping[str, str], memo: Memo | None, timeout: float
 ) -> Answer:
     stat = Path(command[0]).stat()
-    key = "tool-" + hashlib.sha256(repr((command, stat.st_mtime_ns, stat.st_size)).encode()).hexdigest()
+    state = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+    key = "tool-" + hashlib.sha256(repr((command, state)).encode()).hexdigest()
     if memo is not None and (known := memo.memo(key)) is not None:
         return known["version"], known["note"]
     version, note = _ask(tool, command, environ, timeout)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from finnyaml import __version__
 from finnyaml.errors import INSTALL_FINN
-from finnyaml.tools import discover, registry
+from finnyaml.tools import discover, preload, registry
 
 PACKAGES: Mapping[str, tuple[tuple[str, ...], str]] = {
     "FINN": (("finn-plus", "finn"), "every FINN step"),
@@ -51,6 +51,7 @@ class Report:
 
     python: Check
     packages: tuple[Check, ...]
+    recording: Check
     tools: tuple[Check, ...]
     store: Check
 
@@ -61,6 +62,7 @@ def examine(store: Path, environ: Mapping[str, str] | None = None) -> Report:
     return Report(
         _python(),
         (Check("finnyaml", "found", __version__, str(Path(__file__).parents[1])), *map(_package, PACKAGES)),
+        _recording(environ),
         tuple(_tool(name, environ) for name in registry.TOOLS),
         _store(store),
     )
@@ -82,6 +84,19 @@ def _package(name: str) -> Check:
         return Check(name, "found", version, distribution, enables)
     hint = f"install it next to finnyaml: {INSTALL_FINN}"
     return Check(name, "missing", enables=enables, note=f"{' or '.join(distributions)} is not installed", hint=hint)
+
+
+def _recording(environ: Mapping[str, str]) -> Check:
+    """Whether what custom steps read can be seen in native code and in programs that they start."""
+    enables = "results of custom steps that never go stale"
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            preload.library(Path(folder), environ.get("PATH"))
+    except (preload.Unavailable, OSError) as error:
+        note = f"{error}: of custom steps only Python is watched, not native code and programs that they start"
+        hint = "install gcc or clang; until then build with `--distrust` where such a step may have read something else"
+        return Check("recording", "note", enables=enables, note=note, hint=hint)
+    return Check("recording", "found", enables=enables)
 
 
 def _tool(name: str, environ: Mapping[str, str]) -> Check:

@@ -1,6 +1,6 @@
 """A worker process: executes jobs one after the other, and keeps FINN imported between them.
 
-Started as `python -m finnyaml.worker` with a JSON line per request on standard input and a JSON line per answer on
+Started by `engine/pool.py` with a JSON line per request on standard input and a JSON line per answer on
 standard output. What steps print goes to the log of their task, never to the answers.
 """
 
@@ -18,6 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from finnyaml.store.strays import end_strays
 from finnyaml.worker.attempt import attempt, failure
 from finnyaml.worker.job import Done, Job
 from finnyaml.worker.worker import Worker
@@ -25,7 +26,7 @@ from finnyaml.worker.worker import Worker
 
 def main() -> None:
     """Serve requests until standard input ends."""
-    _die_with_parent()
+    _die_with_parent(Path(sys.argv[2]))
     requests, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # a step or tool that asks something gets no answer, and no request
     _log_to(os.devnull)
@@ -45,9 +46,10 @@ def main() -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         answers.write(json.dumps(answer) + "\n")
+    end_strays(worker.sandbox)  # the build is gone, and they would stay
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(sandbox: Path) -> None:
     """When the build is killed, end this worker with everything it started; it leads a process group of its own.
 
     Polling, because Linux's parent-death signal comes when the *thread* ends that started this process.
@@ -57,6 +59,7 @@ def _die_with_parent() -> None:
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(0.5)
+        end_strays(sandbox)
         os.killpg(0, signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -21,7 +21,7 @@ class Job:
     is searched) and `users_code` come along, so that workers depend on no other kind. `uses` is the step's name or the
     code it runs. `params` are the
     static parameters; file names in them are written `@recipe/...`. `config` holds FINN build configuration in the
-    recipe's words; file names in it are `@inputs/...`, with `inputs` giving the blob of each. `tree` is what the
+    recipe's words; file names in it are `@inputs/...`, with `inputs` giving each as it is stored. `tree` is what the
     tasks before it left, `digests` name the models of each. `seed` fixes the random names that FINN makes up.
     """
 
@@ -30,7 +30,7 @@ class Job:
     uses: str
     params: Mapping[str, Any]
     config: Mapping[str, Any]
-    inputs: Mapping[str, str]
+    inputs: Mapping[str, Entry]
     tree: Mapping[str, Entry]
     seed: str
     recipe_dir: str
@@ -47,8 +47,10 @@ class Job:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Read the JSON form."""
-        tree = {path: Entry(**entry) for path, entry in data["tree"].items()}
-        return cls(**{**data, "tree": tree})
+        files = {
+            name: {path: Entry.from_json(entry) for path, entry in data[name].items()} for name in ("tree", "inputs")
+        }
+        return cls(**{**data, **files})
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,9 @@ class Done:
 
     `config_reads` names the configuration fields it read; `reads` holds the other kinds of a trace (`file`, `dir`,
     `tree`, `env`); `programs` the programs it started with their paths. `unsure` names inputs that changed while the
-    step ran: its result must not be kept for later. `seconds` is the step's own time, `warm_up` what its worker took
-    before that to import FINN or torch.
+    step ran: its result must not be kept for later. `unseen` says what was read without being seen, and why; `differs`
+    what the step asked for that is never the same again (time, randomness, network), both in plain words. `seconds` is
+    the step's own time, `warm_up` what its worker took before that to import FINN or torch.
     """
 
     digest: str
@@ -73,12 +76,14 @@ class Done:
     warm_up: float
     peak_memory: int
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    unseen: tuple[str, ...] = ()
+    differs: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Read the JSON form (`dataclasses.asdict`)."""
-        files = {path: Entry(**entry) for path, entry in data["files"].items()}
-        lists = {name: tuple(data[name]) for name in ("removed", "config_reads", "unsure")}
+        files = {path: Entry.from_json(entry) for path, entry in data["files"].items()}
+        lists = {name: tuple(data[name]) for name in ("removed", "config_reads", "unsure", "unseen", "differs")}
         return cls(**{**data, "files": files, **lists})
 
 

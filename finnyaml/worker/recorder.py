@@ -1,14 +1,11 @@
-"""What a step reads while it runs: files, folders, environment variables, programs. Runs inside workers.
+"""What a step reads while it runs: files, folders, environment variables, imports, programs. Runs inside workers.
 
-Python's audit events tell of every file that Python code opens and every process it starts. What a *subprocess*
-reads is not seen; that is why the versions of tools are part of a trace, and why tools work inside the sandbox, whose
-content is known. Native code that opens files by itself (onnxruntime given a path) is not seen either, nor is code that
-only asks whether a file exists.
+Python's audit events tell of every file that Python code opens and every process it starts, and why. What they do not
+tell of (native code, other processes, questions whether a file exists) comes from `finnyaml.worker.told`.
 """
 
 from __future__ import annotations
 
-import collections.abc
 import contextlib
 import importlib.machinery
 import importlib.util
@@ -17,67 +14,22 @@ import os
 import runpy
 import shutil
 import sys
-import sysconfig
 import tokenize
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
+from finnyaml.worker.askers import ENVIRONMENTS, INSTALLED, OWN, STANDARD, USER, Askers
+from finnyaml.worker.imports import Imports
+from finnyaml.worker.variables import Variables
 
-SYSTEM = ("/proc", "/sys", "/dev", "/etc", "/usr", "/lib", "/bin", "/opt/Xilinx", "/tools/Xilinx")
+MACHINE = ("/proc", "/sys", "/dev", "/lib", "/bin", "/opt/Xilinx", "/tools/Xilinx")
 """The machine, not the experiment: tools from here are recorded by their version."""
 
-UNRECORDED_ENV = frozenset(
-    [
-        "FINN_BUILD_DIR",
-        "FINN_ROOT",
-        "TMPDIR",
-        "TEMP",
-        "TMP",
-        "HOME",
-        "PATH",
-        "PWD",
-        "OLDPWD",
-        "USER",
-        "LOGNAME",
-        "SHELL",
-        "TERM",
-        "COLUMNS",
-        "LINES",
-        "LANG",
-        "LANGUAGE",
-        "LC_ALL",
-        "LC_CTYPE",
-        "NO_COLOR",
-        "FORCE_COLOR",
-        "COLORTERM",
-        "DISPLAY",
-        "XDG_RUNTIME_DIR",
-        "XDG_CACHE_HOME",
-        "XDG_CONFIG_HOME",
-        "XILINXD_LICENSE_FILE",
-        "LM_LICENSE_FILE",
-        "XILINX_VIVADO",
-        "XILINX_HLS",
-        "XILINX_VITIS",
-        "XILINX_XRT",
-        "PLATFORM_REPO_PATHS",
-        "LD_LIBRARY_PATH",
-        "FINN_TOOL_DIR_OVERRIDE",
-        "FINN_DEPS",
-        "FINN_RTLLIB",
-        "FINN_CUSTOM_HLS",
-        "NUM_DEFAULT_WORKERS",
-        "OMP_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "JPY_PARENT_PID",
-    ]
-)
-"""Variables that say where and how a build runs, not what it computes. What tools do depends on their versions."""
+SYSTEM = ("/etc", "/usr", "/dev/shm")  # noqa: S108 - compared, not used
+"""May hold data of the recipe's author; what FINN and libraries look at there is the machine's."""
 
 
 @dataclass
@@ -89,29 +41,46 @@ class Reads:
     """Python sources that were loaded to be run, by whatever loader, those of installed packages among them."""
     folders: set[str] = field(default_factory=set)
     env: dict[str, str | None] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    """Of variables that were looked at all together their digest, by how their names begin; "" for all that exist."""
+    modules: dict[str, str | None] = field(default_factory=dict)
+    """Places (`folder/name`) where a module was looked for, and in which form it is there."""
+    packages: set[str] = field(default_factory=set)
+    """Installed packages that the author's code imports: names of distributions, or places."""
     programs: dict[str, str | None] = field(default_factory=dict)
     """Program as it was called, to its resolved path."""
+    heard: set[tuple[str, str]] = field(default_factory=set)
+    """What Python code opened ("r") or listed ("d"), whatever for."""
+    looks: set[str] = field(default_factory=set)
+    """What was asked for and not opened: whether it exists, what it is, how large."""
+    links: set[str] = field(default_factory=set)
+    """What was asked for without following links."""
+    made: set[str] = field(default_factory=set)
+    """What the step itself made, emptied or removed."""
+    unseen: set[str] = field(default_factory=set)
+    """What was read in a way that nobody sees, in words."""
 
 
 class Recorder:
     """Records into the `Reads` of the step that runs; one per process, since audit hooks cannot be removed.
 
-    `steps` are the packages whose code is the steps (FINN, QONNX, plug-ins): of environment variables, only what they
-    and the user's own code look at is recorded. Libraries below them look at hundreds, for their own tuning.
+    `steps` are the packages that are FINN's, `plugins` those of plug-ins: their code is in the keys of tasks already.
+    A plug-in is looked at as the author's code is.
     """
 
-    def __init__(self, steps: list[Path], ignore: list[Path]) -> None:
-        libraries = {*sysconfig.get_paths().values(), sys.prefix, sys.base_prefix}
-        self._ignored = _prefixes({*SYSTEM, *libraries, *map(str, steps), *map(str, ignore)})
-        self._libraries = _prefixes({*libraries, *map(str, ignore)})
-        self._steps = _prefixes(map(str, steps))
+    def __init__(self, steps: list[Path], ignore: list[Path], plugins: Sequence[Path] = ()) -> None:
+        self._ignored = _prefixes({*MACHINE, *STANDARD, *ENVIRONMENTS, *map(str, (*steps, *plugins, *ignore))})
+        self._system, self._installed = _prefixes(SYSTEM), _prefixes(INSTALLED)
+        self._packaged = _prefixes(map(str, (*steps, *plugins)))
+        self._askers = Askers(steps, plugins, ignore)
+        self._variables = Variables(self._askers)
+        self._imports = Imports(self._askers, plugins)
         self._reads: Reads | None = None
         self._project = ""
-        self._written: set[str] = set()
+        self._known: tuple[str, ...] = ()
         self._kept: set[str] = set()
         self._base: FrameType | None = None
         sys.addaudithook(self._hear)
-        os.environ = _RecordingEnviron(os.environ, self)  # type: ignore[assignment]  # noqa: B003 - a view, not a copy
 
     @contextlib.contextmanager
     def recording(self, project: Path | None = None) -> Iterator[Reads]:
@@ -119,46 +88,41 @@ class Recorder:
 
         Files below `project` count wherever it lies (`/usr/src/app`, say), but not those of an environment inside it.
         """
-        self._reads = reads = Reads(sources=set(self._kept))
+        reads = Reads(sources=set(self._kept))
         self._project = os.path.join(project, "") if project else ""
+        self._known = (*self._ignored, *self._system, *self._installed, *((self._project,) if project else ()))
         self._base = sys._getframe(2)
+        self._variables.begin(reads)
+        self._imports.begin(reads)
+        self._reads = reads
         try:
             yield reads
+            self._reads = None
+            reads.packages = self._imports.packages()
         finally:
             self._reads = self._base = None
+            self._variables.begin(None)
+            self._imports.begin(None)
 
     @contextlib.contextmanager
     def environment_undone(self) -> Iterator[None]:
         """Take back what happens to environment variables inside the `with` block: the next task must not see it."""
-        before, written = os.environ.copy(), set(self._written)
+        before, written = os.environ.copy(), set(self._variables.written)
         try:
             yield
         finally:
             for name in os.environ.copy().keys() - before.keys():
                 del os.environ[name]
             os.environ.update(before)
-            self._written = written
+            self._variables.written = written
 
-    def read_env(self, name: str, value: str | None) -> None:
-        """Note that somebody looked at an environment variable, unless this process set it itself."""
-        if self._reads is None or name in UNRECORDED_ENV or name in self._written:
-            return
-        if self._is_steps_code():
-            self._reads.env.setdefault(name, value)
+    def variable_seen(self, reads: Reads, name: str) -> None:
+        """Somebody looked at a variable without Python: native code that works for the author's, or a child of it."""
+        self._variables.look(reads, name)
 
-    def wrote_env(self, name: str) -> None:
-        """Note that this process gives an environment variable its value from now on."""
-        self._written.add(name)
-
-    def _is_steps_code(self) -> bool:
-        """Whether the code that is looking is FINN's or the user's, not a library's."""
-        frame: FrameType | None = sys._getframe(2)
-        while frame is not None and frame.f_code.co_filename.startswith(_PLUMBING):
-            frame = frame.f_back
-        if frame is None:
-            return False
-        file = frame.f_code.co_filename
-        return file.startswith(self._steps) or not file.startswith((*self._libraries, "<frozen"))
+    def environment_seen(self, reads: Reads) -> None:
+        """Somebody did so, in the same way, and may have looked at all of them."""
+        self._variables.look_at_all(reads)
 
     def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         reads = self._reads
@@ -167,30 +131,58 @@ class Recorder:
         if event == "open":
             path, _, flags = arguments
             if isinstance(path, (str, bytes, os.PathLike)) and not flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
-                self._note(reads.files, path)
+                self._note("r", reads.files, path)
         elif event in ("os.listdir", "os.scandir"):
             folder = "." if arguments[0] is None else arguments[0]
             if isinstance(folder, (str, bytes, os.PathLike)):
-                self._note(reads.folders, folder)
+                self._note("d", reads.folders, folder)
+        elif event == "exec":
+            self._imports.executed(arguments[0])
         elif event in ("subprocess.Popen", "os.posix_spawn", "os.exec"):
             program = os.fsdecode(arguments[0] if arguments[0] is not None else arguments[1][0])
             reads.programs.setdefault(os.path.basename(program), shutil.which(program))
+            if arguments[-1] is None:
+                self._inherits_environment(sys._getframe(1))
         elif event == "os.system":
             reads.programs.setdefault("sh", shutil.which("sh"))
+            self._inherits_environment(sys._getframe(1))
+        elif event in ("os.fork", "os.forkpty"):
+            self._inherits_environment(sys._getframe(1))
 
-    def _note(self, where: set[str], path: str | bytes | os.PathLike[Any]) -> None:
-        absolute = _absolute(os.fsdecode(path))
-        if self._is_ignored(os.path.join(absolute, "")):
+    def _inherits_environment(self, frame: FrameType) -> None:
+        """A process is started with the whole environment; what it looks at there is not known."""
+        if self._reads is not None and self._askers.of(frame).who == USER:
+            self.environment_seen(self._reads)
+
+    def _note(self, how: str, where: set[str], path: str | bytes | os.PathLike[Any]) -> None:
+        place = absolute(os.fsdecode(path))
+        if self._reads is not None:
+            self._reads.heard.add((how, place))
+        folder = self._most_specific(os.path.join(place, ""))
+        if folder in self._ignored:
             return
         frame = sys._getframe(2)
-        if _loads(frame) and absolute.endswith(_MODULES):
-            source = _source_of(absolute)
-            if source is not None and self._reads is not None:
+        if _loads(frame) and place.endswith(MODULES):
+            source = source_of(place)
+            if source is not None and self._reads is not None and folder not in self._installed:
                 self._reads.sources.add(source)
                 if self._by_package(frame):
                     self._kept.add(source)
-        elif "__pycache__" not in absolute and not (_looks_for_modules(frame) and os.path.isdir(absolute)):
-            where.add(absolute)
+        elif (
+            "__pycache__" not in place
+            and not (_looks_for_modules(frame) and os.path.isdir(place))
+            and self._counts(folder, frame)
+        ):
+            where.add(place)
+
+    def _counts(self, folder: str, frame: FrameType) -> bool:
+        """Whether what is below a folder is data to the one who looks there."""
+        if folder and folder == self._project:
+            return True
+        asker = self._askers.of(frame)
+        if folder in self._installed:
+            return asker.who == USER and not asker.library
+        return not asker.importing and (folder not in self._system or asker.who == USER)
 
     def _by_package(self, frame: FrameType | None) -> bool:
         """Whether an installed package takes part in loading a source.
@@ -199,22 +191,21 @@ class Recorder:
         """
         while frame is not None and frame is not self._base:
             file = frame.f_code.co_filename
-            if not file.startswith(_OWN) and (file.startswith(self._steps) or _PACKAGES & {*file.split(os.sep)}):
+            if not file.startswith(OWN) and (file.startswith(self._packaged) or _PACKAGES & {*file.split(os.sep)}):
                 return True
             frame = frame.f_back
         return False
 
-    def _is_ignored(self, path: str) -> bool:
-        """The most specific folder decides: the project, or one of those that are not looked at."""
-        ignored = max((len(folder) for folder in self._ignored if path.startswith(folder)), default=0)
-        return ignored > (len(self._project) if self._project and path.startswith(self._project) else 0)
+    def _most_specific(self, path: str) -> str:
+        """The innermost folder around `path` of which we know whether it is looked at: the project, or another."""
+        return max((folder for folder in self._known if path.startswith(folder)), key=len, default="")
 
 
 _IMPORTERS = ("<frozen importlib", os.path.join(os.path.dirname(importlib.__file__), ""))
 _RUNNERS = ("<frozen importlib", "<frozen runpy", runpy.__file__, "<frozen zipimport")
-_MODULES = tuple(importlib.machinery.all_suffixes())
+MODULES = tuple(importlib.machinery.all_suffixes())
+EXTENSIONS = tuple(importlib.machinery.EXTENSION_SUFFIXES)
 _PACKAGES = frozenset(("site-packages", "dist-packages"))
-_OWN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
 
 
 def _loads(frame: FrameType) -> bool:
@@ -231,7 +222,7 @@ def _looks_for_modules(frame: FrameType) -> bool:
     return frame.f_code.co_filename.startswith(_IMPORTERS)
 
 
-def _source_of(path: str) -> str | None:
+def source_of(path: str) -> str | None:
     """The source of a module's file, also where only what was compiled from it is read; None where it has none."""
     if path.endswith(tuple(importlib.machinery.SOURCE_SUFFIXES)):
         return path
@@ -242,65 +233,13 @@ def _source_of(path: str) -> str | None:
     return source if os.path.exists(source) else path
 
 
-def _absolute(path: str) -> str:
+def absolute(path: str) -> str:
     """The absolute path, tidied; `link/..` is not always where `link` is, so links are followed where that matters."""
-    absolute = os.path.abspath(path)
-    if ".." in path and os.path.realpath(absolute) != os.path.realpath(path):
+    tidy = os.path.abspath(path)
+    if ".." in path and os.path.realpath(tidy) != os.path.realpath(path):
         return os.path.realpath(path)
-    return absolute
-
-
-_PLUMBING = (__file__, os.__file__, collections.abc.__file__, "<frozen os>", "<frozen _collections_abc>")
-"""Code between the one who asks for a variable and `os.environ`."""
+    return tidy
 
 
 def _prefixes(folders: Iterable[str]) -> tuple[str, ...]:
     return tuple(os.path.join(folder, "") for folder in folders)
-
-
-class _RecordingEnviron(MutableMapping[str, str]):
-    """`os.environ` that tells the recorder which variables are looked at one by one.
-
-    `copy()` is how code passes the environment on to a subprocess: that is not a look at every variable.
-    """
-
-    def __init__(self, environ: os._Environ[str], recorder: Recorder) -> None:
-        self._environ = environ
-        self._recorder = recorder
-
-    def __getitem__(self, name: str) -> str:
-        self._recorder.read_env(name, self._environ.get(name))
-        return self._environ[name]
-
-    def __setitem__(self, name: str, value: str) -> None:
-        self._environ[name] = value
-        self._recorder.wrote_env(name)
-
-    def __delitem__(self, name: str) -> None:
-        del self._environ[name]
-        self._recorder.wrote_env(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._environ)
-
-    def __len__(self) -> int:
-        return len(self._environ)
-
-    def __contains__(self, name: object) -> bool:
-        if isinstance(name, str):
-            self._recorder.read_env(name, self._environ.get(name))
-        return name in self._environ
-
-    def __or__(self, other: Mapping[str, str]) -> dict[str, str]:
-        return self._environ.copy() | dict(other)
-
-    def __ror__(self, other: Mapping[str, str]) -> dict[str, str]:
-        return dict(other) | self._environ.copy()
-
-    def __ior__(self, other: Mapping[str, str]) -> Self:
-        self.update(other)
-        return self
-
-    def copy(self) -> dict[str, str]:
-        """A plain dictionary, as `os.environ.copy()` gives."""
-        return self._environ.copy()

@@ -5,6 +5,7 @@
     <root>/out/         output_dir: reports, stitched IP, bitfile, driver ...
     <root>/inputs/      files that the recipe names, laid in before the task
     <root>/tmp/         temporary files, forgotten after each task
+    <root>/told/        what processes tell of their reads (`finnyaml.tools.listen`)
 
 A sandbox holds exactly the tree that the next task is given: what an earlier task or a killed one left is taken out
 first.
@@ -18,7 +19,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from finnyaml.store import Entry, Store
+from finnyaml.store import Entry, Store, streams
 from finnyaml.worker import content
 from finnyaml.worker.content import Places
 
@@ -42,8 +43,8 @@ class Sandbox:
         for name in (*TREES, "inputs", "tmp"):
             (root / name).mkdir(parents=True, exist_ok=True)
 
-    def checkout(self, tree: Mapping[str, Entry], inputs: Mapping[str, str]) -> None:
-        """Make the folder hold exactly `tree` and the staged `inputs` (file name to blob), `inputs/` last.
+    def checkout(self, tree: Mapping[str, Entry], inputs: Mapping[str, Entry]) -> None:
+        """Make the folder hold exactly `tree` and the staged `inputs` as they are stored, `inputs/` last.
 
         Raises:
             ObjectDamaged: a blob is missing or not what its digest says.
@@ -55,8 +56,8 @@ class Sandbox:
             if known is None or known[0] != present.get(relative) or known[1] != entry:
                 self._restore(relative, entry)
         self._empty("inputs")
-        for name, blob in inputs.items():
-            (self.root / "inputs" / name).write_bytes(self._store.read(blob))
+        for name, entry in inputs.items():
+            streams.write(self.root / "inputs" / name, self._store.content(entry))
 
     def commit(self, before: Mapping[str, Entry]) -> tuple[dict[str, Entry], tuple[str, ...]]:
         """Store what differs from the tree `before`: (new and changed files, removed files)."""
@@ -88,9 +89,7 @@ class Sandbox:
     def _restore(self, relative: str, entry: Entry) -> None:
         path = self.root / relative
         path.parent.mkdir(parents=True, exist_ok=True)
-        data = self._store.read(entry.blob)
-        path.unlink(missing_ok=True)
-        path.write_bytes(content.unpack(relative, data, self._places, entry.pinned))
+        streams.write(path, content.unpack(relative, entry, self._places, self._store))
         path.chmod(entry.mode)
         self._know(relative, entry)
 
@@ -100,8 +99,7 @@ class Sandbox:
         linked = path.is_symlink()  # to what may not be ours; the next task gets a file in its place
         if not linked:
             path.chmod(mode)
-        stored = content.pack(relative, path.read_bytes(), self._places)
-        entry = Entry(self._store.put_bytes(stored.data), stored.digest, mode, stored.pinned)
+        entry = content.pack(path, relative, self._places, self._store, mode)
         if not linked:
             self._know(relative, entry)
         return entry

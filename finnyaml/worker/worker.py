@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing.process
 import os
 import random
 import resource
@@ -18,15 +19,27 @@ from finnyaml.finn import identity
 from finnyaml.finn.kernels import kernels
 from finnyaml.finn.kernels.register import register
 from finnyaml.recipe.schema import schema_path
+from finnyaml.steps.imports import package_state
 from finnyaml.store import CACHE, Store
-from finnyaml.store.digests import content_digest, digest_of, file_digest, folder_digest, listing_digest
+from finnyaml.store.digests import (
+    content_digest,
+    digest_of,
+    file_digest,
+    folder_digest,
+    link_digest,
+    listing_digest,
+    look_digest,
+)
 from finnyaml.store.names import Names
-from finnyaml.worker.content import Places
+from finnyaml.store.tree import look_in
+from finnyaml.tools.listen import TOLD
+from finnyaml.worker.content import Places, save
 from finnyaml.worker.context import Context
 from finnyaml.worker.functions import function_of
 from finnyaml.worker.job import Done, Job
 from finnyaml.worker.recorder import Reads, Recorder
 from finnyaml.worker.sandbox import MODEL, Sandbox
+from finnyaml.worker.witness import Witness
 
 
 class Worker:
@@ -38,12 +51,14 @@ class Worker:
         self._sandbox = Sandbox(sandbox, self._store, Places.of(sandbox, folders))
         own = Path(__file__).resolve().parents[1]
         steps = [folders[name] for name in identity.SOURCE_PACKAGES if name in folders]
-        steps += [folder for package in plugins.packages() for folder in plugins.folders_of(package)]
+        brought = [folder for package in plugins.packages() for folder in plugins.folders_of(package)]
         kept = [self._store.root / name for name in ("objects", CACHE)]
+        ours = [own, schema_path().parent, *kept]
+        self._recorder = Recorder(steps, ours, brought)
+        self._witness = Witness(sandbox / TOLD, steps, ours, brought, self._store.root / CACHE)
         # Else its list of fonts lies in the home folder, and whoever draws would depend on it.
         os.environ["MPLCONFIGDIR"] = str(self._store.root / CACHE / "matplotlib")
         self._kernels = frozenset(kernels().values())
-        self._recorder = Recorder(steps, [own, schema_path().parent, *kept])
         self._warm: dict[str, Reads] = {}
         self._warming = 0.0
 
@@ -93,6 +108,7 @@ class Worker:
             self._recorder.environment_undone(),
             _deterministic(job.seed, self._sandbox.root),
             self._recorder.recording(Path(job.recipe_dir)) as reads,
+            self._witness.listening(self._sandbox.root, Path(job.recipe_dir), users=job.users_code) as told,
         ):
             model = function_of(job.runner)(context)
         if model is not None:
@@ -100,11 +116,12 @@ class Worker:
         reads.sources = {*named, *map(str, _user_sources(reads.sources))}
         reads.files.update(at_import.files)
         reads.env = {**at_import.env, **reads.env}
+        reads.environment.update(at_import.environment)
+        told.sort(reads, self._recorder)
         changed, removed = self._sandbox.commit(job.tree)
         tree = {path: entry for path, entry in {**job.tree, **changed}.items() if path not in removed}
-        recorded, unsure = _classify(reads, names, job.tree, closure, begun)
-        if job.users_code and reads.programs:  # what they read is not seen, so all that they could read counts
-            recorded["tree"].update({path: entry.digest for path, entry in job.tree.items() if path not in closure})
+        recorded, unsure = _classify(reads, names, job.tree, closure, begun, users=job.users_code)
+        recorded["package"] = self._packages(reads, names)
         return Done(
             digest=digest_of(self._sandbox.closure(tree)),
             model=MODEL if MODEL in tree else None,
@@ -118,6 +135,8 @@ class Worker:
             warm_up=warm_up,
             peak_memory=_peak_memory(),
             metrics={**_metrics(model), **context.metrics},
+            unseen=tuple(sorted(reads.unseen)),
+            differs=told.differs(lambda path: names.hide(path).removeprefix("@recipe/")),
         )
 
     def warm_up(self, reference: str | None) -> Reads:
@@ -132,6 +151,12 @@ class Worker:
             self._warming += time.monotonic() - started
         return self._warm[reference]
 
+    def _packages(self, reads: Reads, names: Names) -> dict[str, str | None]:
+        """The packages that the step imports, by name or place, with version or content."""
+        named = {name: names.hide(name) if "/" in name else name for name in sorted(reads.packages)}
+        memo, put_memo = self._store.memo, self._store.put_memo
+        return {name: package_state(name, Path(at), memo, put_memo) for at, name in named.items()}
+
     def _load(self, job: Job) -> Any:
         if MODEL not in job.tree:
             return None
@@ -145,7 +170,7 @@ class Worker:
     def _save(self, model: Any) -> None:
         path = self._sandbox.root / MODEL
         path.unlink(missing_ok=True)
-        model.save(str(path))
+        save(model.model, path)
         if "finn.builder.build_dataflow_steps" in sys.modules:
             from finnyaml.finn import hwconfig
 
@@ -160,6 +185,23 @@ class Worker:
         return config.recording(config.make(open_door().config_class, values), reads)
 
 
+class _Forks:
+    """Forked children draw what follows from the job as well: Python seeds each afresh."""
+
+    seed, count = "", 0
+
+    @classmethod
+    def before(cls) -> None:
+        cls.count += 1
+
+    @classmethod
+    def in_child(cls) -> None:
+        random.seed(f"finnyaml {cls.seed} {cls.count}")
+
+
+os.register_at_fork(before=_Forks.before, after_in_child=_Forks.in_child)
+
+
 @contextlib.contextmanager
 def _deterministic(seed: str, sandbox: Path) -> Iterator[None]:
     """Make the names that FINN draws at random follow from the job.
@@ -169,6 +211,7 @@ def _deterministic(seed: str, sandbox: Path) -> Iterator[None]:
     instead of drawing.
     """
     random.seed(f"finnyaml {seed}")
+    _Forks.seed, _Forks.count = seed, 0
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(int(seed[:8], 16))
     drawn = tempfile.mkdtemp
@@ -187,9 +230,26 @@ def _deterministic(seed: str, sandbox: Path) -> Iterator[None]:
 
     tempfile.mkdtemp = counted  # type: ignore[assignment]
     try:
-        yield
+        with _short_sockets(sandbox / "tmp"):
+            yield
     finally:
         tempfile.mkdtemp = drawn
+
+
+@contextlib.contextmanager
+def _short_sockets(folder: Path) -> Iterator[None]:
+    """Let processes of one step talk: they put sockets into the folder, whose path is too long for one in many a store.
+
+    The name of a socket has at most 107 bytes. So the folder is named by an open file of this process.
+    """
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    config = multiprocessing.process.current_process()._config  # type: ignore[attr-defined]
+    config["tempdir"] = f"/proc/{os.getpid()}/fd/{opened}"  # where `multiprocessing.util.get_temp_dir` looks first
+    try:
+        yield
+    finally:
+        config.pop("tempdir", None)
+        os.close(opened)
 
 
 def _user_sources(loaded: Iterable[str]) -> list[Path]:
@@ -202,7 +262,13 @@ def _user_sources(loaded: Iterable[str]) -> list[Path]:
 
 
 def _classify(
-    reads: Reads, names: Names, before: Mapping[str, Any], closure: Mapping[str, str], begun: int
+    reads: Reads,
+    names: Names,
+    before: Mapping[str, Any],
+    closure: Mapping[str, str],
+    begun: int,
+    *,
+    users: bool = False,
 ) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]:
     """Sort raw observations into the kinds of a trace; also those inputs that changed under the step."""
     files: dict[str, Any] = {}
@@ -224,6 +290,25 @@ def _classify(
             known = before.get(inside)
             if known is not None or not os.path.exists(path):
                 tree[inside] = known.digest if known is not None else None
+    stats: dict[str, str | None] = {}
+    links: dict[str, str | None] = {}
+    for path, found, digest in (
+        *((path, stats, look_digest) for path in sorted(reads.looks)),
+        *((path, links, link_digest) for path in sorted(reads.links)),
+    ):
+        inside = names.inside(path)
+        if inside is None:
+            if not names.is_above(path):
+                found[names.hide(path)] = digest(path)
+                if os.path.isfile(path) and path not in reads.made and _modified(path) > begun:
+                    unsure.append(path)
+        elif inside.startswith(("build/", "out/")) and not any(
+            f"{known}/".startswith(f"{inside}/") for known in closure
+        ):
+            if users and inside in before:
+                tree[inside] = before[inside].digest
+            else:
+                stats[f"@tree/{inside}"] = look_in(before, f"@tree/{inside}")
     folders = {}
     for path in sorted(reads.folders):
         inside = names.inside(path)
@@ -233,7 +318,17 @@ def _classify(
                 unsure.append(path)
         elif f"{inside}/".startswith(("build/", "out/")):
             tree[f"{inside}/"] = listing_digest(before, inside)
-    return {"file": files, "text": texts, "dir": folders, "tree": tree, "env": dict(reads.env)}, tuple(unsure)
+    return {
+        "file": files,
+        "text": texts,
+        "stat": stats,
+        "link": links,
+        "dir": folders,
+        "tree": tree,
+        "env": dict(reads.env),
+        "environment": dict(reads.environment),
+        "module": {names.hide(at): form for at, form in sorted(reads.modules.items()) if names.inside(at) is None},
+    }, tuple(unsure)
 
 
 def _modified(path: str) -> int:

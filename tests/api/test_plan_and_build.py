@@ -55,7 +55,7 @@ def test_a_plan_is_values(load: Load, edit: Edit) -> None:
     assert plan.exit_code is finnyaml.ExitCode.OK and not plan.up_to_date
     assert plan.targets == {"report": "report"}
     frame = pandas.DataFrame(plan.rows())
-    assert list(frame.columns) == ["task", "uses", "state", "needs", "reasons", "missing"]
+    assert list(frame.columns) == ["task", "uses", "state", "needs", "reasons", "missing", "may_differ"]
     assert len(frame) == len(plan.tasks)
 
 

@@ -244,3 +244,13 @@ def test_wrong_words_are_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as caught:
             main(words)
         assert caught.value.code == 2
+
+
+def test_what_a_bundle_says_does_not_steer_the_terminal(sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = read_json(sample)
+    data["target"]["board"] = "board\x1b[2J\u202e\x07"
+    write_json(sample, data)
+    code, said, _ = run(capsys, "info", "--bundle", sample)
+    assert code == 0 and "board?[2J??" in said
+    code, _, said = run(capsys, "predict", "--bundle", sample, "--data", sample / "\x1b[31m.npz")
+    assert code == 2 and "?[31m.npz" in said

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import ast
 import json
+import os
+import resource
+import signal
 import subprocess
 from collections.abc import Mapping
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from finnyaml.bundle.render import Templates, builtin_names
+from finnyaml.bundle import render as module
+from finnyaml.bundle.render import Templates, builtin_names, read_templates
 from finnyaml.errors import StepFailed
 
 EVIL = (
@@ -247,3 +252,55 @@ def test_own_templates_come_first_and_can_extend_the_built_in_ones() -> None:
     assert builtin[0].startswith("{%- macro")
     assert templates.used == {"README.md.j2"}
     assert "deploy.sh.j2" in builtin_names() and "driver/settings.json.j2" in builtin_names()
+
+
+LOOP = "{% for a in range(99999) %}{% for b in range(99999) %}BODY{% endfor %}{% endfor %}"
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (LOOP.replace("BODY", ""), "it takes more than 0.2 s"),
+        ("{% macro m() %}" + LOOP.replace("BODY", "{{ 1 | raw }}") + "{% endmacro %}{{ m() }}", "it takes more than"),
+        (LOOP.replace("BODY", "x" * 1000), "it makes more than 16.0 MiB"),
+        ("{{ ('x' * 99999999999) | raw }}", "it takes more than 64.0 MiB of memory"),
+        ("{% set n = namespace(x='x' * 999) %}{% for i in range(99) %}{% set n.x = n.x ~ n.x %}{% endfor %}", "memory"),
+        ("{{ (10 ** 99999999) | length }}", "it takes more than 0.2 s"),
+        ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "RecursionError"),
+    ],
+)
+def test_a_template_that_takes_too_much(monkeypatch: pytest.MonkeyPatch, source: str, words: str) -> None:
+    monkeypatch.setattr(module, "SECONDS", 0.2 if "0.2 s" in words or "macro" in source else 60)
+    monkeypatch.setattr(module, "MEMORY", 1 << 26)
+    limits, handler = resource.getrlimit(resource.RLIMIT_AS), signal.getsignal(signal.SIGPROF)
+    with pytest.raises(StepFailed, match=r"templates/t\.j2(:1)?: ") as failed:
+        render(source, "t")
+    assert words in failed.value.message
+    assert resource.getrlimit(resource.RLIMIT_AS) == limits
+    assert signal.getsignal(signal.SIGPROF) == handler and signal.getitimer(signal.ITIMER_PROF)[0] == 0
+
+
+@pytest.mark.parametrize("ending", ["py", "json"])
+def test_a_result_that_is_nested_too_deeply(ending: str) -> None:
+    with pytest.raises(StepFailed, match="does not make a valid"):
+        render("[" * 100_000, f"t.{ending}")
+
+
+def test_templates_are_files_of_their_folder(tmp_path: Path) -> None:
+    folder, secret = tmp_path / "templates", tmp_path / "secret"
+    (folder / "sub").mkdir(parents=True)
+    secret.mkdir()
+    (secret / "key.txt").write_text("secret")
+    (folder / "a.j2").write_text("a")
+    (folder / "sub/b.j2").symlink_to("../a.j2")
+    (folder / "key.txt").symlink_to(secret / "key.txt")
+    (folder / "secrets").symlink_to(secret)
+    os.mkfifo(folder / "fifo")
+    assert read_templates(folder) == {"a.j2": "a", "sub/b.j2": "a"}
+    (folder / "key.j2").symlink_to(secret / "key.txt")
+    with pytest.raises(StepFailed, match=r"templates/key\.j2 is not a template: it is a link to .*, out of"):
+        read_templates(folder)
+    (folder / "key.j2").unlink()
+    os.mkfifo(folder / "key.j2")
+    with pytest.raises(StepFailed, match="a FIFO is where a file should be"):
+        read_templates(folder)

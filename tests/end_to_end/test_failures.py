@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,26 @@ def test_nohup_keeps_a_build_alive(project: Project) -> None:
     assert process.returncode == 0
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_job_in_the_background_ends_by_a_signal(project: Project, number: signal.Signals) -> None:
+    pid = project.folder / "pid"
+    shell = ["sh", "-c", f'"$@" & echo $! > {pid}; wait $!', "sh"]  # not interactive: its jobs do not hear Ctrl-C
+    process, sleeper = _asleep(project, under=shell)
+    os.kill(int(pid.read_text()), signal.SIGINT)
+    os.kill(int(pid.read_text()), number)
+    _, told = process.communicate()
+    assert process.returncode == 130 and "interrupted" in told
+    wait_until(lambda: _ended(sleeper))
+    assert _newest_run(project)["exit_code"] == 130
+
+
+def test_a_daemon_ends_with_the_build_that_was_killed(project: Project) -> None:
+    process, sleeper = _asleep(project, start_new_session=True)
+    process.kill()
+    process.communicate()
+    wait_until(lambda: _ended(sleeper))
+
+
 def test_children_end_when_the_build_is_killed(project: Project) -> None:
     process, sleeper = _asleep(project)
     process.kill()
@@ -236,11 +257,13 @@ def test_results_of_a_tool_stay_good_where_the_tool_is_not(project: Project) -> 
     assert project.ran(**path) == ["same"]
 
 
-def _asleep(project: Project, terminal: int | None = None) -> tuple[subprocess.Popen[str], int]:
-    """A build in whose second step a program sleeps for an hour, and the process of that program."""
-    body = "import subprocess; p = subprocess.Popen(['sleep', '3600']); print('asleep', p.pid, flush=True); p.wait()"
-    project.step(body)
-    process = project.start("build", "recipe.yaml", terminal=terminal)
+def _asleep(
+    project: Project, terminal: int | None = None, under: Sequence[str] = (), **how: bool
+) -> tuple[subprocess.Popen[str], int]:
+    """A build in whose second step a program, started so, sleeps for an hour, and the process of that program."""
+    start = f"p = subprocess.Popen(['sleep', '3600'], **{how})"
+    project.step(f"import subprocess; {start}; print('asleep', p.pid, flush=True); p.wait()")
+    process = project.start("build", "recipe.yaml", terminal=terminal, under=under)
     return process, int(project.printed("same", r"asleep (\d+)\n")[1])
 
 

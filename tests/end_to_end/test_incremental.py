@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.project import RECIPE, STEPS, Project
+from tests.project import RECIPE, STEPS, Project, rewrite
 
 ALL = ["model", "scale", "same", "report"]
 
@@ -165,6 +165,39 @@ def test_the_quick_path_sees_every_kind_of_change(project: Project) -> None:
         assert changed.stderr != "", f"a change of {name} went unseen"
         path.write_bytes(before)
         project.run("build", "recipe.yaml")
+
+
+def test_the_quick_path_sees_what_is_written_in_place(project: Project) -> None:
+    project.run("build", "recipe.yaml")
+    assert project.run("build", "recipe.yaml").stderr == ""
+    report = project.folder / "build/report/fps.txt"
+    rewrite(report, "900\n")
+    assert project.run("build", "recipe.yaml").stderr != ""
+    assert report.read_text() == "100\n"
+    rewrite(project.folder / "recipe.yaml", RECIPE.replace("100", "300"))
+    project.run("build", "recipe.yaml")
+    assert report.read_text() == "300\n"
+
+
+def test_no_flipped_bit_of_a_stamp_is_printed(project: Project) -> None:
+    project.run("build", "recipe.yaml")
+    (stamp,) = (project.store / "memos").glob("stamp-*")
+    sound = stamp.read_bytes()
+    told = project.run("build", "recipe.yaml")
+    assert told.stdout.startswith("tiny is up to date: 4 steps") and told.stderr == ""
+    for place in (0, sound.index(b"4 steps"), sound.index(b"up to date"), len(sound) - 1):
+        stamp.write_bytes(sound[:place] + bytes([sound[place] ^ 1]) + sound[place + 1 :])
+        again = project.run("build", "recipe.yaml")
+        assert again.stdout == told.stdout and again.stderr != ""
+
+
+def test_the_quick_path_waits_for_no_pipe(project: Project) -> None:
+    project.run("build", "recipe.yaml")
+    (stamp,) = (project.store / "memos").glob("stamp-*")
+    stamp.unlink()
+    os.mkfifo(stamp)
+    assert project.run("build", "recipe.yaml").returncode == 0
+    assert stamp.is_file()
 
 
 def test_the_quick_path_never_answers_for_inputs_edited_during_a_build(project: Project) -> None:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 done = {"digest": "d", "model": None, "files": {}, "removed": [], "config_reads": ["fps"], "reads": {}, "programs": {}}
-done |= {"unsure": [], "seconds": 1.0, "warm_up": 0.0, "peak_memory": 0}
+done |= {"unsure": [], "unseen": [], "differs": [], "seconds": 1.0, "warm_up": 0.0, "peak_memory": 0}
 done["metrics"] = {"pid": os.getpid(), "args": sys.argv[1:]}
 failed = {"type": "ValueError", "message": "no", "hint": None, "invalid_settings": []}
 asked = []
@@ -31,6 +31,15 @@ for line in sys.stdin:
             child = subprocess.Popen(["sleep", "3600"])
             Path(request["log"]).write_text(f"{child.pid}.")
             time.sleep(3600)
+        if uses == "forks":  # the child holds the pipes, in a session of its own, and says when it is there
+            if os.fork() == 0:
+                os.setsid()
+                Path(request["log"]).write_text(f"{os.getpid()}.")
+                time.sleep(3600)
+            while not Path(request["log"]).exists() or not Path(request["log"]).read_text().endswith("."):
+                time.sleep(0.01)
+            os.write(1, b'{"half of an ans')
+            os.kill(os.getpid(), 9)
         if uses == "errs":
             Path(request["log"]).write_text("ERROR: [Synth 8-439] module not found\n")
             os._exit(3)

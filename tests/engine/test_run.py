@@ -14,9 +14,10 @@ from finnyaml.engine.outcome import Outcome
 from finnyaml.engine.run import MAX_REPAIRS
 from finnyaml.errors import FinnyamlError, StoreError
 from finnyaml.finn.settings import Staged
+from finnyaml.plan.doubts import IMPURE
 from finnyaml.plan.status import Built
 from finnyaml.plan.task import Task
-from finnyaml.recipe.model import Limits
+from finnyaml.recipe.model import Limits, Trust
 from finnyaml.store.digests import digest_of
 from finnyaml.verify.gates import Gate
 from finnyaml.worker.job import Done, Failure, Job
@@ -144,7 +145,7 @@ def test_a_job_has_all_that_the_task_may_look_at(world: Make) -> None:
     outcome = here.run()
     job = here.pool.jobs[-1]
     assert (job.task, job.kind, job.uses, job.params, job.config) == ("a", "finn", "step_a", {"by": 2}, {"fps": 5})
-    assert {name: here.store.read(blob) for name, blob in job.inputs.items()} == {
+    assert {name: here.store.read(entry.blob) for name, entry in job.inputs.items()} == {
         "folding.json": b"{}",
         "made.json": b"[]",
     }
@@ -408,3 +409,35 @@ def test_a_further_look_that_cannot_be_taken_is_a_failure(world: Make) -> None:
     assert isinstance(blocked, Failure) and blocked.message == "it needs vivado, which is missing here"
     here.pool.answers["look"] = fails
     assert here.engine.look(task("look", "a"), outcome) == FAILURE
+
+
+# What may differ.
+
+
+def test_what_may_differ_is_kept_said_once_and_run_again_when_distrusted(world: Make) -> None:
+    here = world(task("a", "model"), task("b", "a"), task("c", "b"))
+    here.pool.answers = {
+        "a": lambda job: here.pool.done(job, unseen=("busybox is a static program",), differs=("asks for the time",)),
+        "b": lambda job: here.pool.done(job, differs=("asks for the time",)),
+    }
+    first = here.run()
+    why = ["busybox is a static program", "asks for the time"]
+    assert first.built["a"].trace.info["unseen"] == why[:1] and first.built["a"].trace.info["differs"] == why[1:]
+    assert "differs" not in first.built["c"].trace.info
+    assert [(event["task"], list(event["reasons"])) for event in here.told("may_differ")] == [
+        ("a", why),
+        ("b", why[1:]),
+    ]
+    again = here.run()
+    assert (again.ran, here.told("may_differ")) == ([], [])
+    assert [again.records[name].get("may_differ") for name in "abc"] == [why, why[1:], None]
+    assert here.run(distrusted=["a", "c"]).ran == ["a"]
+
+
+@pytest.mark.parametrize(("pure", "kept"), [(True, None), (False, [IMPURE, "asks for the time"])])
+def test_what_the_recipe_says_of_it_is_not_said_again(world: Make, pure: bool, kept: list[str] | None) -> None:
+    here = world(task("a", "model", trust=Trust(pure=pure)))
+    here.pool.answers = {"a": lambda job: here.pool.done(job, differs=("asks for the time",))}
+    assert here.run().records["a"].get("may_differ") == kept
+    assert here.told("may_differ") == []
+    assert here.run(distrusted=["a"]).ran == ([] if pure else ["a"])

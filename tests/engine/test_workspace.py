@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import tarfile
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 
 from finnyaml.engine import workspace
 from finnyaml.engine.holding import holding
 from finnyaml.engine.outcome import Outcome
 from finnyaml.engine.workspace import Written
+from finnyaml.errors import FinnyamlError
 from finnyaml.recipe.model import BundleSpec
-from finnyaml.store import ObjectDamaged
+from finnyaml.store import Entry, ObjectDamaged
+from finnyaml.worker.job import Done, Job
 from tests.engine.conftest import Make
 from tests.engine.world import World, task
+from tests.store.samples import model_bytes, object_file, overwrite, weighty
 
 OWN = {"build.json", "build_dataflow.log", "time_per_step.json"}
 
@@ -165,7 +172,101 @@ def test_a_damaged_log_is_told_and_a_damaged_file_is_an_error(world: Make) -> No
         write(here, outcome, b="b")
 
 
-def test_a_link_in_the_way_is_not_followed_when_files_go(world: Make) -> None:
+def with_models(here: World, job: Job, **models: Entry) -> Done:
+    done = here.pool.done(job)
+    return replace(done, files={**done.files, **models})
+
+
+def test_large_models_share_their_weights_and_small_ones_are_whole(
+    world: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = one_target(world)
+    small, large = weighty(here.store, 1), weighty(here.store, 2)
+    again = replace(large, blob=here.store.put_bytes(here.store.read(large.blob) + b"\x1a\x01p"))  # another producer
+    parts = {"model": small, "a": large, "b": again}
+    for name, entry in parts.items():
+        copies = {"out/intermediate_models/sub/part.onnx": large, "out/bundle/graph.onnx": large} if name == "b" else {}
+        here.pool.answers[name] = lambda job, made={"model.onnx": entry, **copies}: with_models(here, job, **made)
+    size = large.parts[0].size
+    monkeypatch.setattr(workspace, "APART", size + 1)
+    write(here, here.run(), b="b")
+    root = here.plan.recipe.workspace / "intermediate_models"
+    assert (root / "model.onnx").read_bytes() == model_bytes(1)
+    assert (root / "step_a.onnx").read_bytes() == model_bytes(2)
+    assert (root / "b.onnx").read_bytes() == model_bytes(2) + b"\x1a\x01p"
+    assert not (root / "weights").exists()
+
+    monkeypatch.setattr(workspace, "APART", size)
+    shutil.rmtree(here.plan.recipe.workspace)
+    outcome = here.run()
+    write(here, outcome, b="b")
+    weights = {path.name: path.read_bytes() for path in root.glob("weights/*")}
+    assert sorted(weights.values()) == [b"\1" * size, b"\2" * size]
+    for name, value in (("model", 1), ("step_a", 2), ("b", 2), ("sub/part", 2)):
+        (tensor,) = onnx.load(root / f"{name}.onnx").graph.initializer
+        assert tensor.raw_data == bytes([value]) * size, name
+        assert (root / f"{name}.onnx").stat().st_size < 1000
+    assert (root.parent / "bundle/graph.onnx").read_bytes() == model_bytes(2)  # its digest is in bundle.json
+    assert write(here, outcome, b="b") == 0
+    here.pool.answers["model"] = lambda job: with_models(here, job, **{"model.onnx": large})
+    write(here, here.run(forced=["model"]), b="b")
+    assert [path.read_bytes() for path in root.glob("weights/*")] == [b"\2" * size]
+
+
+def test_nothing_in_a_workspace_is_a_link_into_the_store(world: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever edits a file in place, read-only or not, changes no object."""
+    monkeypatch.setattr(workspace, "APART", 0)
+    here = one_target(world)
+    model = weighty(here.store)
+    here.pool.answers["b"] = lambda job: with_models(here, job, **{"model.onnx": model})
+    outcome = here.run()
+    write(here, outcome, b="b")
+    for path in (path for path in here.plan.recipe.workspace.rglob("*") if path.is_file()):
+        assert path.stat().st_nlink == 1
+        overwrite(path, b"edited")
+    assert all(here.store.check(digest) is None for digest, _ in here.store.objects())
+    shutil.rmtree(here.plan.recipe.workspace / ".finnyaml")
+    write(here, outcome, b="b")
+    assert b"".join(here.store.content(model)) == model_bytes(1)
+
+
+@pytest.mark.parametrize("part", ["frame", "tensor"])
+def test_a_damaged_tensor_is_an_error_and_no_model(world: Make, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    here = one_target(world)
+    model = weighty(here.store)
+    here.pool.answers["b"] = lambda job: with_models(here, job, **{"model.onnx": model})
+    outcome = here.run()
+    blob = model.blob if part == "frame" else model.parts[0].digest
+    file = object_file(here.store, blob)
+    overwrite(file, b"x" * file.stat().st_size)
+    with pytest.raises(ObjectDamaged) as error:
+        write(here, outcome, b="b")
+    assert error.value.digest == blob
+    assert not (here.plan.recipe.workspace / "intermediate_models/b.onnx").exists()
+
+
+def test_a_large_file_and_a_large_log_are_never_in_memory(world: Make) -> None:
+    here = one_target(world)
+    blank = b"x" * (1 << 20)
+
+    def huge(job: Job) -> Done:
+        done = here.pool.done(job)
+        with open(job.log, "wb") as log:
+            log.writelines([blank] * 64)
+        blob = here.store.put_file(Path(job.log))
+        return replace(done, files={**done.files, "out/huge.bin": Entry(blob, blob)})
+
+    here.pool.answers["b"] = huge
+    tracemalloc.start()
+    write(here, here.run(), b="b")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 16 << 20
+    root = here.plan.recipe.workspace
+    assert (root / "huge.bin").stat().st_size == 64 << 20 < (root / "build_dataflow.log").stat().st_size
+
+
+def test_a_link_in_the_way_is_refused(world: Make) -> None:
     here = one_target(world)
     here.pool.answers["b"] = leaves(here, "out/report/old.json")
     write(here, here.run(), b="b")
@@ -174,8 +275,26 @@ def test_a_link_in_the_way_is_not_followed_when_files_go(world: Make) -> None:
     (root / "report").rename(elsewhere)
     (root / "report").symlink_to(elsewhere)
     del here.pool.answers["b"]
-    write(here, here.run(forced=["b"]), b="b")
+    outcome = here.run(forced=["b"])
+    for use in (lambda: write(here, outcome, b="b"), lambda: workspace.clean(root)):
+        with pytest.raises(FinnyamlError, match=f"report is a link to {elsewhere}") as refused:
+            use()
+        assert "remove the link" in str(refused.value.hint)
     assert (elsewhere / "old.json").exists()
+    assert "report/old.json" in workspace._load_manifest(root)
+
+
+def test_a_link_is_refused_before_a_new_folder_is_written(world: Make) -> None:
+    here = one_target(world)
+    here.pool.answers["b"] = leaves(here, "out/report/new.json")
+    root = here.plan.recipe.workspace
+    elsewhere = root.with_name("elsewhere")
+    elsewhere.mkdir()
+    root.mkdir()
+    (root / "report").symlink_to(elsewhere)
+    with pytest.raises(FinnyamlError, match="report is a link to"):
+        write(here, here.run(), b="b")
+    assert list(elsewhere.iterdir()) == [] and files(here) == set()
 
 
 def test_a_record_that_was_tampered_with_removes_nothing_outside(world: Make) -> None:
@@ -236,6 +355,55 @@ def test_a_completed_bundle_is_kept_and_one_of_another_build_is_set_aside(world:
     workspace.clean(here.plan.recipe.workspace)
     assert (place / "bitfile").exists()
     assert not facts.exists()
+
+
+@pytest.mark.parametrize("targets", [("b",), ("b", "other")], ids=["one target", "several"])
+def test_a_bundle_that_was_set_aside_is_back_when_its_build_comes_again(world: Make, targets: tuple[str, ...]) -> None:
+    here = with_bundle(world)
+    here.targets |= dict.fromkeys(targets, "b")
+    outcome = here.run()
+    written(here, outcome, **here.targets)
+    root = here.plan.recipe.workspace / ("" if len(here.targets) == 1 else "b")
+    facts, made = root / "bundle/net/bundle.json", outcome.built["bundle"].artifact.files["out/bundle/net/bundle.json"]
+    (facts.parent / "bitfile").write_text("precious")
+    completed = json.dumps({"attached": {"to": made.blob}, "files": {"bitfile": {}}})
+    facts.write_text(completed)
+
+    other = replace(made, blob=here.store.put_bytes(b"of another build"))
+    bundle = outcome.built["bundle"]
+    files = {**bundle.artifact.files, "out/bundle/net/bundle.json": other}
+    changed = replace(bundle, artifact=replace(bundle.artifact, files=files))
+    apart = replace(outcome, built={**outcome.built, "bundle": changed})
+    for _ in range(2):
+        assert len(written(here, apart, **here.targets).aside) == 1
+        assert facts.read_text() == "of another build" and not (facts.parent / "bitfile").exists()
+        again = written(here, outcome, **here.targets)
+        assert len(again.back) == 1 and again.aside == {}
+        assert facts.read_text() == completed and (facts.parent / "bitfile").read_text() == "precious"
+        with tarfile.open(root / "bundle/net.tar.gz") as archive:
+            assert archive.getnames() == ["net/bitfile", "net/bundle.json"]
+        assert (written(here, outcome, **here.targets).back, write(here, outcome, **here.targets)) == ((), 0)
+    written(here, apart, **here.targets)
+    (place,) = (workspace.private(here.plan.recipe.workspace) / "attached").iterdir()
+    (place / "bitfile").unlink()  # no longer whole: it stays where it is, and does not keep the build
+    assert written(here, outcome, **here.targets).back == ()
+    assert facts.read_text() == "out/bundle/net/bundle.json" and place.exists()
+
+
+@pytest.mark.parametrize("targets", [("b",), ("b", "other")], ids=["one target", "several"])
+def test_a_target_is_complete_without_the_bundle_that_nobody_asked_for(world: Make, targets: tuple[str, ...]) -> None:
+    here = with_bundle(world)
+    here.targets |= dict.fromkeys(targets, "b")
+    only = {"out/bundle/net/bundle.json": here.pool.entry("facts")}
+    here.pool.answers["bundle"] = lambda job: here.pool.done(job, files=only)
+    here.run()  # the store has it
+    steps = ["model", "a", "b"]
+    whole = written(here, here.run(tasks=steps), **here.targets)
+    assert whole.build["targets"] == list(targets) and not workspace.holds_bundle(here.plan)
+    part = written(here, here.run(tasks=steps[:2]), **{targets[0]: "a"})
+    assert part.build["targets"] == list(targets)
+    written(here, here.run(), **here.targets)
+    assert workspace.holds_bundle(here.plan)
 
 
 def test_cleaning_takes_what_was_written_and_nothing_else(world: Make, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -99,22 +99,24 @@ class World:
         """Those that are not here."""
         return tuple(tool for tool in tools if tool in self.absent)
 
-    def prepared(self, jobs: int = 1, *, keep_going: bool = False) -> Engine:
+    def prepared(self, jobs: int = 1, *, keep_going: bool = False, distrusted: Container[str] = ()) -> Engine:
         """A fresh engine, as each command makes one; its events go to `events`."""
         self.events = []
         folder = self.root / f"run{len(list(self.root.glob('run*')))}"
         (folder / "logs").mkdir(parents=True)
-        judge = Judge(self.plan, self.store, self.versions.get, self.missing, {})
+        judge = Judge(self.plan, self.store, self.versions.get, self.missing, {}, distrusted)
         log = EventLog(folder / "events.jsonl", (self.events.append,))
         self.logs.append(log)
         pool: Any = self.pool
         self.engine = Engine(self.store, pool, judge, log, folder, self.versions.get, jobs, keep_going)
         return self.engine
 
-    def run(self, *, jobs: int = 1, keep_going: bool = False, **selected: Any) -> Outcome:
+    def run(
+        self, *, jobs: int = 1, keep_going: bool = False, distrusted: Container[str] = (), **selected: Any
+    ) -> Outcome:
         """Run all tasks; the jobs of earlier runs are forgotten."""
         self.pool.jobs.clear()
-        engine = self.prepared(jobs, keep_going=keep_going)
+        engine = self.prepared(jobs, keep_going=keep_going, distrusted=distrusted)
         return engine.run(self.plan, self.selection(**selected))
 
     def selection(

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from finnyaml.finn import identity
+from tests.project import rewrite
 
 
 class Memos(dict[str, Mapping[str, Any]]):
@@ -118,11 +119,29 @@ def test_what_python_leaves_is_no_change(package: Path, change: Callable[[Path],
 
 
 def test_unchanged_files_are_not_read_again(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identity, "RACY", 0)
     memos = Memos()
     before = digest(package, memos)
     monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail(f"read {path}"))
     assert digest(package, memos) == before
     assert memos.found == 1
+
+
+def test_files_that_just_changed_are_read_again(package: Path) -> None:
+    memos = Memos()
+    digest(package, memos)
+    assert digest(package, memos) and memos.found == 0
+
+
+def test_writing_in_place_without_a_new_time_or_size_is_a_change(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identity, "RACY", 0)
+    memos = Memos()
+    before = digest(package, memos)
+    rewrite(package / "__init__.py", "VERSION = 2\n")
+    assert digest(package, memos) != before
+    assert memos.found == 0
 
 
 def test_a_link_in_a_circle_ends(package: Path) -> None:

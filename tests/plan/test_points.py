@@ -9,7 +9,7 @@ import pytest
 
 from finnyaml.plan.points import SOURCE, bisection, id_of, moved
 from finnyaml.plan.select import select
-from finnyaml.recipe.model import Limits
+from finnyaml.recipe.model import Limits, Trust
 from finnyaml.verify.gates import Gate
 from tests.plan.catalog import CODE, Maker, code_of
 from tests.plan.test_graph import shown
@@ -193,3 +193,15 @@ def test_a_search_is_made_of_the_step_and_measures_as_the_point(maker: Maker) ->
     assert dataclasses.replace(elsewhere, gate=None) == dataclasses.replace(
         plan.tasks[id_of("tidy_up")], gate=None, pointer=elsewhere.pointer
     )
+
+
+def test_what_the_recipe_says_of_data_and_model_holds_for_all_that_use_them(maker: Maker) -> None:
+    maker.write("net.py", "def net():\n    return 1\n\n\ndef load():\n    return 2\n")
+    model = "model: {brevitas: net.py:net, input: {shape: [1, 4], datatype: UINT8}, pure: true, always: true}"
+    data = "verify:\n  data: {python: net.py:load, pure: false}\n"
+    tasks = maker.plan(f"{model}\nsteps: [{{uses: tidy_up, pure: true}}, streamline]\n{data}").tasks
+    assert tasks["model"].trust == Trust(always=True, pure=True)
+    assert tasks["tidy_up"].trust == Trust(pure=True) and tasks["streamline"].trust == Trust()
+    assert tasks["verify.tidy_up"].trust == Trust(pure=False)
+    assert tasks[SOURCE].trust == Trust(always=True, pure=False)
+    assert [name for name, task in tasks.items() if not task.runs_users_code] == ["tidy_up", "streamline"]

@@ -29,6 +29,26 @@ def test_of_nested_values_the_entry_that_differs_is_named() -> None:
         (Reason("implementation", "finn", None, "1.6"), "finn changed: nothing → 1.6"),
         (Reason("tool", "vivado", "2022.2", None), "vivado changed: 2022.2 → nothing"),
         (Reason("env", "FINN_X", None, ""), '$FINN_X: nothing → ""'),
+        (
+            Reason("environment", "", "0", "1"),
+            "one of the environment's variables changed: the step looks at all",
+        ),
+        (
+            Reason("environment", "FINN_", "0", "1"),
+            "one of the variables FINN_* changed: FINN looks at all",
+        ),
+        (
+            Reason("module", "@recipe/lib/helper", None, ".py"),
+            "lib/helper.py appeared: `import` finds another module",
+        ),
+        (
+            Reason("module", "/x/helper", ".py", "/__init__.py"),
+            "/x/helper/__init__.py appeared: `import` finds another module",
+        ),
+        (Reason("module", "/x/helper", ".py", None), "/x/helper.py is gone: `import` finds another module"),
+        (Reason("package", "scipy", "1.0", "2.0"), "scipy changed: 1.0 → 2.0"),
+        (Reason("package", "scipy", "1.0", None), "scipy changed: 1.0 → nothing"),
+        (Reason("package", "@recipe/env/made_up", "0", "1"), "the package env/made_up changed"),
         (Reason("input", "streamline"), "the model from streamline changed"),
         (Reason("file", "@recipe/own.py", "0", "1"), "own.py changed"),
         (Reason("file", "@recipe/own.py", "0", None), "own.py is gone"),

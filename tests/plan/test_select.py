@@ -142,3 +142,17 @@ def test_what_comes_before_the_selection_has_to_be_up_to_date(plan: Plan) -> Non
         f"tidy_up {before}: never built with this store",
         f"model {before}: a runs first; b runs first; c runs first",
     }
+
+
+def test_what_the_recipe_runs_always_is_forced_where_it_may_run(maker: Maker) -> None:
+    plan = maker.plan(TWO.replace("{uses: convert_to_hw, id: left}", "{uses: convert_to_hw, id: left, always: true}"))
+    assert select(plan).forced == {"left"}
+    assert select(plan, force=["report"]).forced == {"left", "report"}
+    assert select(plan, ["metrics"]).forced == set()
+    assert select(plan, only=["hw_codegen"]).forced == set()  # what it needs is taken as it is
+
+
+def test_distrust_is_of_all_that_may_run(plan: Plan) -> None:
+    assert select(plan).distrusted == set()
+    assert select(plan, distrust=True).distrusted == set(plan.tasks)
+    assert select(plan, start="right", distrust=True).distrusted == {"right", "report"}

@@ -25,6 +25,7 @@ from finnyaml.store import Artifact, Entry, Store, Trace
 from finnyaml.store.digests import digest_of
 from finnyaml.store.tree import TreeConflict
 from tests.plan.catalog import CATALOG, recipe_of
+from tests.store.samples import weighty
 
 
 @dataclass
@@ -221,6 +222,14 @@ def test_a_lost_or_damaged_result_is_no_result(here: World) -> None:
     (object_,) = (here.store.root / "objects").glob(f"*/*{blob.blob[-20:]}*")
     object_.unlink()
     assert here.judge.judge(here.task, {"model": here.model}).reasons == (Reason("damaged", "out/report.txt"),)
+
+
+def test_a_model_that_lacks_a_tensor_is_no_result(here: World) -> None:
+    model = weighty(here.store)
+    here.commit({}, **{"model.onnx": model})
+    assert here.status().state == "cached"
+    here.store.delete(model.parts[0].digest)
+    assert here.status().reasons == (Reason("damaged", "model.onnx"),)
 
 
 @pytest.mark.parametrize(("longer", "state"), [(0, "cached"), (1, "stale")])

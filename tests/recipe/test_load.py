@@ -17,6 +17,7 @@ from finnyaml.recipe.model import (
     PointEntry,
     ReferenceSpec,
     StepEntry,
+    Trust,
     Verify,
 )
 from tests.recipe.folder import MINIMAL, Folder
@@ -44,7 +45,7 @@ steps:
   - qonnx_to_finn
   - step_tidy_up
   - {uses: streamline, id: lean, needs: tidy_up, with: {folding: {file: fold.json}}, timeout: 600, tools: [vivado]}
-  - {uses: "custom.py:tweak", needs: [lean, tidy_up], with: {alpha: 2}}
+  - {uses: "custom.py:tweak", needs: [lean, tidy_up], with: {alpha: 2}, always: true, pure: false}
   - my_package.steps:finish
 folding:
   target_fps: 2000
@@ -106,6 +107,7 @@ def test_everything(folder: Folder) -> None:
             ("lean", "tidy_up"),
             {"alpha": 2},
             CodeRef("custom.py:tweak", "tweak", folder.path / "custom.py"),
+            trust=Trust(always=True, pure=False),
         ),
         StepEntry(
             "my_package.steps:finish",

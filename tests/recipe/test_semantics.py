@@ -221,9 +221,8 @@ def test_settings_file_that_is_no_text(folder: Folder) -> None:
         ("/tmp/build", ["is absolute"]),
         (".", ["is the recipe's folder itself"]),
         ("a/..", ["is the recipe's folder itself"]),
-        ("link", ["through a symbolic link"]),
-        ("link/build", ["through a symbolic link"]),
-        ("dangling", ["through a symbolic link"]),
+        ("link", ["through a symbolic link", "holds the recipe itself"]),
+        ("foreign", ["through a symbolic link", "holds other files ('mine.txt')"]),
         ("loop", ["output 'loop'"]),
         ("model.py", ["is a file, not a folder"]),
         ("model.py/build", ["is a file, not a folder"]),
@@ -231,10 +230,40 @@ def test_settings_file_that_is_no_text(folder: Folder) -> None:
     ],
 )
 def test_output_stays_inside(folder: Folder, tmp_path: Path, output: str, words: list[str]) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/mine.txt").touch()
     (folder.path / "link").symlink_to(tmp_path)
-    (folder.path / "dangling").symlink_to(tmp_path / "not there")
+    (folder.path / "foreign").symlink_to(tmp_path / "elsewhere")
     (folder.path / "loop").symlink_to(folder.path / "loop")
     folder.refuses(MINIMAL + f"output: ▶{output}\n", *words)
+
+
+@pytest.mark.parametrize("output", ["empty", "empty/build", "dangling", "ours"])
+def test_output_on_another_disk_through_a_link(folder: Folder, tmp_path: Path, output: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "ours/.finnyaml").mkdir(parents=True)
+    (tmp_path / "ours/mine.txt").touch()
+    for name in ("empty", "ours"):
+        (folder.path / name).symlink_to(tmp_path / name)
+    (folder.path / "dangling").symlink_to(tmp_path / "not there")
+    assert folder.recipe(MINIMAL + f"output: {output}\n").workspace == folder.path / output
+
+
+@pytest.mark.parametrize(
+    "marked",
+    [
+        'steps: [{uses: "custom.py:tweak", id: ▶LONG}]\n',
+        'steps: [{uses: "custom.py:tweak", id: short}]\ntargets: {LONG: ▶short}\n',
+        'steps: [▶"long.py:LONG"]\n',
+    ],
+)
+def test_names_that_are_too_long_for_files(folder: Folder, marked: str) -> None:
+    long = "x" * 101
+    functions = (f"def {name}(model, cfg):\n    return model\n" for name in (long, long[1:]))
+    folder.write("long.py", "".join(functions))
+    text = marked.replace("LONG", long)
+    folder.refuses(f"model: {{onnx: model.onnx}}\n{text}", "is too long: 101 bytes", "at most 100")
+    folder.recipe(f"model: {{onnx: model.onnx}}\n{text.replace(long, long[1:]).replace('▶', '')}")
 
 
 def test_recipe_through_a_symbolic_link(folder: Folder, tmp_path: Path) -> None:

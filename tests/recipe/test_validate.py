@@ -99,6 +99,7 @@ def test_wrong(folder: Folder, text: str, words: list[str]) -> None:
         ("model: {onnx: model.onnx, input: {layout: ▶nhwc}}\nsteps: f\n", ["NCHW, NHWC", "did you mean 'NHWC'?"]),
         ("model: {onnx: model.onnx, input: {shape: [1, ▶0]}}\nsteps: f\n", ["model.input.shape.1 must be at least 1"]),
         ("model: {onnx: model.onnx, input: {shape: ▶[]}}\nsteps: f\n", ["model.input.shape must not be empty"]),
+        ("model: {onnx: model.onnx, ▶always: true}\nsteps: f\n", ["model.always only goes together with brevitas"]),
     ],
 )
 def test_wrong_model(folder: Folder, text: str, words: list[str]) -> None:
@@ -125,6 +126,8 @@ def test_wrong_model(folder: Folder, text: str, words: list[str]) -> None:
         ("[{uses: a, needs: ▶3}]", ["steps.0.needs must be one step id or a list of step ids"]),
         ("[{uses: a, timeout: ▶0}]", ["steps.0.timeout must be greater than 0"]),
         ("[{uses: a, timeout: ▶10m}]", ["steps.0.timeout must be a number", "`timeout: 600`"]),
+        ("[{uses: a, always: ▶sometimes}]", ["steps.0.always must be true or false"]),
+        ("[{uses: a, pure: ▶no}]", ["steps.0.pure must be true or false"]),
         ("[{uses: a, id: ▶a/b}]", ["'a/b' cannot be the step id"]),
         ("[{uses: a, with: ▶[1]}]", ["steps.0.with must be a mapping"]),
         ("[{uses: a, with: {▶target_fps: 3}}]", ["unknown key 'target_fps' in steps.0.with", "folding"]),

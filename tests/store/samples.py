@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml.store import Artifact, Entry, Store, Trace
+from finnyaml.store.tensors import cut
 
 
 def entry(store: Store, data: bytes) -> Entry:
@@ -16,12 +17,26 @@ def entry(store: Store, data: bytes) -> Entry:
     return Entry(blob, blob)
 
 
-def artifact_of(store: Store, **files: bytes) -> Artifact:
-    entries = {name: entry(store, data) for name, data in files.items()}
+def weighty(store: Store, value: int = 1) -> Entry:
+    """A model with one large tensor, kept as a part of its own."""
+    frame, parts = cut(model_bytes(value), store.put_bytes)
+    return Entry(store.put_bytes(frame), f"digest {value}", parts=parts)
+
+
+def model_bytes(value: int) -> bytes:
+    """An ONNX model that consists of one tensor of 64 KiB; written by hand, since onnx takes long to import."""
+    size = b"\x80\x80\x04"  # the varint of 65,536
+    tensor = b"\x4a" + size + bytes([value]) * 65536
+    graph = b"\x2a\x84\x80\x04" + tensor
+    return b"\x3a\x88\x80\x04" + graph
+
+
+def artifact_of(store: Store, **files: bytes | Entry) -> Artifact:
+    entries = {name: data if isinstance(data, Entry) else entry(store, data) for name, data in files.items()}
     return Artifact("d" * 60 + f"{len(files):04d}", next(iter(files), None), entries, ("gone",))
 
 
-def trace_of(store: Store, reads: Mapping[str, Mapping[str, Any]] | None = None, **files: bytes) -> Trace:
+def trace_of(store: Store, reads: Mapping[str, Mapping[str, Any]] | None = None, **files: bytes | Entry) -> Trace:
     """A trace whose artifact has these files, with a log."""
     record = store.put_artifact(artifact_of(store, **files))
     log = store.put_bytes(b"log of " + repr(sorted(files)).encode())

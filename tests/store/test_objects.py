@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import stat
@@ -9,6 +10,7 @@ import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from hypothesis import given, settings
@@ -144,3 +146,34 @@ def test_many_writers_of_one_object(store: Store) -> None:
 
 def _mode(store: Store, digest: str) -> int:
     return stat.S_IMODE(object_file(store, digest).stat().st_mode)
+
+
+def _clone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a file system that can."""
+
+    def ioctl(new: BinaryIO, request: int, old: int) -> None:
+        assert request == 0x40049409
+        new.write(os.pread(old, 1 << 20, 0))
+
+    monkeypatch.setattr(fcntl, "ioctl", ioctl)
+
+
+@pytest.mark.parametrize("cloned", [False, True])
+def test_a_copy_is_verified_and_is_not_the_object(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cloned: bool
+) -> None:
+    if cloned:
+        _clone(monkeypatch)
+    digest = store.put_bytes(DATA)
+    path = tmp_path / "copy"
+    store.copy(digest, path)
+    assert path.read_bytes() == DATA and store.size(digest) == len(DATA)
+    assert path.stat().st_ino != object_file(store, digest).stat().st_ino
+    for damage in (DAMAGES["one bit flipped"], DAMAGES["truncated"], DAMAGES["deleted"]):
+        store.put_bytes(DATA)
+        damage(object_file(store, digest))
+        with pytest.raises(ObjectDamaged):
+            store.copy(digest, path)
+        assert not store.has(digest)
+        assert path.exists() is (damage is DAMAGES["deleted"]), "what is damaged is not left"
+        path.write_bytes(b"another file")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -19,9 +20,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from finnyaml.errors import StoreError
 from finnyaml.store import Artifact, Entry, ObjectDamaged, Store, Trace
-from finnyaml.store.disk import seal
+from finnyaml.store.disk import canonical, seal
+from finnyaml.store.model import Part
 from finnyaml.store.store import TRACES_PER_KEY
-from tests.store.samples import age, object_file, overwrite, trace_file, trace_of
+from tests.store.samples import age, object_file, overwrite, trace_file, trace_of, weighty
 
 KEY = "ab12"
 
@@ -31,9 +33,19 @@ KEY = "ab12"
 
 def test_an_artifact_comes_back_as_it_was(store: Store) -> None:
     files = {"model.onnx": Entry("1" * 64, "2" * 64), "ip/tool \u00e4\udcff.sh": Entry("3" * 64, "3" * 64, 0o755, 61)}
+    files["big.onnx"] = Entry("5" * 64, "6" * 64, parts=(Part("7" * 64, 65536), Part("8" * 64, 70000)))
     artifact = Artifact("4" * 64, "model.onnx", files, ("old", "older"))
     digest = store.put_artifact(artifact)
     assert store.artifact(digest) == Store.open(store.root).artifact(digest) == artifact
+
+
+def test_records_of_a_store_without_parts_are_read(store: Store) -> None:
+    """As the versions before this one wrote them; where a model has no parts, they are still the same."""
+    old = {"blob": "1" * 64, "digest": "2" * 64, "mode": 0o644, "pinned": None}
+    record = {"digest": "4" * 64, "model": "model.onnx", "files": {"model.onnx": old}, "removed": []}
+    artifact = Artifact("4" * 64, "model.onnx", {"model.onnx": Entry("1" * 64, "2" * 64)})
+    assert store.artifact(store.put_bytes(canonical(record).encode())) == artifact
+    assert json.loads(canonical(artifact.to_json())) == record
 
 
 def test_equal_artifacts_have_one_record(store: Store) -> None:
@@ -123,9 +135,9 @@ def test_only_the_newest_traces_are_kept(store: Store) -> None:
 
 
 def test_a_trace_is_committed_after_all_its_blobs(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    trace = trace_of(store, model=b"the model", report=b"the report")
+    trace = trace_of(store, model=weighty(store), report=b"the report")
     blobs = {object_file(store, blob).stat().st_ino for blob in store.reachable(trace)}
-    assert len(blobs) == 4
+    assert len(blobs) == 5
     synced: set[int] = set()
     fsync, move = os.fsync, Path.replace
 
@@ -144,11 +156,12 @@ def test_a_trace_is_committed_after_all_its_blobs(store: Store, monkeypatch: pyt
     assert store.traces(KEY) == (trace,)
 
 
-@pytest.mark.parametrize("missing", ["record", "file", "log"])
+@pytest.mark.parametrize("missing", ["record", "file", "part", "log"])
 def test_a_trace_without_all_its_blobs_is_refused(store: Store, missing: str) -> None:
-    trace = trace_of(store, model=b"m")
+    trace = trace_of(store, model=weighty(store))
     entry = store.artifact(trace.artifact).files["model"]
-    gone = {"record": trace.artifact, "file": entry.blob, "log": trace.log}[missing]
+    (part,) = entry.parts
+    gone = {"record": trace.artifact, "file": entry.blob, "part": part.digest, "log": trace.log}[missing]
     store.delete(gone)
     with pytest.raises(ObjectDamaged) as error:
         store.add_trace(KEY, trace)

@@ -72,3 +72,24 @@ def test_a_file_where_another_input_has_a_folder(order: int) -> None:
     with pytest.raises(TreeConflict) as error:
         merge(trees[::order])
     assert error.value.path == "report"
+
+
+def test_of_several_conflicts_the_first_path_is_told() -> None:
+    below = {"b": Entry("x", "x"), "b/1": Entry("x", "x"), "a": Entry("x", "x"), "a/1": Entry("x", "x")}
+    with pytest.raises(TreeConflict) as error:
+        merge([below])
+    assert error.value.path == "a"
+
+
+def test_what_was_written_counts_more_than_that_it_was_removed() -> None:
+    there = Entry("new", "new")
+    assert overlay({"a": Entry("old", "old"), "b": there}, Artifact("d", None, {"a": there}, ("a", "b"))) == {
+        "a": there
+    }
+
+
+def test_of_equal_bytes_the_first_entry_stays() -> None:
+    first, second = Entry("x", "one"), Entry("x", "two")  # one digest looks at the content, another at the bytes
+    assert merge([{"a": first}, {"a": second}]) == {"a": first}
+    with pytest.raises(TreeConflict):
+        merge([{"a": first}, {"a": Entry("x", "one", 0o755)}])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -9,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from finnyaml.errors import StoreError
-from finnyaml.store import Store, Trace
+from finnyaml.store import Entry, Store, Trace
+from finnyaml.store.tensors import cut
 from finnyaml.store.upkeep import GRACE, Collected, collect, ls, usage, verify
-from tests.store.samples import age, age_objects, object_file, overwrite, trace_file, trace_of
+from tests.store.samples import age, age_objects, model_bytes, object_file, overwrite, trace_file, trace_of, weighty
 
 DAY = 86400.0
 
@@ -55,14 +59,16 @@ def test_ls_gives_every_trace(store: Store) -> None:
 # -- verify
 
 
-@pytest.mark.parametrize("part", ["record", "file", "log"])
+@pytest.mark.parametrize("part", ["record", "file", "tensor", "log"])
 @pytest.mark.parametrize("damage", ["flipped", "deleted"])
 def test_verify_drops_damaged_objects_and_the_traces_that_need_them(store: Store, part: str, damage: str) -> None:
     traces = fill(store, 2)
-    hurt = trace_of(store, model=b"a model")
+    hurt = trace_of(store, model=weighty(store))
     store.add_trace("hurt", hurt)
     assert verify(store).sound
-    blob = {"record": hurt.artifact, "file": store.artifact(hurt.artifact).files["model"].blob, "log": hurt.log}[part]
+    entry = store.artifact(hurt.artifact).files["model"]
+    blobs = {"record": hurt.artifact, "file": entry.blob, "tensor": entry.parts[0].digest, "log": hurt.log}
+    blob = blobs[part]
     file = object_file(store, blob)
     if damage == "deleted":
         file.unlink()
@@ -91,6 +97,31 @@ def test_what_traces_need_stays(store: Store) -> None:
     assert collect(store) == Collected(0, 0, 0)
     assert dict(ls(store)) == traces
     assert verify(store).sound
+
+
+def test_tensors_stay_as_long_as_one_of_their_models(store: Store) -> None:
+    one, other = weighty(store), weighty(store)
+    renamed = Entry(store.put_bytes(store.read(one.blob) + b"\x1a\x01p"), "digest", parts=one.parts)
+    store.add_trace("one", trace_of(store, model=one))
+    store.add_trace("renamed", trace_of(store, model=renamed))
+    age_objects(store)
+    assert one == other and collect(store) == Collected(0, 0, 0)
+    store.forget("one")
+    assert collect(store).objects == 2  # the frame and the record
+    assert b"".join(store.content(renamed)) == model_bytes(1) + b"\x1a\x01p"
+    store.forget("renamed")
+    collect(store)
+    assert not store.has(one.parts[0].digest)
+
+
+def test_a_build_killed_between_the_tensors_and_their_model_leaves_nothing_that_counts(store: Store) -> None:
+    cut(model_bytes(1), store.put_bytes)
+    assert verify(store).sound and usage(store).objects == 1
+    age_objects(store)
+    entry = weighty(store)  # again, and to its end
+    store.add_trace("one", trace_of(store, model=entry))
+    collect(store)
+    assert b"".join(store.content(entry)) == model_bytes(1)
 
 
 def test_what_no_trace_needs_goes_once_it_is_old(store: Store) -> None:
@@ -208,3 +239,62 @@ def test_files_that_are_not_ours_are_left_alone(store: Store, look: Callable[[St
         age(stranger, 99 * DAY)
     look(store)
     assert all(Path(stranger).read_text() == "mine" for stranger in strangers)
+
+
+def test_what_no_trace_needs_does_not_count_for_the_size(store: Store) -> None:
+    traces = fill(store, 3)
+    needed = usage(store).bytes
+    store.put_bytes(b"in the making" * 1000)
+    assert collect(store, max_bytes=needed) == Collected(0, 0, 0)
+    assert collect(store, max_bytes=needed - 1).traces == 1
+    assert keys(store) == [*traces][1:]
+
+
+def test_of_keys_used_at_one_time_the_first_by_name_goes(store: Store) -> None:
+    fill(store, 3)
+    for key in keys(store):
+        os.utime(trace_file(store, key), (1e9, 1e9))
+    collect(store, max_bytes=usage(store).bytes - 1)
+    assert keys(store) == ["key1", "key2"]
+
+
+def test_all_traces_of_a_key_go_and_count(store: Store) -> None:
+    traces = fill(store, 4)
+    store.add_trace("key0", trace_of(store, {"config": {"clock": 7}}, more=b"m" * 3000))
+    age(trace_file(store, "key0"), 9 * DAY)
+    age_objects(store)
+    assert collect(store, max_age_days=5).traces == 2
+    assert dict(ls(store)) == {key: traces[key] for key in ("key1", "key2", "key3")}
+
+
+def test_verify_counts_what_it_looked_at(store: Store) -> None:
+    fill(store, 3)
+    found = verify(store)
+    assert (found.objects, found.traces) == (usage(store).objects, 3)
+
+
+def test_compiled_simulators_go_after_a_month(store: Store) -> None:
+    for name in ("old", "new"):
+        folder = store.root / "cache" / "verilator" / name
+        folder.mkdir(parents=True)
+        (folder / "simulator").write_text("x")
+        age(folder, (31 if name == "old" else 29) * DAY)
+    collect(store)
+    assert [path.name for path in (store.root / "cache/verilator").iterdir()] == ["new"]
+
+
+def test_what_still_runs_in_the_scratch_folder_of_a_dead_process_ends(store: Store) -> None:
+    dead, mine = store.root / "work" / "0123456789abcdef", store.scratch()
+    dead.mkdir()
+    running = [
+        subprocess.Popen(["sleep", "3600"], env={"FINN_BUILD_DIR": str(folder / "build")}, start_new_session=True)
+        for folder in (dead, mine)
+    ]
+    try:
+        Store.open(store.root)
+        assert running[0].wait() == -signal.SIGKILL and not dead.exists()
+        assert running[1].poll() is None
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()

@@ -47,3 +47,15 @@ def test_the_store_need_not_exist_but_its_place_must_be_writable(tmp_path: Path)
     broken = examine(file / "store", {}).store
     assert broken.state == "missing"
     assert str(file) in (broken.note or "")
+
+
+def test_recording_is_tried(tmp_path: Path) -> None:
+    compiler = tmp_path / "gcc"
+    assert examine(tmp_path).recording.state == "found"
+    without = examine(tmp_path, {"PATH": str(tmp_path)}).recording
+    assert without.state == "note" and "there is no C compiler" in (without.note or "")
+    compiler.write_text("#!/bin/sh\necho it is broken >&2; exit 1\n")
+    compiler.chmod(0o755)
+    assert "it is broken" in (examine(tmp_path, {"PATH": str(tmp_path)}).recording.note or "")
+    compiler.write_text('#!/bin/sh\nwhile [ "$1" != -o ]; do shift; done; /bin/echo > "$2"\n')
+    assert "told nothing" in (examine(tmp_path, {"PATH": str(tmp_path)}).recording.note or "")

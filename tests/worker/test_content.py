@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import filecmp
+import hashlib
+import tracemalloc
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 
+import numpy as np
 import onnx
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
-from finnyaml.worker.content import Places, model_digest, pack, references, reveal, unpack
+from finnyaml.store import Entry, Store
+from finnyaml.store.model import Part
+from finnyaml.store.streams import write
+from finnyaml.store.tensors import LARGE, stand_in
+from finnyaml.worker import content
+from finnyaml.worker.content import Places, model_digest, references
 from tests.worker.models import TENSORS, model, renamed, strings
 
 HERE = Places.of(Path("/sandbox"), {"finn": Path("/env/site-packages/finn"), "qonnx": Path("/env/site-packages/qonnx")})
@@ -19,10 +29,33 @@ THERE = Places.of(Path("/data/other/sandbox"), {"finn": Path("/usr/finn"), "qonn
 PATIENT = settings(deadline=None)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """The store that all here use."""
+    global STORE
+    STORE = Store.open(tmp_path_factory.mktemp("content") / "store")
+    with mock.patch("os.fsync"):
+        yield STORE
+
+
+def pack(name: str, data: bytes, places: Places) -> Entry:
+    path = STORE.root / "file"
+    path.write_bytes(data)
+    return content.pack(path, name, places, STORE)
+
+
+def unpack(name: str, entry: Entry, places: Places) -> bytes:
+    return b"".join(content.unpack(name, entry, places, STORE))
+
+
+def data(entry: Entry) -> bytes:
+    """What is stored."""
+    return b"".join(STORE.content(entry))
+
+
 def moved(name: str, data: bytes, source: Places = HERE, target: Places = THERE) -> bytes:
     """The content as it comes out of the store in another sandbox."""
-    stored = pack(name, data, source)
-    return unpack(name, stored.data, target, stored.pinned)
+    return unpack(name, pack(name, data, source), target)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +75,7 @@ def moved(name: str, data: bytes, source: Places = HERE, target: Places = THERE)
 )
 def test_paths_in_text_move(here: bytes, there: bytes) -> None:
     assert moved("build/run.sh", here) == there
-    assert b"/sandbox/" not in pack("build/run.sh", here, HERE).data
+    assert b"/sandbox/" not in data(pack("build/run.sh", here, HERE))
 
 
 def test_folders_inside_one_another() -> None:
@@ -63,8 +96,8 @@ def test_text_comes_back_as_it_was_whatever_the_folder_is_called(folder: Path, p
     places = Places.of(folder, {"finn": Path("/env/finn")})
     text = f"{folder}{after}".join(parts).encode()
     stored = pack("a.tcl", text, places)
-    assert unpack("a.tcl", stored.data, places, stored.pinned) == text
-    assert f"{folder}/".encode() not in stored.data or b"\0" in text
+    assert unpack("a.tcl", stored, places) == text
+    assert f"{folder}/".encode() not in data(stored) or b"\0" in text
 
 
 def test_equal_text_of_two_sandboxes_is_equal_content() -> None:
@@ -77,7 +110,7 @@ def test_a_binary_moves_to_paths_of_equal_length_only() -> None:
     binary = b"\x7fELF\0/sandbox/lib.so\0rest"
     stored = pack("build/sim", binary, HERE)
     assert stored.pinned == len("/sandbox")
-    assert b"/sandbox" not in stored.data and len(stored.data) == len(binary)
+    assert b"/sandbox" not in data(stored) and len(data(stored)) == len(binary)
     assert moved("build/sim", binary, HERE, Places.of(Path("/SANDBOX"), {})) == b"\x7fELF\0/SANDBOX/lib.so\0rest"
     assert pack("build/sim", binary.replace(b"/sandbox", b"/SANDBOX"), Places.of(Path("/SANDBOX"), {})) == stored
 
@@ -89,7 +122,7 @@ def test_a_binary_in_a_shorter_folder_keeps_its_offsets() -> None:
 
 def test_a_binary_without_paths_goes_anywhere() -> None:
     stored = pack("out/model.npy", b"\x93NUMPY\0data", HERE)
-    assert (stored.data, stored.pinned) == (b"\x93NUMPY\0data", None)
+    assert (data(stored), stored.pinned) == (b"\x93NUMPY\0data", None)
 
 
 def test_every_path_in_a_model_moves() -> None:
@@ -100,7 +133,7 @@ def test_every_path_in_a_model_moves() -> None:
     assert found.count("/data/other/sandbox/build/code_gen_x") == 4  # metadata, string, strings, and in the body
     assert "/usr/finn/a.py" in found
     assert strings(onnx.load_from_string(moved("model.onnx", there.SerializeToString(), THERE, HERE))) == strings(proto)
-    assert b"/sandbox" not in pack("model.onnx", proto.SerializeToString(), HERE).data
+    assert b"/sandbox" not in data(pack("model.onnx", proto.SerializeToString(), HERE))
 
 
 def test_equal_models_of_two_sandboxes_are_equal_content() -> None:
@@ -117,14 +150,17 @@ def test_placeholders_given_by_the_caller_are_revealed() -> None:
     """The workspace shows a user paths into itself."""
     folders = {b"@@finnyaml:work@@/out": b"/home/u/build", b"@@finnyaml:work@@": b"/home/u/build/.files"}
     stored = pack("a.txt", b"/sandbox/out/report /sandbox/build/x", HERE)
-    assert reveal("a.txt", stored.data, folders) == b"/home/u/build/report /home/u/build/.files/build/x"
+    assert (
+        b"".join(content.reveal("a.txt", stored, STORE, folders))
+        == b"/home/u/build/report /home/u/build/.files/build/x"
+    )
 
 
 def test_references_are_the_paths_into_the_sandbox() -> None:
     proto = model("/sandbox/build/code_gen_x/")
     helper.set_model_props(proto, {"two": "/sandbox/a.onnx;/sandbox/b/c.dat", "no": "/elsewhere/x /sandbox2/y"})
     stored = pack("model.onnx", proto.SerializeToString(), HERE)
-    assert set(references(stored.data, HERE)) == {"build/code_gen_x", "a.onnx", "b/c.dat"}
+    assert set(references(data(stored), HERE)) == {"build/code_gen_x", "a.onnx", "b/c.dat"}
     assert list(references(b"no model", HERE)) == []
 
 
@@ -288,3 +324,105 @@ def test_the_digest_leaves_the_model_alone() -> None:
     before = proto.SerializeToString(deterministic=True)
     model_digest(proto)
     assert proto.SerializeToString(deterministic=True) == before
+
+
+# -- models with large tensors, of which the store keeps each by itself
+
+
+def heavy(paths: str, *values: int) -> onnx.ModelProto:
+    """`model` with a large tensor of each value that no node uses: such are put in order by what they hold."""
+    proto = model(paths)
+    for number, value in enumerate(values):
+        array = np.full(LARGE, value, np.uint8)
+        proto.graph.initializer.append(numpy_helper.from_array(array, f"unused{number}"))
+    tensor = numpy_helper.from_array(np.ones((4, LARGE), np.float32), "inside")
+    proto.graph.node.append(helper.make_node("Constant", [], ["c"], value=tensor))
+    return proto
+
+
+@pytest.mark.parametrize("values", [(1, 2, 3, 4, 5, 6), (6, 5, 4, 3, 2, 1)])
+def test_the_digest_of_a_model_with_large_tensors_is_that_of_the_whole(values: tuple[int, ...]) -> None:
+    proto = heavy("@@finnyaml:work@@/x", *values)
+    stored = pack("model.onnx", heavy("/sandbox/x", *values).SerializeToString(), HERE)
+    assert len(stored.parts) == 7
+    assert stored.digest == model_digest(proto) == in_one_piece(proto)
+    assert data(stored) == proto.SerializeToString(deterministic=True)
+
+
+def in_one_piece(proto: onnx.ModelProto) -> str:
+    """The digest as it is defined: that of the canonical form, serialised."""
+    canonical = onnx.ModelProto()
+    canonical.CopyFrom(proto)
+    for field in ("producer_name", "producer_version", "doc_string"):
+        canonical.ClearField(field)
+    content._sort(canonical.metadata_props, lambda item: item.key)
+    content._sort(canonical.opset_import, lambda item: item.domain)
+    content._canonical_graph(canonical.graph, {}, lambda item: bytes(item.SerializeToString(deterministic=True)))
+    return hashlib.sha256(canonical.SerializeToString(deterministic=True)).hexdigest()
+
+
+def test_paths_in_a_model_with_large_tensors_move_and_nothing_else() -> None:
+    here, there = heavy("/sandbox/x", 1), heavy("/data/other/sandbox/x", 1)
+    assert moved("model.onnx", here.SerializeToString()) == there.SerializeToString(deterministic=True)
+    stored = pack("model.onnx", here.SerializeToString(), HERE)
+    assert set(references(STORE.read(stored.blob), HERE)) == {"x"}
+
+
+def test_a_model_written_in_an_order_of_its_own_is_the_same_model() -> None:
+    """Protobuf takes fields in any order, and a field twice: the last one holds."""
+    proto = heavy("/sandbox/x", 1)
+    tensor = proto.graph.initializer[-1]
+    data_first = onnx.TensorProto(raw_data=b"z" * LARGE).SerializeToString() + tensor.SerializeToString()
+    rest = onnx.ModelProto()
+    rest.CopyFrom(proto)
+    del rest.graph.initializer[-1]
+    size = len(data_first)
+    varint = bytes([size & 0x7F | 0x80, size >> 7 & 0x7F | 0x80, size >> 14])
+    graph = b"\x2a" + varint + data_first
+    size = len(graph)
+    varint = bytes([size & 0x7F | 0x80, size >> 7 & 0x7F | 0x80, size >> 14])
+    odd = b"\x3a" + varint + graph + rest.SerializeToString()
+    same = onnx.load_from_string(odd)
+    stored = pack("model.onnx", odd, HERE)
+    assert stored == pack("model.onnx", same.SerializeToString(), HERE)
+    assert moved("model.onnx", odd, HERE, HERE) == same.SerializeToString(deterministic=True)
+
+
+@pytest.mark.parametrize("mark", [b"", stand_in(Part("0" * 64, LARGE))])
+def test_a_model_is_saved_as_onnx_saves_it_and_stays_as_it_was(tmp_path: Path, mark: bytes) -> None:
+    proto = heavy("/sandbox/x", 1, 2)
+    for graph in (*(item.g for item in proto.graph.node[1].attribute if item.HasField("g")), proto.graph):
+        graph.initializer.append(numpy_helper.from_array(np.ones(LARGE, np.uint8), "inner"))
+        graph.initializer.add(name="small", raw_data=mark)
+    tensor = onnx.TensorProto(name="list", raw_data=b"l" * LARGE)
+    proto.graph.node.append(helper.make_node("Many", [], ["m"], tensors=[tensor, tensor]))
+    before = proto.SerializeToString()
+    content.save(proto, tmp_path / "ours.onnx")
+    assert (tmp_path / "ours.onnx").read_bytes() == proto.SerializeToString() == before
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "out/a.bin", "out/a.txt"])
+def test_what_was_stored_comes_back_whatever_is_in_it(name: str) -> None:
+    for written in (b"", b"\0", b"\x08", b"finnyaml tensor:" * LARGE, b"@@finnyaml:w" * LARGE, b"\0/sandbox" * 9):
+        assert moved(name, written, HERE, HERE) == written
+
+
+# -- files that are larger than memory should be
+
+
+@pytest.mark.parametrize("start", [b"text with /sandbox/x\n", b"\0binary with /sandbox/x\n", b"\0binary\n"])
+def test_a_large_file_is_never_in_memory(tmp_path: Path, start: bytes) -> None:
+    path, again = tmp_path / "large", tmp_path / "again"
+    with path.open("wb") as file:
+        file.write(start)
+        for _ in range(48):
+            file.write(b"\n" * (1 << 20))
+        file.write(start)
+    tracemalloc.start()
+    entry = content.pack(path, "out/large", HERE, STORE)
+    write(again, content.unpack("out/large", entry, HERE, STORE))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 16 << 20
+    assert filecmp.cmp(path, again, shallow=False)
+    assert b"/sandbox" not in STORE.read(entry.blob)

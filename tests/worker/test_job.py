@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from finnyaml.errors import InvalidSetting
 from finnyaml.store import Entry
+from finnyaml.store.model import Part
 from finnyaml.worker.job import Done, Failure, Job
 
 ENTRY = Entry("b" * 64, "d" * 64, 0o755, 37)
@@ -19,8 +20,8 @@ def test_a_job() -> None:
         uses="own.py:lean",
         params={"code": {"file": "@recipe/caf\udce9.py"}, "with": {"by": [1, 2.5, None, True]}},
         config={"target_fps": 5},
-        inputs={"a.npy": "b" * 64},
-        tree={"out/a": ENTRY, "model.onnx": Entry("x", "y")},
+        inputs={"a.npy": Entry("b" * 64, "b" * 64)},
+        tree={"out/a": ENTRY, "model.onnx": Entry("x", "y", parts=(Part("p", 7),))},
         seed="0123",
         recipe_dir="/r",
         log="/l",

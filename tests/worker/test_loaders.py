@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import py_compile
 import tempfile
@@ -169,3 +170,30 @@ def test_what_an_installed_package_has_loaded_before_counts_again(
     """
     for _ in range(2):  # the package reads the file once in a process
         assert NAME in reads(body)["file"]
+
+
+def test_what_a_package_imports_counts_with_it(reads: Callable[[str], dict[str, Any]], base: Path) -> None:
+    brought = base.parents[1] / "python/site-packages"
+    for name, text in {"outer": "import inner_one\n\ndef late():\n    import yaml\n", "inner_one": ""}.items():
+        (brought / name).mkdir(parents=True)
+        (brought / name / "__init__.py").write_text(text)
+    body = f"""
+        import sys
+        sys.path.insert(0, {str(brought)!r})
+        import outer
+    """
+    for _ in range(2):  # both stay imported
+        found = reads(body)["package"]
+        places = {f"@recipe/../python/site-packages/{name}" for name in ("outer", "inner_one")}
+        assert found.keys() == {"PyYAML", *places}
+        assert found["PyYAML"] == importlib.metadata.version("PyYAML")
+
+
+def test_where_a_module_was_looked_for_counts(reads: Callable[[str], dict[str, Any]], base: Path) -> None:
+    found = reads("import sys; sys.path.insert(1, str(BASE.parent)); import base")["module"]
+    assert (found["@recipe/base"], found["@recipe/../lib/base"]) == (None, ".py")
+    base.with_suffix("").mkdir()
+    assert reads("import sys; sys.path.insert(1, str(BASE.parent)); import base")["module"] == found
+    (base.with_suffix("") / "__init__.py").touch()
+    found = reads("import sys; sys.path.insert(1, str(BASE.parent)); import base")["module"]
+    assert found["@recipe/../lib/base"] == "/__init__.py"

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import io
 import os
 import pkgutil
+import posix
 import shutil
+import string
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import pytest
 
+from finnyaml.tools.variables import digest
 from finnyaml.worker.recorder import Reads, Recorder
 
 ASKING = """
@@ -32,7 +36,7 @@ def through(function, *arguments):
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`steps/` stands for FINN, `library/` for a package below it, `project/` for the user's folder."""
+    """`steps/` stands for FINN, `library/` for a package below it, `project/` for the author's folder."""
     root = tmp_path_factory.mktemp("recorder")
     for name in ("steps", "library", "project"):
         (root / name).mkdir()
@@ -153,13 +157,46 @@ def test_up_from_a_link_is_where_the_system_says_it_is(recorder: Recorder, proje
 def test_the_machine_and_libraries_are_not_recorded(recorder: Recorder, folders: Path) -> None:
     def look() -> None:
         Path("/proc/self/status").read_text()
-        Path("/etc/hostname").exists() and Path("/etc/hostname").read_text()
         Path(os.__file__).read_text()
         (folders / "steps/asks_steps.py").read_text()
         os.listdir(folders / "library")
 
     reads = seen(recorder, look)
     assert (reads.files, reads.folders) == (set(), set())
+
+
+def test_data_of_the_system_is_the_authors_and_not_finns(
+    recorder: Recorder, asking: Callable[[str], ModuleType]
+) -> None:
+    with recorder.recording():
+        steps, library = asking("steps"), asking("library")
+    data = Path("/etc/passwd")
+    assert seen(recorder, data.read_text).files == {"/etc/passwd"}
+    assert seen(recorder, lambda: library.through(data.read_text)).files == {"/etc/passwd"}
+    assert seen(recorder, lambda: steps.through(data.read_text)).files == set()
+
+
+def test_what_a_library_reads_while_it_is_imported_is_its_own_affair(
+    recorder: Recorder, folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "settings.txt"
+    own.write_text("x")
+    module = f"import os\n\nwith open({str(own)!r}) as file:\n    TEXT = file.read()\nos.environ.get('FINN_TUNING')\n"
+    for name in ("library", "project"):
+        (folders / name / f"reads_{name}.py").write_text(module)
+        monkeypatch.syspath_prepend(folders / name)
+    reads = seen(recorder, lambda: importlib.import_module("reads_library"))
+    assert (reads.files, reads.env) == (set(), {})
+    reads = seen(recorder, lambda: importlib.import_module("reads_project"))
+    assert (reads.files, reads.env) == ({str(own)}, {"FINN_TUNING": None})
+
+
+def test_versions_that_are_asked_for(recorder: Recorder, asking: Callable[[str], ModuleType]) -> None:
+    with recorder.recording():
+        steps = asking("steps")
+    assert seen(recorder, lambda: steps.through(importlib.metadata.version, "numpy")).files == set()
+    (file,) = seen(recorder, lambda: importlib.metadata.version("numpy")).files
+    assert file.endswith("dist-info/METADATA")
 
 
 def test_imports_are_not_recorded_but_data_of_packages_is(
@@ -236,8 +273,8 @@ def test_variables_that_steps_and_the_user_look_at(
     for module in (steps, project):
         assert env_of(recorder, lambda m=module: m.get("FINN_SET")) == {"FINN_SET": "1"}
         assert env_of(recorder, lambda m=module: m.get("FINN_UNSET")) == {"FINN_UNSET": None}
-    assert env_of(recorder, lambda: library.get("FINN_SET")) == {}
-    # A library that is called by a step is still a library.
+    # A library may look for its own tuning, and FINN calls many; what the author's code calls, it calls on purpose.
+    assert env_of(recorder, lambda: project.through(library.get, "FINN_SET")) == {"FINN_SET": "1"}
     assert env_of(recorder, lambda: steps.through(library.get, "FINN_SET")) == {}
     assert env_of(recorder, lambda: library.through(steps.get, "FINN_SET")) == {"FINN_SET": "1"}
 
@@ -245,7 +282,7 @@ def test_variables_that_steps_and_the_user_look_at(
 def set_before(monkeypatch: pytest.MonkeyPatch, recorder: Recorder, name: str, value: str) -> None:
     """A variable as if the worker had been started with it."""
     monkeypatch.setenv(name, value)
-    recorder._written.discard(name)
+    monkeypatch.setitem(recorder._variables.inherited, name, value)
 
 
 @pytest.mark.parametrize(
@@ -258,6 +295,11 @@ def set_before(monkeypatch: pytest.MonkeyPatch, recorder: Recorder, name: str, v
         lambda: "FINN_A" in os.environ.keys(),  # noqa: SIM118
         lambda: os.environ.setdefault("FINN_A", "2"),
         lambda: os.environ.pop("FINN_A"),
+        lambda: os.environb[b"FINN_A"],
+        lambda: os.getenvb(b"FINN_A"),
+        lambda: posix.environ[b"FINN_A"],
+        lambda: os.path.expandvars("$FINN_A"),
+        lambda: string.Template("$FINN_A").substitute(os.environ),
     ],
 )
 def test_every_way_to_look(recorder: Recorder, monkeypatch: pytest.MonkeyPatch, look: Callable[[], Any]) -> None:
@@ -272,6 +314,7 @@ def test_every_way_to_look(recorder: Recorder, monkeypatch: pytest.MonkeyPatch, 
     [
         lambda: subprocess.run(["true"], env=os.environ.copy(), check=True),
         lambda: subprocess.run(["true"], check=True),
+        lambda: os.system("true"),
         lambda: os.environ | {"FINN_B": "2"},
         lambda: {"FINN_B": "2"} | os.environ,
         lambda: os.environ.__ior__({"FINN_B": "2"}),
@@ -279,9 +322,80 @@ def test_every_way_to_look(recorder: Recorder, monkeypatch: pytest.MonkeyPatch, 
         lambda: os.environ.get("PATH"),
     ],
 )
-def test_to_pass_the_environment_on_is_not_to_look_at_it(recorder: Recorder, pass_on: Callable[[], Any]) -> None:
+def test_that_finn_passes_the_environment_on_is_no_look_at_it(
+    recorder: Recorder, asking: Callable[[str], ModuleType], pass_on: Callable[[], Any]
+) -> None:
+    of_finn = FunctionType(pass_on.__code__.replace(co_filename=asking("steps").__file__), pass_on.__globals__)
     with recorder.environment_undone():
-        assert env_of(recorder, pass_on) == {}
+        reads = seen(recorder, of_finn)
+    assert (reads.env, reads.environment) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda: dict(os.environ),
+        lambda: {**os.environ},
+        lambda: [*os.environ],
+        lambda: {name: os.environ[name] for name in os.environ},
+        lambda: list(os.environ.items()),
+        lambda: list(os.environ.values()),
+        lambda: len(os.environ),
+        lambda: os.environ.copy(),
+        lambda: os.environ | {},
+        lambda: {} | os.environ,
+        lambda: dict(os.environb),
+        lambda: dict(posix.environ),
+        lambda: subprocess.run(["true"], check=True),
+        lambda: subprocess.run("true", shell=True, check=True),
+        lambda: os.system("true"),
+        lambda: os.waitpid(os.posix_spawn("/bin/true", ["true"], os.environ), 0),
+        lambda: os.waitpid(os.fork() or os._exit(0), 0),
+    ],
+)
+def test_who_sees_all_variables_depends_on_all(recorder: Recorder, look: Callable[[], Any]) -> None:
+    reads = seen(recorder, look)
+    assert reads.environment == {"": digest(recorder._variables.inherited)}
+    assert reads.env == {}
+
+
+def test_finn_lists_the_environment_to_find_its_own_variables(
+    recorder: Recorder, asking: Callable[[str], ModuleType]
+) -> None:
+    with recorder.recording():
+        steps, library = asking("steps"), asking("library")
+    for look in (lambda: steps.through(dict, os.environ), lambda: steps.through(library.through, dict, os.environ)):
+        reads = seen(recorder, look)
+        assert reads.environment == {"FINN_": digest(recorder._variables.inherited, "FINN_")}
+        assert reads.env == {}
+
+
+def test_what_a_library_sets_says_nothing(
+    recorder: Recorder, asking: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with recorder.recording():
+        library = asking("library")
+
+    def step() -> str:
+        library.through(os.environ.__setitem__, "FINN_TUNING", "1")
+        return os.environ["FINN_TUNING"]
+
+    with recorder.environment_undone():
+        assert env_of(recorder, step) == {"FINN_TUNING": None}
+
+
+def test_native_code_and_children_are_told_of(recorder: Recorder) -> None:
+    reads = Reads()
+    recorder.variable_seen(reads, "FINN_UNSET")
+    recorder.variable_seen(reads, "HOME")
+    recorder.environment_seen(reads)
+    assert reads.env == {"FINN_UNSET": None}
+    assert reads.environment == {"": digest(recorder._variables.inherited)}
+
+
+@pytest.mark.parametrize("name", ["SSH_TTY", "TERM", "OMP_NUM_THREADS", "KMP_INIT_AT_FORK", "GITHUB_RUN_ID"])
+def test_what_is_new_in_every_session_is_none_of_all_variables(name: str) -> None:
+    assert digest({"A": "1", name: "1"}) == digest({name: "2", "A": "1"}) != digest({"A": "2", name: "1"})
 
 
 def test_joined_environments_are_those_that_python_gives(recorder: Recorder) -> None:

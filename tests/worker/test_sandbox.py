@@ -13,6 +13,7 @@ import pytest
 from finnyaml.store import Entry, ObjectDamaged, Store
 from finnyaml.worker.content import Places
 from finnyaml.worker.sandbox import STAMP, Sandbox
+from tests.store.samples import entry
 from tests.worker.models import model
 
 
@@ -61,7 +62,7 @@ def test_what_a_task_made_is_taken_out_and_laid_into_another_sandbox(
     tree, removed = sandbox.commit({})
     assert tree.keys() == files.keys() and not removed
     other = sandbox_at(tmp_path / "a longer (path) than the first", store)
-    other.checkout(tree, {"images.npy": store.put_bytes(b"data")})
+    other.checkout(tree, {"images.npy": entry(store, b"data")})
     assert held(other) == EMPTY | {
         "build/code_x": "/",
         "out/report": "/",

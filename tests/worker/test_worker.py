@@ -8,6 +8,8 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from multiprocessing.connection import Listener
+from multiprocessing.process import current_process
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +107,15 @@ def test_random_names_follow_from_the_job(tmp_path: Path) -> None:
     assert one[1] == ["tmp/code_gen_0", "tmp/code_gen_1", "tmp/tmp0x", "tmp/tmp0"]
     assert one[0] != drawn("0123456789abcdee", "b")[0]
     assert tempfile.mkdtemp is mkdtemp
+
+
+def test_processes_of_a_step_can_talk_however_long_its_path_is(tmp_path: Path) -> None:
+    root = tmp_path / ("long" * 30)
+    (root / "tmp").mkdir(parents=True)
+    with _deterministic("0123456789abcdef", root), Listener(family="AF_UNIX") as listener:
+        (socket,) = (root / "tmp").iterdir()
+        assert socket.name == Path(str(listener.address)).name
+    assert "tempdir" not in current_process()._config  # type: ignore[attr-defined]
 
 
 STEPS = """

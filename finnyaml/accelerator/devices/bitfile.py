@@ -89,13 +89,13 @@ def _read_xclbin(path: Path, file: BinaryIO, size: int) -> Xclbin:
     (length,) = struct.unpack_from("<Q", head, _LENGTH)
     (count,) = struct.unpack_from("<I", head, _SECTIONS)
     _check_size(path, size, length)
-    headers = file.read(count * _HEADER.size)
+    headers = file.read(min(count * _HEADER.size, size))  # a damaged head may ask for gigabytes
     sections = {}
     for index in range(count):
         kind, _, offset, section_size = _HEADER.unpack_from(headers, index * _HEADER.size)
         if kind in (_IP_LAYOUT, _CLOCKS):
-            file.seek(offset)
-            sections[kind] = file.read(section_size)
+            file.seek(min(offset, size))
+            sections[kind] = file.read(min(section_size, size))
     return Xclbin(_kernels(sections.get(_IP_LAYOUT, bytes(4))), _clock(sections.get(_CLOCKS, bytes(2))))
 
 

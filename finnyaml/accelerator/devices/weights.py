@@ -54,7 +54,7 @@ def _read_bytes(bundle: Bundle, relative: str) -> np.ndarray:
     path = _present(bundle, relative)
     try:
         array: np.ndarray = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+    except Exception as error:  # of a damaged file NumPy says it with a dozen types
         raise damaged(f"{relative}: {error}", "weights damaged") from error
     if array.dtype != np.uint8:
         raise damaged(f"{relative} holds {array.dtype}, not uint8", "weights damaged")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +27,9 @@ def read_array(path: Path, key: str | None, what: str) -> np.ndarray:
             if not isinstance(found, np.ndarray):
                 array: np.ndarray = found[_name(path, found.files, key, what)]
                 return array
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    except AcceleratorError:
+        raise
+    except Exception as error:  # of a damaged file NumPy and zipfile say it with a dozen types
         raise AcceleratorError(f"cannot read {path}: {error}", name="wrong use", hint=_HINT) from error
     if what == "labels":
         raise AcceleratorError(f"{path} is one array, without labels", name="wrong use", hint=_HINT)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
@@ -68,8 +68,10 @@ class Rows:
         try:
             with self._opened() as stream:
                 yield stream
-        except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise StepFailed(f"cannot read {self.name}: {error}", hint=_AGAIN) from error
+        except StepFailed:
+            raise
+        except Exception as error:  # of a damaged file NumPy and zipfile say it with a dozen types
+            raise StepFailed(f"cannot read {self.name}: {error or type(error).__name__}", hint=_AGAIN) from error
 
 
 _AGAIN = "the file is damaged: write it again"
@@ -85,7 +87,7 @@ def npz(path: Path, key: str) -> Rows:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.namelist()
-    except (OSError, zipfile.BadZipFile) as error:
+    except Exception as error:
         hint = "numpy.savez writes such archives"
         raise StepFailed(f"{path.name} is not an .npz archive: {error}", hint=hint) from error
     if f"{key}.npy" not in members:
@@ -115,7 +117,7 @@ def _header(name: str, stream: IO[bytes]) -> tuple[tuple[int, ...], bool, Any]:
         if version not in readers:  # only records with odd names are written so
             raise ValueError(f"format version {version[0]}.{version[1]}")
         shape, by_column, dtype = readers[version](stream)
-    except ValueError as error:
+    except (ValueError, SyntaxError, TokenError) as error:  # the header is read as Python
         hint = "numpy.save writes such files, numpy.savez such archives"
         raise StepFailed(f"{name} is not in NumPy's format: {error}", hint=hint) from error
     _check(name, shape, dtype)
@@ -132,6 +134,7 @@ def _check(name: str, shape: tuple[int, ...], dtype: Any) -> None:
             hint="store integers or floating-point numbers",
         )
     if not shape:
-        raise StepFailed(f"there is a single number in {name}, not a row for each sample")
+        hint = "store an array whose first axis counts the samples"
+        raise StepFailed(f"there is a single number in {name}, not a row for each sample", hint=hint)
     if 0 in shape:
-        raise StepFailed(f"there is nothing in {name}: its shape is {list(shape)}")
+        raise StepFailed(f"there is nothing in {name}: its shape is {list(shape)}", hint="store at least one sample")
