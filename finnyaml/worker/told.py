@@ -40,6 +40,7 @@ class Told:
         self._rules = [(letter, os.path.join(path, "")) for letter, path in rules if letter in "+-"]
         self._users = users
         self._reads = Reads()
+        self._given: set[str] = set()
         self._absent: list[tuple[set[str], str]] = []
         self._executed: dict[int, list[str]] = defaultdict(list)
         self._began: dict[int, int] = defaultdict(int)
@@ -67,6 +68,7 @@ class Told:
         for where, path in self._absent:
             if path not in self._reads.made:  # else a step that looks whether it has done something would never be done
                 where.add(path)
+        reads.files -= {path for path in reads.files if self._is_made(path)} - self._given
         self._searches()
         if self._users:
             self._programs()
@@ -86,15 +88,31 @@ class Told:
     def _file(self, event: Event, path: str) -> None:
         if event.what == "w":
             self._reads.made.add(path)
-        elif self._counts(event, path):
-            if event.what == "g":
-                self._reads.folders.update(_listed(path))
-                return
-            where, path = self._place(event, path)
-            if not event.good:
-                self._absent.append((where, path))
-            elif not self._is_made(path):
-                where.add(path)
+            return
+        if event.good and not self._is_made(path):
+            self._given.add(path)
+        if not self._counts(event, path):
+            return
+        if event.what == "g":
+            self._reads.folders.update(_listed(path))
+            return
+        if event.what == "l":
+            if self._users and not self._is_made(path):
+                self._all_below(path)
+            return
+        where, path = self._place(event, path)
+        if not event.good:
+            self._absent.append((where, path))
+        elif not self._is_made(path):
+            where.add(path)
+
+    def _all_below(self, path: str) -> None:
+        """What is read through a link has another name; so all that it leads to counts."""
+        if not os.path.isdir(path):
+            self._reads.files.add(path)
+        for folder, _, names in os.walk(path):
+            self._reads.folders.add(folder)
+            self._reads.files.update(os.path.join(folder, name) for name in names)
 
     def _counts(self, event: Event, path: str) -> bool:
         inside = self._rule(path)

@@ -118,6 +118,7 @@ CHANGES: dict[str, Callable[[Path, int], None]] = {
     **dict.fromkeys(("c_opendir", "c_scandir", "listed_by_child", "found_by_child"), gets("x")),
     "c_glob": lambda path, state: (path / "12"[: state + 1]).mkdir(parents=True),
     "cp_recursive": inside("deep/er"),
+    "through_own_link_to_folder": inside("file"),
     "sqlite": table,
     "sqlite_read_only": table,
     "cdll_so": library,
@@ -130,7 +131,7 @@ CHANGES: dict[str, Callable[[Path, int], None]] = {
     "compiler_c": says("int x;", "int y;"),
     "header_of_compiler_h": says("int x;", "int y;"),
 }
-READ_NOTHING = {"nothing", "own_file", "own_folder", "own_temporary_files"}
+READ_NOTHING = {"nothing", "own_file", "own_file_of_python", "own_folder", "own_temporary_files"}
 
 
 def steps() -> list[str]:
@@ -170,6 +171,7 @@ def project(tmp_path: Path, store_folder: Path) -> Iterator[Reads]:
         path.unlink()
 
 
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="without a C compiler only Python is watched")
 def test_every_way_to_read_is_seen_and_nothing_else(project: Reads) -> None:
     names = steps()
     for name in names:
@@ -177,9 +179,25 @@ def test_every_way_to_read_is_seen_and_nothing_else(project: Reads) -> None:
     project.build()
     assert project.ran() == []
     halves = (names[::2], names[1::2])
-    if shutil.which("gcc") is None:
-        pytest.skip("without a C compiler only Python is watched")
     for half in halves:
         for name in half:
             project.change(name, 1)
         assert project.ran() == [name for name in half if name not in READ_NOTHING]
+
+
+@pytest.mark.parametrize(
+    ("look", "change"),
+    [
+        ("os.path.exists(NEW)", lambda new, link: new.write_text("")),
+        ("os.path.isdir(NEW)", lambda new, link: new.mkdir()),
+        ("os.readlink(LINK)", lambda new, link: (link.unlink(), link.symlink_to("elsewhere"))),
+    ],
+)
+def test_the_quick_path_asks_as_the_step_did(built: Project, look: str, change: Callable[[Path, Path], object]) -> None:
+    new, link = built.folder / "new", built.folder / "link"
+    link.symlink_to("nowhere")
+    built.step(f"import os; NEW, LINK = {str(new)!r}, {str(link)!r}; print({look}); return model")
+    for up_to_date in (False, True):
+        assert ("up to date" in built.run("build", "recipe.yaml").stdout) is up_to_date
+    change(new, link)
+    assert "up to date" not in built.run("build", "recipe.yaml").stdout

@@ -120,6 +120,24 @@ def copied(model, cfg):
     return model
 
 
+def through_own_link(model, cfg):
+    os.symlink(here(), "link")
+    Path("link").read_text()
+    return model
+
+
+def through_own_link_to_folder(model, cfg):
+    os.symlink(here(), "link")
+    Path("link/file").read_text()
+    os.unlink("link")
+    return model
+
+
+def through_link_of_child(model, cfg):
+    said("sh", "-c", f"ln -s {here()} link; cat link")
+    return model
+
+
 def sent(model, cfg):
     with open(here()) as file, open("sent", "wb") as to:
         os.sendfile(to.fileno(), file.fileno(), 0, 100)
@@ -500,6 +518,18 @@ def own_file(model, cfg):
     open(path, "w").write(str(os.getpid()))
     said("cat", path)
     os.remove(path)
+    return model
+
+
+def own_file_of_python(model, cfg):
+    path = Path(here())
+    if not path.exists():
+        try:
+            path.read_text()
+        except FileNotFoundError:
+            path.write_text(str(os.getpid()))
+    path.write_text(str(os.getpid()))
+    path.read_text()
     return model
 
 

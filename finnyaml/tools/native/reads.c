@@ -5,7 +5,7 @@
  *
  *     <process> <what> <who> <result> <path>
  *
- * what: r opened to be read, w made, emptied or removed, s asked for, k asked for as a link, d listed, g listed by a
+ * what: r opened to be read, l made a link's target, w made, emptied or removed, s asked for, k asked for as a link, d listed, g listed by a
  * pattern, x executed, f could not be executed after all, p a process began, e variable, t time, n random, c network.
  * who: what Python was doing, see `who`. result: + or -. In a path, newline and backslash are written \n and \\.
  *
@@ -650,8 +650,29 @@ MADE(rmdir, (const char *path), (path), TYPES(const char *), AT_FDCWD, path)
 MADE(remove, (const char *path), (path), TYPES(const char *), AT_FDCWD, path)
 MADE(truncate, (const char *path, off_t size), (path, size), TYPES(const char *, off_t), AT_FDCWD, path)
 MADE(truncate64, (const char *path, off64_t size), (path, size), TYPES(const char *, off64_t), AT_FDCWD, path)
-MADE(symlink, (const char *to, const char *path), (to, path), TYPES(const char *, const char *), AT_FDCWD, path)
-MADE(symlinkat, (const char *to, int dir, const char *path), (to, dir, path), TYPES(const char *, int, const char *), dir, path)
+
+/* Whoever makes a link means to read what it leads to, under a name of his own. */
+static void linked(const char *to, int dir, const char *path) {
+    char joined[2 * PATH_MAX];
+    const char *end = strrchr(path, '/');
+    if (*to != '/' && end) snprintf(joined, sizeof joined, "%.*s/%s", (int)(end - path), path, to);
+    note('l', dir, *to != '/' && end ? joined : to, 1);
+    note('w', dir, path, 1);
+}
+
+KEPT int symlink(const char *to, const char *path) {
+    REAL(int, symlink, const char *, const char *);
+    int result = real(to, path);
+    if (!result) linked(to, AT_FDCWD, path);
+    return result;
+}
+
+KEPT int symlinkat(const char *to, int dir, const char *path) {
+    REAL(int, symlinkat, const char *, int, const char *);
+    int result = real(to, dir, path);
+    if (!result) linked(to, dir, path);
+    return result;
+}
 
 /* The names of a file that moves: what it holds is read, and its new name is made. */
 static void moved(int from, const char *old, int to, const char *new, int good, int stays) {
