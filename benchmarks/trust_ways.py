@@ -469,7 +469,7 @@ def child_python_module(d: Path) -> Any:
     return _python("import helper; print(helper.VALUE)", env={**os.environ, "PYTHONPATH": str(d)})
 
 
-@way("module")
+@way("source")
 def child_python_script(d: Path) -> Any:
     return _run(sys.executable, d / "helper.py")
 
