@@ -21,6 +21,9 @@ _LIBRARY, _STANDARD, _IMPORT, _OWN, _GENERATED = "library", "standard", "import"
 OWN = os.path.join(Path(__file__).resolve().parents[1], "")
 """The folder of finnyaml."""
 
+_IMPORTS = f"{OWN}worker/imports.py"
+"""It stands for `importlib.import_module`, so that who calls that asks."""
+
 _PATHS = sysconfig.get_paths()
 STANDARD = {_PATHS["stdlib"], _PATHS["platstdlib"]}
 INSTALLED = {_PATHS["purelib"], _PATHS["platlib"], *site.getsitepackages(), site.getusersitepackages()}
@@ -93,7 +96,7 @@ class Askers:
             return _IMPORT
         if file.startswith("<frozen"):
             return _STANDARD
-        if file.startswith("<"):
+        if file.startswith("<") or file == _IMPORTS:
             return _GENERATED
         return next((kind for folder, kind in self._folders if f"{file}/".startswith(f"{folder}/")), USER)
 

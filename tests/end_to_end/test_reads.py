@@ -171,6 +171,7 @@ def project(tmp_path: Path, store_folder: Path) -> Iterator[Reads]:
         path.unlink()
 
 
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="without a C compiler only Python is watched")
 def test_every_way_to_read_is_seen_and_nothing_else(project: Reads) -> None:
     names = steps()
     for name in names:
@@ -178,8 +179,6 @@ def test_every_way_to_read_is_seen_and_nothing_else(project: Reads) -> None:
     project.build()
     assert project.ran() == []
     halves = (names[::2], names[1::2])
-    if shutil.which("gcc") is None:
-        pytest.skip("without a C compiler only Python is watched")
     for half in halves:
         for name in half:
             project.change(name, 1)

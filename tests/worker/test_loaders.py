@@ -197,3 +197,25 @@ def test_where_a_module_was_looked_for_counts(reads: Callable[[str], dict[str, A
     (base.with_suffix("") / "__init__.py").touch()
     found = reads("import sys; sys.path.insert(1, str(BASE.parent)); import base")["module"]
     assert found["@recipe/../lib/base"] == "/__init__.py"
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        "import base",
+        "import importlib; importlib.import_module('base')",
+        "import importlib.util; importlib.util.find_spec('base')",
+    ],
+)
+def test_folders_that_are_searched_for_a_moment_count(
+    reads: Callable[[str], dict[str, Any]], base: Path, ask: str
+) -> None:
+    first = base.parents[1] / "first"
+    first.mkdir()
+    found = reads(f"""
+        import sys
+        sys.path[:0] = [{str(first)!r}, str(BASE.parent)]
+        {ask}
+        del sys.path[:2]
+    """)["module"]
+    assert (found["@recipe/../first/base"], found["@recipe/../lib/base"]) == (None, ".py")
