@@ -8,6 +8,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.project import RECIPE, STEPS, Project, rewrite
 
 ALL = ["model", "scale", "same", "report"]
@@ -226,19 +228,16 @@ def test_files_of_a_moved_workspace_name_their_new_place(project: Project) -> No
     assert (moved / "build/report/fps.txt").read_text() == str(moved / "build")
 
 
-def test_a_program_of_a_custom_step_reads_what_earlier_steps_left(project: Project) -> None:
-    program = "import subprocess\n" + STEPS.replace(
-        '(folder / "fps.txt").write_text(f"{cfg.target_fps}\\n")', 'subprocess.run(["true"], check=True)'
-    )
-    project.write(
-        "steps.py",
-        program.replace("def same(model, cfg):", "def same(model, cfg, note='a'):").replace(
-            '"""Change nothing."""', 'Path(cfg.output_dir, "note.txt").write_text(note)'
-        ),
-    )
+@pytest.mark.parametrize(("program", "ran"), [("cat", ["same", "report"]), ("true", ["same"])])
+def test_of_what_earlier_steps_left_counts_what_a_program_reads(project: Project, program: str, ran: list[str]) -> None:
+    reads = f'subprocess.run(["{program}", Path(cfg.output_dir, "note.txt")], check=True)'
+    steps = STEPS.replace('(folder / "fps.txt").write_text(f"{cfg.target_fps}\\n")', reads)
+    steps = steps.replace("def same(model, cfg):", "def same(model, cfg, note='a'):")
+    steps = steps.replace('"""Change nothing."""', 'Path(cfg.output_dir, "note.txt").write_text(note)')
+    project.write("steps.py", f"import subprocess\n{steps}")
     project.write("recipe.yaml", RECIPE.replace('"steps.py:same"', '"steps.py:same", with: {note: one}'))
     project.build()
-    assert project.ran("--set", "steps.1.with.note=two") == ["same", "report"]
+    assert project.ran("--set", "steps.1.with.note=two") == ran
 
 
 def test_an_installed_factory_counts_with_its_package(project: Project) -> None:
