@@ -90,6 +90,9 @@ def remember(report: Report, arguments: list[str]) -> None:
     touched = [*map(_touched, {*files, *folders}), *(newest for _, newest in packages.values())]
     if max(touched) > session.opened - CLOCK:
         return
+    # What a step looked for may have appeared since: then the stamp would take it for what the step saw.
+    if any(status.state != "cached" for status in session.judge().survey(report.selection.tasks).values()):
+        return
     stamp = {
         "files": {path: _file_state(path) for path in sorted(files)},
         "folders": {path: _listing(path) for path in sorted(folders)},

@@ -160,11 +160,23 @@ class _Builder:
         """Steps to measure: those that are asked for, or else every step from where the graph is complete."""
         if self._verify.points is not None:
             return dict(asked)
+        above = self._above(self._reference_step()) if self._verify.reference.kind == "step" else set()
         return dict.fromkeys(
             name
             for name, task in self._tasks.items()
-            if name not in self._sources[:-1] and task.uses not in open_rtl.MODEL_KEPT
+            if name not in self._sources[:-1] and name not in above and task.uses not in open_rtl.MODEL_KEPT
         )
+
+    def _above(self, step: str) -> set[str]:
+        """The steps before a step: what comes before the reference cannot be held to it."""
+        found: set[str] = set()
+        waiting = [*self._tasks[step].needs]
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting += self._tasks[name].needs
+        return found
 
     def _send_enough(self, asked: Mapping[str, PointEntry]) -> None:
         """Simulated hardware gets as many frames as its point has samples, unless the recipe says how many it gets."""
@@ -224,9 +236,10 @@ class _Builder:
             limits = (self._verify.data.limit, entry.limit if entry else None, sent)
             return min((limit for limit in limits if limit is not None), default=float("inf"))
 
-        found = []
+        reference = self._reference_step() if self._verify.reference.kind == "step" else None
+        found: list[str] = []
         name = step
-        while self._tasks[name].exact and self._tasks[name].needs:
+        while name != reference and self._tasks[name].exact and self._tasks[name].needs:
             name = self._tasks[name].needs[0]
             if name in points and samples(name) >= samples(step):
                 found.append(name)

@@ -24,6 +24,9 @@ AT_START = frozenset(["bash", "dash", "sh", "zsh", "make", "gmake", "cc1", "cc1p
 
 ASKS = {"t": "for the time of day", "n": "for random numbers without a seed", "c": "the network"}
 
+MOST = 10_000
+"""So many files below a folder are looked at where a step makes a link to it."""
+
 Rules = Sequence[tuple[str, str]]
 
 
@@ -31,14 +34,16 @@ class Told:
     """What was told of one step, in order.
 
     `rules` are those that the library had. `users` says whether the step is code of the recipe's author: of its
-    children all counts, of FINN's only what lies outside the system's folders. `blind` says why not all was told.
+    children all counts, of FINN's tools (`finns`) only what lies in the project and in the sandbox, of others what lies
+    outside the system's folders. `blind` says why not all was told.
     """
 
-    def __init__(self, rules: Rules, *, users: bool) -> None:
+    def __init__(self, rules: Rules, *, users: bool, finns: bool = False) -> None:
         self.events: list[Event] = []
         self.blind: str | None = None
         self._rules = [(letter, os.path.join(path, "")) for letter, path in rules if letter in "+-"]
         self._users = users
+        self._finns = finns
         self._reads = Reads()
         self._given: set[str] = set()
         self._absent: list[tuple[set[str], str]] = []
@@ -110,15 +115,22 @@ class Told:
         """What is read through a link has another name; so all that it leads to counts."""
         if not os.path.isdir(path):
             self._reads.files.add(path)
+        found = set[str]()
         for folder, _, names in os.walk(path):
+            found.update(os.path.join(folder, name) for name in names)
+            if len(found) > MOST:
+                self._reads.unseen.add(f"it links to {path}, and that is too much to look at all of it")
+                return
             self._reads.folders.add(folder)
-            self._reads.files.update(os.path.join(folder, name) for name in names)
+        self._reads.files |= found
 
     def _counts(self, event: Event, path: str) -> bool:
         inside = self._rule(path)
         if inside[0] == "-":
             return False
         own = event.process == os.getpid()
+        if self._finns and not own and len(inside[1]) <= 1:
+            return False
         if own and (event.who in "io" or (event.who == "m" and not path.endswith(EXTENSIONS))):
             return False
         if own and (event.what, path) in self._reads.heard:

@@ -28,13 +28,17 @@ class Witness:
         self._missing = None if Listener.hears_this_process() else _why_not(cache)
 
     @contextlib.contextmanager
-    def listening(self, sandbox: Path, project: Path, *, users: bool) -> Iterator[Told]:
-        """Listen inside the `with` block. `users`: whether the step is code of the recipe's author."""
+    def listening(self, sandbox: Path, project: Path, *, users: bool, finns: bool = False) -> Iterator[Told]:
+        """Listen inside the `with` block.
+
+        `users`: the step is code of the recipe's author. `finns`: it is FINN's, so that its tools count by their
+        version, wherever they are installed.
+        """
         skipped = [*NEVER, *(path for _, path in self._code), str(sandbox / "tmp"), str(self._listener.folder)]
         skipped += () if users else TOOLS
-        looked_at = ["/dev/shm", str(project)]  # noqa: S108 - not used
+        looked_at = ["/dev/shm", str(project), str(sandbox)]  # noqa: S108 - not used
         rules = [*(("-", path) for path in skipped), *(("+", path) for path in looked_at), *self._code]
-        told = Told(rules, users=users)
+        told = Told(rules, users=users, finns=finns)
         if self._missing:
             told.blind = f"programs and native code are not watched: {self._missing}"
             yield told

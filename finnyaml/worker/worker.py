@@ -41,6 +41,9 @@ from finnyaml.worker.recorder import Reads, Recorder
 from finnyaml.worker.sandbox import MODEL, Sandbox
 from finnyaml.worker.witness import Witness
 
+FINN = "finnyaml.worker.warm_up:finn"
+"""The imports of tasks that run FINN's code."""
+
 
 class Worker:
     """The state that one worker process keeps between jobs."""
@@ -103,12 +106,15 @@ class Worker:
             metrics={},
             digests=job.digests,
         )
+        finns = job.warm_up == FINN
         os.chdir(self._sandbox.root / "tmp")
         with (
             self._recorder.environment_undone(),
             _deterministic(job.seed, self._sandbox.root),
             self._recorder.recording(Path(job.recipe_dir)) as reads,
-            self._witness.listening(self._sandbox.root, Path(job.recipe_dir), users=job.users_code) as told,
+            self._witness.listening(
+                self._sandbox.root, Path(job.recipe_dir), users=job.users_code, finns=finns
+            ) as told,
         ):
             model = function_of(job.runner)(context)
         if model is not None:
@@ -214,6 +220,8 @@ def _deterministic(seed: str, sandbox: Path) -> Iterator[None]:
     _Forks.seed, _Forks.count = seed, 0
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(int(seed[:8], 16))
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(int(seed[:8], 16))
     drawn = tempfile.mkdtemp
     tempfile.tempdir = str(sandbox / "tmp")
 

@@ -104,7 +104,9 @@ CHANGES: dict[str, Callable[[Path, int], None]] = {
     **dict.fromkeys(("exists", "is_file", "access", "lexists", "opened_in_vain", "shell_test", "c_access"), appears),
     "gone": goes,
     "made_only_where_missing": goes,
-    "is_folder": lambda path, state: path.mkdir() if state else None,
+    **dict.fromkeys(
+        ("is_folder", "entered", "entered_by_a_shell"), lambda path, state: path.mkdir() if state else None
+    ),
     "executable": rights,
     "getsize": says("1", "12"),
     "closed_descriptors": says("1", "12"),

@@ -180,6 +180,19 @@ def is_file(model, cfg):
     return model
 
 
+def entered(model, cfg):
+    try:
+        os.chdir(here())
+    except OSError:
+        pass
+    return model
+
+
+def entered_by_a_shell(model, cfg):
+    subprocess.run(["sh", "-c", 'cd "$0" || true', here()], check=True)
+    return model
+
+
 def is_folder(model, cfg):
     os.path.isdir(here())
     return model

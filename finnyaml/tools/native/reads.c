@@ -631,6 +631,13 @@ KEPT int glob64(const char *pattern, int flags, int (*failed)(const char *, int)
     return result;
 }
 
+KEPT int chdir(const char *path) { /* asks whether there is such a folder */
+    REAL(int, chdir, const char *);
+    int result = real(path);
+    note('s', AT_FDCWD, result ? path : ".", !result);
+    return result;
+}
+
 /* What a step makes or takes away itself is not what it was given. */
 
 #define MADE(name, params, arguments, types, dir, path) \
