@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from finnyaml.bundle.archives import write_bundle
 from finnyaml.bundle.names import FACTS
 from finnyaml.files import content
 from finnyaml.plan import bundles
@@ -70,6 +69,8 @@ def put_back(place: Path, target: Path) -> bool:
     target.parent.mkdir(parents=True, exist_ok=True)
     place.rename(target)
     try:
+        from finnyaml.bundle.archives import write_bundle  # here, because it loads numpy
+
         write_bundle(target, [FACTS, *json.loads(content(target / FACTS))["files"]])
     except (OSError, ValueError, KeyError, TypeError):
         target.rename(place)

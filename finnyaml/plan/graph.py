@@ -122,7 +122,7 @@ def build(recipe: Recipe, catalog: Catalog, code: CodeOf, *, vivado: bool = True
             own_settings=own,
             setting_pointers=config.pointers,
             tools=tuple(sorted({*item.entry.tools, *_tools(item, {**defaults, **values}, catalog)})),
-            exact=item.entry.expect != "change",
+            expect=item.entry.expect or (None if KINDS[item.kind].users_code else "exact"),
             timeout=item.entry.timeout,
             trust=_trust(item, params, recipe),
             implementation=code(*references(item.kind, item.uses, params)),

@@ -222,13 +222,19 @@ class _Builder:
             pointer=entry.pointer if entry else ("verify",),
             params=params,
             checks=step,
-            gate=Gate(limits, (entry.on_fail if entry else None) or verify.on_fail, entry is not None, step in settled),
+            gate=Gate(
+                limits,
+                (entry.on_fail if entry else None) or verify.on_fail,
+                entry is not None,
+                step in settled,
+                self._exact(step, before),
+            ),
             trust=verify.data.trust,
             implementation=self._code(*references("verify", params["metric"]["name"], params)),
         )
 
     def _before(self, step: str, points: Mapping[str, PointEntry | None]) -> list[str]:
-        """The measured steps, the nearest first, since which no step may have changed the outputs of any sample."""
+        """The measured steps, the nearest first, since which no step is expected to change the outputs."""
 
         def samples(name: str) -> float:
             entry, task = points[name], self._tasks[name]
@@ -239,11 +245,19 @@ class _Builder:
         reference = self._reference_step() if self._verify.reference.kind == "step" else None
         found: list[str] = []
         name = step
-        while name != reference and self._tasks[name].exact and self._tasks[name].needs:
+        while name != reference and self._tasks[name].expect != "change" and self._tasks[name].needs:
             name = self._tasks[name].needs[0]
             if name in points and samples(name) >= samples(step):
                 found.append(name)
         return found
+
+    def _exact(self, step: str, before: list[str]) -> bool:
+        """Whether all steps since the point before are known to be exact."""
+        since = []
+        while before and step != before[0]:
+            since.append(self._tasks[step].expect)
+            step = self._tasks[step].needs[0]
+        return all(expect == "exact" for expect in since)
 
     def _settled(self) -> set[str]:
         """The steps after which no other sets the datatypes of hardware layers anew, as FINN's minimisations do."""

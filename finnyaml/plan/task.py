@@ -22,14 +22,14 @@ class Task:
     `kind` names its declaration (`finnyaml.kinds`), `uses` what it runs. `params` are static: they are part of
     the key. `config` is the build configuration as the recipe asks for it, `defaults` what FINN takes for the fields
     it leaves out; only what the step reads of either counts. `own_settings` are the fields that `with:` set for this
-    task alone. The model comes from the first of `needs`; the folders of all are laid over each other. `exact`: it must
-    not change what the network computes.
+    task alone. The model comes from the first of `needs`; the folders of all are laid over each other. `expect` is
+    `exact` where it must not change what the network computes, `change` where it may, None where nobody says.
     `implementation` names the code that runs.
 
     `after` are tasks that have to be there before this one starts although it takes nothing from them: the gates
     above expensive work. `checks` is the step that a verification point measures or a bundle delivers, `gate` the rule
     on the measurement. `verifies` are FINN's own verification points that this step has to run. `trust` is what the
-    recipe says of its result. None of these, nor `exact`, is part of the key.
+    recipe says of its result. None of these, nor `expect`, is part of the key.
     """
 
     id: str
@@ -44,7 +44,7 @@ class Task:
     own_settings: frozenset[str] = frozenset()
     setting_pointers: Mapping[str, Pointer] = field(default_factory=dict, repr=False)
     tools: tuple[str, ...] = ()
-    exact: bool = False
+    expect: str | None = None
     timeout: float | None = None
     after: tuple[str, ...] = ()
     checks: str | None = None

@@ -142,7 +142,7 @@ class _Builder:
             code=code,
             timeout=data.get("timeout"),
             tools=tuple(data.get("tools", ())),
-            expect=data.get("expect", "exact"),
+            expect=data.get("expect"),
             trust=_trust(data),
         )
 

@@ -103,7 +103,8 @@ class StepEntry:
     None where the recipe is silent (then: the previous entry). `with_` holds keyword arguments for code, or a
     settings overlay (`folding`, `fifo`, `specialize`, `target`, `outputs`, `finn`) for a FINN step, or the settings of
     an `rtl.` step. `timeout` is in seconds. `tools` are extra tools that custom code needs. `trust` is what the recipe
-    says of its result. `expect` is `exact` or `change`: what the step does to the outputs of the network.
+    says of its result. `expect` is `exact` or `change`: what the step does to the outputs of the
+    network. None: exact, but of code of the author's own a change is only said.
     """
 
     uses: str
@@ -114,7 +115,7 @@ class StepEntry:
     code: CodeRef | None = None
     timeout: float | None = None
     tools: tuple[str, ...] = ()
-    expect: str = "exact"
+    expect: str | None = None
     trust: Trust = SILENT
 
 

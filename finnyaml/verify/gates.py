@@ -31,13 +31,15 @@ class Gate:
     """The limits of one verification point, and what a failure does: `stop`, `warn` or `defer`.
 
     `asked`: the recipe names this point, so it has to run; a point that is there by default may be impossible here.
-    `settled`: no later step sets the datatypes of hardware layers anew, so that values have to fit them now.
+    `settled`: no later step sets the datatypes of hardware layers anew, so that values have to fit them now. `exact`:
+    the steps since the point before must not change the outputs.
     """
 
     limits: Limits = field(default_factory=Limits)
     on_fail: str = "stop"
     asked: bool = False
     settled: bool = True
+    exact: bool = True
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def verdict(gate: Gate, measurement: Mapping[str, Any]) -> Verdict:
         return Verdict("failed" if overflows else "measured", overflows)
     limited = gate.limits != Limits() or measurement["interval"] is not None
     broken = tuple(_broken(gate.limits, measurement)) if limited else ()
-    change, systematic = _change(measurement)
+    change, systematic = _change(measurement, exact=gate.exact)
     changed = (change,) if change and systematic else ()
     notes = ((change,) if change and not systematic else ()) + tuple(_at_chance(measurement))
     if strange := tuple(_too_good(measurement)):  # whatever else there is follows from it
@@ -75,14 +77,16 @@ def verdict(gate: Gate, measurement: Mapping[str, Any]) -> Verdict:
     return Verdict(state, reasons, bool(broken or changed), bool(changed and not broken), notes)
 
 
-def _change(measurement: Mapping[str, Any]) -> tuple[str, bool]:
-    """What changed since the point before, though no step may change it; and whether rounding does not explain it."""
+def _change(measurement: Mapping[str, Any], *, exact: bool) -> tuple[str, bool]:
+    """What changed since the point before; and whether that is a fault: of exact steps, and more than rounding."""
     found = measurement.get("before")
     if not found:
         return "", False
-    since = f"since {found['name']}, and the steps between are exact"
+    since = f"since {found['name']}"
+    if exact:
+        since += ", and the steps between are exact"
     if not found["comparable"]:
-        return f"the outputs have another size than {since}", True
+        return f"the outputs have another size {since}", exact
     samples, changed, flipped = found["samples"], found["changed"], found["flipped"]
     if not changed:
         return "", False
@@ -91,7 +95,7 @@ def _change(measurement: Mapping[str, Any]) -> tuple[str, bool]:
     if flipped:
         said += f"; {flipped} predictions are others" if flipped > 1 else "; 1 prediction is another"
     many = changed > FEW * samples
-    return said, many if flipped is None else flipped > FLIPS * samples or bool(flipped and many)
+    return said, exact and (many if flipped is None else flipped > FLIPS * samples or bool(flipped and many))
 
 
 def _too_good(measurement: Mapping[str, Any]) -> Iterator[str]:

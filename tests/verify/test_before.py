@@ -127,9 +127,7 @@ def test_a_score_that_is_no_longer_a_number_is_a_change() -> None:
 def test_outputs_of_another_size_cannot_be_the_same() -> None:
     result = found(SCORES, SCORES[:, :9])
     assert not result["comparable"]
-    assert judged(result).reasons == (
-        "the outputs have another size than since tidy_up, and the steps between are exact",
-    )
+    assert judged(result).reasons == ("the outputs have another size since tidy_up, and the steps between are exact",)
 
 
 def test_scores_of_an_archive_are_found(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.general import GiveReadableTensorNames, GiveUniqueNodeNames
@@ -218,6 +217,8 @@ def test_the_model_before_is_not_changed(lowered, digits):
     assert lowered.model.SerializeToString(deterministic=True) == content
 
 
-def test_samples_need_something_to_compare_with():
-    with pytest.raises(ValueError, match="neither"):
-        Samples(np.zeros((1, 2)))
+def test_with_inputs_alone_what_counts_is_whether_outputs_change(lowered, digits):
+    found = find_loss(lowered, step_with(faults.SwapChannels()), Samples(digits.inputs), tolerance=0.0, step="made_up")
+    assert (found.metric, found.before) == ("the fraction of samples with unchanged outputs", 1.0)
+    assert found.after < 1.0
+    assert found.transformation.name == "SwapChannels"
