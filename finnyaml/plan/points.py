@@ -160,23 +160,11 @@ class _Builder:
         """Steps to measure: those that are asked for, or else every step from where the graph is complete."""
         if self._verify.points is not None:
             return dict(asked)
-        above = self._above(self._reference_step()) if self._verify.reference.kind == "step" else set()
         return dict.fromkeys(
             name
             for name, task in self._tasks.items()
-            if name not in self._sources[:-1] and name not in above and task.uses not in open_rtl.MODEL_KEPT
+            if name not in self._sources[:-1] and task.uses not in open_rtl.MODEL_KEPT
         )
-
-    def _above(self, step: str) -> set[str]:
-        """The steps before a step: what comes before the reference cannot be held to it."""
-        found: set[str] = set()
-        waiting = [*self._tasks[step].needs]
-        while waiting:
-            name = waiting.pop()
-            if name not in found:
-                found.add(name)
-                waiting += self._tasks[name].needs
-        return found
 
     def _send_enough(self, asked: Mapping[str, PointEntry]) -> None:
         """Simulated hardware gets as many frames as its point has samples, unless the recipe says how many it gets."""
@@ -245,7 +233,7 @@ class _Builder:
         reference = self._reference_step() if self._verify.reference.kind == "step" else None
         found: list[str] = []
         name = step
-        while name != reference and self._tasks[name].expect != "change" and self._tasks[name].needs:
+        while name != reference and self._tasks[name].expect != "change" and not self._tasks[name].declared.source:
             name = self._tasks[name].needs[0]
             if name in points and samples(name) >= samples(step):
                 found.append(name)

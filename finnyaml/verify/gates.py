@@ -107,8 +107,8 @@ def _too_good(measurement: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"{measurement['metric']} is {measurement['shown']}, and only {reference['shown']} in the reference "
             f"({reference['name']}): the reference does not get the data that it was trained on. Where a step of your "
-            "own is the pre-processing, compare with the graph behind it: `verify: {reference: <its id>}`; or write it "
-            "as a stage of `preprocess:`"
+            "own is the pre-processing, make it the reference of the steps behind it, `verify: {reference: <its id>, "
+            "points: [...]}`; or write it as a stage of `preprocess:`"
         )
 
 

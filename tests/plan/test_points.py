@@ -205,3 +205,19 @@ def test_what_the_recipe_says_of_data_and_model_holds_for_all_that_use_them(make
     assert tasks["verify.tidy_up"].trust == Trust(pure=False)
     assert tasks[SOURCE].trust == Trust(always=True, pure=False)
     assert [name for name, task in tasks.items() if not task.runs_users_code] == ["tidy_up", "streamline"]
+
+
+def test_a_step_that_is_the_reference_is_compared_with_no_point_before_it(maker: Maker) -> None:
+    plan = maker.plan(f"steps: short\n{DATA}  reference: tidy_up\n")
+    assert plan.tasks["verify.tidy_up"].needs == ("tidy_up",)
+    assert plan.tasks["verify.qonnx_to_finn"].params["before"] == ["model"]
+    assert plan.tasks["verify.streamline"].params["before"][0] == "tidy_up"
+    assert plan.tasks["verify.streamline"].needs == ("streamline", "verify.tidy_up")
+
+
+def test_what_a_step_is_expected_to_do_decides_what_its_outputs_are_held_to(maker: Maker) -> None:
+    for said, before, exact in [("", True, False), (", expect: exact", True, True), (", expect: change", False, True)]:
+        plan = maker.plan(f"steps: [tidy_up, {{uses: 'own.py:lean', id: mine{said}}}, streamline]\n{DATA}")
+        point = plan.tasks["verify.mine"]
+        assert point.gate is not None
+        assert (bool(point.params.get("before")), point.gate.exact) == (before, exact)
