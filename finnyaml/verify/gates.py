@@ -68,7 +68,7 @@ def verdict(gate: Gate, measurement: Mapping[str, Any]) -> Verdict:
     limited = gate.limits != Limits() or measurement["interval"] is not None
     broken = tuple(_broken(gate.limits, measurement)) if limited else ()
     change, systematic = _change(measurement, exact=gate.exact)
-    changed = (change,) if change and systematic else ()
+    changed = (change,) if change and systematic and not broken else ()  # what is lost says more
     notes = ((change,) if change and not systematic else ()) + tuple(_at_chance(measurement))
     if strange := tuple(_too_good(measurement)):  # whatever else there is follows from it
         return Verdict("failed", strange)
