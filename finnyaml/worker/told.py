@@ -34,8 +34,8 @@ class Told:
     """What was told of one step, in order.
 
     `rules` are those that the library had. `users` says whether the step is code of the recipe's author: of its
-    children all counts, of FINN's tools (`finns`) only what lies in the project and in the sandbox, of others what lies
-    outside the system's folders. `blind` says why not all was told.
+    children all counts, of FINN and its tools (`finns`) only what lies in the project and in the sandbox, of others what
+    lies outside the system's folders. `blind` says why not all was told.
     """
 
     def __init__(self, rules: Rules, *, users: bool, finns: bool = False) -> None:
@@ -129,8 +129,8 @@ class Told:
         if inside[0] == "-":
             return False
         own = event.process == os.getpid()
-        if self._finns and not own and len(inside[1]) <= 1:
-            return False
+        if self._finns and (not own or event.what in "sk") and len(inside[1]) <= 1:
+            return False  # tools, and where FINN looks for them
         if own and (event.who in "io" or (event.who == "m" and not path.endswith(EXTENSIONS))):
             return False
         if own and (event.what, path) in self._reads.heard:
