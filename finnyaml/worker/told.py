@@ -34,8 +34,8 @@ class Told:
     """What was told of one step, in order.
 
     `rules` are those that the library had. `users` says whether the step is code of the recipe's author: of its
-    children all counts, of FINN and its tools (`finns`) only what lies in the project and in the sandbox, of others what
-    lies outside the system's folders. `blind` says why not all was told.
+    children all counts, of FINN and its tools (`finns`) only what lies in the project and in the sandbox, of others
+    what lies outside the system's folders. `blind` says why not all was told.
     """
 
     def __init__(self, rules: Rules, *, users: bool, finns: bool = False) -> None:
