@@ -148,7 +148,7 @@ class Recipe:
 
         Raises:
             BuildFailed: a step failed the first time.
-            RecipeError: the recipe is wrong, there is no such step, or none with code of the author's.
+            RecipeError: the recipe is wrong, no step has this name, or no step is code of the author's own.
             ToolMissing: FINN or a tool that a step needs is not here.
         """
         listener = _listener(progress)

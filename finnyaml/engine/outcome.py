@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,9 +39,9 @@ class Outcome:
     """Per task: key parts, reads and metrics, for the record of the last build."""
 
     @property
-    def there(self) -> dict[str, Built]:
+    def there(self) -> Mapping[str, Built]:
         """What others can be run on: also points whose gates said no, to be compared with."""
-        return {**self.measured, **self.built}
+        return ChainMap(self.built, self.measured)  # a view: it is asked for every task of every pass
 
     @property
     def nothing_verified(self) -> bool:

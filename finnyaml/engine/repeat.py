@@ -36,7 +36,7 @@ def check(session: Session, names: Sequence[str], jobs: int, listener: Listener 
     where one gave something else although the recipe does not say so (`pure: false`), or failed.
 
     Raises:
-        RecipeError: there is no such step, or none with code of the user's.
+        RecipeError: no step has this name, or no step is code of the user's own.
         ToolMissing: a task needs a tool that is not here.
         FinnyamlError: the workspace or the store cannot be used.
     """
