@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.bench import machine
 from tests.faults.kinds import KINDS, chance
 from tests.faults.sound import Sound
-from tests.project import Project
+from tests.project import Project, warm
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -39,12 +39,11 @@ def main(arguments: Sequence[str]) -> int:
     print(machine(), flush=True)
     wrong = 0
     with tempfile.TemporaryDirectory(prefix="finnyaml-faults-") as folder:
-        knowing = Project(Path(folder, "asked"), Path(folder, "asked-store"))
-        knowing.plan()
+        store = warm(Path(folder))
 
         @functools.cache
         def sound(prepare: Callable[[Project], None]) -> Sound:
-            return Sound(Path(folder, prepare.__name__, "now"), knowing.store / "memos", prepare)
+            return Sound(Path(folder, prepare.__name__, "now"), store, prepare)
 
         for name in names:
             wrong += _tried(name, sound(KINDS[name].prepare), asked)

@@ -51,15 +51,15 @@ steps:
 
 def run(folder: Path) -> None:
     """Print what became of `TRUST_ROUNDS` rounds, in all and for each way that is not right."""
+    from tests.project import warm
+
     wanted = int(os.environ.get("TRUST_ROUNDS", ROUNDS))
     seed = int(os.environ.get("TRUST_SEED", "1"))
     found = Found()
-    memos: Path | None = None
+    store = warm(folder)
     while found.rounds < wanted:
-        proof = Proof(folder / str(seed), random.Random(seed), memos)
+        proof = Proof(folder / str(seed), random.Random(seed), store)
         proof.run(found)
-        if memos is None:
-            memos = shutil.copytree(proof.incremental / "memos", folder / "memos")
         shutil.rmtree(folder / str(seed))
         seed += 1
     table(["verdict", "rounds"], [[name, f"{found.verdicts[name]:,}"] for name in ("right", "said", *BAD)])
@@ -105,14 +105,12 @@ class Step:
 class Proof:
     """One recipe in a folder of its own, with two stores: the one that is kept, and one that is emptied each time."""
 
-    def __init__(
-        self, folder: Path, draw: random.Random, memos: Path | None = None, ways: Sequence[str] | None = None
-    ) -> None:
+    def __init__(self, folder: Path, draw: random.Random, warm: Path, ways: Sequence[str] | None = None) -> None:
         from tests.project import tiny_model
 
         self.draw = draw
         self.root = folder / "project"
-        self.incremental, self.empty, self._memos = folder / "store", folder / "empty", memos
+        self.incremental, self.empty, self._warm = folder / "store", folder / "empty", warm
         self.root.mkdir(parents=True)
         tiny_model(self.root / "tiny.onnx")
         shutil.copy(trust_ways.__file__, self.root / "ways.py")
@@ -128,8 +126,7 @@ class Proof:
         for step in self.steps:
             step.folder.mkdir(parents=True)
             self._lay_out(step)
-        if memos is not None:
-            shutil.copytree(memos, self.incremental / "memos")
+        shutil.copytree(warm, self.incremental)
 
     def run(self, found: Found, changes: int = CHANGES) -> None:
         """Build, then change and compare, so often; each comparison goes to `found`."""
@@ -147,9 +144,7 @@ class Proof:
         """Build incrementally and with an empty store; say of each step what became of it."""
         tasks, error = self.build(self.incremental, "build")
         shutil.rmtree(self.empty, ignore_errors=True)
-        shutil.copytree(self._memos or self.incremental / "memos", self.empty / "memos")
-        for stamp in (self.empty / "memos").glob("stamp-*"):
-            stamp.unlink()
+        shutil.copytree(self._warm, self.empty)
         _, error_of_clean = self.build(self.empty, "clean")
         if error or error_of_clean:
             found.add("failed", "the build", (error or error_of_clean).strip()[-300:])

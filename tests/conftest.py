@@ -8,26 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import Project
+from tests.project import Project, warm
 
 
 @pytest.fixture(scope="session")
-def catalog_memos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The memos of a store in which FINN has been asked once what it has (that takes some 10 s)."""
-    folder = tmp_path_factory.mktemp("warm")
-    project = Project(folder / "project", folder / "store")
-    done = project.run("plan", "recipe.yaml")
-    assert done.returncode == 0, done.stderr
-    return folder / "store" / "memos"
+def warm_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What every new store would have to find out first; to be copied, not to be changed."""
+    return warm(tmp_path_factory.mktemp("warm"))
 
 
 @pytest.fixture
-def store_folder(tmp_path: Path, catalog_memos: Path) -> Path:
+def store_folder(tmp_path: Path, warm_store: Path) -> Path:
     """A fresh store that already knows the installed FINN."""
-    folder = tmp_path / "store"
-    folder.mkdir()
-    shutil.copytree(catalog_memos, folder / "memos")
-    return folder
+    return shutil.copytree(warm_store, tmp_path / "store")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import traceback
@@ -18,6 +19,18 @@ from finnyaml.errors import ExitCode, FinnyamlError
 
 # Typer puts the Python type of an argument after its name (`TARGET <list[str]>`); the name says enough.
 TyperArgument.display_type_rich = lambda self, ctx: None  # type: ignore[method-assign]
+
+_OF_THE_MACHINE = {
+    errno.ENOSPC: "free some space; `finnyaml cache gc` drops what is no longer needed",
+    errno.EDQUOT: "your disk quota is used up: free some space; `finnyaml cache gc` drops what is no longer needed",
+    errno.EFBIG: "a file would be larger than allowed here: see `ulimit -f`",
+    errno.EROFS: "work in a folder on a disk that can be written",
+    errno.EIO: "look at the disk (the kernel's log tells more), then run `finnyaml cache verify`",
+    errno.EMFILE: "too many files are open: see `ulimit -n`",
+    errno.ENFILE: "too many files are open on this machine",
+    errno.ENOMEM: "close other programs, or build on a machine with more memory",
+}
+"""What to do about errors that can come at any place, and are not of the recipe or of finnyaml."""
 
 app = typer.Typer(
     name="finnyaml",
@@ -92,7 +105,10 @@ def run(arguments: list[str] | None = None) -> int:
             return int(ExitCode.BAD_INPUT)
         if debug:
             tell(*traceback.format_exc().splitlines())
-        else:
+        if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+            place = f" ({error.filename})" if error.filename else ""
+            failed(FinnyamlError(f"{error.strerror}{place}", hint=_OF_THE_MACHINE[error.errno]))
+        elif not debug:
             hint = "this is a defect of finnyaml; `finnyaml --debug ...` shows where"
             failed(FinnyamlError(f"{type(error).__name__}: {error}", hint=hint))
         return int(ExitCode.STEP_FAILED)

@@ -344,8 +344,11 @@ class Engine:
     def _save_job(self, job: Job) -> None:
         """Keep a failed job, so that `python -m finnyaml.worker.rerun` can repeat it alone."""
         path = self.folder / "failed" / f"{job.task}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"store": str(self.store.root), "job": job.to_json()}))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps({"store": str(self.store.root), "job": job.to_json()}))
+        except OSError:  # where the disk is full, why the step failed is what counts; half a job helps nobody
+            path.unlink(missing_ok=True)
 
 
 def _warm_up(task: Task) -> str | None:

@@ -35,11 +35,10 @@ verify:
 
 
 @pytest.fixture(scope="session")
-def once(tmp_path_factory: pytest.TempPathFactory, catalog_memos: Path) -> Project:
+def once(tmp_path_factory: pytest.TempPathFactory, warm_store: Path) -> Project:
     """The tiny project, built; not to be changed."""
     folder = tmp_path_factory.mktemp("api")
-    (folder / "store").mkdir()
-    shutil.copytree(catalog_memos, folder / "store" / "memos")
+    shutil.copytree(warm_store, folder / "store")
     project = Project(folder / "project", folder / "store")
     # The class of a sample is the place of its largest product with the weight, which is 0, 1, 2, 3.
     x = np.random.default_rng(0).uniform(0.1, 1, (40, 4)).astype(np.float32)

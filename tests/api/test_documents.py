@@ -18,14 +18,14 @@ from tests.project import ROOT
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, catalog_memos: Path) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, warm_store: Path) -> Path:
     """A copy of the documents and recipes, beside a store of their own that knows the installed FINN."""
     folder = tmp_path_factory.mktemp("documents")
     for name in ("from-onnx", "digits-cnv"):  # the latter has the data
         shutil.copytree(ROOT / "recipes" / name, folder / "recipes" / name, ignore=shutil.ignore_patterns("build*"))
     (folder / "docs").mkdir()
     shutil.copy(ROOT / "docs" / "notebook.ipynb", folder / "docs")
-    shutil.copytree(catalog_memos, folder / "store" / "memos")
+    shutil.copytree(warm_store, folder / "store")
     return folder
 
 

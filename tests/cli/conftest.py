@@ -39,7 +39,7 @@ def finn_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     if os.environ.get("FINNYAML_TEST_STORE"):
         return Path(os.environ["FINNYAML_TEST_STORE"])
     folder = tmp_path_factory.mktemp("cli") / "store"
-    shutil.copytree(request.getfixturevalue("catalog_memos"), folder / "memos")
+    shutil.copytree(request.getfixturevalue("warm_store"), folder)
     return folder
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 
 import pytest
 from rich.console import Console
 
+from finnyaml.cli.app import run
 from finnyaml.cli.live import Live
 from finnyaml.text import wrapped
 from tests.cli.terminal import screen
@@ -89,3 +92,15 @@ def test_the_quick_answer_is_broken_too(project: Project) -> None:
     assert project.run("build").returncode == 0
     lines = screen(["build"], project.folder, project.store, columns=30)
     assert lines[:2] == ["tiny-with-a-name is up to", "date: 2 steps"]
+
+
+def test_a_failing_disk_is_not_called_a_defect(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/some/where")
+
+    monkeypatch.setattr("finnyaml.engine.session.open_store", full)
+    assert run(["cache", "verify"]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("error: No space left on device (/some/where)\n  hint: free some space"), told

@@ -12,10 +12,10 @@ from tests.project import Project
 
 
 @pytest.fixture(scope="session")
-def built_once(tmp_path_factory: pytest.TempPathFactory, catalog_memos: Path) -> Project:
+def built_once(tmp_path_factory: pytest.TempPathFactory, warm_store: Path) -> Project:
     """Built cold, once; tests get a copy."""
     folder = tmp_path_factory.mktemp("built")
-    shutil.copytree(catalog_memos, folder / "store" / "memos")
+    shutil.copytree(warm_store, folder / "store")
     made = Project(folder / "project", folder / "store")
     assert made.ran() == ["model", "scale", "same", "report"]
     return made

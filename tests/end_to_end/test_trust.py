@@ -8,8 +8,8 @@ from pathlib import Path
 from benchmarks.trust import BAD, Found, Proof
 
 
-def test_an_incremental_build_gives_what_a_clean_one_gives(tmp_path: Path, catalog_memos: Path) -> None:
+def test_an_incremental_build_gives_what_a_clean_one_gives(tmp_path: Path, warm_store: Path) -> None:
     found = Found()
-    Proof(tmp_path, random.Random(1), catalog_memos).run(found, changes=2)
+    Proof(tmp_path, random.Random(1), warm_store).run(found, changes=2)
     assert found.rounds > 40
     assert {verdict: found.verdicts[verdict] for verdict in BAD} == dict.fromkeys(BAD, 0), found.wrong

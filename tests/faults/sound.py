@@ -46,11 +46,11 @@ def digits(project: Project) -> None:
 class Sound:
     """A project that was built in an empty store, in `folder`; rounds get copies of it at the same place."""
 
-    def __init__(self, folder: Path, memos: Path, prepare: Callable[[Project], None] = chain) -> None:
-        """`memos` are those of a store that knows the installed FINN; `prepare` writes the project."""
-        self.folder, self._memos = folder, memos
+    def __init__(self, folder: Path, warm: Path, prepare: Callable[[Project], None] = chain) -> None:
+        """`warm` is a store as `tests.project.warm` makes it; `prepare` writes the project."""
+        self.folder, self._warm = folder, warm
         self._built = folder.with_name(f"{folder.name}-built")
-        shutil.copytree(memos, folder / "store/memos")
+        shutil.copytree(warm, folder / "store")
         made = Project(folder / "project", folder / "store")
         prepare(made)
         made.build()
@@ -69,7 +69,7 @@ class Sound:
         made = self.copy()
         shutil.rmtree(made.folder / "build")
         shutil.rmtree(made.store)
-        shutil.copytree(self._memos, made.store / "memos")
+        shutil.copytree(self._warm, made.store)
         return made
 
     def check_store(self, project: Project) -> None:

@@ -14,8 +14,8 @@ ROUNDS = {"kills": 4, "corruptions": 3, "full": 1, "failing": 1, "clock": 1, "pa
 
 
 @pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory, catalog_memos: Path) -> Sound:
-    return Sound(tmp_path_factory.mktemp("faults") / "now", catalog_memos)
+def sound(tmp_path_factory: pytest.TempPathFactory, warm_store: Path) -> Sound:
+    return Sound(tmp_path_factory.mktemp("faults") / "now", warm_store)
 
 
 @pytest.mark.parametrize("name", ROUNDS)

@@ -29,12 +29,11 @@ def unverified_digits(folder: Path, store: Path) -> Project:
 
 
 @pytest.fixture(scope="session")
-def built_digits(tmp_path_factory: pytest.TempPathFactory, catalog_memos: Path) -> Project:
+def built_digits(tmp_path_factory: pytest.TempPathFactory, warm_store: Path) -> Project:
     """digits-cnv, built cold once. Tests that change something use `digits`."""
     folder = tmp_path_factory.mktemp("digits")
     store = folder / "store"
-    store.mkdir()
-    shutil.copytree(catalog_memos, store / "memos")
+    shutil.copytree(warm_store, store)
     project = unverified_digits(folder, store)
     project.build()
     return project

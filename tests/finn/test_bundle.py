@@ -110,13 +110,12 @@ def changed(test_set: Path, folder: Path, images: np.ndarray) -> Path:
 
 
 def test_two_builds_of_one_recipe_are_one_archive(
-    delivered: Project, catalog_memos: Path, tmp_path_factory: pytest.TempPathFactory
+    delivered: Project, warm_store: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Another folder, another store, everything built anew."""
     folder = tmp_path_factory.mktemp("again")
     store = folder / "store"
-    store.mkdir()
-    shutil.copytree(catalog_memos, store / "memos")
+    shutil.copytree(warm_store, store)
     again = Project(copy_recipes(folder) / "digits-cnv-fixed", store, empty=True)
     again.build("bundle")
     first, second = (

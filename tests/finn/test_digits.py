@@ -58,11 +58,10 @@ def test_environment_variables_of_libraries_are_not_recorded(last: dict[str, Any
 
 
 def test_equal_work_has_equal_digests_in_another_folder_store_and_process(
-    tmp_path: Path, catalog_memos: Path, last: dict[str, Any]
+    tmp_path: Path, warm_store: Path, last: dict[str, Any]
 ) -> None:
     store = tmp_path / "a store with a longer path than the first one had"
-    store.mkdir()
-    shutil.copytree(catalog_memos, store / "memos")
+    shutil.copytree(warm_store, store)
     project = unverified_digits(tmp_path / "deep" / "down", store)
     result = project.build()
     assert {name: task["digest"] for name, task in result["tasks"].items()} == {

@@ -115,11 +115,10 @@ def report(project: Project, name: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory, catalog_memos: Path) -> Project:
+def built(tmp_path_factory: pytest.TempPathFactory, warm_store: Path) -> Project:
     folder = tmp_path_factory.mktemp("rtl")
     store = folder / "store"
-    store.mkdir()
-    shutil.copytree(catalog_memos, store / "memos")
+    shutil.copytree(warm_store, store)
     project = Project(copy_recipes(folder) / RECIPE, store, empty=True)
     project.write("small.yaml", SMALL)
     done = project.run("build", "small.yaml")

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.fuzz.targets import TARGETS
-from tests.project import Project
+from tests.project import warm
 
 LOOK = [sys.executable, "-m", "tests.fuzz.look"]
 
@@ -38,24 +38,16 @@ def main() -> int:
     if unknown := {*names} - TARGETS.keys():
         parser.error(f"no target {', '.join(sorted(unknown))}; there are: {', '.join(TARGETS)}")
     with tempfile.TemporaryDirectory(prefix="finnyaml-fuzz-") as folder:
-        memos = _memos(Path(folder))
-        faulty = [name for name in names if _Run(name, Path(folder, name), memos, asked).told()]
+        store = warm(Path(folder))
+        faulty = [name for name in names if _Run(name, Path(folder, name), store, asked).told()]
     return 1 if faulty else 0
-
-
-def _memos(folder: Path) -> Path:
-    """The memos of a store in which FINN was asked once what it has."""
-    project = Project(folder / "asked", folder / "asked-store")
-    done = project.run("plan", "recipe.yaml")
-    assert done.returncode == 0, done.stderr
-    return project.store / "memos"
 
 
 class _Run:
     """The inputs of one target, shared among some processes."""
 
-    def __init__(self, name: str, folder: Path, memos: Path, asked: argparse.Namespace) -> None:
-        self._name, self._folder, self._memos, self._asked = name, folder, memos, asked
+    def __init__(self, name: str, folder: Path, warm: Path, asked: argparse.Namespace) -> None:
+        self._name, self._folder, self._warm, self._asked = name, folder, warm, asked
         self._counts, self._longest = Counter[str](), 0.0
         self._found: set[str | None] = {None}
 
@@ -76,7 +68,7 @@ class _Run:
         while first < end:
             folder = self._folder / f"{share}-{first}"
             folder.mkdir(parents=True)
-            place = map(str, (self._name, folder, self._memos, self._asked.seed, first, end, step))
+            place = map(str, (self._name, folder, self._warm, self._asked.seed, first, end, step))
             with (
                 (folder / "stderr").open("w") as stderr,  # native libraries have much to say of damaged files
                 subprocess.Popen([*LOOK, *place], stdout=subprocess.PIPE, stderr=stderr, text=True) as child,

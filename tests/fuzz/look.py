@@ -23,7 +23,7 @@ OFTEN = 500
 """After so many inputs it is said how many there were, so that little is lost where an input ends the process."""
 
 
-def main(name: str, folder: str, memos: str, seed: str, first: str, end: str, step: str) -> None:
+def main(name: str, folder: str, warm: str, seed: str, first: str, end: str, step: str) -> None:
     """Look at the inputs of these numbers: a line of JSON for each fault, and now and then one with counts.
 
     The input that is looked at lies in `folder` as `<number>-<kind>`; one that shows a fault stays there.
@@ -31,7 +31,7 @@ def main(name: str, folder: str, memos: str, seed: str, first: str, end: str, st
     sys.dont_write_bytecode = True
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print
-    target = TARGETS[name](Path(folder, "target"), Path(memos))
+    target = TARGETS[name](Path(folder, "target"), Path(warm))
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, size + MEMORY))
     counts, longest = Counter[str](), 0.0

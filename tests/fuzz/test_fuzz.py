@@ -21,9 +21,9 @@ PHASES = (Phase.generate, Phase.shrink)
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, catalog_memos: Path) -> Callable[[str], Target]:
+def made(tmp_path_factory: pytest.TempPathFactory, warm_store: Path) -> Callable[[str], Target]:
     """Makes each target once."""
-    return functools.cache(lambda name: TARGETS[name](tmp_path_factory.mktemp(name), catalog_memos))
+    return functools.cache(lambda name: TARGETS[name](tmp_path_factory.mktemp(name), warm_store))
 
 
 @pytest.mark.parametrize("name", TARGETS)

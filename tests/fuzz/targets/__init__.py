@@ -25,10 +25,10 @@ class Target(Protocol):
         ...
 
 
-def _recipes(folder: Path, memos: Path) -> Target:
+def _recipes(folder: Path, warm: Path) -> Target:
     from tests.fuzz.targets.recipes import Recipes
 
-    memo = next(memos.glob("catalog-*"))
+    memo = next(warm.glob("memos/catalog-*"))
     return Recipes(folder, Catalog.from_json(unseal(memo.name, memo.read_bytes())))
 
 
@@ -50,10 +50,10 @@ def _bundles(folder: Path, _: Path) -> Target:
     return Bundles(folder)
 
 
-def _stores(folder: Path, memos: Path) -> Target:
+def _stores(folder: Path, warm: Path) -> Target:
     from tests.fuzz.targets.stores import Stores
 
-    return Stores(folder, memos)
+    return Stores(folder, warm)
 
 
 TARGETS: Mapping[str, Callable[[Path, Path], Target]] = {
@@ -63,7 +63,7 @@ TARGETS: Mapping[str, Callable[[Path, Path], Target]] = {
     "bundles": _bundles,
     "stores": _stores,
 }
-"""Each makes its target in a folder of its own; it is given the memos of a store that knows the installed FINN."""
+"""Each makes its target in a folder of its own; it is given a store as `tests.project.warm` makes it."""
 
 
 def drawn(target: Target, chance: Random) -> tuple[str, bytes]:

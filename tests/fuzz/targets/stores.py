@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -30,13 +31,10 @@ BUILD = ["build", "recipe.yaml"]
 class Stores:
     """A small project that was built; `kind` says which file of its store or workspace is damaged."""
 
-    def __init__(self, folder: Path, memos: Path) -> None:
-        """`memos` are those of a store in which FINN was asked what it has."""
+    def __init__(self, folder: Path, warm: Path) -> None:
+        """`warm` is a store as `tests.project.warm` makes it."""
         self._project = Project(folder / "stores", folder / "store")
-        target = self._project.store / "memos"
-        target.mkdir(parents=True)
-        for memo in memos.iterdir():
-            (target / memo.name).write_bytes(memo.read_bytes())
+        shutil.copytree(warm, self._project.store)
         for _ in range(2):  # the first stamp may be too fresh to tell by
             done = self._project.run(*BUILD)
             assert done.returncode == 0, done.stderr
@@ -99,8 +97,8 @@ class Stores:
     def _places(self) -> dict[str, Path]:
         """One file of each kind."""
         store, root = Store.open(self._project.store), self._project.store
-        key = store.trace_keys()[-1]
-        trace = store.traces(key)[0]
+        built = {key: store.traces(key)[0] for key in store.trace_keys()}
+        key, trace = next((key, trace) for key, trace in built.items() if trace.info["task"] == "scale")
         model = store.artifact(trace.artifact).files["model.onnx"].blob
         private = self._project.folder / "build/.finnyaml"
         last = max((private / "runs").iterdir())
