@@ -110,8 +110,8 @@ def resolve(
                 file = f"{name}{Path(str(value)).suffix}"
                 staged[file], values[name] = Staged(source=source), f"@inputs/{file}"
                 if not is_file(source):
-                    found = files.kind_of(source)
-                    what = f"{value} is {found}, not a file" if found else f"there is no file {value}"
+                    there = files.kind_of(source)
+                    what = f"{value} is {there}, not a file" if there else f"there is no file {value}"
                     problems.append(Problem(f"`finn: {name}`: {what}", recipe.at(pointer)))
             else:
                 values[name] = value

@@ -86,8 +86,8 @@ def _wrong(recipe: Recipe, pointer: Pointer, path: Path, what: str) -> Problem:
     """That there is no such file or folder (`what`), or what is there instead."""
     shown = quoted(Path(os.path.relpath(path, recipe.directory)))  # as recipes write paths
     if found := kind_of(path):
-        hint = f"put a {what} there, or name another"
-        return Problem(f"{dotted(pointer)}: {shown} is {found}, not a {what}", recipe.at(pointer), hint)
+        message = f"{dotted(pointer)}: {shown} is {found}, not a {what}"
+        return Problem(message, recipe.at(pointer), f"put a {what} there, or name another")
     hint = similar_file(Path(os.path.normpath(path)))
     if "~" in path.parts:
         hint = "~ is not expanded: declare `env: [HOME]` and write ${env.HOME}"
