@@ -1,14 +1,16 @@
-"""Files of our own, whatever lies in their place by now: a folder, a FIFO, a socket, a device, a link."""
+"""Files, whatever lies in their place by now: a folder, a FIFO, a socket, a device, a link."""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
+from collections.abc import Callable
 from io import BufferedReader
 from pathlib import Path
 
 _KINDS = {
+    stat.S_IFREG: "a file",
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a FIFO",
     stat.S_IFSOCK: "a socket",
@@ -21,12 +23,22 @@ _KINDS = {
 class NotAFile(OSError):
     """Something that is not a file lies where one should be."""
 
-    def __init__(self, path: str | Path) -> None:
-        try:
-            what = _KINDS.get(stat.S_IFMT(os.lstat(path).st_mode), "something else")
-        except OSError:
-            what = "something else"
+    def __init__(self, path: str | Path, *, follow: bool = False) -> None:
+        what = (kind_of(path) if follow else _kind(os.lstat, path)) or "something else"
         super().__init__(errno.EEXIST, f"{what} is where a file should be", str(path))
+
+
+def kind_of(path: str | Path) -> str | None:
+    """What is at `path`, as a word with its article; what a link leads to. None where there is nothing at all."""
+    found = _kind(os.stat, path)
+    return found or ("a link that leads nowhere" if _kind(os.lstat, path) else None)
+
+
+def _kind(look: Callable[[str | Path], os.stat_result], path: str | Path) -> str | None:
+    try:
+        return _KINDS.get(stat.S_IFMT(look(path).st_mode), "something else")
+    except (OSError, ValueError):  # ValueError: a name that no file can have
+        return None
 
 
 def descriptor(path: str | Path, flags: int = os.O_RDONLY, *, follow: bool = False) -> int:
@@ -41,12 +53,12 @@ def descriptor(path: str | Path, flags: int = os.O_RDONLY, *, follow: bool = Fal
         opened = os.open(path, flags, 0o644)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):  # a link, a socket, a folder
-            raise NotAFile(path) from None
+            raise NotAFile(path, follow=follow) from None
         raise
     if stat.S_ISREG(os.fstat(opened).st_mode):
         return opened
     os.close(opened)
-    raise NotAFile(path)
+    raise NotAFile(path, follow=follow)
 
 
 def reading(path: str | Path, *, follow: bool = False) -> BufferedReader:

@@ -149,7 +149,12 @@ def _workspace_holds(stamp: Mapping[str, Any]) -> bool:
     manifest, root = json.loads(content(stamp["manifest"])), stamp["workspace"]
     if manifest["build"] != stamp["build"]:
         return False  # another command line has written the workspace since
-    files = manifest["files"]
+    files, here = manifest["files"], manifest["root"]
+    folders = {"", ".finnyaml/runs", ".finnyaml/attached", *map(os.path.dirname, files)}
+    if any(
+        os.path.realpath(os.path.join(root, folder)) != os.path.join(here, folder).rstrip("/") for folder in folders
+    ):
+        return False  # it was moved, or what is in it lies behind a link by now
     return files != {} and all(item[1:] == _stat(os.path.join(root, path)) for path, item in files.items())
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from finnyaml.errors import FinnyamlError
+from finnyaml.files import kind_of
 
 _IN_THE_WAY = (errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY)
 
@@ -34,6 +35,11 @@ def explained(root: Path) -> Iterator[None]:
     except OSError as error:
         hint = "set `output:` in the recipe to a folder that can"
         if error.errno in _IN_THE_WAY:
-            hint = f"move {error.filename2 or error.filename} away, and build again"
+            hint = f"move {_in_the_way(Path(error.filename2 or error.filename))} away, and try again"
         place = f" ({error.filename})" if error.filename else ""
         raise FinnyamlError(f"the workspace {root} cannot be written: {error.strerror}{place}", hint=hint) from error
+
+
+def _in_the_way(path: Path) -> Path:
+    """What keeps `path` from being written: itself, or what is where a folder on the way to it should be."""
+    return next((folder for folder in reversed(path.parents) if kind_of(folder) not in ("a folder", None)), path)

@@ -21,7 +21,7 @@ HEADER = "# Written by `finnyaml build --lock`; `finnyaml build --frozen` gives 
 
 _AGAIN = "take it from version control again, or let `finnyaml build --lock` write a new one"
 
-SECTIONS = {"tools": "tool", "env": "env", "inputs": "file", "texts": "text"}
+SECTIONS = {"tools": "tool", "env": "env", "packages": "package", "inputs": "file", "texts": "text"}
 """What tasks read that is locked, as traces call it."""
 
 
@@ -83,9 +83,10 @@ def _content(session: Session, records: Mapping[str, Any]) -> dict[str, Any]:
         for section, kind in SECTIONS.items():
             read[section] |= built["reads"].get(kind, {})
     read["inputs"] = {file: digest for file, digest in read["inputs"].items() if not file.startswith("@inputs/")}
-    if not read["texts"]:
-        del read["texts"]
-    ordered = {section: dict(sorted(items.items())) for section, items in read.items()}
+    optional = ("packages", "texts")
+    ordered = {
+        section: dict(sorted(items.items())) for section, items in read.items() if items or section not in optional
+    }
     told = {name: _task(session, built) for name, built in tasks.items()}
     return {**_versions(session), **ordered, "tasks": told}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -125,9 +126,13 @@ def _of_task(name: str, session: Session, outcome: Outcome) -> dict[str, Any]:
 
 def _check_writable(folder: Path) -> None:
     """OSError where a build could not write its files in the end."""
-    probe = folder / f".finnyaml-{os.urandom(4).hex()}"
-    os.close(os.open(probe, os.O_CREAT | os.O_EXCL))
-    probe.unlink()
+    try:
+        os.close(os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o600))  # a file without a name, which a kill cannot leave
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR):  # not every file system has such files
+            raise
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder)) from None
 
 
 def key_figures(artifact: Artifact, store: Store) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
@@ -363,7 +364,8 @@ def _folders(root: Path) -> dict[bytes, bytes]:
 def _remove(root: Path, relative: str) -> None:
     path = root / relative
     if not path.is_dir() or path.is_symlink():  # a folder that was put in its place is not ours
-        path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError, NotADirectoryError):  # nor a file in the place of its folder
+            path.unlink()
     for folder in path.parents:
         if folder == root:
             break

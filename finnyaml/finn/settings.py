@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from finnyaml import files
 from finnyaml.errors import Problem
 from finnyaml.finn.catalog import Catalog, Field
 from finnyaml.recipe.model import Pointer, Recipe, Settings
@@ -109,7 +110,9 @@ def resolve(
                 file = f"{name}{Path(str(value)).suffix}"
                 staged[file], values[name] = Staged(source=source), f"@inputs/{file}"
                 if not is_file(source):
-                    problems.append(Problem(f"`finn: {name}`: there is no file {value}", recipe.at(pointer)))
+                    there = files.kind_of(source)
+                    what = f"{value} is {there}, not a file" if there else f"there is no file {value}"
+                    problems.append(Problem(f"`finn: {name}`: {what}", recipe.at(pointer)))
             else:
                 values[name] = value
             pointers[name] = pointer
@@ -196,7 +199,7 @@ def _config_file(
     entries: dict[str, Any] = {}
     if content.get("file"):
         try:
-            entries = json.loads(Path(content["file"]).read_text())
+            entries = json.loads(files.content(content["file"], follow=True))
         except (OSError, ValueError) as error:
             return None, [Problem(f"{content['file']} is not a JSON file: {error}", recipe.at((*at, section, "file")))]
     merge = {"folding": _merge_folding, "specialize": _merge_specialize, "fifo": _merge_fifo}

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from finnyaml.errors import Problem, RecipeError
+from finnyaml.files import content
 from finnyaml.recipe.build import default_id
 from finnyaml.recipe.compose import compose, merge
 from finnyaml.recipe.document import parse
@@ -58,8 +59,7 @@ def propose_for(path: Path, repair: str, after: str, environ: Mapping[str, str] 
         ByHand: the recipe's form does not let it be done by machine.
         RecipeError: the recipe does not load as it is.
     """
-    with path.open(encoding="utf-8", newline="") as file:
-        text = file.read()
+    text = content(path, follow=True).decode("utf-8")
     composed = compose(path, (), os.environ if environ is None else environ, [])
     assert isinstance(composed.root.value, dict)
     steps = composed.root.value.get("steps")

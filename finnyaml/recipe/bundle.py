@@ -10,7 +10,7 @@ from typing import Any
 
 from finnyaml.errors import Problem
 from finnyaml.recipe.model import Pointer, Recipe, Vocabulary
-from finnyaml.recipe.paths import check_file, check_folder, too_long
+from finnyaml.recipe.paths import check_file, check_folder, is_file, too_long
 from finnyaml.text import did_you_mean, quoted
 
 
@@ -28,7 +28,8 @@ def check_bundle(recipe: Recipe, known: Vocabulary) -> Iterator[Problem]:
     missing = check_folder(recipe, ("bundle", "templates"), bundle.templates)
     yield from missing
     written = recipe.resolved["bundle"].get("files", [])
-    present = [] if missing else sorted(file.name for file in bundle.templates.iterdir() if file.suffix == ".j2")
+    found = () if missing else bundle.templates.iterdir()
+    present = sorted(file.name for file in found if file.suffix == ".j2" and is_file(file))
     targets: set[str] = set()
     for index, item in enumerate(written):
         pointer: Pointer = ("bundle", "files", index)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml.errors import Problem, Where
+from finnyaml.files import content, kind_of
 from finnyaml.recipe.model import CodeRef, Pointer, Recipe
 from finnyaml.recipe.paths import located, similar_file
 from finnyaml.text import did_you_mean, quoted
@@ -55,11 +56,15 @@ def check_code(
         return
     shown = quoted(ref.text.rpartition(":")[0])
     try:
-        tree = ast.parse(ref.file.read_bytes(), filename=ref.file.name)
-    except FileNotFoundError:
-        yield Problem(f"the Python file {shown} does not exist", where, similar_file(ref.file))
+        tree = ast.parse(content(ref.file, follow=True), filename=ref.file.name)
     except OSError as error:
-        yield Problem(f"cannot read the Python file {shown}: {error.strerror}", where)
+        found = kind_of(ref.file)
+        if found is None:
+            yield Problem(f"the Python file {shown} does not exist", where, similar_file(ref.file))
+        elif found != "a file":
+            yield Problem(f"{shown} is {found}, not a Python file", where, "put a file there, or name another")
+        else:
+            yield Problem(f"cannot read the Python file {shown}: {error.strerror}", where)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None) or 1
         yield Problem(f"{shown} is not valid Python", where, f"{ref.file}:{line}: {getattr(error, 'msg', error)}")

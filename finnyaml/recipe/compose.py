@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from finnyaml.errors import Problem, RecipeError, Where
+from finnyaml.files import kind_of
 from finnyaml.recipe.document import parse, read
 from finnyaml.recipe.node import MAX_DEPTH, MAX_NODES, Node
 from finnyaml.recipe.paths import is_file, is_folder, located, similar_file
@@ -168,6 +169,8 @@ def _base(extends: Node, files: list[Path], problems: list[Problem]) -> Path:
         inside = did_you_mean("recipe.yaml", [name.name for name in base.iterdir() if name.suffix in (".yaml", ".yml")])
         raise fail(f"`extends` names the folder {quoted(text)}, not a recipe", inside)
     if not is_file(base):
+        if found := kind_of(base):
+            raise fail(f"`extends` names {quoted(text)}, which is {found}, not a recipe", "name the file of a recipe")
         raise fail(f"the extended recipe {quoted(text)} does not exist", similar_file(base))
     for index, file in enumerate(files):
         if base.samefile(file):

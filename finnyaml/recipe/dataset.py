@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from finnyaml.files import reading
+
 INPUTS = ("x", "x_test", "inputs", "images", "data")
 LABELS = ("y", "y_test", "labels", "targets")
 HELD_OUT = ("test", "val")
@@ -48,7 +50,7 @@ def find(folder: Path, shown: Callable[[Path], str]) -> Found | None:
 def _archives(folder: Path, shown: Callable[[Path], str]) -> Iterator[Found | None]:
     for file in sorted(folder.glob("*.npz")):
         try:
-            with zipfile.ZipFile(file) as archive:
+            with reading(file, follow=True) as opened, zipfile.ZipFile(opened) as archive:
                 names = [name.removesuffix(".npy") for name in archive.namelist()]
                 inputs, labels = _named(names, INPUTS), _named(names, LABELS)
                 if inputs is None:
@@ -68,7 +70,7 @@ def _pairs(folder: Path, shown: Callable[[Path], str]) -> Iterator[Found | None]
         return
     spec = {"inputs": shown(files[inputs]), **({"labels": shown(files[labels])} if labels else {})}
     try:
-        with files[inputs].open("rb") as stream:
+        with reading(files[inputs], follow=True) as stream:
             yield _found(spec, files[inputs].name, _header(stream))
     except (OSError, ValueError):
         return

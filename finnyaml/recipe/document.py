@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import yaml
 
 from finnyaml.errors import Problem, RecipeError, Where
+from finnyaml.files import kind_of, reading
 from finnyaml.recipe.node import MAX_DEPTH, MAX_NODES, Node
 from finnyaml.recipe.paths import is_folder, similar_recipe
 from finnyaml.recipe.scalars import Scalar, resolve
@@ -86,7 +87,7 @@ def lines_of(text: str) -> list[str]:
 def _text(path: Path, problems: list[Problem]) -> str:
     """The text of the file, read at most up to the limit."""
     try:
-        with path.open("rb") as stream:
+        with reading(path, follow=True) as stream:
             data = stream.read(MAX_BYTES + 1)
     except OSError as error:
         _unreadable(path, error, problems)
@@ -104,10 +105,12 @@ def _text(path: Path, problems: list[Problem]) -> str:
 
 def _unreadable(path: Path, error: OSError, problems: list[Problem]) -> NoReturn:
     name = quoted(path)
-    if isinstance(error, IsADirectoryError) or is_folder(path):
+    if is_folder(path):
         recipe = path / "recipe.yaml"
         hint = f"did you mean {quoted(recipe)}?" if recipe.exists() else "name the YAML file in it"
         _fail(problems, f"{name} is a folder, not a recipe", None, hint)
+    if (found := kind_of(path)) not in ("a file", None):
+        _fail(problems, f"{name} is {found}, not a recipe", None, "write the recipe into a file, and name that")
     if isinstance(error, FileNotFoundError):
         _fail(problems, f"there is no recipe {name}", None, similar_recipe(path))
     _fail(problems, f"cannot read {name}: {error.strerror}", None, None)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from finnyaml.errors import Problem
+from finnyaml.files import kind_of, reading
 from finnyaml.recipe.model import Pointer, Recipe
 from finnyaml.recipe.words import dotted
 from finnyaml.text import did_you_mean, quoted
@@ -73,20 +74,20 @@ def _similar(path: Path, counts: Callable[[Path], bool], few: int) -> str | None
 
 def check_file(recipe: Recipe, pointer: Pointer, path: Path | None) -> list[Problem]:
     """What is wrong with the file `path`, named at `pointer`; nothing where the recipe names none."""
-    return [] if path is None or is_file(path) else [_wrong(recipe, pointer, path, "file", is_folder(path))]
+    return [] if path is None or is_file(path) else [_wrong(recipe, pointer, path, "file")]
 
 
 def check_folder(recipe: Recipe, pointer: Pointer, path: Path) -> list[Problem]:
     """What is wrong with the folder `path`, named at `pointer`."""
-    return [] if is_folder(path) else [_wrong(recipe, pointer, path, "folder", is_file(path))]
+    return [] if is_folder(path) else [_wrong(recipe, pointer, path, "folder")]
 
 
-def _wrong(recipe: Recipe, pointer: Pointer, path: Path, what: str, other: bool) -> Problem:
-    """That there is no such file or folder (`what`), or the `other` of the two."""
+def _wrong(recipe: Recipe, pointer: Pointer, path: Path, what: str) -> Problem:
+    """That there is no such file or folder (`what`), or what is there instead."""
     shown = quoted(Path(os.path.relpath(path, recipe.directory)))  # as recipes write paths
-    if other:
-        is_ = "folder" if what == "file" else "file"
-        return Problem(f"{dotted(pointer)}: {shown} is a {is_}, not a {what}", recipe.at(pointer))
+    if found := kind_of(path):
+        message = f"{dotted(pointer)}: {shown} is {found}, not a {what}"
+        return Problem(message, recipe.at(pointer), f"put a {what} there, or name another")
     hint = similar_file(Path(os.path.normpath(path)))
     if "~" in path.parts:
         hint = "~ is not expanded: declare `env: [HOME]` and write ${env.HOME}"
@@ -96,5 +97,5 @@ def _wrong(recipe: Recipe, pointer: Pointer, path: Path, what: str, other: bool)
 def _is_recipe(path: Path) -> bool:
     if path.suffix not in (".yaml", ".yml") or not path.is_file():
         return False
-    with path.open("rb") as file:
+    with reading(path, follow=True) as file:
         return _BEGINS.search(file.read(1 << 16)) is not None

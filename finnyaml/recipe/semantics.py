@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml.errors import Problem
+from finnyaml.files import kind_of
 from finnyaml.recipe.bundle import check_bundle
 from finnyaml.recipe.code import check_code
 from finnyaml.recipe.model import Pointer, Recipe, StepEntry, Vocabulary
@@ -146,12 +147,12 @@ def _output(recipe: Recipe) -> Iterator[Problem]:
             real, own = workspace.resolve(), folder.resolve()
             around = own.is_relative_to(real)
             strange = own not in real.parents and not (real / ".finnyaml").is_dir() and _names_in(real)
-            blocked = any(part.exists() and not part.is_dir() for part in (lexical, *lexical.parents))
+            blocked = [part for part in (lexical, *lexical.parents) if part.exists() and not part.is_dir()]
         except (OSError, RuntimeError) as error:  # a cycle of symbolic links, a name that is too long
             yield problem(f"cannot be a folder: {error}")
             return
         if blocked:
-            yield problem("is a file, not a folder")
+            yield problem(f"is {kind_of(blocked[0])}, not a folder")
         elif around:
             yield problem(f"leads through a symbolic link to {quoted(real)}, which holds the recipe itself")
         elif strange:

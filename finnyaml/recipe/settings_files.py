@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml.errors import Problem, Where
+from finnyaml.files import content
 from finnyaml.recipe.words import kind
 from finnyaml.text import quoted
 
@@ -25,7 +26,7 @@ def check_settings_file(section: str, path: Path, where: Where | None) -> Iterat
 
     name = quoted(path.name)
     try:
-        data = json.loads(path.read_text("utf-8"), object_pairs_hook=pairs)
+        data = json.loads(content(path, follow=True).decode("utf-8"), object_pairs_hook=pairs)
     except OSError as error:
         yield Problem(f"cannot read {name}: {error.strerror}", where)
         return

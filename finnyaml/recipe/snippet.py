@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from finnyaml.errors import Problem, Where
+from finnyaml.files import reading
 from finnyaml.recipe.compose import OPTION
 from finnyaml.recipe.document import MAX_BYTES, lines_of
 from finnyaml.text import printable, shortened, wrapped
@@ -55,7 +56,7 @@ def _snippet(where: Where, columns: int | None) -> list[str]:
     """The line at `where` with the lines before it, and carets under the token."""
     widest = min(_WIDEST, columns - len(str(where.line)) - len("   | ")) if columns else _WIDEST
     try:
-        with where.file.open("rb") as stream:
+        with reading(where.file, follow=True) as stream:
             lines = lines_of(stream.read(MAX_BYTES).decode("utf-8-sig", errors="replace"))
     except (OSError, ValueError):
         return []

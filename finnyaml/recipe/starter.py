@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml.errors import Problem, RecipeError
+from finnyaml.files import kind_of
 from finnyaml.recipe import dataset
 from finnyaml.recipe.dataset import Found
 from finnyaml.recipe.paths import similar_file
@@ -106,7 +107,9 @@ def examine(text: str, folder: Path, shape: str | None) -> Source:
         head, _, function = text.rpartition(":")
         path = Path(head)
     if not path.is_file():
-        raise RecipeError([Problem(f"there is no file {path}", hint=similar_file(path.absolute()))])
+        found = kind_of(path)
+        message = f"{path} is {found}, not a file" if found else f"there is no file {path}"
+        raise RecipeError([Problem(message, hint=None if found else similar_file(path.absolute()))])
     shown = _relative(path, folder)
     if path.suffix == ".py":
         source = _brevitas(path, shown, function, folder, wanted)

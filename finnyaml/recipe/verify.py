@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from finnyaml.errors import Problem
+from finnyaml.files import reading
 from finnyaml.recipe.code import check_code
 from finnyaml.recipe.dataset import MAGIC
 from finnyaml.recipe.model import DataSpec, Limits, Pointer, Recipe, Verify
@@ -76,7 +77,7 @@ def _array_file(recipe: Recipe, pointer: Pointer, file: Path) -> Iterator[Proble
         yield from missing
         return
     try:
-        with file.open("rb") as stream:
+        with reading(file, follow=True) as stream:
             start = stream.read(len(MAGIC))
     except OSError as error:
         yield Problem(f"cannot read {quoted(file.name)}: {error.strerror}", recipe.at(pointer))

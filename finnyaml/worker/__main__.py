@@ -18,6 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from finnyaml.errors import FinnyamlError
 from finnyaml.store.strays import end_strays
 from finnyaml.worker.attempt import attempt, failure
 from finnyaml.worker.job import Done, Job
@@ -30,23 +31,38 @@ def main() -> None:
     requests, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # a step or tool that asks something gets no answer, and no request
     _log_to(os.devnull)
-    worker = Worker(Path(sys.argv[1]), Path(sys.argv[2]))
+    worker = _worker()
     for line in requests:
-        request = json.loads(line)
-        _log_to(request["log"])
-        if request["op"] == "catalog":
-            answer = _answer_catalog(request["known"])
-        elif request["op"] == "warm_up":
-            with contextlib.suppress(Exception):  # the job that follows meets it again, and tells it
-                worker.warm_up(request["reference"])
-            answer = {"ok": True}
-        else:
-            result = attempt(worker, Job.from_json(request["job"]))
-            answer = {"ok": isinstance(result, Done), "result": asdict(result)}
+        answer = _answer(worker, json.loads(line))
         sys.stdout.flush()
         sys.stderr.flush()
         answers.write(json.dumps(answer) + "\n")
-    end_strays(worker.sandbox)  # the build is gone, and they would stay
+    end_strays(Path(sys.argv[2]))  # the build is gone, and they would stay
+
+
+def _worker() -> Worker | Exception:
+    """The worker, or why its disk does not let there be one: whoever asks is told, as nobody would read it here."""
+    try:
+        return Worker(Path(sys.argv[1]), Path(sys.argv[2]))
+    except (OSError, FinnyamlError) as error:
+        return error
+
+
+def _answer(worker: Worker | Exception, request: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        _log_to(request["log"])
+    except OSError as error:
+        worker = error
+    if isinstance(worker, Exception):
+        return {"ok": False, "result": asdict(failure(worker))}
+    if request["op"] == "catalog":
+        return _answer_catalog(request["known"])
+    if request["op"] == "warm_up":
+        with contextlib.suppress(Exception):  # the job that follows meets it again, and tells it
+            worker.warm_up(request["reference"])
+        return {"ok": True}
+    result = attempt(worker, Job.from_json(request["job"]))
+    return {"ok": isinstance(result, Done), "result": asdict(result)}
 
 
 def _die_with_parent(sandbox: Path) -> None:

@@ -14,11 +14,11 @@ first.
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from finnyaml.files import discard
 from finnyaml.store import Entry, Store, streams
 from finnyaml.worker import content
 from finnyaml.worker.content import Places
@@ -136,7 +136,7 @@ class Sandbox:
                 yield os.path.relpath(path, self.root)
 
     def _empty(self, name: str) -> None:
-        shutil.rmtree(self.root / name, ignore_errors=True)
+        discard(self.root / name)
         (self.root / name).mkdir()
 
 

@@ -179,3 +179,21 @@ def test_the_catalog_is_asked_from_a_worker(pool: Pool, tmp_path: Path) -> None:
     assert isinstance(failed, Failure) and failed.message == "no"
     died = pool.catalog({"dies": "yes"}, tmp_path / "log")
     assert isinstance(died, Failure) and died.message == "its process ended with exit code 4"
+
+
+@pytest.mark.parametrize("what", ["the store", "the log"])
+def test_a_worker_that_cannot_begin_says_why(tmp_path: Path, what: str) -> None:
+    """The real one: nobody reads what it would print."""
+    store = Store.open(tmp_path / "store")
+    asked = job(tmp_path)
+    if what == "the store":
+        (store.root / "version").write_text("format: 999\n")
+    else:
+        asked = replace(asked, log=str(tmp_path / "nowhere/works.log"))
+    alone = Pool(store, 1)
+    try:
+        failed = alone.run(asked)
+    finally:
+        alone.close()
+    assert isinstance(failed, Failure)
+    assert ("format 999" if what == "the store" else "nowhere/works.log") in failed.message, failed

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from finnyaml.errors import RecipeError
+from finnyaml.plan.doubts import IMPURE, doubts
 from finnyaml.plan.graph import Plan
 from finnyaml.plan.reasons import Reason
 from finnyaml.plan.select import select
 from finnyaml.plan.status import Status
+from finnyaml.store import Trace
 from tests.plan.catalog import Maker
 
 # model - tidy_up - streamline -+- left - hw_codegen
@@ -150,6 +152,14 @@ def test_what_the_recipe_runs_always_is_forced_where_it_may_run(maker: Maker) ->
     assert select(plan, force=["report"]).forced == {"left", "report"}
     assert select(plan, ["metrics"]).forced == set()
     assert select(plan, only=["hw_codegen"]).forced == set()  # what it needs is taken as it is
+
+
+def test_what_the_recipe_answers_for_may_be_a_step_of_finn(maker: Maker) -> None:
+    trace = Trace("", {}, 1.0, 1, "", 0.0, {"differs": ["the time"]})
+    for said, doubt in (("false", (IMPURE, "the time")), ("true", ())):
+        plan = maker.plan(TWO.replace("id: left}", f"id: left, pure: {said}}}"))
+        assert plan.tasks["left"].kind == "finn"
+        assert doubts(plan.tasks["left"], trace) == doubt
 
 
 def test_distrust_is_of_all_that_may_run(plan: Plan) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -226,6 +227,7 @@ def test_settings_file_that_is_no_text(folder: Folder) -> None:
         ("loop", ["output 'loop'"]),
         ("model.py", ["is a file, not a folder"]),
         ("model.py/build", ["is a file, not a folder"]),
+        ("fifo", ["is a FIFO, not a folder"]),
         ("b" * 300, ["cannot be a folder"]),
     ],
 )
@@ -235,6 +237,7 @@ def test_output_stays_inside(folder: Folder, tmp_path: Path, output: str, words:
     (folder.path / "link").symlink_to(tmp_path)
     (folder.path / "foreign").symlink_to(tmp_path / "elsewhere")
     (folder.path / "loop").symlink_to(folder.path / "loop")
+    os.mkfifo(folder.path / "fifo")
     folder.refuses(MINIMAL + f"output: ▶{output}\n", *words)
 
 

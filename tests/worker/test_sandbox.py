@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
@@ -244,3 +245,15 @@ def test_the_closure_follows_models_and_folders(sandbox: Sandbox) -> None:
     }
     assert all(tree[path].digest == digest for path, digest in closure.items())
     assert sandbox.closure({path: entry for path, entry in tree.items() if path != "model.onnx"}) == {}
+
+
+@pytest.mark.parametrize("name", ["tmp", "inputs"])
+def test_a_folder_that_cannot_be_emptied_is_told_as_what_it_is(
+    sandbox: Sandbox, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rmdir(*_: object, **more: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), name)
+
+    monkeypatch.setattr(os, "rmdir", rmdir)
+    with pytest.raises(OSError, match="Input/output error"):
+        sandbox._empty(name)
