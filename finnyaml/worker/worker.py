@@ -107,14 +107,13 @@ class Worker:
             digests=job.digests,
         )
         finns = job.warm_up == FINN
+        users = job.users_code and not finns  # else programs are FINN's tools, which count by their version
         os.chdir(self._sandbox.root / "tmp")
         with (
             self._recorder.environment_undone(),
             _deterministic(job.seed, self._sandbox.root),
             self._recorder.recording(Path(job.recipe_dir)) as reads,
-            self._witness.listening(
-                self._sandbox.root, Path(job.recipe_dir), users=job.users_code, finns=finns
-            ) as told,
+            self._witness.listening(self._sandbox.root, Path(job.recipe_dir), users=users, finns=finns) as told,
         ):
             model = function_of(job.runner)(context)
         if model is not None:
@@ -126,7 +125,7 @@ class Worker:
         told.sort(reads, self._recorder)
         changed, removed = self._sandbox.commit(job.tree)
         tree = {path: entry for path, entry in {**job.tree, **changed}.items() if path not in removed}
-        recorded, unsure = _classify(reads, names, job.tree, closure, begun, users=job.users_code)
+        recorded, unsure = _classify(reads, names, job.tree, closure, begun, users=users)
         recorded["package"] = self._packages(reads, names)
         return Done(
             digest=digest_of(self._sandbox.closure(tree)),
