@@ -11,7 +11,7 @@ import os
 import re
 import stat
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from finnyaml.steps.imports import module_at
 from finnyaml.tools.listen import Event
@@ -50,7 +50,7 @@ class Told:
     """
 
     def __init__(self, rules: Rules, *, users: bool, finns: bool = False) -> None:
-        self.events: list[Event] = []
+        self.events: Iterable[Event] = ()
         self.blind: str | None = None
         self._rules = [(letter, os.path.join(path, "")) for letter, path in rules if letter in "+-"]
         self._users = users
