@@ -10,6 +10,7 @@ import resource
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from finnyaml.store.digests import (
     link_digest,
     listing_digest,
     look_digest,
+    looks_digest,
 )
 from finnyaml.store.names import Names
 from finnyaml.store.tree import look_in
@@ -40,6 +42,9 @@ from finnyaml.worker.job import Done, Job
 from finnyaml.worker.recorder import Reads, Recorder
 from finnyaml.worker.sandbox import MODEL, Sandbox
 from finnyaml.worker.witness import Witness
+
+MANY = 100
+"""From so many files in a folder on, a trace does not name each that was only asked for."""
 
 FINN = "finnyaml.worker.warm_up:finn"
 """The imports of tasks that run FINN's code."""
@@ -126,6 +131,7 @@ class Worker:
         changed, removed = self._sandbox.commit(job.tree)
         tree = {path: entry for path, entry in {**job.tree, **changed}.items() if path not in removed}
         recorded, unsure = _classify(reads, names, job.tree, closure, begun, users=users)
+        self._fold(recorded, names)
         recorded["package"] = self._packages(reads, names)
         return Done(
             digest=digest_of(self._sandbox.closure(tree)),
@@ -161,6 +167,22 @@ class Worker:
         named = {name: names.hide(name) if "/" in name else name for name in sorted(reads.packages)}
         memo, put_memo = self._store.memo, self._store.put_memo
         return {name: package_state(name, Path(at), memo, put_memo) for at, name in named.items()}
+
+    def _fold(self, recorded: dict[str, dict[str, Any]], names: Names) -> None:
+        """Of a folder that was listed and in which all was asked for, one digest says the same as one of each."""
+        asked: dict[str, list[str]] = defaultdict(list)
+        for name in recorded["stat"].keys() | recorded["link"].keys():
+            asked[os.path.dirname(name)].append(name)
+        recorded["looks"] = {}
+        for folder, inside in asked.items():
+            if len(inside) < MANY or folder not in recorded["dir"]:
+                continue
+            path = names.path(folder)
+            if {os.path.basename(name) for name in inside} == {*os.listdir(path)}:
+                recorded["looks"][folder] = looks_digest(path, self._store.memo, self._store.put_memo)
+                for name in inside:
+                    recorded["stat"].pop(name, None)
+                    recorded["link"].pop(name, None)
 
     def _load(self, job: Job) -> Any:
         if MODEL not in job.tree:

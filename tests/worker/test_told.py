@@ -20,6 +20,7 @@ from finnyaml.engine.pool import Pool
 from finnyaml.kinds import KINDS
 from finnyaml.store import Entry, Store
 from finnyaml.worker.job import Done, Job
+from finnyaml.worker.worker import MANY
 from tests.project import tiny_model
 
 Run = Callable[[str], Done]
@@ -228,6 +229,18 @@ def test_a_walk_of_the_c_library_looks_at_all(run: Run, tmp_path: Path) -> None:
     """
     reads = run(body).reads
     assert "@recipe/d/x" in reads["file"] and "@recipe/d" in reads["dir"]
+
+
+def test_many_files_that_were_asked_for_are_one_entry(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "many").mkdir()
+    for number in range(MANY):
+        (tmp_path / "many" / str(number)).touch()
+    ask = "many = Path(__file__).with_name('many'); [os.stat(many / str(number)) for number in range({})]; {}"
+    reads = run(ask.format(MANY, "os.listdir(many)")).reads
+    assert reads["looks"].keys() == {"@recipe/many"} and "@recipe/many/7" not in reads["stat"]
+    for body in (ask.format(MANY - 1, "os.listdir(many)"), ask.format(MANY, "pass")):
+        reads = run(body).reads
+        assert reads["looks"] == {} and "@recipe/many/7" in reads["stat"]
 
 
 def test_forked_children_draw_the_same_again(run: Run, tmp_path: Path) -> None:
