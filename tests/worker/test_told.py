@@ -13,13 +13,17 @@ import tempfile
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from finnyaml.engine.pool import Pool
 from finnyaml.kinds import KINDS
 from finnyaml.store import Entry, Store
+from finnyaml.tools.listen import Event
 from finnyaml.worker.job import Done, Job
+from finnyaml.worker.recorder import Reads
+from finnyaml.worker.told import Told
 from finnyaml.worker.worker import MANY
 from tests.project import tiny_model
 
@@ -208,6 +212,13 @@ def test_what_is_in_the_way_counts(run: Run, tmp_path: Path) -> None:
     """
     reads = run(body).reads
     assert reads["stat"]["@recipe/gone"] is None and "@recipe/full" in reads["dir"]
+
+
+def test_only_whole_names_of_folders_are_the_systems() -> None:
+    told, reads = Told([], users=False), Reads()
+    told.events = [Event(0, "r", "-", good=True, path=path) for path in ("/library/x", "/lib/x", "/lib64/x")]
+    told.sort(reads, Mock())
+    assert reads.files == {"/library/x"}
 
 
 def test_a_path_that_names_a_descriptor_is_that_file(run: Run, tmp_path: Path) -> None:
