@@ -12,6 +12,7 @@ import re
 import stat
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 
 from finnyaml.steps.imports import module_at
 from finnyaml.tools.listen import Event
@@ -52,7 +53,10 @@ class Told:
     def __init__(self, rules: Rules, *, users: bool, finns: bool = False) -> None:
         self.events: Iterable[Event] = ()
         self.blind: str | None = None
-        self._rules = [(letter, os.path.join(path, "")) for letter, path in rules if letter in "+-"]
+        self._rules = {os.path.join(path, ""): letter for letter, path in reversed(rules) if letter in "+-"}
+        self._on_the_way = {
+            str(above) for folder, letter in self._rules.items() if letter == "-" for above in Path(folder).parents
+        }
         self._users = users
         self._finns = finns
         self._reads = Reads()
@@ -156,8 +160,8 @@ class Told:
             if os.path.isdir(path) and path not in self._searched[event.process]:
                 self._searched[event.process].append(path)
             return False
-        if event.what in "skq" and any(rule[1].startswith(f"{path}/") for rule in self._rules if rule[0] == "-"):
-            return False  # on the way to what is not looked at
+        if event.what in "skq" and path in self._on_the_way:  # to what is not looked at
+            return False
         if path.startswith(SYSTEM) and len(inside[1]) <= 1:
             return self._users and event.who in ("u?-" if own else "u?-lfo")
         return True
@@ -176,9 +180,9 @@ class Told:
         return (reads.looks if os.path.isdir(path) else reads.files), path
 
     def _is_made(self, path: str) -> bool:
-        while path not in self._reads.made and path != "/":
-            path = os.path.dirname(path)
-        return path != "/"
+        while path and path not in self._reads.made:
+            path = path[: path.rfind("/")]
+        return path != ""
 
     def _asked(self, event: Event) -> None:
         program = event.who in "-$"
@@ -215,10 +219,12 @@ class Told:
 
     def _rule(self, path: str) -> tuple[str, str]:
         """The most specific rule for a path."""
-        if path not in self._places:
-            found = (rule for rule in self._rules if f"{path}/".startswith(rule[1]))
-            self._places[path] = max(found, key=_length, default=("+", ""))
-        return self._places[path]
+        if f"{path}/" in self._rules:
+            return self._rules[f"{path}/"], f"{path}/"
+        folder = path[: path.rfind("/")]
+        if folder not in self._places:
+            self._places[folder] = self._rule(folder) if folder else (self._rules.get("/", "+"), "")
+        return self._places[folder]
 
 
 def _matters(event: Event) -> bool:
@@ -229,10 +235,6 @@ def _matters(event: Event) -> bool:
     if not event.path.startswith(INSTALLED_PROGRAMS):
         return True
     return event.what in "oc" or (event.what == "n" and name not in DRAWS)
-
-
-def _length(rule: tuple[str, str]) -> int:
-    return len(rule[1])
 
 
 def _listed(pattern: str) -> Iterator[str]:

@@ -130,8 +130,9 @@ class Worker:
         told.sort(reads, self._recorder)
         changed, removed = self._sandbox.commit(job.tree)
         tree = {path: entry for path, entry in {**job.tree, **changed}.items() if path not in removed}
+        looks, changed_looks = self._folded(reads, names, begun)
         recorded, unsure = _classify(reads, names, job.tree, closure, begun, users=users)
-        self._fold(recorded, names)
+        recorded["looks"] = looks
         recorded["package"] = self._packages(reads, names)
         return Done(
             digest=digest_of(self._sandbox.closure(tree)),
@@ -141,7 +142,7 @@ class Worker:
             config_reads=tuple(sorted(config_reads)),
             reads=recorded,
             programs=reads.programs,
-            unsure=unsure,
+            unsure=(*unsure, *changed_looks),
             seconds=time.monotonic() - started,
             warm_up=warm_up,
             peak_memory=_peak_memory(),
@@ -168,21 +169,24 @@ class Worker:
         memo, put_memo = self._store.memo, self._store.put_memo
         return {name: package_state(name, Path(at), memo, put_memo) for at, name in named.items()}
 
-    def _fold(self, recorded: dict[str, dict[str, Any]], names: Names) -> None:
-        """Of a folder that was listed and in which all was asked for, one digest says the same as one of each."""
-        asked: dict[str, list[str]] = defaultdict(list)
-        for name in recorded["stat"].keys() | recorded["link"].keys():
-            asked[os.path.dirname(name)].append(name)
-        recorded["looks"] = {}
-        for folder, inside in asked.items():
-            if len(inside) < MANY or folder not in recorded["dir"]:
+    def _folded(self, reads: Reads, names: Names, begun: int) -> tuple[dict[str, str | None], tuple[str, ...]]:
+        """Of folders that were listed and in which all was asked for, one digest each, which says the same as one of
+        each file; also files that changed under the step. All of these are taken out of `reads`.
+        """
+        asked: dict[str, set[str]] = defaultdict(set)
+        for path in reads.looks | reads.links:
+            asked[os.path.dirname(path)].add(path)
+        found: dict[str, str | None] = {}
+        unsure: list[str] = []
+        for folder, paths in asked.items():
+            if len(paths) < MANY or folder not in reads.folders or names.inside(folder) is not None:
                 continue
-            path = names.path(folder)
-            if {os.path.basename(name) for name in inside} == {*os.listdir(path)}:
-                recorded["looks"][folder] = looks_digest(path, self._store.memo, self._store.put_memo)
-                for name in inside:
-                    recorded["stat"].pop(name, None)
-                    recorded["link"].pop(name, None)
+            if paths == {os.path.join(folder, name) for name in os.listdir(folder)}:
+                found[names.hide(folder)] = looks_digest(folder, self._store.memo, self._store.put_memo)
+                unsure += (path for path in sorted(paths) if os.path.isfile(path) and _modified(path) > begun)
+                reads.looks -= paths
+                reads.links -= paths
+        return found, tuple(unsure)
 
     def _load(self, job: Job) -> Any:
         if MODEL not in job.tree:
