@@ -30,7 +30,7 @@ DRAWS = frozenset(["perl", "node", "git", "mktemp", "ssh", "cc1", "cc1plus", "co
 """Of these, programs that draw random numbers whatever they do: for tables in memory, and names of temporary files."""
 
 SHELLS = frozenset(["bash", "ksh", "zsh"])
-_CHANCE = re.compile(rb"(?m)^(?!\s*#).*?\b(RANDOM|EPOCH(?:REAL)?(?:SECONDS|TIME))\b")
+_CHANCE = re.compile(rb"(?m)^(?!\s*#).*?\b(RANDOM|EPOCHSECONDS|EPOCHREALTIME)\b")
 """Variables of a shell that are never the same again: it asks nobody when a script looks at them."""
 
 ASKS = {"t": "for the time of day", "n": "for random numbers without a seed", "c": "the network"}

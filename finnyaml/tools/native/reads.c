@@ -15,6 +15,7 @@
  */
 #define _GNU_SOURCE
 #include <alloca.h>
+#include <ctype.h>
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -265,7 +266,8 @@ static void note(char what, int dir, const char *path, int good) {
 }
 
 static int of_system(const char *path) {
-    static const char *const folders[] = {"/lib/", "/lib32/", "/lib64/", "/libx32/", "/usr/lib/", "/usr/lib32/", "/usr/lib64/", "/usr/libx32/"};
+    static const char *const folders[] = {"/lib/",     "/lib32/",     "/lib64/",     "/libx32/",
+                                          "/usr/lib/", "/usr/lib32/", "/usr/lib64/", "/usr/libx32/"};
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
         if (!strncmp(path, folders[i], strlen(folders[i]))) return 1;
     return 0;
@@ -396,6 +398,13 @@ KEPT void finnyaml_reads_begin(const char *where) {
 
 KEPT void finnyaml_reads_end(void) { loaded_objects(); }
 
+static int names(const char *text, const char *variable) { /* not as a part of a longer name */
+    size_t length = strlen(variable);
+    for (const char *at = text; (at = strstr(at, variable)); at += length)
+        if ((at == text || !(isalnum(at[-1]) || at[-1] == '_')) && !(isalnum(at[length]) || at[length] == '_')) return 1;
+    return 0;
+}
+
 __attribute__((constructor)) static void begin(int count, char **arguments) {
     Dl_info info;
     const char *where = getenv("FINNYAML_READS");
@@ -410,8 +419,8 @@ __attribute__((constructor)) static void begin(int count, char **arguments) {
     program(name, sizeof name);
     put(pid(), 'p', '-', 1, name);
     for (int index = 1; index < count; index++) { /* variables of a shell that are never the same again */
-        if (strstr(arguments[index], "RANDOM")) put(pid(), 'n', '$', 1, name);
-        if (strstr(arguments[index], "EPOCH")) put(pid(), 't', '$', 1, name);
+        if (names(arguments[index], "RANDOM")) put(pid(), 'n', '$', 1, name);
+        if (names(arguments[index], "EPOCHSECONDS") || names(arguments[index], "EPOCHREALTIME")) put(pid(), 't', '$', 1, name);
     }
     loaded_objects();
 }
@@ -683,10 +692,11 @@ KEPT int glob64(const char *pattern, int flags, int (*failed)(const char *, int)
         note('l', AT_FDCWD, path, 1); \
         return real arguments; \
     }
-WALK(ftw, (const char *path, void *each, int depth), TYPES(const char *, void *, int), (path, each, depth))
-WALK(ftw64, (const char *path, void *each, int depth), TYPES(const char *, void *, int), (path, each, depth))
-WALK(nftw, (const char *path, void *each, int depth, int flags), TYPES(const char *, void *, int, int), (path, each, depth, flags))
-WALK(nftw64, (const char *path, void *each, int depth, int flags), TYPES(const char *, void *, int, int), (path, each, depth, flags))
+#define FTW(name) WALK(name, (const char *path, void *each, int depth), TYPES(const char *, void *, int), (path, each, depth))
+#define NFTW(name) \
+    WALK(name, (const char *path, void *each, int depth, int flags), TYPES(const char *, void *, int, int), \
+         (path, each, depth, flags))
+FTW(ftw) FTW(ftw64) NFTW(nftw) NFTW(nftw64)
 
 KEPT int chdir(const char *path) { /* asks whether there is such a folder */
     REAL(int, chdir, const char *);
