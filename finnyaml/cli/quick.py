@@ -347,10 +347,11 @@ def _listing(path: str) -> list[str] | None:
 def _looked(folder: str) -> tuple[str, int]:
     """Digest of the names and signatures of all that is right below a folder; the newest change (ns)."""
     import hashlib
+    import marshal
 
     found = entries(folder)
     newest = max((max(signature[2:4], default=0) for *_, signature in found if signature), default=0)
-    return hashlib.sha256(repr(found).encode(errors="surrogateescape")).hexdigest(), newest
+    return hashlib.sha256(marshal.dumps(found, 2)).hexdigest(), newest
 
 
 def _fingerprint(root: str) -> tuple[str, int]:

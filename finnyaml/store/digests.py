@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import marshal
 import os
 import stat
 import time
@@ -92,7 +93,7 @@ def looks_digest(folder: str | Path, memo: Memo, put_memo: PutMemo) -> str | Non
         found = entries(folder)
     except OSError:
         return None
-    name = f"looks-{hashlib.sha256(repr((str(folder), found)).encode(errors='surrogateescape')).hexdigest()}"
+    name = f"looks-{hashlib.sha256(marshal.dumps((str(folder), found), 2)).hexdigest()}"  # twice as fast as `repr`
     known = memo(name)
     if known is not None:
         return str(known["digest"])
