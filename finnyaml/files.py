@@ -72,6 +72,27 @@ def content(path: str | Path, *, follow: bool = False) -> bytes:
         return file.read()
 
 
+def entries(folder: str | Path) -> list[tuple[str, str | None, tuple[int, ...] | None]]:
+    """What is right below a folder, by name: where it leads if it is a link, and what tells whether it is as it was.
+
+    That is size, times, inode and rights of a file, and of anything else only what it is; None where there is nothing.
+    """
+    found = []
+    with os.scandir(folder) as each:
+        for entry in each:
+            leads, signature = os.readlink(entry.path) if entry.is_symlink() else None, None
+            try:
+                status = entry.stat()
+            except OSError:
+                pass
+            else:
+                times = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+                regular = stat.S_ISREG(status.st_mode)
+                signature = (status.st_mode, *times) if regular else (stat.S_IFMT(status.st_mode),)
+            found.append((entry.name, leads, signature))
+    return sorted(found)
+
+
 def discard(path: str | Path) -> None:
     """Remove whatever lies at `path`: a link, not what it leads to; a folder with all in it. Nothing there is fine."""
     try:

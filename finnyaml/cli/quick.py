@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from finnyaml import plugins
-from finnyaml.files import content, reading
+from finnyaml.files import content, entries, reading
 
 if TYPE_CHECKING:
     from finnyaml.engine.outcome import Outcome, Report
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 UNDERSTOOD = frozenset(("--set", "--store", "--jobs", "--target", "-t"))
 """Options that do not keep a build from having nothing to do; with any other, it goes the ordinary way."""
 
-UNDERSTOOD_READS = frozenset(
-    ("config", "tree", "tool", "env", "environment", "file", "text", "dir", "stat", "link", "module", "package")
-)
+_FILES = frozenset(("file", "text", "dir", "stat", "link", "looks"))
+UNDERSTOOD_READS = _FILES | {"config", "tree", "tool", "env", "environment", "module", "package"}
 """Kinds of reads of a trace that a stamp holds, or that cannot change without them; with any other, there is none."""
 
 CLOCK = 20_000_000
@@ -87,7 +86,9 @@ def remember(report: Report, arguments: list[str]) -> None:
     except ModuleNotFoundError:
         return  # a package was removed a moment ago
     packages = {path: _fingerprint(path) for path in (*_packages(session), *more)}
-    touched = [*map(_touched, {*files, *folders}), *(newest for _, newest in packages.values())]
+    looked = {path: _looked(path) for path in _looked_at(session, report.outcome)}
+    newest = (newest for found in (packages, looked) for _, newest in found.values())
+    touched = [*map(_touched, {*files, *folders}), *newest]
     if max(touched) > session.opened - CLOCK:
         return
     # What a step looked for may have appeared since: then the stamp would take it for what the step saw.
@@ -97,6 +98,7 @@ def remember(report: Report, arguments: list[str]) -> None:
         "files": {path: _file_state(path) for path in sorted(files)},
         "folders": {path: _listing(path) for path in sorted(folders)},
         "looks": {path: _look(path) for path in sorted(looks)},
+        "looked": {path: print_ for path, (print_, _) in looked.items()},
         "packages": {path: print_ for path, (print_, _) in packages.items()},
         "plugins": plugins.seen(),
         "env": {name: os.environ.get(name) for name in sorted({*env, *ALWAYS, *session.recipe.env})},
@@ -139,6 +141,7 @@ def _holds(stamp: Mapping[str, Any]) -> bool:
         and not any(_changed(path, state) for path, state in stamp["files"].items())
         and all(_listing(path) == names for path, names in stamp["folders"].items())
         and all(_look(path) == found for path, found in stamp["looks"].items())
+        and all(_looked(path)[0] == print_ for path, print_ in stamp["looked"].items())
         and all(_fingerprint(path)[0] == print_ for path, print_ in stamp["packages"].items())
         and plugins.stamp() == stamp["plugins"]
         and _workspace_holds(stamp)
@@ -235,6 +238,14 @@ def _imports(session: Session, outcome: Outcome) -> tuple[set[str], set[str]]:
                 said = [file for file in package.files or () if file.name == "METADATA"]
                 files.add(str(package.locate_file(said[0] if said else "")))
     return files, folders
+
+
+def _looked_at(session: Session, outcome: Outcome) -> set[str]:
+    """Folders in which a task asked for everything."""
+    from finnyaml.store.names import Names
+
+    names = Names(None, session.recipe.directory)
+    return {str(names.path(name)) for record in outcome.records.values() for name in record["reads"].get("looks", ())}
 
 
 def _environments_hold(digests: Mapping[str, str]) -> bool:
@@ -336,6 +347,16 @@ def _listing(path: str) -> list[str] | None:
         return sorted(os.listdir(path))
     except OSError:
         return None
+
+
+def _looked(folder: str) -> tuple[str, int]:
+    """Digest of the names and signatures of all that is right below a folder; the newest change (ns)."""
+    import hashlib
+    import marshal
+
+    found = entries(folder)
+    newest = max((max(signature[2:4], default=0) for *_, signature in found if signature), default=0)
+    return hashlib.sha256(marshal.dumps(found, 2)).hexdigest(), newest
 
 
 def _fingerprint(root: str) -> tuple[str, int]:

@@ -164,8 +164,9 @@ _WORDS = {
     "dir": "folder",
     "stat": "whether it is there",
     "link": "whether it is there",
+    "looks": "all in a folder",
 }
-_DIGESTS = ("file", "text", "tree", "dir", "stat", "link", "environment")
+_DIGESTS = ("file", "text", "tree", "dir", "stat", "link", "looks", "environment")
 
 
 def _value(kind: str, value: Any) -> str:

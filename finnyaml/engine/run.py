@@ -284,7 +284,7 @@ class Engine:
             uses=task.uses,
             runner=task.declared.runner,
             warm_up=_warm_up(task),
-            users_code=task.declared.users_code,
+            users_code=task.runs_users_code,
             params=task.params,
             config=task.config,
             inputs=inputs,

@@ -11,9 +11,9 @@ IMPURE = "the recipe says `pure: false`"
 def doubts(task: Task, trace: Trace) -> tuple[str, ...]:
     """What was not seen when the task ran, and what it asked for that is never the same; what the recipe says of it.
 
-    None where the recipe answers for the task (`pure: true`).
+    None where the recipe answers for the task (`pure: true`), or has it run in every build.
     """
-    if task.trust.pure:
+    if task.trust.pure or task.trust.always:
         return ()
     said = (IMPURE,) if task.trust.pure is False else ()
     return (*said, *trace.info.get("unseen", ()), *trace.info.get("differs", ()))

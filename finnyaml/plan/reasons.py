@@ -45,7 +45,9 @@ class Reason:
             return f"{self.name} changed: {_short(self.old)} → {_short(self.new)}"
         if self.kind == "input":
             return f"the model from {self.name} changed"
-        if self.kind in ("file", "text", "tree", "dir", "stat", "link"):
+        if self.kind == "looks" and None not in (self.old, self.new):
+            return f"a file in {_readable(self.name)} changed"
+        if self.kind in ("file", "text", "tree", "dir", "stat", "link", "looks"):
             return f"{_readable(self.name)} {_change(self.old, self.new)}"
         return _SENTENCES[self.kind].format(name=self.name)
 

@@ -28,6 +28,7 @@ from finnyaml.store.digests import (
     link_digest,
     listing_digest,
     look_digest,
+    looks_digest,
 )
 from finnyaml.store.names import Names
 from finnyaml.store.tree import look_in, merge, overlay
@@ -169,6 +170,8 @@ class Judge:
             return self._digest(name, folder_digest)
         if kind == "stat":
             return look_in(tree, name) if name.startswith("@tree/") else self._digest(name, look_digest)
+        if kind == "looks":
+            return self._digest(name, self._looks)
         if kind == "link":
             return self._digest(name, link_digest)
         if kind == "tree":
@@ -200,6 +203,9 @@ class Judge:
         if (name, digest) not in self._digests:  # code may open what turns out to be a folder, and then list it
             self._digests[name, digest] = digest(self._names.path(name))
         return self._digests[name, digest]
+
+    def _looks(self, folder: Path) -> str | None:
+        return looks_digest(folder, self._store.memo, self._store.put_memo)
 
     def _package(self, name: str) -> str | None:
         if name not in self._packages:

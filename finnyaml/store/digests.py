@@ -5,13 +5,21 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import marshal
 import os
 import stat
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from finnyaml.files import reading
+from finnyaml.files import entries, reading
+
+Memo = Callable[[str], Any]
+PutMemo = Callable[[str, Any], None]
+
+RACY = 2_000_000_000
+"""A file touched within this time (ns) may change again without a new time."""
 
 
 def digest_of(data: Any) -> str:
@@ -73,6 +81,29 @@ def link_digest(path: str | Path) -> str | None:
         return f"link to {os.readlink(path)}"
     except (OSError, ValueError):
         return look_digest(path)
+
+
+def looks_digest(folder: str | Path, memo: Memo, put_memo: PutMemo) -> str | None:
+    """What whoever lists a folder and asks for everything in it is told; None where there is no such folder.
+
+    There may be very many files in it, so it is remembered under what tells whether they are as they were.
+    """
+    settled = time.time_ns() - RACY
+    try:
+        found = entries(folder)
+    except OSError:
+        return None
+    name = f"looks-{hashlib.sha256(marshal.dumps((str(folder), found), 2)).hexdigest()}"  # twice as fast as `repr`
+    known = memo(name)
+    if known is not None:
+        return str(known["digest"])
+    digest = hashlib.sha256()
+    for entry, leads, _ in found:
+        said = f"{entry}\0{leads}\0{look_digest(os.path.join(folder, entry))}\n"
+        digest.update(said.encode(errors="surrogateescape"))
+    if all(max(signature[2:4], default=0) < settled for *_, signature in found if signature):
+        put_memo(name, {"digest": digest.hexdigest()})
+    return digest.hexdigest()
 
 
 def folder_digest(path: str | Path) -> str | None:

@@ -62,7 +62,7 @@ def examine(store: Path, environ: Mapping[str, str] | None = None) -> Report:
     return Report(
         _python(),
         (Check("finnyaml", "found", __version__, str(Path(__file__).parents[1])), *map(_package, PACKAGES)),
-        _recording(environ),
+        _recording(store, environ),
         tuple(_tool(name, environ) for name in registry.TOOLS),
         _store(store),
     )
@@ -86,12 +86,15 @@ def _package(name: str) -> Check:
     return Check(name, "missing", enables=enables, note=f"{' or '.join(distributions)} is not installed", hint=hint)
 
 
-def _recording(environ: Mapping[str, str]) -> Check:
-    """Whether what custom steps read can be seen in native code and in programs that they start."""
+def _recording(store: Path, environ: Mapping[str, str]) -> Check:
+    """Whether what custom steps read can be seen in native code and in programs that they start.
+
+    Tried as builds do it, in a folder called like the store's: not all names go.
+    """
     enables = "results of custom steps that never go stale"
     try:
         with tempfile.TemporaryDirectory() as folder:
-            preload.library(Path(folder), environ.get("PATH"))
+            preload.library(Path(folder, *store.absolute().parts[1:]), environ.get("PATH"))
     except (preload.Unavailable, OSError) as error:
         note = f"{error}: of custom steps only Python is watched, not native code and programs that they start"
         hint = "install gcc or clang; until then build with `--distrust` where such a step may have read something else"

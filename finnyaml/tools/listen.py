@@ -6,7 +6,7 @@ import ctypes
 import mmap
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,13 +55,21 @@ class Listener:
             ctypes.CDLL(None).finnyaml_reads_begin(os.fsencode(self.folder))
         self._state[0] = 1
 
-    def end(self) -> tuple[list[Event], bool]:
-        """Stop; what was told, in order, and whether something was lost because it could not be written."""
+    def end(self) -> tuple[Iterator[Event], bool]:
+        """Stop; what was told, in order, and whether something was lost because it could not be written.
+
+        The events are read as they are asked for, before `begin` comes again: there may be a million.
+        """
         if self.hears_this_process():
             ctypes.CDLL(None).finnyaml_reads_end()
         self._state[0] = 0
-        lines = self._log.read_bytes().split(b"\n")[:-1]
-        return [_event(line) for line in lines], bool(self._state[1])
+        return self._events(), bool(self._state[1])
+
+    def _events(self) -> Iterator[Event]:
+        with open(self._log, "rb") as file:
+            for line in file:
+                if line.endswith(b"\n"):
+                    yield _event(line[:-1])
 
 
 def _event(line: bytes) -> Event:

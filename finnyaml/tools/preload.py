@@ -6,10 +6,12 @@ which sees its own process only.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -23,13 +25,20 @@ COMPILERS = ("cc", "gcc", "clang")
 OPTIONS = ("-O2", "-shared", "-fPIC", "-fvisibility=hidden", "-w", "-U_FORTIFY_SOURCE")
 LIBRARIES = ("-ldl", "-pthread")
 
+SPLIT = frozenset(" :$")
+"""What LD_PRELOAD cannot have in a path: it ends one, or is replaced."""
+
+TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - a folder of our own below them
+
 
 class Unavailable(Exception):
     """Why there is no such library on this machine."""
 
 
 def library(cache: Path, path: str | None = None) -> Path:
-    """The library, from `cache` where it has been made before. The compiler is looked for in `path`, else in $PATH.
+    """The library, from `cache` where it has been made before, by a path that can be preloaded.
+
+    The compiler is looked for in `path`, else in $PATH.
 
     Raises:
         Unavailable: there is no compiler, it fails, or what it makes does not work.
@@ -46,11 +55,46 @@ def library(cache: Path, path: str | None = None) -> Path:
             kept.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
                 made = _compiled(compiler, Path(folder))
-                _try(made, Path(folder))
+                named = _loadable(made)
+                try:
+                    _try(named, Path(folder))
+                finally:
+                    if named != made:
+                        named.unlink()
                 os.replace(made, kept)
         except OSError as error:
             raise Unavailable(f"it could not be made: {error}") from error
-    return kept
+    return _loadable(kept)
+
+
+def _loadable(made: Path) -> Path:
+    """A path of the library that LD_PRELOAD can have: its own, or a link in a folder that only this user can use."""
+    if not SPLIT & set(str(made)):
+        return made
+    folders = (Path(folder, f"finnyaml-{os.getuid()}") for folder in (tempfile.gettempdir(), *TEMPORARY))
+    folder = next((folder for folder in folders if not SPLIT & set(str(folder)) and _is_ours(folder)), None)
+    if folder is None:
+        raise Unavailable(f"a library cannot be preloaded from {made.parent}, and there is no folder for a link to it")
+    link = folder / f"{hashlib.sha256(os.fsencode(made)).hexdigest()[:32]}.so"
+    try:
+        if not os.path.islink(link) or os.readlink(link) != str(made):
+            with tempfile.TemporaryDirectory(dir=folder) as aside:
+                os.symlink(made, Path(aside, "link"))
+                os.replace(Path(aside, "link"), link)
+    except OSError as error:
+        raise Unavailable(f"there cannot be a link to it in {folder}: {error}") from error
+    return link
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether only this user can write there; the folder is made where it is missing."""
+    with contextlib.suppress(OSError):
+        folder.mkdir(mode=0o700)
+    try:
+        status = os.lstat(folder)
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o077
 
 
 def environment(environ: Mapping[str, str], cache: Path, folder: Path) -> dict[str, str]:

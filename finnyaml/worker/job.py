@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 class Job:
     """One task, with everything that its execution may depend on.
 
-    `kind` names its declaration (`finnyaml.kinds`), of which `runner`, `warm_up` (for a search, that of the step that
-    is searched) and `users_code` come along, so that workers depend on no other kind. `uses` is the step's name or the
-    code it runs. `params` are the
-    static parameters; file names in them are written `@recipe/...`. `config` holds FINN build configuration in the
+    `kind` names its declaration (`finnyaml.kinds`), of which `runner` and `warm_up` (for a search, that of the step
+    that is searched) come along, so that workers depend on no other kind. `users_code`: a function of the recipe's
+    author, or of a plug-in, has a part in it. `uses` is the step's name or the code it runs. `params` are the static
+    parameters; file names in them are written `@recipe/...`. `config` holds FINN build configuration in the
     recipe's words; file names in it are `@inputs/...`, with `inputs` giving each as it is stored. `tree` is what the
     tasks before it left, `digests` name the models of each. `seed` fixes the random names that FINN makes up.
     """

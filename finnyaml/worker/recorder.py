@@ -25,7 +25,7 @@ from finnyaml.worker.askers import ENVIRONMENTS, INSTALLED, OWN, STANDARD, USER,
 from finnyaml.worker.imports import Imports
 from finnyaml.worker.variables import Variables
 
-MACHINE = ("/proc", "/sys", "/dev", "/lib", "/bin", "/opt/Xilinx", "/tools/Xilinx")
+MACHINE = ("/proc", "/sys", "/dev", "/lib", "/lib64", "/bin", "/opt/Xilinx", "/tools/Xilinx")
 """The machine, not the experiment: tools from here are recorded by their version."""
 
 SYSTEM = ("/etc", "/usr", "/dev/shm")  # noqa: S108 - compared, not used

@@ -8,21 +8,33 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import stat
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 
 from finnyaml.steps.imports import module_at
 from finnyaml.tools.listen import Event
+from finnyaml.worker.askers import ENVIRONMENTS
 from finnyaml.worker.recorder import EXTENSIONS, MODULES, Reads, Recorder, absolute, source_of
 
-SYSTEM = ("/etc/", "/usr/", "/lib", "/bin/", "/sbin/", "/opt/")
+SYSTEM = ("/etc/", "/usr/", "/lib/", "/lib32/", "/lib64/", "/libx32/", "/bin/", "/sbin/", "/opt/")
 """May hold data of the recipe's author; but what libraries and FINN's tools look at there is the machine's."""
 
-AT_START = frozenset(["bash", "dash", "sh", "zsh", "make", "gmake", "cc1", "cc1plus", "collect2", "as", "ld"])
-"""Programs that ask for time or random numbers whatever they do."""
+INSTALLED_PROGRAMS = (*SYSTEM, "/tools/Xilinx/", *(os.path.join(folder, "") for folder in ENVIRONMENTS))
+"""Where programs lie that everybody uses. They ask for the time whatever they do; it counts where they make a date
+of it (`o`). Of a program elsewhere, each question does."""
+
+DRAWS = frozenset(["perl", "node", "git", "mktemp", "ssh", "cc1", "cc1plus", "collect2", "as", "ld"])
+"""Of these, programs that draw random numbers whatever they do: for tables in memory, and names of temporary files."""
+
+SHELLS = frozenset(["bash", "ksh", "zsh"])
+_CHANCE = re.compile(rb"(?m)^(?!\s*#).*?\b(RANDOM|EPOCHSECONDS|EPOCHREALTIME)\b")
+"""Variables of a shell that are never the same again: it asks nobody when a script looks at them."""
 
 ASKS = {"t": "for the time of day", "n": "for random numbers without a seed", "c": "the network"}
+ASKS["o"] = ASKS["t"]
 
 MOST = 10_000
 """So many files below a folder are looked at where a step makes a link to it."""
@@ -39,9 +51,12 @@ class Told:
     """
 
     def __init__(self, rules: Rules, *, users: bool, finns: bool = False) -> None:
-        self.events: list[Event] = []
+        self.events: Iterable[Event] = ()
         self.blind: str | None = None
-        self._rules = [(letter, os.path.join(path, "")) for letter, path in rules if letter in "+-"]
+        self._rules = {os.path.join(path, ""): letter for letter, path in reversed(rules) if letter in "+-"}
+        self._on_the_way = {
+            str(above) for folder, letter in self._rules.items() if letter == "-" for above in Path(folder).parents
+        }
         self._users = users
         self._finns = finns
         self._reads = Reads()
@@ -53,6 +68,7 @@ class Told:
         self._loaded: dict[int, set[str]] = defaultdict(set)
         self._places: dict[str, tuple[str, str]] = {}
         self._differs: dict[tuple[str, str], None] = {}
+        self._shells: dict[int, str] = {}
 
     def sort(self, reads: Reads, recorder: Recorder) -> None:
         """Add all of it to what Python told."""
@@ -64,6 +80,9 @@ class Told:
                 del self._executed[event.process][-1:]
             elif event.what == "p":
                 self._began[event.process] += 1
+                self._shells.pop(event.process, None)
+                if os.path.basename(event.path) in SHELLS:
+                    self._shells[event.process] = event.path
             elif event.what == "e":
                 recorder.variable_seen(reads, event.path)
             elif event.what in ASKS:
@@ -87,7 +106,7 @@ class Told:
     def differs(self, shown: Callable[[str], str]) -> tuple[str, ...]:
         """What was asked for that is never the same again; `shown` gives a path as the recipe's author knows it."""
         return tuple(
-            f"asks {ASKS[what]} ({shown(place) if os.path.isabs(place) else place})" for what, place in self._differs
+            f"asks {what} ({shown(place) if os.path.isabs(place) else place})" for what, place in self._differs
         )
 
     def _file(self, event: Event, path: str) -> None:
@@ -105,6 +124,8 @@ class Told:
             if self._users and not self._is_made(path):
                 self._all_below(path)
             return
+        if event.what == "r" and event.process in self._shells:
+            self._runs_script(self._shells[event.process], path)
         where, path = self._place(event, path)
         if not event.good:
             self._absent.append((where, path))
@@ -129,7 +150,7 @@ class Told:
         if inside[0] == "-":
             return False
         own = event.process == os.getpid()
-        if self._finns and (not own or event.what in "sk") and len(inside[1]) <= 1:
+        if self._finns and (event.what == "q" or ((not own or event.what in "sk") and len(inside[1]) <= 1)):
             return False  # tools, and where FINN looks for them
         if own and (event.who in "io" or (event.who == "m" and not path.endswith(EXTENSIONS))):
             return False
@@ -139,8 +160,8 @@ class Told:
             if os.path.isdir(path) and path not in self._searched[event.process]:
                 self._searched[event.process].append(path)
             return False
-        if event.what in "sk" and any(rule[1].startswith(f"{path}/") for rule in self._rules if rule[0] == "-"):
-            return False  # on the way to what is not looked at
+        if event.what in "skq" and path in self._on_the_way:  # to what is not looked at
+            return False
         if path.startswith(SYSTEM) and len(inside[1]) <= 1:
             return self._users and event.who in ("u?-" if own else "u?-lfo")
         return True
@@ -148,7 +169,7 @@ class Told:
     def _place(self, event: Event, path: str) -> tuple[set[str], str]:
         reads = self._reads
         if event.what != "r":
-            return {"s": reads.looks, "k": reads.links, "d": reads.folders}[event.what], path
+            return {"s": reads.looks, "q": reads.looks, "k": reads.links, "d": reads.folders}[event.what], path
         if "__pycache__" in path and path.endswith(".pyc"):
             path = source_of(path) or path
             self._loaded[event.process].add(path)
@@ -159,15 +180,24 @@ class Told:
         return (reads.looks if os.path.isdir(path) else reads.files), path
 
     def _is_made(self, path: str) -> bool:
-        while path not in self._reads.made and path != "/":
-            path = os.path.dirname(path)
-        return path != "/"
+        while path and path not in self._reads.made:
+            path = path[: path.rfind("/")]
+        return path != ""
 
     def _asked(self, event: Event) -> None:
-        program = event.who == "-"
-        if program and (not self._users or os.path.basename(event.path) in AT_START):
+        program = event.who in "-$"
+        if not program or (self._users and _matters(event)):
+            self._differs[ASKS[event.what], os.path.basename(event.path) if program else event.path] = None
+
+    def _runs_script(self, shell: str, path: str) -> None:
+        """A shell opens a file: does it look at a variable that is never the same again?"""
+        try:
+            with open(path, "rb") as file:
+                found = _CHANCE.search(file.read(1 << 20))
+        except OSError:
             return
-        self._differs[event.what, os.path.basename(event.path) if program else event.path] = None
+        if found and self._users:
+            self._asked(Event(0, "n" if found[1] == b"RANDOM" else "t", "$", good=True, path=shell))
 
     def _searches(self) -> None:
         """Where children looked for the modules that they found: another one may come to lie there first."""
@@ -189,14 +219,22 @@ class Told:
 
     def _rule(self, path: str) -> tuple[str, str]:
         """The most specific rule for a path."""
-        if path not in self._places:
-            found = (rule for rule in self._rules if f"{path}/".startswith(rule[1]))
-            self._places[path] = max(found, key=_length, default=("+", ""))
-        return self._places[path]
+        if f"{path}/" in self._rules:
+            return self._rules[f"{path}/"], f"{path}/"
+        folder = path[: path.rfind("/")]
+        if folder not in self._places:
+            self._places[folder] = self._rule(folder) if folder else (self._rules.get("/", "+"), "")
+        return self._places[folder]
 
 
-def _length(rule: tuple[str, str]) -> int:
-    return len(rule[1])
+def _matters(event: Event) -> bool:
+    """Whether the result of a program may follow from the time or the random numbers that it asks for."""
+    name = os.path.basename(event.path)
+    if event.who == "$":
+        return name in SHELLS
+    if not event.path.startswith(INSTALLED_PROGRAMS):
+        return True
+    return event.what in "oc" or (event.what == "n" and name not in DRAWS)
 
 
 def _listed(pattern: str) -> Iterator[str]:

@@ -10,6 +10,7 @@ import resource
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from finnyaml.store.digests import (
     link_digest,
     listing_digest,
     look_digest,
+    looks_digest,
 )
 from finnyaml.store.names import Names
 from finnyaml.store.tree import look_in
@@ -40,6 +42,9 @@ from finnyaml.worker.job import Done, Job
 from finnyaml.worker.recorder import Reads, Recorder
 from finnyaml.worker.sandbox import MODEL, Sandbox
 from finnyaml.worker.witness import Witness
+
+MANY = 100
+"""From so many files in a folder on, a trace does not name each that was only asked for."""
 
 FINN = "finnyaml.worker.warm_up:finn"
 """The imports of tasks that run FINN's code."""
@@ -107,14 +112,13 @@ class Worker:
             digests=job.digests,
         )
         finns = job.warm_up == FINN
+        users = job.users_code and not finns  # else programs are FINN's tools, which count by their version
         os.chdir(self._sandbox.root / "tmp")
         with (
             self._recorder.environment_undone(),
             _deterministic(job.seed, self._sandbox.root),
             self._recorder.recording(Path(job.recipe_dir)) as reads,
-            self._witness.listening(
-                self._sandbox.root, Path(job.recipe_dir), users=job.users_code, finns=finns
-            ) as told,
+            self._witness.listening(self._sandbox.root, Path(job.recipe_dir), users=users, finns=finns) as told,
         ):
             model = function_of(job.runner)(context)
         if model is not None:
@@ -126,7 +130,9 @@ class Worker:
         told.sort(reads, self._recorder)
         changed, removed = self._sandbox.commit(job.tree)
         tree = {path: entry for path, entry in {**job.tree, **changed}.items() if path not in removed}
-        recorded, unsure = _classify(reads, names, job.tree, closure, begun, users=job.users_code)
+        looks, changed_looks = self._folded(reads, names, begun)
+        recorded, unsure = _classify(reads, names, job.tree, closure, begun, users=users)
+        recorded["looks"] = looks
         recorded["package"] = self._packages(reads, names)
         return Done(
             digest=digest_of(self._sandbox.closure(tree)),
@@ -136,7 +142,7 @@ class Worker:
             config_reads=tuple(sorted(config_reads)),
             reads=recorded,
             programs=reads.programs,
-            unsure=unsure,
+            unsure=(*unsure, *changed_looks),
             seconds=time.monotonic() - started,
             warm_up=warm_up,
             peak_memory=_peak_memory(),
@@ -162,6 +168,25 @@ class Worker:
         named = {name: names.hide(name) if "/" in name else name for name in sorted(reads.packages)}
         memo, put_memo = self._store.memo, self._store.put_memo
         return {name: package_state(name, Path(at), memo, put_memo) for at, name in named.items()}
+
+    def _folded(self, reads: Reads, names: Names, begun: int) -> tuple[dict[str, str | None], tuple[str, ...]]:
+        """Of folders that were listed and in which all was asked for, one digest each, which says the same as one of
+        each file; also files that changed under the step. All of these are taken out of `reads`.
+        """
+        asked: dict[str, set[str]] = defaultdict(set)
+        for path in reads.looks | reads.links:
+            asked[os.path.dirname(path)].add(path)
+        found: dict[str, str | None] = {}
+        unsure: list[str] = []
+        for folder, paths in asked.items():
+            if len(paths) < MANY or folder not in reads.folders or names.inside(folder) is not None:
+                continue
+            if paths == {os.path.join(folder, name) for name in os.listdir(folder)}:
+                found[names.hide(folder)] = looks_digest(folder, self._store.memo, self._store.put_memo)
+                unsure += (path for path in sorted(paths) if os.path.isfile(path) and _modified(path) > begun)
+                reads.looks -= paths
+                reads.links -= paths
+        return found, tuple(unsure)
 
     def _load(self, job: Job) -> Any:
         if MODEL not in job.tree:

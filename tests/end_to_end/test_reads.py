@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import Project
+from finnyaml.worker.worker import MANY
+from tests.project import Project, rewrite
 
 WAYS = Path(__file__).with_name("ways_to_read.py")
 RECIPE = "name: reads\nmodel: {onnx: tiny.onnx, input: {datatype: FLOAT32}}\nsteps:\n"
@@ -192,13 +193,17 @@ def test_every_way_to_read_is_seen_and_nothing_else(project: Reads) -> None:
     [
         ("os.path.exists(NEW)", lambda new, link: new.write_text("")),
         ("os.path.isdir(NEW)", lambda new, link: new.mkdir()),
+        ("[e.stat() for e in os.scandir(MANY)]", lambda new, link: rewrite(new.with_name("many") / "7", "b")),
         ("os.readlink(LINK)", lambda new, link: (link.unlink(), link.symlink_to("elsewhere"))),
     ],
 )
 def test_the_quick_path_asks_as_the_step_did(built: Project, look: str, change: Callable[[Path, Path], object]) -> None:
-    new, link = built.folder / "new", built.folder / "link"
+    new, link, many = built.folder / "new", built.folder / "link", built.folder / "many"
+    many.mkdir()
+    for number in range(MANY):
+        (many / str(number)).write_text("a")
     link.symlink_to("nowhere")
-    built.step(f"import os; NEW, LINK = {str(new)!r}, {str(link)!r}; print({look}); return model")
+    built.step(f"import os; NEW, LINK, MANY = {str(new)!r}, {str(link)!r}, {str(many)!r}; print({look}); return model")
     for up_to_date in (False, True):
         assert ("up to date" in built.run("build", "recipe.yaml").stdout) is up_to_date
     change(new, link)

@@ -250,3 +250,24 @@ def test_a_lock_holds_the_measurements(tiny: Project) -> None:
     assert "value: 0.0" in lock.read_text()
     lock.write_text(lock.read_text().replace("value: 0.0", "value: 0.5", 1))
     tiny.build("--frozen", code=2)
+
+
+def test_what_programs_of_a_data_loader_read_and_ask_counts(tiny: Project) -> None:
+    tiny.write(
+        "data.py",
+        """
+        import subprocess
+        from pathlib import Path
+        import numpy as np
+
+        def load():
+            subprocess.run(["cat", "/etc/passwd"], check=True)
+            subprocess.run(["date"], check=True)
+            archive = np.load(Path(__file__).with_name("data.npz"))
+            return archive["x"], archive["y"]
+        """,
+    )
+    _edit(tiny, "{npz: data.npz, inputs: x, labels: y}", '{python: "data.py:load"}\n  points: [scale]')
+    tasks = tiny.build()["tasks"]
+    assert tasks["verify.scale"]["may_differ"] == ["asks for the time of day (date)"]
+    assert any('"/etc/passwd"' in path.read_text() for path in tiny.store.glob("traces/*/*"))

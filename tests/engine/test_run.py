@@ -434,10 +434,17 @@ def test_what_may_differ_is_kept_said_once_and_run_again_when_distrusted(world: 
     assert here.run(distrusted=["a", "c"]).ran == ["a"]
 
 
-@pytest.mark.parametrize(("pure", "kept"), [(True, None), (False, [IMPURE, "asks for the time"])])
-def test_what_the_recipe_says_of_it_is_not_said_again(world: Make, pure: bool, kept: list[str] | None) -> None:
-    here = world(task("a", "model", trust=Trust(pure=pure)))
+@pytest.mark.parametrize(
+    ("trust", "kept"),
+    [
+        (Trust(pure=True), None),
+        (Trust(always=True), None),
+        (Trust(pure=False), [IMPURE, "asks for the time"]),
+    ],
+)
+def test_what_the_recipe_says_of_it_is_not_said_again(world: Make, trust: Trust, kept: list[str] | None) -> None:
+    here = world(task("a", "model", trust=trust))
     here.pool.answers = {"a": lambda job: here.pool.done(job, differs=("asks for the time",))}
     assert here.run().records["a"].get("may_differ") == kept
     assert here.told("may_differ") == []
-    assert here.run(distrusted=["a"]).ran == ([] if pure else ["a"])
+    assert here.run(distrusted=["a"]).ran == (["a"] if kept else [])

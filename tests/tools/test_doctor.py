@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
+import pytest
+
 from finnyaml import __version__
-from finnyaml.tools import registry
+from finnyaml.tools import preload, registry
 from finnyaml.tools.doctor import Report, examine
 from tests.tools import standins
 
@@ -59,3 +63,24 @@ def test_recording_is_tried(tmp_path: Path) -> None:
     assert "it is broken" in (examine(tmp_path, {"PATH": str(tmp_path)}).recording.note or "")
     compiler.write_text('#!/bin/sh\nwhile [ "$1" != -o ]; do shift; done; /bin/echo > "$2"\n')
     assert "told nothing" in (examine(tmp_path, {"PATH": str(tmp_path)}).recording.note or "")
+
+
+def test_recording_is_tried_as_builds_do_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = tmp_path / "a b"
+    assert examine(store).recording.state == "found"
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "c d"))
+    (tmp_path / "c d").mkdir()
+    monkeypatch.setattr(preload, "TEMPORARY", [str(tmp_path / "e:f")])
+    without = examine(store).recording
+    assert without.state == "note" and "no folder for a link" in (without.note or "")
+
+
+def test_a_link_to_the_recorder_is_in_no_folder_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(preload, "TEMPORARY", [])
+    folder = tmp_path / f"finnyaml-{os.getuid()}"
+    folder.mkdir(mode=0o755)
+    with pytest.raises(preload.Unavailable):
+        preload.library(tmp_path / "a b")
+    folder.chmod(0o700)
+    assert preload.library(tmp_path / "a b").parent == folder

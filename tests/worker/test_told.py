@@ -6,18 +6,25 @@ A real worker runs the steps, since the library that tells is preloaded when a p
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
+import tempfile
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from finnyaml.engine.pool import Pool
 from finnyaml.kinds import KINDS
 from finnyaml.store import Entry, Store
+from finnyaml.tools.listen import Event
 from finnyaml.worker.job import Done, Job
+from finnyaml.worker.recorder import Reads
+from finnyaml.worker.told import Told
+from finnyaml.worker.worker import MANY
 from tests.project import tiny_model
 
 Run = Callable[[str], Done]
@@ -40,7 +47,7 @@ def runner(pool: Pool, store: Store, folder: Path) -> Run:
         job = Job(
             "t", "code", "steps.py:step", params, {}, {}, tree, "0" * 16, str(folder), log, kind.runner, users_code=True
         )
-        done = pool.run(job)
+        done = pool.run(job, timeout=120)
         assert isinstance(done, Done), done
         return done
 
@@ -60,6 +67,12 @@ def run(pool: tuple[Pool, Store], tmp_path: Path) -> Run:
     return runner(*pool, tmp_path)
 
 
+def needs_program(body: str) -> None:
+    found = re.search(r"run\(\['(\w+)'", body)
+    if found and shutil.which(found[1]) is None:
+        pytest.skip(f"there is no {found[1]} here")
+
+
 TIME, RANDOM = "for the time of day", "for random numbers without a seed"
 DIFFERS = {
     "import time; time.time()": f"{TIME} (steps.py:6)",
@@ -77,6 +90,12 @@ DIFFERS = {
     "subprocess.run(['date'], check=True)": f"{TIME} (date)",
     "subprocess.run([sys.executable, '-c', 'import time; time.time()'], check=True)": f"{TIME} (<string>:1)",
     "subprocess.run(['sh', '-c', 'head -c 4 /dev/urandom > r'], check=True)": f"{RANDOM} (head)",
+    "import numpy as np; np.datetime64('now')": f"{TIME} (steps.py:6)",
+    "subprocess.run(['date', '+%s'], check=True)": f"{TIME} (date)",
+    "subprocess.run(['shuf', '-e', '1', '2'], check=True)": f"{RANDOM} (shuf)",
+    "subprocess.run(['bash', '-c', 'echo $RANDOM'], check=True)": f"{RANDOM} (bash)",
+    "subprocess.run(['bash', Path(__file__).with_name('dice.sh')], check=True)": f"{RANDOM} (bash)",
+    "subprocess.run([Path(__file__).with_name('dice')], check=True)": f"{TIME} (dice)",
     """
     import time
     child = os.fork()
@@ -89,7 +108,11 @@ DIFFERS = {
 
 
 @pytest.mark.parametrize("body", DIFFERS)
-def test_what_is_never_the_same_again_is_said(run: Run, body: str) -> None:
+def test_what_is_never_the_same_again_is_said(run: Run, body: str, tmp_path: Path) -> None:
+    needs_program(body)
+    (tmp_path / "dice.sh").write_text("echo one\necho $((RANDOM % 6))\n")
+    if "'dice'" in body:
+        compiled(tmp_path / "dice", "#include <time.h>\nint main() { return time(0) < 9; }")
     assert run(body).differs == (f"asks {DIFFERS[body]}",)
 
 
@@ -107,12 +130,128 @@ def test_what_is_never_the_same_again_is_said(run: Run, body: str) -> None:
         "subprocess.run([sys.executable, '-c', 'import random, tempfile, json'], check=True)",
         "import multiprocessing as m; p = m.get_context('fork').Process(target=str); p.start(); p.join()",
         "import multiprocessing as m; p = m.get_context('spawn').Process(target=str); p.start(); p.join()",
+        "os.mkfifo('old'); os.utime('old', (0, 0)); subprocess.run(['ls', '-l', 'old'], check=True)",
+        "subprocess.run(['find', '.', '-mtime', '1'], check=True)",
+        "subprocess.run(['awk', 'BEGIN{print 1}'], check=True)",
+        "subprocess.run(['perl', '-e', '1'], check=True)",
+        "subprocess.run(['git', '--version'], check=True)",
+        "subprocess.run(['make', '--version'], check=True)",
+        "subprocess.run(['mktemp'], check=True)",
+        "Path('f').touch(); subprocess.run('tar cf t f && tar xf t && sort f', shell=True, check=True)",
+        "Path('s').write_text('# no $RANDOM here'); subprocess.run(['bash', 's', 'RANDOM_SEED=1'], check=True)",
         "import ssl, email, http.client, uuid, secrets, sklearn",
     ],
 )
 def test_what_is_the_same_again_is_not(run: Run, body: str) -> None:
+    needs_program(body)
     done = run(body)
     assert (done.differs, done.unseen) == ((), ())
+
+
+def compiled(path: Path, source: str, *options: str) -> None:
+    if shutil.which("gcc") is None:
+        pytest.skip("the test compiles a program")
+    subprocess.run(["gcc", *options, "-o", path, "-xc", "-"], input=source, text=True, check=True)
+
+
+LOCKED = """
+    #include <fcntl.h>
+    #include <pthread.h>
+    #include <sched.h>
+
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static volatile int taken, wanted;
+
+    void look(const char *path) { /* without Python's lock */
+        pthread_mutex_lock(&lock);
+        taken = 1;
+        while (!wanted) sched_yield();
+        open(path, O_RDONLY);
+        pthread_mutex_unlock(&lock);
+    }
+
+    void want(void) { /* with it */
+        while (!taken) sched_yield();
+        wanted = 1;
+        pthread_mutex_lock(&lock);
+    }
+"""
+
+
+def test_who_looks_is_found_out_without_waiting_for_python(run: Run, tmp_path: Path) -> None:
+    compiled(tmp_path / "locked.so", LOCKED, "-shared", "-fPIC", "-pthread")
+    (tmp_path / "data").write_text("")
+    body = """
+        import ctypes, threading
+        library = str(Path(__file__).with_name("locked.so"))
+        data = os.fsencode(Path(__file__).with_name("data"))
+        thread = threading.Thread(target=ctypes.CDLL(library).look, args=(data,), daemon=True)
+        thread.start()
+        ctypes.PyDLL(library).want()
+        thread.join()
+    """
+    assert "@recipe/data" in run(body).reads["file"]
+
+
+def test_code_in_a_folder_with_any_name_is_the_users(pool: tuple[Pool, Store], tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode("ä€😀".encode() + b"\xff")
+    folder.mkdir()
+    assert runner(*pool, folder)("os.urandom(4)").differs == (f"asks {RANDOM} (steps.py:6)",)
+
+
+def test_what_is_in_the_way_counts(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").touch()
+    body = """
+        here = Path(__file__).parent
+        try: os.mkdir(here / "full")
+        except FileExistsError: pass
+        try: os.rmdir(here / "full")
+        except OSError: pass
+        (here / "gone").unlink(missing_ok=True)
+    """
+    reads = run(body).reads
+    assert reads["stat"]["@recipe/gone"] is None and "@recipe/full" in reads["dir"]
+
+
+def test_only_whole_names_of_folders_are_the_systems() -> None:
+    told, reads = Told([], users=False), Reads()
+    told.events = [Event(0, "r", "-", good=True, path=path) for path in ("/library/x", "/lib/x", "/lib64/x")]
+    told.sort(reads, Mock())
+    assert reads.files == {"/library/x"}
+
+
+def test_a_path_that_names_a_descriptor_is_that_file(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    body = """
+        file = os.open(Path(__file__).parent, os.O_RDONLY)
+        subprocess.run(["cat", f"/proc/self/fd/{file}/data"], pass_fds=[file], check=True)
+    """
+    assert "@recipe/data" in run(body).reads["file"]
+
+
+def test_a_walk_of_the_c_library_looks_at_all(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "x").write_text("")
+    body = """
+        import ctypes
+        each = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
+        ctypes.CDLL(None).nftw(bytes(Path(__file__).with_name("d")), each(lambda *_: 0), 9, 0)
+    """
+    reads = run(body).reads
+    assert "@recipe/d/x" in reads["file"] and "@recipe/d" in reads["dir"]
+
+
+def test_many_files_that_were_asked_for_are_one_entry(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "many").mkdir()
+    for number in range(MANY):
+        (tmp_path / "many" / str(number)).touch()
+    ask = "many = Path(__file__).with_name('many'); [os.stat(many / str(number)) for number in range({})]; {}"
+    reads = run(ask.format(MANY, "os.listdir(many)")).reads
+    assert reads["looks"].keys() == {"@recipe/many"} and "@recipe/many/7" not in reads["stat"]
+    for body in (ask.format(MANY - 1, "os.listdir(many)"), ask.format(MANY, "pass")):
+        reads = run(body).reads
+        assert reads["looks"] == {} and "@recipe/many/7" in reads["stat"]
 
 
 def test_forked_children_draw_the_same_again(run: Run, tmp_path: Path) -> None:
@@ -157,6 +296,19 @@ def test_a_program_of_another_user_is_not_seen(run: Run, tmp_path: Path) -> None
 def test_a_program_that_is_not_found_is_nothing_unseen(run: Run) -> None:
     done = run("try: subprocess.run(['made-up'])\nexcept FileNotFoundError: pass")
     assert done.unseen == ()
+
+
+@needs_gcc
+def test_a_store_is_in_a_folder_with_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    store = Store.open(tmp_path / "a b:$LIB")
+    pool = Pool(store, 1)
+    try:
+        (tmp_path / "data").touch()
+        done = runner(pool, store, tmp_path)("subprocess.run(['cat', Path(__file__).parent / 'data'])")
+    finally:
+        pool.close()
+    assert done.unseen == () and "@recipe/data" in done.reads["file"]
 
 
 def test_without_a_compiler_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

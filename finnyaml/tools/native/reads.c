@@ -6,13 +6,16 @@
  *     <process> <what> <who> <result> <path>
  *
  * what: r opened to be read, l made a link's target, w made, emptied or removed, s asked for, k asked for as a link, d listed, g listed by a
- * pattern, x executed, f could not be executed after all, p a process began, e variable, t time, n random, c network.
- * who: what Python was doing, see `who`. result: + or -. In a path, newline and backslash are written \n and \\.
+ * pattern, q in the way or missing where it was to be made or removed, x executed, f could not be executed after all,
+ * p a process began, e variable, t time, o time of which a date was made, n random, c network.
+ * who: what Python was doing, see `who`; $ a program whose arguments name it. result: + or -. In a path, newline and
+ * backslash are written \n and \\.
  *
  * Nothing here may disturb its host: errno is kept, nothing is allocated, and no signal, thread or fork matters.
  */
 #define _GNU_SOURCE
 #include <alloca.h>
+#include <ctype.h>
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -130,11 +133,24 @@ static int pid(void) { return syscall(SYS_getpid); }
 
 /* ---- who asks, where that is Python ---- */
 
+/* A thread's own frames stay as they are while it is here, so they are read as they lie in memory. Functions of Python
+ * that do so need the interpreter's lock, and that cannot be waited for: who holds it may wait for what this thread has
+ * locked. Where they lie is told for each Python 3.x, in bytes; of others nobody knows who asks. */
+static const struct layout {
+    int top, current; /* in a thread's state: the frame, or (unless -1) what has it at `current` */
+    int code, previous, instruction; /* in a frame */
+    int file, instructions; /* in its code */
+} layouts[] = {[11] = {56, 8, 32, 48, 56, 112, 184}, [12] = {56, 0, 0, 8, 56, 112, 192}, [13] = {72, -1, 0, 8, 56, 112, 200}};
+static const struct layout *layout;
+
+#define TYPE 8 /* of any object */
+#define AT(object, offset) (*(char **)((char *)(object) + (offset)))
+
 static struct {
-    int (*ensure)(void), (*initialized)(void), (*check)(void), (*line)(void *);
-    void (*release)(int), (*drop)(void *), (*fetch)(void **, void **, void **), (*restore)(void *, void *, void *);
-    void *(*thread)(void), *(*frame)(void), *(*back)(void *), *(*code)(void *), *(*get)(void *, const char *);
-    const char *(*text)(void *);
+    int (*initialized)(void), (*line)(void *, int);
+    void *(*thread)(void), *code;
+    long (*length)(void *);
+    uint32_t (*character)(void *, long);
 } python;
 static int has_python;
 
@@ -142,19 +158,30 @@ static void find_python(void) {
     struct {
         void *where;
         const char *name;
-    } wanted[] = {{&python.ensure, "PyGILState_Ensure"},    {&python.initialized, "Py_IsInitialized"},
-                  {&python.check, "PyGILState_Check"},      {&python.line, "PyFrame_GetLineNumber"},
-                  {&python.release, "PyGILState_Release"},  {&python.drop, "Py_DecRef"},
-                  {&python.fetch, "PyErr_Fetch"},           {&python.restore, "PyErr_Restore"},
-                  {&python.frame, "PyEval_GetFrame"},       {&python.thread, "PyGILState_GetThisThreadState"},
-                  {&python.back, "PyFrame_GetBack"},        {&python.code, "PyFrame_GetCode"},
-                  {&python.get, "PyObject_GetAttrString"},  {&python.text, "PyUnicode_AsUTF8"}};
+    } wanted[] = {{&python.initialized, "Py_IsInitialized"}, {&python.thread, "PyGILState_GetThisThreadState"},
+                  {&python.code, "PyCode_Type"},             {&python.line, "PyCode_Addr2Line"},
+                  {&python.length, "PyUnicode_GetLength"},   {&python.character, "PyUnicode_ReadChar"}};
     has_python = 1;
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
         void *found = dlsym(RTLD_DEFAULT, wanted[i].name);
         memcpy(wanted[i].where, &found, sizeof found);
         has_python &= !!found;
     }
+    unsigned long *version = dlsym(RTLD_DEFAULT, "Py_Version"), minor = version ? *version >> 16 & 0xff : 0;
+    int known = version && *version >> 24 == 3 && minor < sizeof layouts / sizeof *layouts && layouts[minor].file;
+    layout = known && sizeof(void *) == 8 ? &layouts[minor] : NULL;
+}
+
+static void text_of(void *text, char *into, size_t size) { /* as UTF-8, and bytes that are none as they were */
+    char *end = into + size - 5;
+    long length = python.length(text);
+    for (long index = 0; index < length && into < end; index++) {
+        uint32_t letter = python.character(text, index);
+        int more = letter < 0x80 || (letter >= 0xdc80 && letter < 0xdd00) ? 0 : letter < 0x800 ? 1 : letter < 0x10000 ? 2 : 3;
+        *into++ = more ? (0xff << (7 - more) & 0xff) | letter >> 6 * more : letter;
+        while (more--) *into++ = 0x80 | (letter >> 6 * more & 0x3f);
+    }
+    *into = 0;
 }
 
 static int ends(const char *text, const char *end) {
@@ -176,48 +203,42 @@ static char whose(const char *file, int innermost, int unknowable) {
 
 /* m: finds or loads modules (or shows lines of them). i: a library that is being imported. o: finnyaml. f: FINN.
  * u: the user's code, or a library on its behalf; `place` gets the line. l: a library. b: Python itself, which begins.
- * ?: nobody known. -: not Python.
- *
- * Most calls come without the interpreter's lock. It is taken for a moment, but not where the loader's lock is held,
- * which the holder of the interpreter's may be waiting for. */
-static char who(char *place, size_t size, int unknowable) {
+ * ?: nobody known. -: not Python. `direct`: only the innermost code counts. */
+static char who(char *place, size_t size, int unknowable, int direct) {
     if (!has_python) return '-';
     if (!python.initialized()) return 'b';
-    if (loading || !python.thread()) return '?';
-    int held = python.ensure();
-    void *type, *value, *trace, *frame = python.frame();
-    python.fetch(&type, &value, &trace);
-    char found = frame ? 0 : '?';
-    int borrowed = 1;
-    for (int innermost = 1; frame && !found; innermost = 0) {
-        void *code = python.code(frame), *name = python.get(code, "co_filename");
-        const char *file = name ? python.text(name) : NULL;
-        if (file) found = whose(file, innermost, unknowable);
-        if (found == 'u' && place) snprintf(place, size, "%s:%d", file, python.line(frame));
-        if (name) python.drop(name);
-        python.drop(code);
-        void *back = python.back(frame);
-        if (!borrowed) python.drop(frame);
-        borrowed = 0, frame = back;
+    char *thread = loading || !layout ? NULL : python.thread(), file[PATH_MAX], found = 0;
+    if (!thread) return '?';
+    char *frame = AT(thread, layout->top);
+    if (frame && layout->current >= 0) frame = AT(frame, layout->current);
+    int innermost = 1;
+    for (; frame && !found && (innermost || !direct); frame = AT(frame, layout->previous)) {
+        char *code = AT(frame, layout->code);
+        if (!code || AT(code, TYPE) != python.code) continue; /* a frame of the interpreter's own */
+        text_of(AT(code, layout->file), file, sizeof file);
+        found = whose(file, innermost, unknowable);
+        innermost = 0;
+        if (found == 'u' && place)
+            snprintf(place, size, "%s:%d", file, python.line(code, AT(frame, layout->instruction) - code - layout->instructions));
     }
-    if (frame && !borrowed) python.drop(frame);
-    python.restore(type, value, trace);
-    python.release(held);
-    return found ? found : 'l';
+    return found ? found : innermost ? '?' : 'l';
 }
 
 static int reseeds; /* Python's `random` does so in every forked child, on its own account */
 
-static void forked(void) { /* who forks without the interpreter's lock leaves it to a thread that is not here */
-    if (has_python && python.initialized() && !python.check()) has_python = 0;
-    reseeds = has_python;
-}
+static void forked(void) { reseeds = has_python; }
 
 /* ---- notes ---- */
 
 static void absolute(char *into, size_t size, int dir, const char *path) {
     char link[64], base[PATH_MAX] = "";
     if (!strncmp(path, "/proc/self/cwd/", 15)) path += 15, dir = AT_FDCWD;
+    int number = !strncmp(path, "/proc/self/fd/", 14) ? 14 : !strncmp(path, "/dev/fd/", 8) ? 8 : 0;
+    if (number && path[number]) {
+        char *end;
+        dir = strtol(path + number, &end, 10);
+        path = end + (*end == '/');
+    }
     if (*path == '/') {
         snprintf(into, size, "%s", path);
         return;
@@ -228,6 +249,7 @@ static void absolute(char *into, size_t size, int dir, const char *path) {
         snprintf(link, sizeof link, "/proc/self/fd/%d", dir);
         long length = syscall(SYS_readlinkat, AT_FDCWD, link, base, sizeof base - 1);
         base[length > 0 ? length : 0] = 0;
+        if (*base != '/') snprintf(base, sizeof base, "%s", link); /* a pipe, say */
     }
     snprintf(into, size, *path ? "%s/%s" : "%s", base, path);
 }
@@ -238,9 +260,17 @@ static void note(char what, int dir, const char *path, int good) {
     busy = 1;
     char whole[2 * PATH_MAX];
     absolute(whole, sizeof whole, dir, path);
-    if (looked_at(whole)) put(pid(), what, what == 'w' ? '-' : who(NULL, 0, 0), good, whole);
+    if (looked_at(whole)) put(pid(), what, what == 'w' ? '-' : who(NULL, 0, 0, 0), good, whole);
     busy = 0;
     errno = error;
+}
+
+static int of_system(const char *path) {
+    static const char *const folders[] = {"/lib/",     "/lib32/",     "/lib64/",     "/libx32/",
+                                          "/usr/lib/", "/usr/lib32/", "/usr/lib64/", "/usr/libx32/"};
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+        if (!strncmp(path, folders[i], strlen(folders[i]))) return 1;
+    return 0;
 }
 
 static int third_party(void *caller) { /* libraries ask for the time all the time; Python does so for its code */
@@ -249,7 +279,7 @@ static int third_party(void *caller) { /* libraries ask for the time all the tim
     const char *name = info.dli_fname;
     if (strstr(name, "-packages/")) return 1;
     if (strstr(name, "libpython") || strstr(name, "lib-dynload") || strstr(name, "libffi")) return 0;
-    return !strncmp(name, "/lib", 4) || !strncmp(name, "/usr/lib", 8);
+    return of_system(name);
 }
 
 static void program(char *into, size_t size) {
@@ -261,16 +291,28 @@ static void unknowable(char what, void *caller) {
     if (!state->on || busy) return;
     int error = errno;
     busy = 1;
-    int own = what == 'n' && reseeds;
+    int own = what == 'n' && reseeds, library = what == 't' && third_party(caller);
     if (own) reseeds = 0;
-    else if (what != 't' || !third_party(caller)) {
+    else if (!library || has_python) { /* of a library the time counts where the user's own line calls it */
         char place[PATH_MAX + 16] = "";
-        char asker = who(place, sizeof place, 1);
+        char asker = who(place, sizeof place, 1, library);
         if (asker == '-') program(place, sizeof place);
         if (asker == 'u' || asker == '-') put(pid(), what, asker, 1, place);
     }
     busy = 0;
     errno = error;
+}
+
+/* Programs ask for the time whatever they do. That it matters shows where they make a date of it. */
+static volatile time_t first_told, last_told;
+
+static void told_time(time_t now) {
+    if (!first_told) first_told = now;
+    last_told = now;
+}
+
+static void dated(const time_t *moment) {
+    if (!has_python && first_told && moment && *moment >= first_told && *moment <= last_told) unknowable('o', NULL);
 }
 
 static struct {
@@ -283,7 +325,7 @@ static int loaded_object(struct dl_phdr_info *info, size_t size, void *data) {
     size_t *index = data;
     const char *name = info->dlpi_name;
     int old = (*index)++ < known.count && info->dlpi_subs == known.removed;
-    if (!old && *name == '/' && strcmp(name, self) && strncmp(name, "/lib", 4) && strncmp(name, "/usr/lib", 8))
+    if (!old && *name == '/' && strcmp(name, self) && !of_system(name))
         note('r', AT_FDCWD, name, 1);
     return 0;
 }
@@ -356,7 +398,14 @@ KEPT void finnyaml_reads_begin(const char *where) {
 
 KEPT void finnyaml_reads_end(void) { loaded_objects(); }
 
-__attribute__((constructor)) static void begin(void) {
+static int names(const char *text, const char *variable) { /* not as a part of a longer name */
+    size_t length = strlen(variable);
+    for (const char *at = text; (at = strstr(at, variable)); at += length)
+        if ((at == text || !(isalnum(at[-1]) || at[-1] == '_')) && !(isalnum(at[length]) || at[length] == '_')) return 1;
+    return 0;
+}
+
+__attribute__((constructor)) static void begin(int count, char **arguments) {
     Dl_info info;
     const char *where = getenv("FINNYAML_READS");
     if (!where || !*where || !dladdr((void *)begin, &info)) return;
@@ -369,6 +418,10 @@ __attribute__((constructor)) static void begin(void) {
     char name[PATH_MAX];
     program(name, sizeof name);
     put(pid(), 'p', '-', 1, name);
+    for (int index = 1; index < count; index++) { /* variables of a shell that are never the same again */
+        if (names(arguments[index], "RANDOM")) put(pid(), 'n', '$', 1, name);
+        if (names(arguments[index], "EPOCHSECONDS") || names(arguments[index], "EPOCHREALTIME")) put(pid(), 't', '$', 1, name);
+    }
     loaded_objects();
 }
 
@@ -376,6 +429,7 @@ __attribute__((destructor)) static void end(void) { loaded_objects(); }
 
 /* ---- what is put before the functions of the C library ---- */
 
+#define TYPES(...) __VA_ARGS__
 #define REAL(type, name, ...) \
     static type (*real)(__VA_ARGS__); \
     if (!real) real = (type(*)(__VA_ARGS__))dlsym(RTLD_NEXT, #name)
@@ -631,6 +685,19 @@ KEPT int glob64(const char *pattern, int flags, int (*failed)(const char *, int)
     return result;
 }
 
+/* They look at all that is below a folder. */
+#define WALK(name, params, types, arguments) \
+    KEPT int name params { \
+        REAL(int, name, types); \
+        note('l', AT_FDCWD, path, 1); \
+        return real arguments; \
+    }
+#define FTW(name) WALK(name, (const char *path, void *each, int depth), TYPES(const char *, void *, int), (path, each, depth))
+#define NFTW(name) \
+    WALK(name, (const char *path, void *each, int depth, int flags), TYPES(const char *, void *, int, int), \
+         (path, each, depth, flags))
+FTW(ftw) FTW(ftw64) NFTW(nftw) NFTW(nftw64)
+
 KEPT int chdir(const char *path) { /* asks whether there is such a folder */
     REAL(int, chdir, const char *);
     int result = real(path);
@@ -644,19 +711,24 @@ KEPT int chdir(const char *path) { /* asks whether there is such a folder */
     KEPT int name params { \
         REAL(int, name, types); \
         int result = real arguments; \
-        if (!result) note('w', dir, path, 1); \
+        note(result ? 'q' : 'w', dir, path, !result || exists(dir, path)); \
         return result; \
     }
-#define TYPES(...) __VA_ARGS__
 MADE(mkdir, (const char *path, mode_t mode), (path, mode), TYPES(const char *, mode_t), AT_FDCWD, path)
 MADE(mkdirat, (int dir, const char *path, mode_t mode), (dir, path, mode), TYPES(int, const char *, mode_t), dir, path)
 MADE(mkfifo, (const char *path, mode_t mode), (path, mode), TYPES(const char *, mode_t), AT_FDCWD, path)
 MADE(unlink, (const char *path), (path), TYPES(const char *), AT_FDCWD, path)
 MADE(unlinkat, (int dir, const char *path, int flags), (dir, path, flags), TYPES(int, const char *, int), dir, path)
-MADE(rmdir, (const char *path), (path), TYPES(const char *), AT_FDCWD, path)
 MADE(remove, (const char *path), (path), TYPES(const char *), AT_FDCWD, path)
 MADE(truncate, (const char *path, off_t size), (path, size), TYPES(const char *, off_t), AT_FDCWD, path)
 MADE(truncate64, (const char *path, off64_t size), (path, size), TYPES(const char *, off64_t), AT_FDCWD, path)
+
+KEPT int rmdir(const char *path) {
+    REAL(int, rmdir, const char *);
+    int result = real(path);
+    note(!result ? 'w' : errno == ENOTEMPTY ? 'd' : 'q', AT_FDCWD, path, !result || exists(AT_FDCWD, path));
+    return result;
+}
 
 /* Whoever makes a link means to read what it leads to, under a name of his own. */
 static void linked(const char *to, int dir, const char *path) {
@@ -933,7 +1005,7 @@ static void asked_for(const char *name, void *caller) {
     if (!is_worker || !state->on || busy || !name) return;
     int error = errno;
     busy = 1;
-    if (!third_party(caller) && strncmp(name, "PYTHON", 6) && who(NULL, 0, 0) == 'u') put(pid(), 'e', 'u', 1, name);
+    if (!third_party(caller) && strncmp(name, "PYTHON", 6) && who(NULL, 0, 0, 0) == 'u') put(pid(), 'e', 'u', 1, name);
     busy = 0;
     errno = error;
 }
@@ -954,21 +1026,41 @@ KEPT char *secure_getenv(const char *name) {
 
 KEPT int clock_gettime(clockid_t clock, struct timespec *into) {
     REAL(int, clock_gettime, clockid_t, struct timespec *);
-    if (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE) unknowable('t', __builtin_return_address(0));
-    return real(clock, into);
+    int result = real(clock, into);
+    if (clock != CLOCK_REALTIME && clock != CLOCK_REALTIME_COARSE) return result;
+    unknowable('t', __builtin_return_address(0));
+    if (!result) told_time(into->tv_sec);
+    return result;
 }
 
 KEPT int gettimeofday(struct timeval *into, void *zone) {
     REAL(int, gettimeofday, struct timeval *, void *);
+    int result = real(into, zone);
     unknowable('t', __builtin_return_address(0));
-    return real(into, zone);
+    if (!result && into) told_time(into->tv_sec);
+    return result;
 }
 
 KEPT time_t time(time_t *into) {
     REAL(time_t, time, time_t *);
+    time_t now = real(into);
     unknowable('t', __builtin_return_address(0));
-    return real(into);
+    told_time(now);
+    return now;
 }
+
+#define DATE(type, name, params, types, arguments) \
+    KEPT type name params { \
+        REAL(type, name, types); \
+        dated(moment); \
+        return real arguments; \
+    }
+DATE(struct tm *, localtime, (const time_t *moment), TYPES(const time_t *), (moment))
+DATE(struct tm *, gmtime, (const time_t *moment), TYPES(const time_t *), (moment))
+DATE(char *, ctime, (const time_t *moment), TYPES(const time_t *), (moment))
+DATE(struct tm *, localtime_r, (const time_t *moment, struct tm *into), TYPES(const time_t *, struct tm *), (moment, into))
+DATE(struct tm *, gmtime_r, (const time_t *moment, struct tm *into), TYPES(const time_t *, struct tm *), (moment, into))
+DATE(char *, ctime_r, (const time_t *moment, char *into), TYPES(const time_t *, char *), (moment, into))
 
 KEPT ssize_t getrandom(void *into, size_t size, unsigned flags) {
     REAL(ssize_t, getrandom, void *, size_t, unsigned);
