@@ -102,11 +102,11 @@ lint: setup
 	@log=$$($(BIN)/lint-imports 2>&1) || { echo "$$log"; exit 1; }
 
 test: lint docs setup-board
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 # Slower than the tests alone, so it is not part of them. Workers find their part of it by PYTHONPATH.
 coverage: setup setup-board
-	@PYTHONPATH="$$PWD" $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report term:skip-covered --cov-report html $(PYTEST_ARGS)
+	@PYTHONPATH="$$PWD" $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report term:skip-covered --cov-report html $(PYTEST_ARGS)
 
 # The pages are gathered where finnyaml is installed, because most of the reference is made from its declarations.
 docs: setup setup-docs

@@ -10,6 +10,16 @@ import pytest
 
 from tests.project import Project, warm
 
+LONGEST = ("finn", "end_to_end", "rtl", "docs", "api", "bundle", "bisect", "faults", "fuzz")
+"""Folders of the tests that take longest. They come first, so that of two processes none is left alone at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        return next((place for place, folder in enumerate(LONGEST) if folder in item.path.parts), len(LONGEST))
+
+    items.sort(key=place)
+
 
 @pytest.fixture(scope="session")
 def warm_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
