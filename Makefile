@@ -59,12 +59,13 @@ BENCH_READY := .venv-bench/.ready-$(call key,requirements/bench.txt)
 DOCS_READY := .venv-docs/.ready-$(call key,requirements/docs.txt)
 BOARD_READY := .venv-board/.ready-$(call key,requirements/board.txt)
 
-.PHONY: help setup setup-bench setup-board setup-docs demo test coverage lint docs format check-wheel bench fuzz lock clean distclean
+.PHONY: help setup setup-bench setup-board setup-docs demo test test-long coverage lint docs format check-wheel bench fuzz lock clean distclean
 
 help:
 	@sed -n '/^# make/s/^# //p' $(firstword $(MAKEFILE_LIST)); \
 	echo 'make setup   only set everything up, in $(VENV)'; \
 	echo 'make docs    the documentation as a site, in site/html; a broken link is an error'; \
+	echo 'make test-long  tests that only show more of what the others do, on larger networks and whole builds'; \
 	echo 'make coverage  the tests, and which lines of the package they run (PYTEST_ARGS=... chooses tests)'; \
 	echo 'make bench   the benchmarks (installs dvc and doit into .venv-bench)'; \
 	echo 'make fuzz    many damaged inputs of every sort (FUZZ_COUNT=..., for recipes FUZZ_RECIPES=...); docs/trust.md'; \
@@ -103,6 +104,9 @@ lint: setup
 
 test: lint docs setup-board
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+
+test-long: setup
+	@$(BIN)/python -m pytest -m long -n 2 $(PYTEST_ARGS)
 
 # Slower than the tests alone, so it is not part of them. Workers find their part of it by PYTHONPATH.
 coverage: setup setup-board

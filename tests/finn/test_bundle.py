@@ -109,6 +109,7 @@ def changed(test_set: Path, folder: Path, images: np.ndarray) -> Path:
     return folder / "changed.npz"
 
 
+@pytest.mark.long
 def test_two_builds_of_one_recipe_are_one_archive(
     delivered: Project, warm_store: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -57,6 +57,7 @@ def test_environment_variables_of_libraries_are_not_recorded(last: dict[str, Any
     assert read <= {"FINN_QOR_MODEL_DIR", "FINN_SETTINGS", "XILINX_VIVADO", "FINN_DEBUG"}
 
 
+@pytest.mark.long
 def test_equal_work_has_equal_digests_in_another_folder_store_and_process(
     tmp_path: Path, warm_store: Path, last: dict[str, Any]
 ) -> None:

@@ -172,6 +172,7 @@ def test_two_frames_show_an_interval_in_a_report_of_their_own(built: Project) ->
     assert report(built, "rtl_simulation.json")["frames"] == 200
 
 
+@pytest.mark.long
 def test_two_frames_cannot_show_that_a_limit_is_kept(built: Project) -> None:
     limit = report(built, "rtl_fifo_sizing.json")["target"]
     hardware = HARDWARE.replace("24", f"2, max_interval: {limit}")
@@ -187,6 +188,7 @@ def test_nothing_is_simulated_twice(built: Project) -> None:
     assert "up to date" in again.stdout
 
 
+@pytest.mark.long
 def test_new_weights_need_no_new_program(built: Project) -> None:
     """The simulators are kept beside the store, by their sources; weights are read when they start."""
     programs = sorted((built.store / "cache/programs").iterdir())
@@ -213,10 +215,11 @@ def test_new_weights_need_no_new_program(built: Project) -> None:
             "rtl.stitch",
             r"MVAU_rtl_1 \(MVAU_rtl\) is the first layer .* One wrong weight .* for output channel 5 ",
         ),
-        (
+        pytest.param(
             "exchange_channels",
             "rtl.stitch",
             r"MVAU_rtl_0 \(MVAU_rtl\) is the first layer .* Its output channels 2 and 5 are exchanged",
+            marks=pytest.mark.long,
         ),
         (
             "one_beat_less",
@@ -234,6 +237,7 @@ def test_a_fault_stops_the_build_and_is_named(built: Project, fault: str, after:
     assert re.search(message, " ".join(done.stderr.split())), done.stderr
 
 
+@pytest.mark.long
 def test_finn_simulates_layer_by_layer_without_vivado(built: Project) -> None:
     points = "verify: {points: [{after: node_by_node_rtlsim, limit: 1}]}\n"
     built.write("layers.yaml", own_folder("layers") + points)

@@ -69,7 +69,7 @@ def test_the_transformation_the_tensor_the_place_and_the_cause_are_named(
     assert not [name for name in traces["bisect.streamline"].reads.get("file", ()) if "matplotlib" in name]
 
 
-@pytest.mark.parametrize("name", ["digits-cnv-fixed", "digits-cnv-w2a2"])
+@pytest.mark.parametrize("name", ["digits-cnv-fixed", pytest.param("digits-cnv-w2a2", marks=pytest.mark.long)])
 def test_the_cures_keep_every_prediction(recipes: Path, built_digits: Project, name: str) -> None:
     result = _project(recipes, name, built_digits).build()
     points = _points(result)
@@ -93,6 +93,7 @@ def test_lint_sees_it_without_data_and_mends_the_recipe(
     assert _points(result)["streamline"] == ("98.8 %", 1.0, "passed")
 
 
+@pytest.mark.long
 def test_finns_own_verification_gets_golden_samples_and_does_not_see_it(recipes: Path, built_digits: Project) -> None:
     project = _project(recipes, "digits-cnv-fixed", built_digits)
     project.write(

@@ -117,6 +117,7 @@ def test_no_script_has_a_path_of_this_machine(synthesised: Synthesised) -> None:
         assert str(synthesised.work.parent) not in file.read_text()
 
 
+@pytest.mark.long
 def test_7_series_and_the_netlist_computes_what_the_network_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

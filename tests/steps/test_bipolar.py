@@ -45,7 +45,7 @@ def decisions(model):
 
 
 @pytest.mark.filterwarnings("ignore:The values of tensor")
-@pytest.mark.parametrize(("name", "layers"), [("TFC_1W1A", 4), ("CNV_1W1A", 9)])
+@pytest.mark.parametrize(("name", "layers"), [("TFC_1W1A", 4), pytest.param("CNV_1W1A", 9, marks=pytest.mark.long)])
 def test_networks_of_brevitas(name, layers, tmp_path, monkeypatch):
     monkeypatch.setenv("FINN_BUILD_DIR", os.fspath(tmp_path))
     model = brevitas(name, tmp_path)

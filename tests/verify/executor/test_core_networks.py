@@ -45,7 +45,9 @@ def samples_of(batched: BatchedModel, name: str, count: int) -> np.ndarray:
     return drawn if drawn.shape[1:] == batched.input_shape[1:] else drawn.reshape(count, *batched.input_shape[1:])
 
 
-@pytest.mark.parametrize("name", ["digits-cnv", "TFC_1W1A", "CNV_1W1A", "CNV_2W2A"])
+@pytest.mark.parametrize(
+    "name", ["digits-cnv", "TFC_1W1A", "CNV_1W1A", pytest.param("CNV_2W2A", marks=pytest.mark.long)]
+)
 def test_every_tensor_at_every_stage(name: str, built: Built) -> None:
     """Integer tensors to the bit; the graph is compared with and without optimisation."""
     count = 2
