@@ -9,12 +9,13 @@ import numpy as np
 from qonnx.core.modelwrapper import ModelWrapper
 
 from finnyaml.verify.bisect import search
-from finnyaml.verify.bisect.causes import Case, explain
+from finnyaml.verify.bisect.causes import Case, explain, of_changes
+from finnyaml.verify.bisect.changes import Change, changes
 from finnyaml.verify.bisect.history import History, history
-from finnyaml.verify.bisect.match import first_difference
+from finnyaml.verify.bisect.match import Difference, compared, first_difference
 from finnyaml.verify.bisect.picture import draw
 from finnyaml.verify.bisect.result import Cause, Loss, Samples, TensorFinding, Transformation
-from finnyaml.verify.bisect.run import Tapped, telling_samples
+from finnyaml.verify.bisect.run import Run, Tapped, telling_samples
 from finnyaml.verify.bisect.search import Drop
 from finnyaml.verify.bisect.states import States
 from finnyaml.verify.bisect.where import where
@@ -94,10 +95,11 @@ def _inside(
     chosen = telling_samples(right, wrong_ones, min(good.capacity, bad.capacity))
     samples = np.asarray(data.inputs)[chosen]
     before, after = good.run(samples), bad.run(samples)
-    difference = first_difference(before, after)
+    difference, changed = _first_wrong(before, after)
+    graph = after.graph
     if difference is None:
-        return None, None, None
-    graph, values, fit = after.graph, after.values[difference.name], difference.fit
+        return None, of_changes(changed, graph), None
+    values, fit = after.values[difference.name], difference.fit
     axis = graph.channel_axis(difference.name, values.shape)
     wrong = ~fit.agree
     distance = np.abs(fit.expected - values)[wrong]
@@ -119,7 +121,26 @@ def _inside(
         picture = draw(wrong, axis, finding, f"{step}: {_transformation(drop, states.trace).name}")
     except ImportError:  # matplotlib comes with FINN only
         picture = None
-    return finding, explain(Case(before, after, difference, finding)), picture
+    return finding, explain(Case(before, after, difference, finding, changed)), picture
+
+
+def _first_wrong(before: Run, after: Run) -> tuple[Difference | None, tuple[Change, ...]]:
+    """The first wrong tensor, and the changed nodes that it comes from.
+
+    A tensor counts as right with another scale and offset, since these wander. So where the node of the first wrong one
+    is as it was, and one before it is not, that one's tensor is the first.
+    """
+    difference = first_difference(before, after)
+    changed = changes(before, after, difference.name if difference else None)
+    guilty = [item for item in changed if item.computes]
+    if not guilty:
+        return difference, tuple(changed)
+    made = after.graph.producer(difference.name).output[0] if difference else None
+    own = [item for item in guilty if item.node.output[0] == made]
+    blamed = (own or guilty)[0]
+    if not own and not after.graph.is_window(blamed.node.output[0]):
+        difference = compared(blamed.node.output[0], blamed.former.output[0], before, after) or difference
+    return difference, (blamed,)
 
 
 def _transformation(drop: Drop, steps: History) -> Transformation:
