@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from difflib import SequenceMatcher
 from typing import Any
 
 import numpy as np
 
 from finnyaml.graph.layers import Graph
+from finnyaml.graph.operators import BIAS, CONVOLUTION, MATRIX, POOL, QUANTIZER, SCALE, THRESHOLD
 from finnyaml.graph.view import attributes
 
 BOOKKEEPING = frozenset(
@@ -24,11 +25,19 @@ BOOKKEEPING = frozenset(
 )
 """Attributes of layers that say how hardware is made, and change nothing of what a layer computes."""
 
+_FAMILIES: Mapping[str, Collection[str]] = {
+    "product": MATRIX | CONVOLUTION,
+    "threshold": THRESHOLD | QUANTIZER,
+    "pool": POOL,
+    "scale": SCALE,
+    "bias": BIAS,
+}
+
 
 def formers(before: Graph, after: Graph) -> dict[str, Any]:
     """The nodes of `before` by the first output of their successors in `after`.
 
-    Nodes that are equal are matched along the order of both graphs. What lies between is matched by the operator, then
+    Nodes that are equal are matched along the order of both graphs. What lies between is matched by what it does, then
     by place where there are as many on both sides; what is left, by its name.
     """
     found: dict[str, Any] = {}
@@ -38,7 +47,7 @@ def formers(before: Graph, after: Graph) -> dict[str, Any]:
             found.update(_paired(old[olds], new[news]))
             continue
         here, there = old[olds], new[news]
-        for alike, few, others in _blocks([node.op_type for node in here], [node.op_type for node in there]):
+        for alike, few, others in _blocks([_family(node) for node in here], [_family(node) for node in there]):
             if alike or len(here[few]) == len(there[others]):
                 found.update(_paired(here[few], there[others]))
     taken = {node.output[0] for node in found.values()}
@@ -61,6 +70,11 @@ def _blocks(old: list[Any], new: list[Any]) -> Iterator[tuple[bool, slice, slice
 
 def _paired(old: list[Any], new: list[Any]) -> Iterator[tuple[str, Any]]:
     yield from ((str(node.output[0]), other) for node, other in zip(new, old, strict=True))
+
+
+def _family(node: Any) -> str:
+    """The operator, or what stands for all that one may be rewritten as."""
+    return next((name for name, kinds in _FAMILIES.items() if node.op_type in kinds), str(node.op_type))
 
 
 def _content(graph: Graph, node: Any) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""How one constant of a graph became another one, in words: "[4, 2] changed sign (3 -> -3)", "columns 1 and 4 exchanged"."""
+"""How one constant became another, in words: "[4, 2] changed sign (3 -> -3)", "columns 1 and 4 exchanged"."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from finnyaml.graph.layers import Graph
 from finnyaml.graph.operators import BIAS, CONVOLUTION, MATRIX, SCALE, THRESHOLD
 from finnyaml.verify.bisect import arrays
 from finnyaml.verify.bisect.align import formers, settings
+from finnyaml.verify.bisect.geometry import rewritten
 from finnyaml.verify.bisect.match import is_exact
 from finnyaml.verify.bisect.run import Run
 
@@ -68,7 +69,12 @@ def _change(before: Graph, after: Graph, node: Any, known: Mapping[str, Any]) ->
     former = known.get(node.output[0])
     if former is None:
         return Change(node, None, (f"is a new {node.op_type}",), computes=False)
-    values = [*_constants(before, after, former, node), *_attributes(former, node), *_wires(before, after, node, known)]
+    values = [
+        *_constants(before, after, former, node),
+        *_attributes(former, node),
+        *(rewritten(before, after, former, node) if former.op_type != node.op_type else ()),
+        *_wires(before, after, node, known),
+    ]
     kind = [f"is a {node.op_type}, and was a {former.op_type}"] if former.op_type != node.op_type else []
     types = [] if kind else list(_types(before, after, former, node))
     return Change(node, former, tuple(values + types + kind), bool(values))

@@ -54,7 +54,7 @@ def compared(name: str, counterpart: str, before: Run, after: Run) -> Difference
 
 
 def is_exact(name: str, before: Run, after: Run) -> bool:
-    """Whether some tensor of `before` is equal to this one of `after`, but for its layout and the rounding of floats."""
+    """Whether a tensor of `before` equals this one of `after`, but for its layout and the rounding of floats."""
     b = after.values[name]
     return any(_identity(a, b).agree.all() for _, a in _candidates(name, before, after))
 

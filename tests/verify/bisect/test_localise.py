@@ -97,15 +97,52 @@ def test_a_fault_is_found_where_it_was_put(found_in, fault, node, kind, channels
         (faults.RoundThresholdsDown, "thresholds-rounded"),
         (faults.NarrowThresholds, "threshold-datatype-too-narrow"),
         (faults.ClipAccumulator, "value-outside-range"),
-        (faults.SwapAndAnnotate, "value-outside-range"),
-        (faults.ShiftThreshold, None),
-        (faults.SwapChannels, None),
+        (faults.SwapAndAnnotate, "node-changed"),
+        (faults.ShiftThreshold, "node-changed"),
+        (faults.SwapChannels, "node-changed"),
     ],
 )
 def test_a_cause_is_named_where_it_is_known_and_only_there(found_in, fault, cause):
     found = found_in(fault())
     assert found.transformation.name == fault.__name__
     assert (found.cause.id if found.cause else None) == cause
+
+
+@pytest.mark.parametrize(
+    ("fault", "node", "words"),
+    [
+        (faults.ShiftThreshold, "MultiThreshold_2", "MultiThreshold_2: threshold [3, 0] moved by +40"),
+        (faults.SwapChannels, "MatMul_1", "MatMul_1: weight columns 1 and 4 exchanged"),
+        (
+            faults.SwapAndAnnotate,
+            "MatMul_1",
+            "MatMul_1: weight columns 1 and 4 exchanged, datatype of the output INT32 -> INT4",
+        ),
+        (faults.ChangePadValue, "MatMul_1", "Im2Col_1: pad_value (not set) -> 1"),
+        (faults.ShiftPadding, "MatMul_1", "Im2Col_1: pad_amount [4, 4, 4, 4] -> [3, 4, 5, 4]"),
+        (faults.ShiftOutputs, "MultiThreshold_2", "MultiThreshold_2: out_bias -1 -> 0"),
+    ],
+)
+def test_what_is_different_of_a_node_is_told(found_in, fault, node, words):
+    """ShiftOutputs: with another offset, values count as right until the thresholds behind them."""
+    found = found_in(fault())
+    assert found.tensor.node == node
+    assert found.cause.text.startswith(words)
+
+
+@pytest.mark.parametrize("by", [1.004, 1 + 1e-4, -1.0])
+def test_a_wrong_scale_of_the_output_alone_is_found(hardware, digits, by):
+    model = without_label_select(hardware)
+    found = find_loss(
+        model.transform(faults.AppendScale(1.0)),
+        lambda model: model.transform(faults.ScaleLast(by)),
+        Samples(digits.inputs[:50]),
+        tolerance=0.0,
+        step="made_up",
+    )
+    assert found.transformation.name == "ScaleLast"
+    assert found.tensor.node == "Mul_9"
+    assert found.cause.text.startswith("Mul_9: final scale ")
 
 
 def without_label_select(model):
