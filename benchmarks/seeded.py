@@ -1,8 +1,8 @@
-"""Faults put into builds on purpose: is each caught at its step, and is its cause named? And are healthy networks let be?
+"""Faults put into builds on purpose: is each caught at its step, with its cause? And are healthy networks let be?
 
 Recipes as users write them, built by the Python API: each fault is a branch of its own behind a step of FINN (or stands
-in the place of one), on networks of several kinds. A fault after which no output changes cannot be seen by anybody; it is
-shown, and not counted. `python -m benchmarks seeded` takes half an hour; `SEEDED=name,name` takes these networks only.
+in the place of one), on networks of several kinds. A fault after which no output changes cannot be seen by anybody; it
+is shown, and not counted. `python -m benchmarks seeded` takes half an hour; `SEEDED=name,name` takes these only.
 """
 
 from __future__ import annotations

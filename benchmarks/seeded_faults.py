@@ -1,4 +1,4 @@
-"""Faults to put into a build: steps of one's own, as the recipes that `seeded` writes name them. Each prints where it is.
+"""Faults to put into a build: steps of one's own, named by the recipes that `seeded` writes. Each prints where it is.
 
 A node is named by its operator and its number among those: "MVAU:1", "MatMul:-1".
 """

@@ -35,6 +35,7 @@ def find_loss(
     tolerance: float,
     step: str,
     complete: Callable[[ModelWrapper], ModelWrapper] = lambda model: model,
+    changed: float | None = None,
 ) -> Loss:
     """Find where in a step accuracy is lost.
 
@@ -45,10 +46,12 @@ def find_loss(
         tolerance: how much of the metric (0 to 1) may be lost. step: how the step is called in what is said.
         complete: makes a graph executable that is a part only: puts the child of a dataflow partition into its parent.
             It is called with the states that are nothing but hardware layers.
+        changed: where the metric does not fall, look for where the outputs of more than this fraction of the samples
+            change; a fault may also leave the metric as it is, or raise it.
 
     Returns:
         The transformation with the largest drop, the first tensor that it makes wrong, and the cause, as far as each
-        can be found. Without a drop larger than `tolerance` nothing is looked for behind the metric.
+        can be found. Without a drop larger than `tolerance`, or such a change, nothing is looked for behind the metric.
 
     Raises:
         StepFailed: the step's input or output does not execute. What the step raises passes through.
@@ -58,7 +61,14 @@ def find_loss(
     last = len(steps.states) - 1
     states.require(0, f"the model before {step}")
     states.require(last, f"the model after {step}")
-    found = search.drops([state.level for state in steps.states], states.metric, tolerance)
+    levels = [state.level for state in steps.states]
+    found = search.drops(levels, states.metric, tolerance)
+    if not found and changed is not None:
+        unchanged = Samples(data.inputs, indices=data.indices)
+        others = States(steps, unchanged, complete)
+        others.require(0, f"the model before {step}")
+        if found := search.drops(levels, others.metric, changed):
+            data, states = unchanged, others
     tensor, cause, picture = _inside(found[0], states, data, step) if found else (None, None, None)
     transformations = [_transformation(drop, steps) for drop in found]
     return Loss(

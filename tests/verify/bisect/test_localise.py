@@ -145,6 +145,18 @@ def test_a_wrong_scale_of_the_output_alone_is_found(hardware, digits, by):
     assert found.cause.text.startswith("Mul_9: final scale ")
 
 
+def test_outputs_that_change_are_found_although_accuracy_rises(lowered, digits):
+    """Labels are what the faulty network answers, so that the fault seems to be an improvement."""
+    step = step_with(faults.SwapChannels())
+    answers = against_itself(step(ModelWrapper(lowered.model, make_deepcopy=True)), digits.inputs).reference
+    data = Samples(digits.inputs, labels=answers)
+    silent = find_loss(lowered, step, data, tolerance=0.0, step="made_up")
+    assert (silent.after, silent.transformation) == (1.0, None)
+    found = find_loss(lowered, step, data, tolerance=0.0, step="made_up", changed=0.05)
+    assert (found.transformation.name, found.tensor.node) == ("SwapChannels", "MatMul_1")
+    assert found.metric == "the fraction of samples with unchanged outputs"
+
+
 def without_label_select(model):
     """The hardware graph with the scores as its output."""
     model = ModelWrapper(model.model, make_deepcopy=True)
