@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,12 @@ from typing import Any
 from benchmarks.bench import ROOT, table
 from benchmarks.seeded_cases import FAULTS, NETWORKS, Fault, Network
 
+PARTS = ("step", "transformation", "node", "cause")
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a fault: "failed" its gate, "said" (a note), "unseen" or "same" (no output changed), or "broken".
+    """What became of a fault: "failed" its gate, "said" (a note only), "unseen", "same" (nothing changed), or "broken".
 
     Where it failed: whether the step, transformation, node and cause that were found are those of the fault.
     """
@@ -35,42 +37,42 @@ class Outcome:
 
 
 def run(folder: Path) -> None:
-    """Print what became of every fault and of every healthy network, then the counts."""
+    """Print what became of every fault, network by network, then the counts and what healthy steps were accused of."""
     warnings.filterwarnings("ignore")
-    chosen = os.environ.get("SEEDED", "").split(",") if os.environ.get("SEEDED") else [*NETWORKS]
-    accused = [f"{name}: {what}" for name in chosen for what in healthy(NETWORKS[name], folder / name)]
-    outcomes = []
-    for name in chosen:
-        if faults := [fault for fault in FAULTS if fault.network == name]:
-            outcomes += seeded(NETWORKS[name], faults, folder / name)
-    table(("fault", "gate", "step", "transformation", "node", "cause"), [_row(item) for item in outcomes])
+    names = [name for name in os.environ.get("SEEDED", "").split(",") if name] or [*NETWORKS]
+    outcomes, accused = [], []
+    for name in names:
+        faults = [fault for fault in FAULTS if fault.network == name]
+        result = _built(NETWORKS[name], faults, folder / name)
+        found = [_outcome(fault, result) for fault in faults]
+        outcomes += found
+        accused += [f"{name}: {what}" for what in _accused(result, {fault.name for fault in faults})]
+        print(f"\n{name}: {len(NETWORKS[name].steps)} steps as they are, {len(faults)} faults\n", flush=True)
+        if found:
+            table(("fault", "gate", *PARTS), [_row(item) for item in found])
+        for item in found:
+            if item.state not in ("same", "failed") or not all(item.right.values()):
+                print(f"\n{item.fault.name}: {item.state}, {dict(item.right)}\n{item.told}", flush=True)
     counted = [item for item in outcomes if item.state != "same"]
     caught = [item for item in counted if item.state == "failed"]
-    named = [item for item in caught if item.right and all(item.right.values())]
-    for item in outcomes:
-        if item not in named:
-            print(f"\n{item.fault.name}: {item.state}, {dict(item.right)}\n{item.told}")
-    said = sum(item.state == "said" for item in counted)
+    named = [item for item in caught if all(item.right.values())]
     print(f"\n{len(outcomes)} faults; {len(outcomes) - len(counted)} of them change no output and are not counted.")
-    print(f"{len(caught)} of {len(counted)} are caught at their step, {said} more are only said.")
+    print(f"{len(caught)} of {len(counted)} are caught at their step.")
     print(f"Step, transformation, node and cause are right for {len(named)} of {len(counted)}.")
-    print(f"{len(chosen)} healthy networks: {'; '.join(accused) or 'none is accused'}.", flush=True)
+    print(f"{len(names)} healthy networks: {'; '.join(accused) or 'none is accused'}.", flush=True)
 
 
-def healthy(network: Network, folder: Path) -> list[str]:
-    """What a build of the network as it is was accused of."""
-    result = _built(network, (), folder)
-    return [
-        f"{step} {measured.verdict}" for step, measured in result.measurements.items() if measured.verdict == "failed"
-    ] + [text for text in result.failures if "verify." not in text]
-
-
-def seeded(network: Network, faults: Sequence[Fault], folder: Path) -> list[Outcome]:
-    """What became of these faults, all in one build."""
-    result = _built(network, faults, folder)
-    losses = {loss.step: loss for loss in result.losses}
+def _accused(result: Any, faults: Collection[str]) -> list[str]:
+    """What is said against the steps that no fault was put in."""
     tasks = result.report.record["tasks"]
-    return [_outcome(fault, tasks, losses.get(fault.name), result) for fault in faults]
+    healthy = {name: task for name, task in tasks.items() if task.get("checks", name) not in faults}
+    failed = [f"{name} {task['state']}" for name, task in healthy.items() if task["state"] in ("failed", "blocked")]
+    verdicts = {name: task["verdict"] for name, task in healthy.items() if "verdict" in task}
+    return failed + [
+        f"{name} {verdict['state']}: {'; '.join(verdict['reasons'])}"
+        for name, verdict in verdicts.items()
+        if verdict["state"] not in ("passed", "measured")
+    ]
 
 
 def _built(network: Network, faults: Sequence[Fault], folder: Path) -> Any:
@@ -96,11 +98,13 @@ def _built(network: Network, faults: Sequence[Fault], folder: Path) -> Any:
         return failed.result
 
 
-def _outcome(fault: Fault, tasks: Mapping[str, Any], loss: Any, result: Any) -> Outcome:
+def _outcome(fault: Fault, result: Any) -> Outcome:
+    tasks = result.report.record["tasks"]
     task = tasks.get(f"verify.{fault.name}", {})
     if "verdict" not in task:
         return Outcome(fault, "broken", told="\n".join(text for text in result.failures if fault.name in text))
-    log = (result.folder / "logs" / f"{fault.name}.log").read_text()
+    loss = next((loss for loss in result.losses if loss.point == f"verify.{fault.name}"), None)
+    log = result.report.session.store.read(tasks[fault.name]["log"]).decode()
     put = json.loads(re.findall(r"FAULT (.*)", log)[-1])
     verdict = task["verdict"]
     told = "\n".join((*verdict["reasons"], *verdict["notes"]))
@@ -130,6 +134,3 @@ def _row(item: Outcome) -> tuple[str, ...]:
         item.state,
         *("" if (found := item.right.get(name)) is None else "yes" if found else "NO" for name in PARTS),
     )
-
-
-PARTS = ("step", "transformation", "node", "cause")

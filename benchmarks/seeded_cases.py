@@ -163,7 +163,7 @@ FAULTS: Sequence[Fault] = [
         "mlp",
         ("tidy_up", "exchange", "MatMul:1", "weight columns 3 and 9 exchanged", {"a": 3, "b": 9}),
         ("tidy_up", "sign", "MatMul:0", "weight .*changed sign", {"count": 300}),
-        ("streamline", "move", "MultiThreshold:1", "threshold row 5 moved by", {"by": 12, "index": 5}),
+        ("streamline", "move", "MultiThreshold:1", r"threshold \[5, 0\] moved by \+12", {"by": 12, "index": 5}),
         ("streamline", "setting", "TopK:0", "largest 1 -> 0", {"name": "largest", "value": 0}),
         ("convert_to_hw", "setting", "MVAU:2", "binaryXnorMode 1 -> 0", {"name": "binaryXnorMode", "value": 0}),
         ("specialize_layers", "reverse", "MVAU:0", "weight rows in reverse order", {"axis": 0}),

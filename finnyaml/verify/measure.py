@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finnyaml.errors import StepFailed
-from finnyaml.graph.operators import LINEAR
+from finnyaml.graph.operators import CHOICES, LINEAR
 from finnyaml.graph.view import kind
 from finnyaml.verify.before import Unchanged
 from finnyaml.verify.classes import predictions
@@ -25,9 +25,6 @@ from finnyaml.verify.outputs import BATCH, Archive, Recorded, Stored
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
-
-CHOICES = ("TopK", "LabelSelect")
-"""Operators that make classes of scores."""
 
 CHECKED = 2
 """Samples on which the batched executor is compared with qonnx's own."""

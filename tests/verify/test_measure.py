@@ -73,6 +73,7 @@ def test_a_graph_that_is_wrong_is_measured_as_such(tmp_path: Path) -> None:
 def test_whether_all_is_integer_is_known_of_this_graph_and_the_one_before(tmp_path: Path) -> None:
     other = WEIGHT.copy()
     other[0, 0] += 1
+    assert measured(tmp_path, graph())["before"] is None
     exact = {"before": Stored("source", tmp_path / "source.npz", "outputs"), "whole_before": True}
     found = measured(tmp_path, graph(other), **exact)
     assert found["integers"] and found["before"]["integers"]

@@ -70,8 +70,8 @@ def _how(x: np.ndarray, y: np.ndarray) -> str:
     if rounding := _rounded(x, y):
         return rounding
     step = y - x
-    if np.ptp(step) <= 1e-6 * np.abs(step).max() and (len(x) > 1 or (x % 1 == 0 and y % 1 == 0)):
-        return f"moved by {step[0]:+.7g}"
+    if np.ptp(step) <= 1e-6 * np.abs(step).max() and (len(x) > 1 or abs(step[0] - round(step[0])) < 1e-4):
+        return f"moved by {float(f'{step[0]:.6g}'):+.6g}"
     if len(x) > 1 and (x != 0).all():
         factor = y / x
         if np.ptp(factor) <= 1e-5 * np.abs(factor).max():

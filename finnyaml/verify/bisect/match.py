@@ -81,7 +81,7 @@ def _unrecovered(after: Run, sound: set[str]) -> list[str]:
 
 
 def _is_sound(name: str, before: Run, after: Run) -> bool:
-    if name in after.graph.outputs:
+    if name in after.exact_outputs:
         return is_exact(name, before, after)
     b = after.values[name]
     axes = (None, *_channel_axes(name, after, b))
@@ -105,7 +105,7 @@ def _nearest(name: str, before: Run, after: Run) -> Difference | None:
 
 def _best_fit(name: str, after: Run, a: np.ndarray, b: np.ndarray) -> Fit:
     """One map for all where it explains nearly as much as one per channel, which may explain a fault away."""
-    if name in after.graph.outputs:
+    if name in after.exact_outputs:
         return _identity(a, b)
     fit = affine(a, b, None)
     for axis in _channel_axes(name, after, b):

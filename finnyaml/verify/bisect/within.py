@@ -63,12 +63,13 @@ def find_loss(
     states.require(last, f"the model after {step}")
     levels = [state.level for state in steps.states]
     found = search.drops(levels, states.metric, tolerance)
-    if not found and changed is not None:
-        unchanged = Samples(data.inputs, indices=data.indices)
-        others = States(steps, unchanged, complete)
-        others.require(0, f"the model before {step}")
-        if found := search.drops(levels, others.metric, changed):
-            data, states = unchanged, others
+    for scores in (False, True):
+        if not found and changed is not None:
+            unchanged = Samples(data.inputs, indices=data.indices, scores=scores)
+            others = States(steps, unchanged, complete)
+            others.require(0, f"the model before {step}")
+            if found := search.drops(levels, others.metric, changed):
+                data, states = unchanged, others
     tensor, cause, picture = _inside(found[0], states, data, step) if found else (None, None, None)
     transformations = [_transformation(drop, steps) for drop in found]
     return Loss(
@@ -88,6 +89,8 @@ def find_loss(
 
 
 def _metric(data: Samples) -> str:
+    if data.scores:
+        return "the fraction of samples with unchanged scores"
     if data.outputs is None and data.labels is not None:
         return "accuracy"
     given = data.outputs is not None or data.reference is not None
@@ -98,7 +101,7 @@ def _inside(
     drop: Drop, states: States, data: Samples, step: str
 ) -> tuple[TensorFinding | None, Cause | None, bytes | None]:
     """The first wrong tensor behind a drop, why, and its picture."""
-    good, bad = Tapped(states.model(drop.good)), Tapped(states.model(drop.bad))
+    good, bad = (Tapped(states.model(index), exact=not data.scores) for index in (drop.good, drop.bad))
     right, wrong_ones = states.predictions(drop.good), states.predictions(drop.bad)
     assert right is not None
     assert wrong_ones is not None

@@ -38,7 +38,7 @@ def run(context: Context) -> None:
         tolerance=0.0 if context.params.get("exact") else (USUAL_DROP if most is None else most) / 2,
         step=step["uses"],
         complete=lambda model: whole_graph(context, model),
-        changed=None if context.params["may_change"] else FEW,
+        changed=0.0 if context.params.get("exact") else None if context.params["may_change"] else FEW,
     )
     if found.picture is not None:
         folder = context.root / context.params["folder"]

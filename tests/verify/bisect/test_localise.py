@@ -157,6 +157,36 @@ def test_outputs_that_change_are_found_although_accuracy_rises(lowered, digits):
     assert found.metric == "the fraction of samples with unchanged outputs"
 
 
+def test_scores_that_change_are_found_although_no_prediction_does(hardware, digits):
+    """A constant is added to the scores of one class, and of all: only the first is a fault of what chooses classes."""
+    scores = without_label_select(hardware).graph.output[0].name
+    (label,) = hardware.get_nodes_by_op_type("LabelSelect")
+    last = hardware.find_producer(scores)
+    assert label.input[0] == scores
+
+    class AddTo(faults._Once):
+        def __init__(self, classes):
+            super().__init__()
+            self.classes = classes
+
+        def change(self, model):
+            node = model.get_node_from_name(last.name)
+            weights = model.get_initializer(node.input[1]).copy()
+            weights[0, self.classes] *= -1
+            model.set_initializer(node.input[1], weights)
+
+    def search(classes):
+        data = Samples(digits.inputs[:60], indices=True)
+        run = step_with(AddTo(classes))
+        return find_loss(hardware, run, data, tolerance=0.0, step="made_up", changed=0.0)
+
+    found = search([3])
+    assert found.metric == "the fraction of samples with unchanged scores"
+    assert (found.transformation.name, found.tensor.node) == ("AddTo", last.name)
+    assert "weight [0, 3] changed sign" in found.cause.text
+    assert search([]).transformation is None
+
+
 def without_label_select(model):
     """The hardware graph with the scores as its output."""
     model = ModelWrapper(model.model, make_deepcopy=True)
