@@ -5,9 +5,10 @@ A node is named by its operator and its number among those: "MVAU:1", "MatMul:-1
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -35,40 +36,39 @@ def wrapped(model: Any, cfg: Any, step: str, fault: str, node: str, inside: str 
         return run(model, cfg)
 
 
-class _faulty:
-    """Let a transformation, by the name of its class, do something wrong once, the first time it can."""
+@contextlib.contextmanager
+def _faulty(name: str, put: Callable[[Any], None]) -> Iterator[None]:
+    """Let a transformation, by the name of its class, do something wrong the first time that it changes the graph."""
+    from qonnx.transformation.base import Transformation
 
-    def __init__(self, name: str, put: Callable[[Any], None]) -> None:
-        from qonnx.transformation.base import Transformation
+    kind = next(kind for kind in _below(Transformation) if kind.__name__ == name)
+    original: Any = kind.apply  # type: ignore[attr-defined]
+    done = False
 
-        def below(kind: type) -> list[type]:
-            return [kind, *(found for each in kind.__subclasses__() for found in below(each))]
+    @functools.wraps(original)
+    def apply(transformation: Any, model: Any) -> Any:
+        nonlocal done
+        before = model.model.SerializeToString()
+        made, again = original(transformation, model)
+        if not done and (again or made.model.SerializeToString() != before):
+            with contextlib.suppress(LookupError):  # the node may come later
+                put(made)
+                done = True
+        return made, again
 
-        self._kind = next(kind for kind in below(Transformation) if kind.__name__ == name)
-        self._apply = self._kind.apply  # type: ignore[attr-defined]
-        self._put, self._done = put, False
+    kind.apply = apply  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        kind.apply = original  # type: ignore[attr-defined]
+    if not done:
+        raise LookupError(f"no fault was put into {name}")
 
-    def __enter__(self) -> None:
-        original = self._apply
 
-        @functools.wraps(original)
-        def apply(transformation: Any, model: Any) -> Any:
-            before = model.model.SerializeToString()
-            made, again = original(transformation, model)
-            if not self._done and (again or made.model.SerializeToString() != before):
-                try:
-                    self._put(made)
-                    self._done = True
-                except LookupError:
-                    pass
-            return made, again
-
-        self._kind.apply = apply  # type: ignore[attr-defined]
-
-    def __exit__(self, *_: object) -> None:
-        self._kind.apply = self._apply  # type: ignore[attr-defined]
-        if not self._done:
-            raise LookupError("the transformation changed nothing, so that no fault was put in")
+def _below(kind: type) -> Iterator[type]:
+    yield kind
+    for other in kind.__subclasses__():
+        yield from _below(other)
 
 
 def _put(model: Any, fault: str, node: str, options: dict[str, Any]) -> None:

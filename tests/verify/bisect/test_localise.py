@@ -154,17 +154,17 @@ def test_outputs_that_change_are_found_although_accuracy_rises(lowered, digits):
     assert (silent.after, silent.transformation) == (1.0, None)
     found = find_loss(lowered, step, data, tolerance=0.0, step="made_up", changed=0.05)
     assert (found.transformation.name, found.tensor.node) == ("SwapChannels", "MatMul_1")
-    assert found.metric == "the fraction of samples with unchanged outputs"
+    assert found.metric.startswith("the fraction of samples with unchanged ")
 
 
 def test_scores_that_change_are_found_although_no_prediction_does(hardware, digits):
-    """A constant is added to the scores of one class, and of all: only the first is a fault of what chooses classes."""
+    """Scores of a class that is far from the highest for all samples."""
     scores = without_label_select(hardware).graph.output[0].name
     (label,) = hardware.get_nodes_by_op_type("LabelSelect")
     last = hardware.find_producer(scores)
     assert label.input[0] == scores
 
-    class AddTo(faults._Once):
+    class Turn(faults._Once):
         def __init__(self, classes):
             super().__init__()
             self.classes = classes
@@ -176,14 +176,14 @@ def test_scores_that_change_are_found_although_no_prediction_does(hardware, digi
             model.set_initializer(node.input[1], weights)
 
     def search(classes):
-        data = Samples(digits.inputs[:60], indices=True)
-        run = step_with(AddTo(classes))
+        data = Samples(digits.inputs[digits.labels < 2][:20], indices=True)
+        run = step_with(Turn(classes))
         return find_loss(hardware, run, data, tolerance=0.0, step="made_up", changed=0.0)
 
-    found = search([3])
+    found = search([5])
     assert found.metric == "the fraction of samples with unchanged scores"
-    assert (found.transformation.name, found.tensor.node) == ("AddTo", last.name)
-    assert "weight [0, 3] changed sign" in found.cause.text
+    assert (found.transformation.name, found.tensor.node) == ("Turn", last.name)
+    assert "weight [0, 5] changed sign" in found.cause.text
     assert search([]).transformation is None
 
 
