@@ -26,7 +26,7 @@ STEPS = (
     *("create_dataflow_partition", "specialize_layers", "apply_folding_config", LAST),
     *("widen_accumulators", "generate_estimate_reports"),
 )
-FLATTEN = {"Reshape_rtl_0": {"PE": 49}}
+FLATTEN = {"Reshape_rtl_0": {"PE": 28}}
 """finn-plus makes the flatten a layer. Published foldings are older and do not name it, so that it takes 784 cycles."""
 
 RESOURCES = ("LUT", "BRAM_18K", "DSP")

@@ -21,7 +21,8 @@ def told(old: np.ndarray, new: np.ndarray) -> str:
     """What happened to the values; "" where they are equal."""
     if old.shape != new.shape:
         return _reshaped(old, new)
-    a, b = old.astype(np.float64), new.astype(np.float64)
+    a: np.ndarray = old.astype(np.float64)
+    b: np.ndarray = new.astype(np.float64)
     changed = ~((a == b) | (np.isnan(a) & np.isnan(b)))
     if not changed.any():
         return ""

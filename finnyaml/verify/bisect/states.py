@@ -93,7 +93,8 @@ class States:
         if self._first is None:  # state 0: it is asked for before any other
             self._first = outputs
         if self._data.scores and outputs.shape == self._first.shape:
-            return affine(self._first, outputs, None).agree.reshape(len(outputs), -1).all(axis=1).astype(np.int64)
+            agree: np.ndarray = affine(self._first, outputs, None).agree
+            return np.asarray(agree.reshape(len(outputs), -1).all(axis=1), np.int64)
         return _same(outputs, self._first, ROUNDING)
 
 
