@@ -112,9 +112,11 @@ def _same(outputs: np.ndarray, wanted: np.ndarray, tolerance: float) -> np.ndarr
 def _scoring(model: ModelWrapper) -> ModelWrapper:
     """The graph without the choice of classes that it ends in: its scores are the output."""
     last = model.find_producer(model.graph.output[0].name)
-    scores = last and model.get_tensor_valueinfo(last.input[0])
-    if last is None or kind(last) not in CHOICES or scores is None:
+    if last is None or kind(last) not in CHOICES:
         return model
+    scores = model.get_tensor_valueinfo(last.input[0])
+    if scores is None:
+        raise StepFailed("the graph does not know the shape of its scores")
     model.graph.output[0].CopyFrom(scores)
     model.graph.value_info.remove(scores)
     model.graph.node.remove(last)
