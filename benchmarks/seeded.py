@@ -25,7 +25,7 @@ PARTS = ("step", "transformation", "node", "cause")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a fault: "failed" its gate, "said" (a note only), "unseen", "same" (nothing changed), or "broken".
+    """What became of a fault: "failed" its gate, "said" (a note only), "same" (no output changed), ...
 
     Where it failed: whether the step, transformation, node and cause that were found are those of the fault.
     """
@@ -108,6 +108,8 @@ def _outcome(fault: Fault, result: Any) -> Outcome:
     put = json.loads(re.findall(r"FAULT (.*)", log)[-1])
     verdict = task["verdict"]
     told = "\n".join((*verdict["reasons"], *verdict["notes"]))
+    if verdict["state"] == "not verified":
+        return Outcome(fault, "not verified", told=told)
     if verdict["state"] != "failed":
         changed = (task["measurement"].get("before") or {}).get("changed")
         return Outcome(fault, "said" if verdict["notes"] and changed else "unseen" if changed else "same", told=told)

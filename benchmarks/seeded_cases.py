@@ -167,6 +167,7 @@ FAULTS: Sequence[Fault] = [
         ("streamline", "setting", "TopK:0", "largest 1 -> 0", {"name": "largest", "value": 0}),
         ("convert_to_hw", "setting", "MVAU:2", "binaryXnorMode 1 -> 0", {"name": "binaryXnorMode", "value": 0}),
         ("specialize_layers", "reverse", "MVAU:0", "weight rows in reverse order", {"axis": 0}),
+        ("specialize_layers", "transpose", "MVAU:1", "weight rows and columns exchanged", {}),
         ("apply_folding_config", "exchange", "MVAU:-1", "weight columns 2 and 7", {"a": 2, "b": 7}),
         ("widen_accumulators", "narrow", "MVAU:1", "INT4", {"to": "INT4"}),
     ),
@@ -266,7 +267,7 @@ FAULTS: Sequence[Fault] = [
         ("streamline", "coarse", "Mul:-1", "final scale rounded", {"how": "power"}),
         ("streamline", "setting", "MultiThreshold:0", "out_bias -8 -> -7", {"name": "out_bias", "value": -7.0}),
         ("convert_to_hw", "setting", "Thresholding:1", "ActVal -8 -> -7", {"name": "ActVal", "value": -7}),
-        ("specialize_layers", "transpose", "MVAU:1", "weight", {"axes": [0, 1]}),
+        ("specialize_layers", "exchange", "MVAU:1", "weight rows 4 and 30", {"a": 4, "b": 30, "axis": 0}),
         ("apply_folding_config", "sign", "MVAU:1", r"weight \[\d+, \d\] changed sign", {}),
         ("minimize_bit_width", "narrow", "MVAU:-1", "INT6", {"to": "INT6"}),
         (

@@ -74,6 +74,7 @@ def _change(before: Graph, after: Graph, node: Any, known: Mapping[str, Any]) ->
         *_attributes(former, node),
         *(rewritten(before, after, former, node) if former.op_type != node.op_type else ()),
         *_wires(before, after, node, known),
+        *_end(before, after, node, known),
     ]
     kind = [f"is a {node.op_type}, and was a {former.op_type}"] if former.op_type != node.op_type else []
     types = [] if kind else list(_types(before, after, former, node))
@@ -131,6 +132,15 @@ def _wires(before: Graph, after: Graph, node: Any, known: Mapping[str, Any]) -> 
             yield f"{_called(before, maker)} ({maker.op_type}) before it is gone"
         elif other is not None and b is not None and not b.startswith("new "):
             yield f"gets its input from {_called(after, other)}"
+
+
+def _end(before: Graph, after: Graph, node: Any, known: Mapping[str, Any]) -> Iterator[str]:
+    """A node behind this one that made an output of the graph, and is gone."""
+    kept = {other.output[0] for other in known.values()}
+    for old, new in zip(before.outputs, after.outputs, strict=False):
+        maker = before.producer(old)
+        if new in node.output and maker is not None and maker.output[0] not in kept:
+            yield f"{_called(before, maker)} ({maker.op_type}) behind it is gone"
 
 
 def _former_output(maker: Any, known: Mapping[str, Any]) -> str:

@@ -98,7 +98,9 @@ def _nearest(name: str, before: Run, after: Run) -> Difference | None:
         fit = _best_fit(name, after, a, b)
         chance = _best_fit(name, after, np.roll(a, 1, axis=0), b).fraction  # of other samples, as near as it may get
         related = fit.fraction > chance + 0.1 * (1 - chance)
-        if (related or other == name) and (best is None or fit.fraction > best.fit.fraction):
+        if (related or other == name or name in after.exact_outputs) and (
+            best is None or fit.fraction > best.fit.fraction
+        ):
             best = Difference(name, other, fit)
     return best
 
@@ -122,10 +124,16 @@ def _channel_axes(name: str, after: Run, b: np.ndarray) -> tuple[int, ...]:
 
 
 def _candidates(name: str, before: Run, after: Run) -> Iterator[tuple[str, np.ndarray]]:
-    """Tensors of the state before in a layout that fits, the one of the same name and those of the same kind first."""
+    """Tensors of the state before in a layout that fits, the one of the same name and those of the same kind first.
+
+    Of an output that is compared exactly it is that output alone.
+    """
     b = after.values[name]
     kind = after.graph.producer(name).op_type
     known = {**dict.fromkeys(before.graph.inputs, before.source), **before.values}
+    if name in after.exact_outputs:  # an output has to be what that output was, and not some other tensor
+        former = before.graph.outputs[after.graph.outputs.index(name)]
+        known = {former: known[former]} if former in known else {}
 
     def rank(other: str) -> tuple[bool, bool]:
         producer = before.graph.producer(other)

@@ -145,6 +145,22 @@ def test_a_wrong_scale_of_the_output_alone_is_found(hardware, digits, by):
     assert found.cause.text.startswith("Mul_9: final scale ")
 
 
+def test_a_node_that_is_gone_is_told(hardware, digits):
+    """Without it the output is a tensor that was right: but it was not the output."""
+    model = without_label_select(hardware).transform(faults.AppendScale(0.25))
+
+    class DropLast(faults._Once):
+        def change(self, model):
+            last = model.get_node_from_name("Mul_9")
+            model.find_producer(last.input[0]).output[0] = model.graph.output[0].name
+            model.graph.node.remove(last)
+
+    data = Samples(digits.inputs[:20])
+    found = find_loss(model, lambda model: model.transform(DropLast()), data, tolerance=0.0, step="made_up")
+    assert found.tensor.node == hardware.get_nodes_by_op_type("MVAU")[-1].name
+    assert found.cause.text.endswith(": Mul_9 (Mul) behind it is gone")
+
+
 def test_outputs_that_change_are_found_although_accuracy_rises(lowered, digits):
     """Labels are what the faulty network answers, so that the fault seems to be an improvement."""
     step = step_with(faults.SwapChannels())
