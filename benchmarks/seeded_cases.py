@@ -286,8 +286,8 @@ FAULTS: Sequence[Fault] = [
             "streamline",
             "setting",
             "MultiThreshold:1",
-            "data_layout NHWC -> NCHW",
-            {"name": "data_layout", "value": "NCHW"},
+            r"out_bias (\(not set\)|0) -> 1",
+            {"name": "out_bias", "value": 1.0},
         ),
         (
             "streamline",

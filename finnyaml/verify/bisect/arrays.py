@@ -51,14 +51,16 @@ def _place(changed: np.ndarray, whole: np.ndarray) -> str:
     if whole.all():
         return "all values "
     where = np.argwhere(changed)
-    if len(where) <= _FEW:
-        return f"{' and '.join(str(place.tolist()) for place in where)} "
+    few = len(where) <= _FEW
     for axis, (one, several) in enumerate(_AXES.get(changed.ndim, ())):
         lines = np.unique(where[:, axis])
-        if len(lines) <= min(_FEW, changed.shape[axis] - 1):
+        filled = np.moveaxis(whole, axis, 0)[lines].all() and len(where) > 1
+        if len(lines) <= min(_FEW, changed.shape[axis] - 1) and (filled or not few):
             shown = [str(line) for line in lines]
             listed = f"{', '.join(shown[:-1])} and {shown[-1]}" if len(shown) > 1 else shown[0]
             return f"{several if len(shown) > 1 else one} {listed} "
+    if few:
+        return f"{' and '.join(str(place.tolist()) for place in where)} "
     return f"{len(where)} of {changed.size} values "
 
 
@@ -117,12 +119,12 @@ def _moved(a: np.ndarray, b: np.ndarray) -> str:
     if a.ndim == 1:
         names = (("value", "values"),)
     for axis, (_, several) in enumerate(names):
+        if np.array_equal(np.flip(a, axis), b) and a.shape[axis] > 2:
+            return f"{several} in reverse order"
         if order := _order(np.moveaxis(a, axis, 0), np.moveaxis(b, axis, 0)):
             moved = [place for place, source in enumerate(order) if place != source]
             if len(moved) == 2:
                 return f"{several} {moved[0]} and {moved[1]} exchanged"
-            if order == list(range(len(order)))[::-1]:
-                return f"{several} in reverse order"
             return f"{len(moved)} {several} in another order ({moved[0]} is the former {order[moved[0]]})"
     for first in range(a.ndim):
         for second in range(first + 1, a.ndim):

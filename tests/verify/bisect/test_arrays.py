@@ -15,6 +15,8 @@ WEIGHTS[4, 2] = 3
 KERNELS = RANDOM.integers(-3, 4, (4, 2, 3, 3)).astype(np.float32)
 THRESHOLDS = np.sort(RANDOM.integers(-40, 40, (5, 7)), axis=1).astype(np.float32)
 
+TWO = THRESHOLDS[2, :2]
+
 
 def written(index: tuple[int | slice, ...], value: float) -> Callable[[np.ndarray], np.ndarray]:
     def write(values: np.ndarray) -> np.ndarray:
@@ -63,6 +65,12 @@ def moved(index: tuple[int | slice, ...], by: float) -> Callable[[np.ndarray], n
         (KERNELS, lambda values: np.swapaxes(values, 2, 3), "kernel rows and kernel columns exchanged"),
         (THRESHOLDS, moved((2, 5), 1), f"[2, 5] moved by +1 ({THRESHOLDS[2, 5]:g} -> {THRESHOLDS[2, 5] + 1:g})"),
         (THRESHOLDS, moved((2, slice(None)), 40), "row 2 moved by +40"),
+        (
+            THRESHOLDS[:, :2],
+            moved((2, slice(None)), 40),
+            f"row 2 moved by +40 ({TWO[0]:g} -> {TWO[0] + 40:g}, {TWO[1]:g} -> {TWO[1] + 40:g})",
+        ),
+        (np.sign(WEIGHTS), lambda values: values[::-1], "rows in reverse order"),
         (THRESHOLDS + 0.3, np.floor, "all values rounded to integers"),
         (THRESHOLDS + 0.3, np.ceil, "all values rounded up to integers"),
         (np.float32(0.00199), lambda _: np.float32(0.002), "rounded to 3 decimals (0.00199 -> 0.002)"),
