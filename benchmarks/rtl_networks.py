@@ -70,7 +70,7 @@ def hardware(case: Case, output: Path) -> Hardware:
     if case.bipolar:
         model = repairs.represent_bipolar(model).model
     if case.residual:
-        model = _streamlined(model)
+        model = with_branches(model)
     else:
         run("streamline")
     run("convert_to_hw")
@@ -100,7 +100,7 @@ def _refuse_whole_rows(model: Any) -> None:
                 raise SystemExit(f"{node.name} takes a whole row at once: ask for fewer images per second")
 
 
-def _streamlined(model: Any) -> Any:
+def with_branches(model: Any) -> Any:
     """What a residual network needs in place of FINN's step streamline; torch's mean as the average that FINN knows."""
     from onnx import helper
 

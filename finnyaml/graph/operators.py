@@ -24,6 +24,9 @@ POOL = frozenset(("MaxPool", "MaxPoolNHWC", "StreamingMaxPool", "Pool", "Average
 SCALE = frozenset(("Mul", "Div", "ElementwiseMul", "ElementwiseDiv"))
 BIAS = frozenset(("Add", "Sub", "ElementwiseAdd", "ElementwiseSub"))
 
+CHOICES = frozenset(("TopK", "LabelSelect"))
+"""Make classes of scores."""
+
 LINEAR = SCALE | BIAS
 """Scale, or add a bias."""
 

@@ -3,7 +3,8 @@
 Most steps are exact by intent: they write the same function in another way. So what they may change is the rounding
 of floating point, and what follows from it: of two equal scores another may win, and a value that lies exactly on a
 threshold may fall on its other side. The former is known from the scores. The latter meets a few samples; a fault
-meets many, or changes a prediction that was not close.
+meets many, or changes a prediction that was not close. Graphs that compute with integers alone, as those of hardware
+layers do, have no rounding: there any change is a fault.
 """
 
 from __future__ import annotations

@@ -94,6 +94,8 @@ def _change(measurement: Mapping[str, Any], *, exact: bool) -> tuple[str, bool]:
     said = f"the outputs of {of} samples changed by up to {float(found['most']):.3g} {since}"
     if flipped:
         said += f"; {flipped} predictions are others" if flipped > 1 else "; 1 prediction is another"
+    if found.get("integers"):  # nothing was rounded, before or after
+        return said, exact
     many = changed > FEW * samples
     return said, exact and (many if flipped is None else flipped > FLIPS * samples or bool(flipped and many))
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finnyaml.errors import StepFailed
+from finnyaml.graph.operators import CHOICES, LINEAR
 from finnyaml.graph.view import kind
 from finnyaml.verify.before import Unchanged
 from finnyaml.verify.classes import predictions
@@ -24,9 +25,6 @@ from finnyaml.verify.outputs import BATCH, Archive, Recorded, Stored
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
-
-CHOICES = ("TopK", "LabelSelect")
-"""Operators that make classes of scores."""
 
 CHECKED = 2
 """Samples on which the batched executor is compared with qonnx's own."""
@@ -44,6 +42,7 @@ def measure(
     tolerance: Mapping[str, float] | None,
     recorded: Recorded | None = None,
     before: Stored | None = None,
+    whole_before: bool = False,
 ) -> dict[str, Any]:
     """Run the graph on all samples, archive its outputs and measure them.
 
@@ -56,7 +55,8 @@ def measure(
         layout: the layout in which the recipe says that the accelerator gets its data.
         tolerance: `atol` and `rtol`, within which an output counts as equal to the reference's.
         recorded: what hardware made of these samples, measured in place of the graph's.
-        before: the outputs of an earlier point, since which nothing may have changed.
+        before: the outputs of an earlier point, since which nothing may have changed. whole_before: what was measured
+            there computed with integers alone.
 
     Returns:
         the measurement as plain data (docs/verification.md describes it). A graph that cannot be executed here gives a
@@ -82,6 +82,7 @@ def measure(
     if reference is not None:
         reference.check(data.total)
     unchanged = None if before is None else Unchanged(before, classes=metric.is_fraction, indices=indices)
+    whole = not isinstance(graph, Recorded) and _is_whole(graph)
     stored = (reference, before, before.scores if before else None)
     pieces = [repeat(None) if item is None else item.pieces(data.chunks(BATCH)) for item in stored]
     with Archive(path, data.size) as archive:
@@ -103,7 +104,8 @@ def measure(
         "violations": [] if isinstance(graph, Recorded) else _violations(graph),
         "fallbacks": [] if isinstance(graph, Recorded) else [asdict(item) for item in graph.fallbacks],
         "notices": [] if isinstance(graph, Recorded) else list(graph.notices),
-        "before": None if unchanged is None else unchanged.found,
+        "integers": whole,
+        "before": None if unchanged is None else {**unchanged.found, "integers": whole and whole_before},
         "cpu_seconds": round(time.process_time() - started, 3),
     }
     if not compares:
@@ -167,6 +169,18 @@ def _violations(graph: BatchedModel) -> list[dict[str, Any]]:
     places = {name: "hardware" for node in nodes if node.domain.startswith("finn.") for name in node.output}
     places[graph.input] = "input"
     return [{**asdict(item), "place": places.get(item.tensor, "graph")} for item in graph.violations]
+
+
+def _is_whole(graph: BatchedModel) -> bool:
+    """Whether all is computed with integers, but for scales and offsets at the end: then nothing is ever rounded."""
+    types, constants = graph.graph.datatypes, graph.graph.constants
+    return all(
+        types[tensor].is_integer()
+        for node in graph.graph.nodes
+        if node.op_type not in LINEAR and node.op_type not in CHOICES
+        for tensor in (*node.input, *node.output)
+        if tensor and tensor not in constants
+    )
 
 
 def _compiled(model: ModelWrapper, data: DataSet, layout: str | None) -> BatchedModel:

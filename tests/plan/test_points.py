@@ -188,6 +188,7 @@ def test_a_search_is_made_of_the_step_and_measures_as_the_point(maker: Maker) ->
         "params": {},
     }
     assert search.params["max_drop"] == 0.25
+    assert not search.params["may_change"]
     assert search.params["data"]["limit"] == 1000
     elsewhere = moved(point, "tidy_up", plan.ancestors(plan.tasks["tidy_up"].needs))
     assert dataclasses.replace(elsewhere, gate=None) == dataclasses.replace(

@@ -138,3 +138,13 @@ def test_scores_of_an_archive_are_found(tmp_path: Path) -> None:
     (piece,) = scores.pieces([np.arange(500)])
     assert np.array_equal(piece, SCORES)
     assert Stored("b", tmp_path / "b.npz", "outputs").scores is None
+
+
+def test_of_integers_nothing_is_rounded_so_that_any_change_is_a_fault() -> None:
+    after = SCORES.copy()
+    after[0, SCORES[0].argmin()] -= 1
+    result = found(SCORES, after)
+    assert (result["changed"], result["flipped"]) == (1, 0)
+    assert judged(result).state == "passed"
+    assert judged({**result, "integers": True}).state == "failed"
+    assert judged({**found(SCORES, SCORES), "integers": True}).state == "passed"

@@ -70,6 +70,19 @@ def test_a_graph_that_is_wrong_is_measured_as_such(tmp_path: Path) -> None:
     assert found["outside_tolerance"] > 590
 
 
+def test_whether_all_is_integer_is_known_of_this_graph_and_the_one_before(tmp_path: Path) -> None:
+    other = WEIGHT.copy()
+    other[0, 0] += 1
+    assert measured(tmp_path, graph())["before"] is None
+    exact = {"before": Stored("source", tmp_path / "source.npz", "outputs"), "whole_before": True}
+    found = measured(tmp_path, graph(other), **exact)
+    assert found["integers"] and found["before"]["integers"]
+    assert found["before"]["changed"] > 590
+    assert not measured(tmp_path, graph(other), **{**exact, "whole_before": False})["before"]["integers"]
+    floats = measured(tmp_path, graph(claimed="FLOAT32"), **exact)
+    assert not floats["integers"] and not floats["before"]["integers"]
+
+
 def test_errors_are_measured_against_the_reference(tmp_path: Path) -> None:
     found = measured(tmp_path, graph(WEIGHT + 1), MeanSquaredError)
     data = samples(tmp_path)

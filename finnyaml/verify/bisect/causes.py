@@ -6,7 +6,7 @@ where its evidence is there; the first that does is believed, so the specific on
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,19 +17,27 @@ from finnyaml.graph.layers import Graph
 from finnyaml.graph.operators import LINEAR, THRESHOLD
 from finnyaml.graph.view import View, attributes, is_hardware
 from finnyaml.lint.padding import unrepresentable
+from finnyaml.verify.bisect.changes import Change
 from finnyaml.verify.bisect.match import Difference
 from finnyaml.verify.bisect.result import Cause, TensorFinding
 from finnyaml.verify.bisect.run import Run
 
+_MOST = 3
+"""So many changed nodes at most are named."""
+
 
 @dataclass(frozen=True)
 class Case:
-    """Both sides of the transformation, run on the same samples, and the first wrong tensor of `after`."""
+    """Both sides of the transformation, run on the same samples, and the first wrong tensor of `after`.
+
+    `changes`: what is different of the nodes that it comes from, in the order of the graph.
+    """
 
     before: Run
     after: Run
     difference: Difference
     finding: TensorFinding
+    changes: tuple[Change, ...] = ()
 
     @property
     def node(self) -> Any:
@@ -46,6 +54,29 @@ def explain(case: Case) -> Cause | None:
     """The cause, if it is a known one. Plug-ins are asked first: they are there for something special."""
     recognisers = (*(plugins.load("causes", name) for name in plugins.installed("causes")), *_RECOGNISERS)
     return next((cause for recogniser in recognisers if (cause := recogniser(case)) is not None), None)
+
+
+def of_changes(changes: Sequence[Change], graph: Graph) -> Cause | None:
+    """Changed nodes as a cause, also where no tensor can be told to be wrong; None where none computes otherwise."""
+    known = [item for item in changes if item.former is not None]
+    named = [item for item in known if item.computes] or known
+    if not named:
+        return None
+    told = [f"{graph.readable(item.node.output[0])[1]}: {', '.join(item.what)}" for item in named[:_MOST]]
+    more = f"; and {len(named) - _MOST} nodes more" if len(named) > _MOST else ""
+    return Cause(
+        "node-changed",
+        f"{'; '.join(told)}{more}",
+        "undo it in the step that does it; where it is meant, let the step say `expect: change`",
+    )
+
+
+def _changed(case: Case) -> Cause | None:
+    return of_changes([item for item in case.changes if item.computes], case.after.graph)
+
+
+def _changed_types(case: Case) -> Cause | None:
+    return of_changes(case.changes, case.after.graph)
 
 
 def _padding(case: Case) -> Cause | None:
@@ -197,7 +228,10 @@ def _unconverted(case: Case) -> Cause | None:
     return None
 
 
-_RECOGNISERS = (_padding, _threshold_range, _threshold_rounding, _range, _outside_partition, _unconverted)
+_RECOGNISERS = (
+    *(_padding, _threshold_range, _threshold_rounding, _changed, _range),
+    *(_outside_partition, _unconverted, _changed_types),
+)
 
 
 def _neighbourhood(case: Case) -> Iterator[Any]:

@@ -6,6 +6,8 @@ per channel (so a wrong scale shows at the thresholds behind it). A tensor witho
 wrong: transformations split and merge operators. It is suspicious only if it reaches the output through no sound
 tensor, because then the network has not recovered behind it. The first suspicious one that has a counterpart to
 compare with is the answer. So there is nothing to find, whatever a transformation did, where the outputs agree.
+
+The outputs themselves are compared exactly: nothing behind them makes up for a wrong scale or offset.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import numpy as np
 
 from finnyaml.verify.bisect.fit import Fit, affine, is_affine
 from finnyaml.verify.bisect.run import Run
+from finnyaml.verify.executor.check import ROUNDING
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,28 @@ def first_difference(before: Run, after: Run) -> Difference | None:
     return None
 
 
+def compared(name: str, counterpart: str, before: Run, after: Run) -> Difference | None:
+    """A tensor of `after` beside one of `before`, without any scale or offset; None where they cannot be compared."""
+    a, b = before.values.get(counterpart), after.values.get(name)
+    if a is None or b is None or a[0].size != b[0].size:
+        return None
+    fits = [_identity(view, b) for view in _views(a, b.shape)]
+    best = max(fits, key=lambda fit: fit.fraction, default=None)
+    return None if best is None or best.agree.all() else Difference(name, counterpart, best)
+
+
+def is_exact(name: str, before: Run, after: Run) -> bool:
+    """Whether a tensor of `before` equals this one of `after`, but for its layout and the rounding of floats."""
+    b = after.values[name]
+    return any(_identity(a, b).agree.all() for _, a in _candidates(name, before, after))
+
+
+def _identity(a: np.ndarray, b: np.ndarray) -> Fit:
+    allowed = ROUNDING * float(np.abs(a[np.isfinite(a)]).max(initial=0.0))
+    with np.errstate(invalid="ignore"):
+        return Fit(a, (np.abs(a - b) <= allowed) | (a == b) | (np.isnan(a) & np.isnan(b)))
+
+
 def _unrecovered(after: Run, sound: set[str]) -> list[str]:
     """The tensors from which an output is reached through unsound tensors only, in the order of the graph."""
     suspects: set[str] = set()
@@ -56,6 +81,8 @@ def _unrecovered(after: Run, sound: set[str]) -> list[str]:
 
 
 def _is_sound(name: str, before: Run, after: Run) -> bool:
+    if name in after.exact_outputs:
+        return is_exact(name, before, after)
     b = after.values[name]
     axes = (None, *_channel_axes(name, after, b))
     return any(
@@ -71,13 +98,17 @@ def _nearest(name: str, before: Run, after: Run) -> Difference | None:
         fit = _best_fit(name, after, a, b)
         chance = _best_fit(name, after, np.roll(a, 1, axis=0), b).fraction  # of other samples, as near as it may get
         related = fit.fraction > chance + 0.1 * (1 - chance)
-        if (related or other == name) and (best is None or fit.fraction > best.fit.fraction):
+        if (related or other == name or name in after.exact_outputs) and (
+            best is None or fit.fraction > best.fit.fraction
+        ):
             best = Difference(name, other, fit)
     return best
 
 
 def _best_fit(name: str, after: Run, a: np.ndarray, b: np.ndarray) -> Fit:
     """One map for all where it explains nearly as much as one per channel, which may explain a fault away."""
+    if name in after.exact_outputs:
+        return _identity(a, b)
     fit = affine(a, b, None)
     for axis in _channel_axes(name, after, b):
         other = affine(a, b, axis)
@@ -87,16 +118,22 @@ def _best_fit(name: str, after: Run, a: np.ndarray, b: np.ndarray) -> Fit:
 
 
 def _channel_axes(name: str, after: Run, b: np.ndarray) -> tuple[int, ...]:
-    """The axes along which maps of their own are allowed: none for an output, nothing behind it makes up for them."""
+    """The axes along which maps of their own are allowed."""
     axis = after.graph.channel_axis(name, b.shape)
-    return () if axis is None or name in after.graph.outputs else (axis,)
+    return () if axis is None else (axis,)
 
 
 def _candidates(name: str, before: Run, after: Run) -> Iterator[tuple[str, np.ndarray]]:
-    """Tensors of the state before in a layout that fits, the one of the same name and those of the same kind first."""
+    """Tensors of the state before in a layout that fits, the one of the same name and those of the same kind first.
+
+    Of an output that is compared exactly it is that output alone.
+    """
     b = after.values[name]
     kind = after.graph.producer(name).op_type
     known = {**dict.fromkeys(before.graph.inputs, before.source), **before.values}
+    if name in after.exact_outputs:  # an output has to be what that output was, and not some other tensor
+        former = before.graph.outputs[after.graph.outputs.index(name)]
+        known = {former: known[former]} if former in known else {}
 
     def rank(other: str) -> tuple[bool, bool]:
         producer = before.graph.producer(other)

@@ -17,7 +17,7 @@ class Samples:
     predictions [n] to agree with, used where there are no labels. Of models that are not classifiers, `outputs` are the
     reference's [n, ...]: a sample is right if every output is within a thousandth of their largest. `indices`: they
     answer class indices, best first, and not scores. With inputs alone, what the step is given is right: the outputs
-    before it.
+    before it; or (`scores`) the scores that its classes are chosen by, up to one scale and one offset.
     """
 
     inputs: np.ndarray
@@ -25,6 +25,7 @@ class Samples:
     reference: np.ndarray | None = None
     outputs: np.ndarray | None = None
     indices: bool = False
+    scores: bool = False
 
 
 @dataclass(frozen=True)

@@ -21,19 +21,27 @@ _BUDGET = 48_000_000
 class Run:
     """`values`: every tensor [n, ...] by name, in the order of the graph; `source`: the graph's input [n, ...].
 
-    `violations` are the tensors that left their annotated range, as the executor saw them.
+    `violations` are the tensors that left their annotated range, as the executor saw them. `exact`: nothing makes up
+    for another scale or offset of the outputs.
     """
 
     graph: Graph
     source: np.ndarray
     values: dict[str, np.ndarray]
     violations: tuple[Any, ...]
+    exact: bool = True
+
+    @property
+    def exact_outputs(self) -> list[str]:
+        """The tensors that must be as they were, in their scale and offset, too."""
+        return self.graph.outputs if self.exact else []
 
 
 class Tapped:
     """A state, ready to be run with all its tensors kept."""
 
-    def __init__(self, model: ModelWrapper) -> None:
+    def __init__(self, model: ModelWrapper, *, exact: bool = True) -> None:
+        self._exact = exact
         self._batched = BatchedModel(model, taps="all")
         self.graph = Graph(self._batched.model)
 
@@ -50,7 +58,7 @@ class Tapped:
         found = self._batched.run(source)
         made = [name for name in found if self.graph.producer(name) is not None]
         values = {name: found[name] for name in sorted(made, key=self.graph.position)}
-        return Run(self.graph, source, values, tuple(self._batched.violations))
+        return Run(self.graph, source, values, tuple(self._batched.violations), self._exact)
 
 
 def telling_samples(before: np.ndarray, after: np.ndarray, count: int) -> np.ndarray:

@@ -9,9 +9,10 @@ import numpy as np
 from qonnx.core.modelwrapper import ModelWrapper
 
 from finnyaml.errors import StepFailed
-from finnyaml.graph.operators import PARTITION
-from finnyaml.graph.view import is_hardware
+from finnyaml.graph.operators import CHOICES, PARTITION
+from finnyaml.graph.view import is_hardware, kind
 from finnyaml.verify import classes
+from finnyaml.verify.bisect.fit import affine
 from finnyaml.verify.bisect.history import History
 from finnyaml.verify.bisect.result import Samples, Skipped
 from finnyaml.verify.data.layout import fitted
@@ -75,7 +76,8 @@ class States:
     def model(self, index: int) -> ModelWrapper:
         """A state as a graph that takes the data set: a child of a partition is put into its parent."""
         model = self.trace.model(index)
-        return self._complete(model) if _is_child(model) else model
+        model = self._complete(model) if _is_child(model) else model
+        return _scoring(model) if self._data.scores else model
 
     def _run(self, index: int) -> np.ndarray:
         batched = BatchedModel(self.model(index))
@@ -90,6 +92,9 @@ class States:
             return classes.predictions(outputs, self._data.indices)
         if self._first is None:  # state 0: it is asked for before any other
             self._first = outputs
+        if self._data.scores and outputs.shape == self._first.shape:
+            agree: np.ndarray = affine(self._first, outputs, None).agree
+            return np.asarray(agree.reshape(len(outputs), -1).all(axis=1), np.int64)
         return _same(outputs, self._first, ROUNDING)
 
 
@@ -102,6 +107,20 @@ def _same(outputs: np.ndarray, wanted: np.ndarray, tolerance: float) -> np.ndarr
     close = np.abs(own - others) <= tolerance * np.abs(others).max(initial=0.0)
     same: np.ndarray = close.all(axis=1).astype(np.int64)
     return same
+
+
+def _scoring(model: ModelWrapper) -> ModelWrapper:
+    """The graph without the choice of classes that it ends in: its scores are the output."""
+    last = model.find_producer(model.graph.output[0].name)
+    if last is None or kind(last) not in CHOICES:
+        return model
+    scores = model.get_tensor_valueinfo(last.input[0])
+    if scores is None:
+        raise StepFailed("the graph does not know the shape of its scores")
+    model.graph.output[0].CopyFrom(scores)
+    model.graph.value_info.remove(scores)
+    model.graph.node.remove(last)
+    return model
 
 
 def _is_child(model: ModelWrapper) -> bool:

@@ -9,12 +9,13 @@ import numpy as np
 from qonnx.core.modelwrapper import ModelWrapper
 
 from finnyaml.verify.bisect import search
-from finnyaml.verify.bisect.causes import Case, explain
+from finnyaml.verify.bisect.causes import Case, explain, of_changes
+from finnyaml.verify.bisect.changes import Change, changes
 from finnyaml.verify.bisect.history import History, history
-from finnyaml.verify.bisect.match import first_difference
+from finnyaml.verify.bisect.match import Difference, compared, first_difference
 from finnyaml.verify.bisect.picture import draw
 from finnyaml.verify.bisect.result import Cause, Loss, Samples, TensorFinding, Transformation
-from finnyaml.verify.bisect.run import Tapped, telling_samples
+from finnyaml.verify.bisect.run import Run, Tapped, telling_samples
 from finnyaml.verify.bisect.search import Drop
 from finnyaml.verify.bisect.states import States
 from finnyaml.verify.bisect.where import where
@@ -34,6 +35,7 @@ def find_loss(
     tolerance: float,
     step: str,
     complete: Callable[[ModelWrapper], ModelWrapper] = lambda model: model,
+    changed: float | None = None,
 ) -> Loss:
     """Find where in a step accuracy is lost.
 
@@ -44,10 +46,12 @@ def find_loss(
         tolerance: how much of the metric (0 to 1) may be lost. step: how the step is called in what is said.
         complete: makes a graph executable that is a part only: puts the child of a dataflow partition into its parent.
             It is called with the states that are nothing but hardware layers.
+        changed: where the metric does not fall, look for where the outputs of more than this fraction of the samples
+            change; a fault may also leave the metric as it is, or raise it.
 
     Returns:
         The transformation with the largest drop, the first tensor that it makes wrong, and the cause, as far as each
-        can be found. Without a drop larger than `tolerance` nothing is looked for behind the metric.
+        can be found. Without a drop larger than `tolerance`, or such a change, nothing is looked for behind the metric.
 
     Raises:
         StepFailed: the step's input or output does not execute. What the step raises passes through.
@@ -57,7 +61,15 @@ def find_loss(
     last = len(steps.states) - 1
     states.require(0, f"the model before {step}")
     states.require(last, f"the model after {step}")
-    found = search.drops([state.level for state in steps.states], states.metric, tolerance)
+    levels = [state.level for state in steps.states]
+    found = search.drops(levels, states.metric, tolerance)
+    for scores in (False, True):
+        if not found and changed is not None:
+            unchanged = Samples(data.inputs, indices=data.indices, scores=scores)
+            others = States(steps, unchanged, complete)
+            others.require(0, f"the model before {step}")
+            if found := search.drops(levels, others.metric, changed):
+                data, states = unchanged, others
     tensor, cause, picture = _inside(found[0], states, data, step) if found else (None, None, None)
     transformations = [_transformation(drop, steps) for drop in found]
     return Loss(
@@ -77,6 +89,8 @@ def find_loss(
 
 
 def _metric(data: Samples) -> str:
+    if data.scores:
+        return "the fraction of samples with unchanged scores"
     if data.outputs is None and data.labels is not None:
         return "accuracy"
     given = data.outputs is not None or data.reference is not None
@@ -87,17 +101,18 @@ def _inside(
     drop: Drop, states: States, data: Samples, step: str
 ) -> tuple[TensorFinding | None, Cause | None, bytes | None]:
     """The first wrong tensor behind a drop, why, and its picture."""
-    good, bad = Tapped(states.model(drop.good)), Tapped(states.model(drop.bad))
+    good, bad = (Tapped(states.model(index), exact=not data.scores) for index in (drop.good, drop.bad))
     right, wrong_ones = states.predictions(drop.good), states.predictions(drop.bad)
     assert right is not None
     assert wrong_ones is not None
     chosen = telling_samples(right, wrong_ones, min(good.capacity, bad.capacity))
     samples = np.asarray(data.inputs)[chosen]
     before, after = good.run(samples), bad.run(samples)
-    difference = first_difference(before, after)
+    difference, changed = _first_wrong(before, after)
+    graph = after.graph
     if difference is None:
-        return None, None, None
-    graph, values, fit = after.graph, after.values[difference.name], difference.fit
+        return None, of_changes(changed, graph), None
+    values, fit = after.values[difference.name], difference.fit
     axis = graph.channel_axis(difference.name, values.shape)
     wrong = ~fit.agree
     distance = np.abs(fit.expected - values)[wrong]
@@ -119,7 +134,26 @@ def _inside(
         picture = draw(wrong, axis, finding, f"{step}: {_transformation(drop, states.trace).name}")
     except ImportError:  # matplotlib comes with FINN only
         picture = None
-    return finding, explain(Case(before, after, difference, finding)), picture
+    return finding, explain(Case(before, after, difference, finding, changed)), picture
+
+
+def _first_wrong(before: Run, after: Run) -> tuple[Difference | None, tuple[Change, ...]]:
+    """The first wrong tensor, and the changed nodes that it comes from.
+
+    A tensor counts as right with another scale and offset, since these wander. So where the node of the first wrong one
+    is as it was, and one before it is not, that one's tensor is the first.
+    """
+    difference = first_difference(before, after)
+    changed = changes(before, after, difference.name if difference else None)
+    guilty = [item for item in changed if item.computes]
+    if not guilty:
+        return difference, tuple(changed)
+    made = after.graph.producer(difference.name).output[0] if difference else None
+    own = [item for item in guilty if item.node.output[0] == made]
+    blamed = (own or guilty)[0]
+    if not own and not after.graph.is_window(blamed.node.output[0]):
+        difference = compared(blamed.node.output[0], blamed.former.output[0], before, after) or difference
+    return difference, (blamed,)
 
 
 def _transformation(drop: Drop, steps: History) -> Transformation:

@@ -10,7 +10,7 @@ from finnyaml.verify.bisect.result import Samples, sentences, to_json
 from finnyaml.verify.bisect.within import find_loss
 from finnyaml.verify.classes import class_labels, predictions
 from finnyaml.verify.data.layout import delivered
-from finnyaml.verify.gates import USUAL_DROP
+from finnyaml.verify.gates import FEW, USUAL_DROP
 from finnyaml.verify.outputs import BATCH
 from finnyaml.worker.context import Context, needed_model
 from finnyaml.worker.functions import function_of
@@ -38,6 +38,7 @@ def run(context: Context) -> None:
         tolerance=0.0 if context.params.get("exact") else (USUAL_DROP if most is None else most) / 2,
         step=step["uses"],
         complete=lambda model: whole_graph(context, model),
+        changed=0.0 if context.params.get("exact") else None if context.params["may_change"] else FEW,
     )
     if found.picture is not None:
         folder = context.root / context.params["folder"]

@@ -18,6 +18,7 @@ def run(context: Context) -> None:
     params = context.params
     metric = params["metric"]
     simulated = params.get("simulated")
+    earlier = before(context)
     measured = measuring.measure(
         whole_graph(context, needed_model(context)),
         data_set(context, params["data"]),
@@ -28,7 +29,8 @@ def run(context: Context) -> None:
         layout=params["layout"],
         tolerance=params.get("tolerance"),
         recorded=Recorded.read(context.root / simulated) if simulated else None,
-        before=before(context),
+        before=earlier,
+        whole_before=earlier is not None and _of_integers(context, earlier.name),
     )
     context.metrics["measurement"] = measured
     kept = {name: value for name, value in measured.items() if name != "cpu_seconds"}  # equal measurements, equal files
@@ -36,6 +38,12 @@ def run(context: Context) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(kept, indent=1) + "\n")
     print(_told(measured))
+
+
+def _of_integers(context: Context, step: str) -> bool:
+    """Whether the graph of an earlier point computed with integers alone."""
+    kept = (context.root / context.params["file"]).with_name(f"{step}.json")
+    return bool(json.loads(kept.read_text()).get("integers"))
 
 
 def _told(measured: Mapping[str, Any]) -> str:

@@ -74,6 +74,20 @@ class ChangePadValue(_Once):
         getCustomOp(model.get_node_from_name("Im2Col_1")).set_nodeattr("pad_value", 1)
 
 
+class ShiftPadding(_Once):
+    """Pads the second convolution one row less above and one more below."""
+
+    def change(self, model):
+        getCustomOp(model.get_node_from_name("Im2Col_1")).set_nodeattr("pad_amount", [3, 4, 5, 4])
+
+
+class ShiftOutputs(_Once):
+    """Lets the activation of the second convolution count from 0 instead of -1."""
+
+    def change(self, model):
+        getCustomOp(model.get_node_from_name("MultiThreshold_2")).set_nodeattr("out_bias", 0.0)
+
+
 class RoundThresholdsDown(_Once):
     """Rounds the thresholds of the second convolution down, where only up is exact for integers."""
 
@@ -123,6 +137,30 @@ class ScaleOutput(_Once):
         model.find_producer(output.name).output[0] = inner
         model.graph.node.append(helper.make_node("Mul", [inner, factors], [output.name], name="Mul_9"))
         model.set_tensor_datatype(output.name, DataType["FLOAT32"])
+
+
+class AppendScale(_Once):
+    """Multiplies the output of the graph with one factor, which may be 1."""
+
+    def __init__(self, by: float) -> None:
+        super().__init__()
+        self.by = by
+
+    def change(self, model):
+        (output,) = model.graph.output
+        inner = model.make_new_valueinfo_name()
+        model.set_tensor_shape(inner, model.get_tensor_shape(output.name))
+        model.find_producer(output.name).output[0] = inner
+        model.set_initializer("factor", np.array(self.by, np.float32))
+        model.graph.node.append(helper.make_node("Mul", [inner, "factor"], [output.name], name="Mul_9"))
+        model.set_tensor_datatype(output.name, DataType["FLOAT32"])
+
+
+class ScaleLast(AppendScale):
+    """Changes that factor."""
+
+    def change(self, model):
+        _change_constant(model, "Mul_9", lambda factor: factor * self.by)
 
 
 class Cut(_Once):

@@ -97,15 +97,110 @@ def test_a_fault_is_found_where_it_was_put(found_in, fault, node, kind, channels
         (faults.RoundThresholdsDown, "thresholds-rounded"),
         (faults.NarrowThresholds, "threshold-datatype-too-narrow"),
         (faults.ClipAccumulator, "value-outside-range"),
-        (faults.SwapAndAnnotate, "value-outside-range"),
-        (faults.ShiftThreshold, None),
-        (faults.SwapChannels, None),
+        (faults.SwapAndAnnotate, "node-changed"),
+        (faults.ShiftThreshold, "node-changed"),
+        (faults.SwapChannels, "node-changed"),
     ],
 )
 def test_a_cause_is_named_where_it_is_known_and_only_there(found_in, fault, cause):
     found = found_in(fault())
     assert found.transformation.name == fault.__name__
     assert (found.cause.id if found.cause else None) == cause
+
+
+@pytest.mark.parametrize(
+    ("fault", "node", "words"),
+    [
+        (faults.ShiftThreshold, "MultiThreshold_2", "MultiThreshold_2: threshold [3, 0] moved by +40"),
+        (faults.SwapChannels, "MatMul_1", "MatMul_1: weight columns 1 and 4 exchanged"),
+        (
+            faults.SwapAndAnnotate,
+            "MatMul_1",
+            "MatMul_1: weight columns 1 and 4 exchanged, datatype of the output INT32 -> INT4",
+        ),
+        (faults.ChangePadValue, "MatMul_1", "Im2Col_1: pad_value (not set) -> 1"),
+        (faults.ShiftPadding, "MatMul_1", "Im2Col_1: pad_amount [4, 4, 4, 4] -> [3, 4, 5, 4]"),
+        (faults.ShiftOutputs, "MultiThreshold_2", "MultiThreshold_2: out_bias -1 -> 0"),
+    ],
+)
+def test_what_is_different_of_a_node_is_told(found_in, fault, node, words):
+    """ShiftOutputs: with another offset, values count as right until the thresholds behind them."""
+    found = found_in(fault())
+    assert found.tensor.node == node
+    assert found.cause.text.startswith(words)
+
+
+@pytest.mark.parametrize("by", [1.004, 1 + 1e-4, -1.0])
+def test_a_wrong_scale_of_the_output_alone_is_found(hardware, digits, by):
+    model = without_label_select(hardware)
+    found = find_loss(
+        model.transform(faults.AppendScale(1.0)),
+        lambda model: model.transform(faults.ScaleLast(by)),
+        Samples(digits.inputs[:50]),
+        tolerance=0.0,
+        step="made_up",
+    )
+    assert found.transformation.name == "ScaleLast"
+    assert found.tensor.node == "Mul_9"
+    assert found.cause.text.startswith("Mul_9: final scale ")
+
+
+def test_a_node_that_is_gone_is_told(hardware, digits):
+    """Without it the output is a tensor that was right: but it was not the output."""
+    model = without_label_select(hardware).transform(faults.AppendScale(0.25))
+
+    class DropLast(faults._Once):
+        def change(self, model):
+            last = model.get_node_from_name("Mul_9")
+            model.find_producer(last.input[0]).output[0] = model.graph.output[0].name
+            model.graph.node.remove(last)
+
+    data = Samples(digits.inputs[:20])
+    found = find_loss(model, lambda model: model.transform(DropLast()), data, tolerance=0.0, step="made_up")
+    assert found.tensor.node == hardware.get_nodes_by_op_type("MVAU")[-1].name
+    assert found.cause.text.endswith(": Mul_9 (Mul) behind it is gone")
+
+
+def test_outputs_that_change_are_found_although_accuracy_rises(lowered, digits):
+    """Labels are what the faulty network answers, so that the fault seems to be an improvement."""
+    step = step_with(faults.SwapChannels())
+    answers = against_itself(step(ModelWrapper(lowered.model, make_deepcopy=True)), digits.inputs).reference
+    data = Samples(digits.inputs, labels=answers)
+    silent = find_loss(lowered, step, data, tolerance=0.0, step="made_up")
+    assert (silent.after, silent.transformation) == (1.0, None)
+    found = find_loss(lowered, step, data, tolerance=0.0, step="made_up", changed=0.05)
+    assert (found.transformation.name, found.tensor.node) == ("SwapChannels", "MatMul_1")
+    assert found.metric.startswith("the fraction of samples with unchanged ")
+
+
+def test_scores_that_change_are_found_although_no_prediction_does(hardware, digits):
+    """Scores of a class that is far from the highest for all samples."""
+    scores = without_label_select(hardware).graph.output[0].name
+    (label,) = hardware.get_nodes_by_op_type("LabelSelect")
+    last = hardware.find_producer(scores)
+    assert label.input[0] == scores
+
+    class Turn(faults._Once):
+        def __init__(self, classes):
+            super().__init__()
+            self.classes = classes
+
+        def change(self, model):
+            node = model.get_node_from_name(last.name)
+            weights = model.get_initializer(node.input[1]).copy()
+            weights[0, self.classes] *= -1
+            model.set_initializer(node.input[1], weights)
+
+    def search(classes):
+        data = Samples(digits.inputs[digits.labels < 2][:20], indices=True)
+        run = step_with(Turn(classes))
+        return find_loss(hardware, run, data, tolerance=0.0, step="made_up", changed=0.0)
+
+    found = search([5])
+    assert found.metric == "the fraction of samples with unchanged scores"
+    assert (found.transformation.name, found.tensor.node) == ("Turn", last.name)
+    assert "weight [0, 5] changed sign" in found.cause.text
+    assert search([]).transformation is None
 
 
 def without_label_select(model):
