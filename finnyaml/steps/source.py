@@ -22,6 +22,7 @@ from qonnx.transformation.make_input_chanlast import MakeInputChannelsLast
 from qonnx.util.cleanup import cleanup_model
 
 from finnyaml.errors import StepFailed
+from finnyaml.graph.origin import SCOPES
 from finnyaml.graph.view import View
 from finnyaml.recipe.model import InputSpec
 from finnyaml.steps.code import explain
@@ -29,9 +30,6 @@ from finnyaml.text import did_you_mean
 
 if TYPE_CHECKING:
     import torch
-
-SCOPES = "pkg.torch.onnx.name_scopes"
-"""Node metadata that is kept: the PyTorch module a node came from, to tell of lost accuracy in the user's words."""
 
 
 def export_brevitas(
