@@ -87,6 +87,11 @@ def register_reshape() -> None:
     _import("finn.custom_op.fpgadataflow.reshape")
 
 
+def upsampling(model: Any) -> Any:
+    """The model with FINN's layers that repeat pixels in place of every Resize (`finnyaml.finn.upsampling`)."""
+    return _import("finnyaml.finn.upsampling").repeat_pixels(model)
+
+
 def activation_functions() -> types.ModuleType:
     """FINN's module with the piecewise polynomials that its activation layers compute."""
     return _import("finn.custom_op.general.pwpolyfunction")

@@ -1,0 +1,150 @@
+"""Averages become sums and one scale, which is what FINN has hardware for. Runs in workers."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+from onnx import helper
+from qonnx.core.datatype import DataType
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.transformation.general import RemoveUnusedTensors
+from qonnx.transformation.infer_datatypes import InferDataTypes
+from qonnx.transformation.infer_shapes import InferShapes
+
+from finnyaml.graph.surgery import Node, Repaired, free_name
+from finnyaml.graph.view import View, attributes, name
+
+AVERAGES = frozenset(("AveragePool", "GlobalAveragePool", "ReduceMean"))
+_QONNX = "qonnx.custom_op.general"
+
+
+def window(view: View, node: Node) -> tuple[int, int] | str | None:
+    """Kernel and stride of an average over squares of an image; a sentence on what is in the way; None: no average."""
+    if node.op_type not in AVERAGES:
+        return None
+    shape, written = view.shape(node.input[0]), attributes(node)
+    if len(shape) != 4:
+        return f"it averages over {len(shape)} dimensions, and FINN pools images [N, C, H, W]"
+    if node.op_type == "AveragePool":
+        kernel, strides = list(written["kernel_shape"]), list(written.get("strides", (1, 1)))
+        if any(written.get("pads", ())) or written.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
+            return "it is padded, and FINN's average pooling has no padding"
+        if written.get("ceil_mode"):
+            return "it has ceil_mode, and FINN's windows lie inside the image"
+        if len({*kernel, *strides}) > 2 or kernel[0] != kernel[1] or strides[0] != strides[1]:
+            return f"its kernel {kernel} and stride {strides} are not square"
+        if kernel[0] < strides[0]:
+            return f"its stride {strides} is larger than its kernel {kernel}"
+        return kernel[0], strides[0]
+    if node.op_type == "ReduceMean":
+        axes = written.get("axes")
+        if axes is None and len(node.input) > 1:
+            axes = view.constant(node.input[1])
+        if axes is None or sorted(int(axis) % 4 for axis in axes) != [2, 3]:
+            return "it does not average over height and width alone"
+    if shape[2] != shape[3]:
+        return f"the image is {shape[2]} x {shape[3]}, and FINN pools squares"
+    return shape[2], shape[2]
+
+
+def sum_pools(model: ModelWrapper) -> Repaired:
+    """Make average pooling (global too) a sum of integers in hardware, and one scale behind it.
+
+    A scale between the quantizer and the pooling moves behind it: the average of scaled numbers is the scaled average
+    of the numbers, up to rounding of floats. The sum has as many bits as it needs, so nothing is cut off. Streamlining
+    takes the scale into the next thresholds. Belongs after `tidy_up`, before `streamline`.
+
+    Averages that FINN's pooling layer cannot compute, or of values that are not integers, are named in the notes.
+    """
+    model = copy.deepcopy(model)
+    view = View(model)
+    taken = set(model.get_all_tensor_names())
+    changes, notes = [], []
+    for node in view.nodes:
+        found = window(view, node)
+        if found is None:
+            continue
+        if isinstance(found, str):
+            notes.append(f"{name(node)} ({node.op_type}) is left: {found}")
+            continue
+        source, scales = _integers(view, str(node.input[0]))
+        datatype = view.datatype(source)
+        if not datatype.is_integer():
+            notes.append(f"{name(node)} ({node.op_type}) is left: it averages {datatype.name}, not integers")
+            continue
+        _replace(model, view, node, source, scales, found, taken)
+        changes.append(f"{name(node)} ({node.op_type}) sums {found[0]} x {found[0]} values of {datatype.name}")
+    if changes:
+        model = model.transform(RemoveUnusedTensors()).transform(InferShapes()).transform(InferDataTypes())
+    return Repaired(model, tuple(changes), tuple(notes))
+
+
+def _integers(view: View, tensor: str) -> tuple[str, list[Node]]:
+    """The tensor before the scales of one number that stand before `tensor`, and those scales, the first first."""
+    scales: list[Node] = []
+    while not view.datatype(tensor).is_integer() and (node := view.producer(tensor)) is not None:
+        constants = [view.constant(each) for each in node.input if view.is_constant(each)]
+        one = len(constants) == 1 and constants[0] is not None and constants[0].size == 1
+        if not one or not (node.op_type == "Mul" or (node.op_type == "Div" and view.is_constant(node.input[1]))):
+            break
+        scales.insert(0, node)
+        tensor = view.dynamic_inputs(node)[0]
+    return tensor, scales
+
+
+def _replace(
+    model: ModelWrapper,
+    view: View,
+    node: Node,
+    source: str,
+    scales: list[Node],
+    window: tuple[int, int],
+    taken: set[str],
+) -> None:
+    kernel, stride = window
+    datatype = view.datatype(source)
+    bits = datatype.bitwidth()
+    shape, result = view.shape(node.input[0]), str(node.output[0])
+    size = (shape[2] - kernel) // stride + 1
+    pooled = (shape[0], shape[1], size, (shape[3] - kernel) // stride + 1)
+    sums, factor = free_name(f"{result}_sums", taken), free_name(f"{result}_share", taken)
+    written = {
+        "kernel": kernel,
+        "stride": stride,
+        "ibits": bits,
+        "obits": int((2**bits - 1) * kernel * kernel).bit_length() + int(datatype.signed()),
+        "signed": int(datatype.signed()),
+        "data_layout": "NCHW",
+    }
+    made = [helper.make_node("QuantAvgPool2d", [source], [sums], domain=_QONNX, **written)]
+    model.set_tensor_shape(sums, list(pooled))
+    model.set_initializer(factor, np.float32(1 / (kernel * kernel)))
+    tensor = sums
+    operands = [("Mul", factor), *((scale.op_type, _constant(view, scale)) for scale in scales)]
+    flat = view.shape(result) != pooled
+    for index, (kind, constant) in enumerate(operands):
+        last = index == len(operands) - 1 and not flat
+        following = result if last else free_name(f"{result}_scaled", taken)
+        made.append(helper.make_node(kind, [tensor, constant], [following]))
+        if not last:
+            model.set_tensor_shape(following, list(pooled))
+        tensor = following
+    if flat:
+        wanted = free_name(f"{result}_shape", taken)
+        model.set_initializer(wanted, np.array(view.shape(result), np.int64))
+        made.append(helper.make_node("Reshape", [tensor, wanted], [result]))
+    for new in made:
+        new.metadata_props.extend(node.metadata_props)
+    index = next(index for index, other in enumerate(model.graph.node) if other.output[:1] == node.output[:1])
+    model.graph.node.remove(node)
+    for offset, new in enumerate(made):
+        model.graph.node.insert(index + offset, new)
+    for scale in reversed(scales):
+        if not any(scale.output[0] in other.input for other in model.graph.node):
+            model.graph.node.remove(scale)
+    model.set_tensor_datatype(sums, DataType[f"{'INT' if datatype.signed() else 'UINT'}{written['obits']}"])
+
+
+def _constant(view: View, node: Node) -> str:
+    return next(str(tensor) for tensor in node.input if view.is_constant(tensor))
