@@ -150,11 +150,11 @@ def lost(found: Bisected, report: Report) -> list[str]:
 
 def _edit(recipe: Recipe, repair: str) -> list[str]:
     """The edit that puts an exact repair into the recipe, as a diff."""
-    head = f"  exact repair, without retraining: the step {repair} after {STEPS[repair].after}"
+    head = f"  exact repair, without retraining: the step {repair} {STEPS[repair].place}"
     if fix.has_step(recipe, repair):
         return []
     try:
-        proposed = fix.propose_for(recipe.path, repair, str(STEPS[repair].after))
+        proposed = fix.propose_for(recipe.path, repair, str(STEPS[repair].place))
     except fix.ByHand as error:
         return [f"{head} ({error})"]
     return [

@@ -29,26 +29,35 @@ _SENTENCES = (
         "Conv",
     ),
     Known(
+        r"list index out of range",
+        "FINN splits by the sizes that a Split is given, and this one has none",
+        "give torch.split the sizes of all parts as a list: torch.split(x, [4, 4], 1)",
+        "InferSplitLayer",
+        "Split",
+    ),
+    Known(
         r"Only Quant nodes with zero-point == 0",
         "FINN's thresholds know no zero point",
-        "insert the step remove_zero_points before qonnx_to_finn: exact; or train with symmetric quantizers (the "
+        "insert the step convert_quantizers before qonnx_to_finn: exact; or train with symmetric quantizers (the "
         "default of Brevitas; Uint8ActPerTensorFloat behind a ReLU)",
     ),
     Known(
         r"rounding_mode set to 'FLOOR'|Trunc node must have",
         "FINN's average pooling cuts the fraction off and cannot round",
-        "make the layer with float_to_int_impl_type='FLOOR' (TruncAvgPool2d, TruncAdaptiveAvgPool2d) and train so",
+        "insert the steps convert_quantizers before qonnx_to_finn and sum_pools after tidy_up: exact; or make the "
+        "layer with float_to_int_impl_type='FLOOR' and train so",
     ),
     Known(
         r"average pooling with 2D square kernels|padding for average pooling|2D strides with equal values",
         "FINN pools averages over squares, with equal strides and without padding",
-        "use a square kernel, or put the padding in front (nn.ZeroPad2d)",
+        "insert the steps convert_quantizers before qonnx_to_finn and sum_pools after tidy_up: exact",
     ),
     Known(
         r"out_scale must be 1|out_scale=1 or bipolar output needed|out_scale must be equal to 1",
         "a threshold layer of -1 and +1 (a sign) cannot stand alone in hardware: FINN makes it a part of the matrix "
         "layer before it, which `finn: {standalone_thresholds: true}` forbids",
-        "insert the step represent_bipolar after tidy_up (exact, -1 and +1 as INT2), or leave standalone_thresholds out",
+        "say `finn: {standalone_thresholds: false}`; inside the network also: insert the step represent_bipolar after "
+        "tidy_up (exact, -1 and +1 as INT2)",
     ),
     Known(
         r"Signed output requires actval < 0",
@@ -73,8 +82,8 @@ _SENTENCES = (
     Known(
         r"cannot reshape array of size 1 into shape",
         "a bias with one scale for all channels: FINN wants as many scales as there are channels",
-        "insert the step expand_bias_scales before qonnx_to_finn: exact",
-        "FoldQuantWeights",
+        "insert the step fold_bias_quantizers before qonnx_to_finn: exact",
+        "ExtractBiasFromConv",
     ),
     Known(
         r"Can't constant fold Quant weight node",

@@ -52,6 +52,48 @@ RULES: dict[str, Rule] = {
     rule.id: rule
     for rule in (
         Rule(
+            "quantizer-not-convertible",
+            "error",
+            "A quantizer has a zero point or a rounding that FINN's conversion does not take",
+            "convert_quantizers",
+        ),
+        Rule(
+            "bias-with-one-scale",
+            "error",
+            "A quantized bias has one scale for all channels",
+            "fold_bias_quantizers",
+        ),
+        Rule(
+            "activation-before-quantizer",
+            "error",
+            "An activation function stands before a quantizer and would be computed in floating point",
+            "absorb_activations",
+        ),
+        Rule(
+            "one-dimensional-layer",
+            "error",
+            "A convolution or pooling works along one dimension, and FINN's layers have two",
+            "lift_to_4d",
+        ),
+        Rule(
+            "average-not-convertible",
+            "error",
+            "An average is not in the form that FINN has hardware for",
+            "sum_pools",
+        ),
+        Rule(
+            "upsampling-not-converted",
+            "error",
+            "An upsampling is not converted by FINN's step",
+            "upsample_nearest",
+        ),
+        Rule(
+            "transposed-convolution",
+            "error",
+            "A transposed convolution is not converted by FINN's flow",
+            "lower_transposed_convolutions",
+        ),
+        Rule(
             "padding-cannot-be-represented",
             "error",
             "A convolution is padded with a value that its input data type does not have",

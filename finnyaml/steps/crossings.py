@@ -7,6 +7,7 @@ A MultiThreshold counts the thresholds that a value has reached. So for a functi
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -31,16 +32,18 @@ def crossings(function: Function, levels: np.ndarray) -> np.ndarray:
             reached = function(_value(middle)) >= wanted
             high = np.where(reached, middle, high)
             low = np.where(reached, low, middle)
-    return np.ascontiguousarray(np.where(always, -FAR, _value(high)).T.astype(np.float32))
+    found: np.ndarray = np.where(always, -FAR, _value(high)).T
+    return np.ascontiguousarray(found, np.float32)
 
 
-def _key(value: np.ndarray | np.float32) -> np.int64:
+def _key(value: np.float32) -> Any:
     """The place of a float32 among all of them, in order of size."""
     bits = np.asarray(value, np.float32).view(np.int32).astype(np.int64)
-    return np.where(bits >= 0, bits, -(bits + 2**31))[()]  # type: ignore[no-any-return]
+    return np.where(bits >= 0, bits, -(bits + 2**31))[()]
 
 
 def _value(key: np.ndarray) -> np.ndarray:
     """The float32 at a place."""
-    bits = np.where(key >= 0, key, -key - 2**31)
-    return bits.astype(np.int64).astype(np.int32).view(np.float32)
+    bits: np.ndarray = np.where(key >= 0, key, -key - 2**31)
+    values: np.ndarray = bits.astype(np.int32).view(np.float32)
+    return values

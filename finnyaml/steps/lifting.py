@@ -14,9 +14,7 @@ from qonnx.transformation.infer_shapes import InferShapes
 from finnyaml.errors import StepFailed
 from finnyaml.graph.surgery import Node, Repaired, free_name, set_attributes
 from finnyaml.graph.view import View, attributes, name
-
-WINDOWED = frozenset(("AveragePool", "Conv", "ConvTranspose", "MaxPool"))
-"""Operators whose attributes speak of spatial dimensions."""
+from finnyaml.lint.layers import WINDOWED, is_one_dimensional
 
 EACH = frozenset(
     (
@@ -26,11 +24,6 @@ EACH = frozenset(
     )
 )
 """Operators that do the same with a dimension more at the end; constants with as many dimensions get one more, too."""
-
-
-def is_one_dimensional(view: View, node: Node) -> bool:
-    """Whether a node is a convolution or a pooling along one dimension."""
-    return node.op_type in WINDOWED and len(view.shape(node.output[0])) == 3
 
 
 def lift_to_4d(model: ModelWrapper) -> Repaired:
@@ -94,12 +87,12 @@ class _Edit:
             self._constants(node)
         elif node.op_type == "Reshape":
             if gives:
-                self._append(node, 1, np.int64(1), np.int64)
+                self._append(node, 1)
         elif node.op_type == "Flatten" and not gives:
             axis = int(attributes(node).get("axis", 1))
             set_attributes(node, axis=axis if axis >= 0 else axis + 3)
         elif node.op_type == "Resize":
-            self._append(node, 2 if len(node.input) > 2 and node.input[2] else 3, 1, np.float32)
+            self._append(node, 2 if len(node.input) > 2 and node.input[2] else 3)
         elif node.op_type in ("ReduceMean", "ReduceSum", "ReduceMax") and not gives:
             raise self._refuse(node, "use AdaptiveAvgPool1d(1), or a convolution over the whole length")
         elif node.op_type == "Transpose" and not gives:
@@ -183,12 +176,12 @@ class _Edit:
         self._lifted[tensor] = tensor
         return tensor
 
-    def _append(self, node: Node, index: int, value: float, kind: type) -> None:
+    def _append(self, node: Node, index: int) -> None:
         """Let a constant operand that lists the dimensions have one more."""
         listed = self._view.constant(node.input[index]) if len(node.input) > index else None
         if listed is None:
             raise self._refuse(node, "give it a constant shape")
-        node.input[index] = self._store(str(node.input[index]), np.append(listed, value).astype(listed.dtype))
+        node.input[index] = self._store(str(node.input[index]), np.append(listed, 1).astype(listed.dtype))
 
     def _store(self, like: str, values: np.ndarray) -> str:
         made = free_name(f"{like}_4d", self._taken)
@@ -201,5 +194,3 @@ class _Edit:
             f"lift_to_4d: {name(node)} ({node.op_type}) stands between one-dimensional layers and cannot be lifted",
             hint=hint,
         )
-
-

@@ -13,39 +13,10 @@ from qonnx.transformation.infer_datatypes import InferDataTypes
 from qonnx.transformation.infer_shapes import InferShapes
 
 from finnyaml.graph.surgery import Node, Repaired, free_name
-from finnyaml.graph.view import View, attributes, name
+from finnyaml.graph.view import View, name
+from finnyaml.lint.layers import scale_of_one, window
 
-AVERAGES = frozenset(("AveragePool", "GlobalAveragePool", "ReduceMean"))
 _QONNX = "qonnx.custom_op.general"
-
-
-def window(view: View, node: Node) -> tuple[int, int] | str | None:
-    """Kernel and stride of an average over squares of an image; a sentence on what is in the way; None: no average."""
-    if node.op_type not in AVERAGES:
-        return None
-    shape, written = view.shape(node.input[0]), attributes(node)
-    if len(shape) != 4:
-        return f"it averages over {len(shape)} dimensions, and FINN pools images [N, C, H, W]"
-    if node.op_type == "AveragePool":
-        kernel, strides = list(written["kernel_shape"]), list(written.get("strides", (1, 1)))
-        if any(written.get("pads", ())) or written.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
-            return "it is padded, and FINN's average pooling has no padding"
-        if written.get("ceil_mode"):
-            return "it has ceil_mode, and FINN's windows lie inside the image"
-        if len({*kernel, *strides}) > 2 or kernel[0] != kernel[1] or strides[0] != strides[1]:
-            return f"its kernel {kernel} and stride {strides} are not square"
-        if kernel[0] < strides[0]:
-            return f"its stride {strides} is larger than its kernel {kernel}"
-        return kernel[0], strides[0]
-    if node.op_type == "ReduceMean":
-        axes = written.get("axes")
-        if axes is None and len(node.input) > 1:
-            axes = view.constant(node.input[1])
-        if axes is None or sorted(int(axis) % 4 for axis in axes) != [2, 3]:
-            return "it does not average over height and width alone"
-    if shape[2] != shape[3]:
-        return f"the image is {shape[2]} x {shape[3]}, and FINN pools squares"
-    return shape[2], shape[2]
 
 
 def sum_pools(model: ModelWrapper) -> Repaired:
@@ -84,9 +55,7 @@ def _integers(view: View, tensor: str) -> tuple[str, list[Node]]:
     """The tensor before the scales of one number that stand before `tensor`, and those scales, the first first."""
     scales: list[Node] = []
     while not view.datatype(tensor).is_integer() and (node := view.producer(tensor)) is not None:
-        constants = [view.constant(each) for each in node.input if view.is_constant(each)]
-        one = len(constants) == 1 and constants[0] is not None and constants[0].size == 1
-        if not one or not (node.op_type == "Mul" or (node.op_type == "Div" and view.is_constant(node.input[1]))):
+        if not scale_of_one(view, node):
             break
         scales.insert(0, node)
         tensor = view.dynamic_inputs(node)[0]

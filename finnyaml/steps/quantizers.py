@@ -16,39 +16,13 @@ from qonnx.transformation.infer_shapes import InferShapes
 from finnyaml.errors import StepFailed
 from finnyaml.graph.surgery import Node, Repaired, free_name
 from finnyaml.graph.view import View, attributes, name
+from finnyaml.lint.quantizers import QUANTIZERS, biased, not_taken
 from finnyaml.steps.crossings import Function, crossings
 
-QUANTIZERS = frozenset(("Quant", "IntQuant"))
 WIDEST = 10
 """Bits above which as many thresholds as a quantizer has steps are no hardware."""
 
 _QONNX = "qonnx.custom_op.general"
-
-
-def zero_point(view: View, node: Node) -> np.ndarray | None:
-    """The zero point of a quantizer of activations; None for any other node, and for one that is computed."""
-    if node.op_type not in QUANTIZERS or not view.dynamic_inputs(node):
-        return None
-    return view.constant(node.input[2])
-
-
-def not_taken(view: View, node: Node) -> str | None:
-    """Why FINN's conversion does not take a quantizer of activations, in words; None where it does."""
-    if not view.dynamic_inputs(node) or view.is_constant(str(node.input[0])):
-        return None
-    rounding = str(attributes(node).get("rounding_mode", "ROUND" if node.op_type in QUANTIZERS else "FLOOR")).upper()
-    if node.op_type in QUANTIZERS:
-        zero = zero_point(view, node)
-        if zero is not None and bool((zero != 0).any()):
-            return f"has the zero point {zero.reshape(-1)[0]:g}"
-        return None if rounding in ("ROUND", "HALF_EVEN") else f"rounds by {rounding}"
-    if node.op_type == "Trunc":
-        before = view.producer(str(node.input[0]))
-        if rounding != "FLOOR":
-            return f"rounds by {rounding} where FINN's pooling cuts off"
-        if before is None or before.op_type != "AveragePool":
-            return f"stands behind {before.op_type if before is not None else 'the input'}, and not AveragePool"
-    return None
 
 
 def convert_quantizers(model: ModelWrapper) -> Repaired:
@@ -171,7 +145,8 @@ def _numbers(view: View, node: Node, scale: np.ndarray, zero: int) -> Function:
             shape[1] = values.shape[1]
         context = {**operands, str(node.input[0]): values.reshape(shape), str(node.output[0]): None}
         layer.execute_node(context, None)
-        return np.rint(np.asarray(context[str(node.output[0])]) / scale + zero).reshape(values.shape)
+        found: np.ndarray = np.rint(np.asarray(context[str(node.output[0])]) / scale + zero)
+        return found.reshape(values.shape)
 
     return numbers
 
@@ -192,10 +167,8 @@ def fold_bias_quantizers(model: ModelWrapper) -> Repaired:
     view = View(model)
     changes = []
     for node in view.nodes:
-        if node.op_type not in QUANTIZERS or view.dynamic_inputs(node):
-            continue
-        users = view.consumers(node.output[0])
-        if not users or not all(_is_bias(user, str(node.output[0])) for user in users):
+        users = biased(view, node)
+        if not users:
             continue
         layer: Any = view.layer(node)
         context = {str(tensor): view.constant(tensor) for tensor in node.input}
@@ -209,8 +182,3 @@ def fold_bias_quantizers(model: ModelWrapper) -> Repaired:
     if changes:
         model = model.transform(RemoveUnusedTensors())
     return Repaired(model, tuple(changes))
-
-
-def _is_bias(node: Node, tensor: str) -> bool:
-    """Whether a node adds a tensor to what it computes."""
-    return node.op_type in ("Conv", "ConvTranspose", "Gemm") and list(node.input)[2:3] == [tensor]

@@ -15,6 +15,7 @@ from finnyaml.errors import StepFailed
 from finnyaml.graph.operators import HARDWARE
 from finnyaml.graph.surgery import Node, Repaired, free_name
 from finnyaml.graph.view import View, attributes, name
+from finnyaml.lint.layers import scale_of_one
 
 
 def lower_transposed_convolutions(model: ModelWrapper) -> Repaired:
@@ -40,7 +41,7 @@ def _lower(model: ModelWrapper, node: Node) -> None:
     view = View(model)
     taken = set(model.get_all_tensor_names())
     source, scale = str(node.input[0]), view.producer(str(node.input[0]))
-    if not view.datatype(source).is_integer() and scale is not None and _is_scale(view, scale):
+    if not view.datatype(source).is_integer() and scale is not None and scale_of_one(view, scale):
         source = view.dynamic_inputs(scale)[0]
     else:
         scale = None
@@ -105,12 +106,6 @@ def _lower(model: ModelWrapper, node: Node) -> None:
         model.graph.node.remove(scale)
     if all(entry.domain != HARDWARE for entry in model.model.opset_import):
         model.model.opset_import.add(domain=HARDWARE, version=1)
-
-
-def _is_scale(view: View, node: Node) -> bool:
-    constants = [view.constant(tensor) for tensor in node.input if view.is_constant(tensor)]
-    one = len(constants) == 1 and constants[0] is not None and constants[0].size == 1
-    return one and (node.op_type == "Mul" or (node.op_type == "Div" and view.is_constant(node.input[1])))
 
 
 def _refuse(view: View, node: Node, source: str) -> None:

@@ -1,0 +1,215 @@
+"""Layers that FINN has hardware for, but not in the form in which PyTorch exports them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+from finnyaml.graph.view import View, attributes, name
+from finnyaml.lint.catalogue import Finding
+from finnyaml.lint.rules import Stage, checks, finding
+
+AVERAGES = frozenset(("AveragePool", "GlobalAveragePool", "ReduceMean"))
+
+
+def window(view: View, node: Any) -> tuple[int, int] | str | None:
+    """Kernel and stride of an average over squares of an image; a sentence on what is in the way; None: no average."""
+    if node.op_type not in AVERAGES:
+        return None
+    shape, written = view.shape(node.input[0]), attributes(node)
+    if len(shape) != 4:
+        return f"it averages over {len(shape)} dimensions, and FINN pools images [N, C, H, W]"
+    if node.op_type == "AveragePool":
+        kernel, strides = list(written["kernel_shape"]), list(written.get("strides", (1, 1)))
+        if any(written.get("pads", ())) or written.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
+            return "it is padded, and FINN's average pooling has no padding"
+        if written.get("ceil_mode"):
+            return "it has ceil_mode, and FINN's windows lie inside the image"
+        if len({*kernel, *strides}) > 2 or kernel[0] != kernel[1] or strides[0] != strides[1]:
+            return f"its kernel {kernel} and stride {strides} are not square"
+        if kernel[0] < strides[0]:
+            return f"its stride {strides} is larger than its kernel {kernel}"
+        return kernel[0], strides[0]
+    if node.op_type == "ReduceMean":
+        axes = written.get("axes")
+        if axes is None and len(node.input) > 1:
+            axes = view.constant(node.input[1])
+        if axes is None or sorted(int(axis) % 4 for axis in axes) != [2, 3]:
+            return "it does not average over height and width alone"
+    if shape[2] != shape[3]:
+        return f"the image is {shape[2]} x {shape[3]}, and FINN pools squares"
+    return shape[2], shape[2]
+
+
+def why_not_repeating(view: View, node: Any) -> str | None:
+    """Why a Resize is not one that repeats pixels, as FINN's layer does; None where it is."""
+    mode = str(attributes(node).get("mode", "nearest"))
+    if mode != "nearest":
+        return f"its mode is {mode}, and FINN repeats pixels (nearest)"
+    shape, made = view.shape(node.input[0]), view.shape(node.output[0])
+    if len(shape) != 4:
+        return f"it has {len(shape)} dimensions, and FINN upsamples images"
+    factors = [after / before for before, after in zip(shape, made, strict=True)]
+    if any(factor != int(factor) for factor in factors) or sum(factor > 1 for factor in factors) > 2:
+        return f"it makes {list(made)} of {list(shape)}: not whole multiples of height and width"
+    if any(factors[axis] != 1 for axis in (0, 1)) and any(factors[axis] != 1 for axis in (0, 3)):
+        return f"it makes {list(made)} of {list(shape)}: the channels change"
+    if not _repeats(view, node):
+        return "it does not take the pixel at the same place (coordinate_transformation_mode)"
+    return None
+
+
+def _repeats(view: View, node: Any) -> bool:
+    """Whether a Resize of these sizes repeats each pixel: asked from ONNX Runtime, along each axis that grows."""
+    shape, made = view.shape(node.input[0]), view.shape(node.output[0])
+    held = []
+    for tensor in node.input[1:]:
+        value = view.constant(tensor) if tensor else None
+        if value is not None:
+            held.append(numpy_helper.from_array(value, tensor))
+    source = helper.make_tensor_value_info(node.input[0], TensorProto.FLOAT, list(shape))
+    result = helper.make_tensor_value_info(node.output[0], TensorProto.FLOAT, list(made))
+    graph = helper.make_graph([node], "resize", [source], [result], held)
+    opsets = [entry for entry in view.model.model.opset_import if entry.domain in ("", "ai.onnx")]
+    one = helper.make_model(graph, opset_imports=opsets, ir_version=min(view.model.model.ir_version, 10))
+    session = onnxruntime.InferenceSession(one.SerializeToString(), providers=["CPUExecutionProvider"])
+    for axis, (before, after) in enumerate(zip(shape, made, strict=True)):
+        ramp: np.ndarray = np.arange(before, dtype=np.float32).reshape(
+            [-1 if other == axis else 1 for other in range(4)]
+        )
+        given = np.ascontiguousarray(np.broadcast_to(ramp, shape))
+        got = session.run(None, {str(node.input[0]): given})[0]
+        wanted = given
+        for other, factor in enumerate(np.array(made) // np.array(shape)):
+            wanted = np.repeat(wanted, factor, axis=other)
+        if after != before and not np.array_equal(got, wanted):
+            return False
+    return True
+
+
+WINDOWED = frozenset(("AveragePool", "Conv", "ConvTranspose", "MaxPool"))
+"""Operators whose attributes speak of spatial dimensions."""
+
+
+def is_one_dimensional(view: View, node: Any) -> bool:
+    """Whether a node is a convolution or a pooling along one dimension."""
+    return node.op_type in WINDOWED and len(view.shape(node.output[0])) == 3
+
+
+def scale_of_one(view: View, node: Any) -> bool:
+    """Whether a node multiplies by, or divides by, one constant number."""
+    constants = [view.constant(tensor) for tensor in node.input if view.is_constant(tensor)]
+    one = len(constants) == 1 and constants[0] is not None and constants[0].size == 1
+    return one and (node.op_type == "Mul" or (node.op_type == "Div" and view.is_constant(node.input[1])))
+
+
+@checks("one-dimensional-layer")
+def _one_dimensional(view: View, stage: Stage) -> Iterator[Finding]:
+    for node in view.nodes:
+        if is_one_dimensional(view, node):
+            yield finding(
+                "one-dimensional-layer",
+                f"{name(node)} ({node.op_type}) works along one dimension, and FINN's layers have two: streamline "
+                "stops there (list index out of range)",
+                node=name(node),
+                hint="insert the step lift_to_4d after tidy_up: exact; the data keeps its shape",
+            )
+
+
+@checks("average-not-convertible")
+def _average(view: View, stage: Stage) -> Iterator[Finding]:
+    for node in view.nodes:
+        found = window(view, node)
+        if found is None or _is_taken(view, node, stage):
+            continue
+        if isinstance(found, str):
+            yield finding(
+                "average-not-convertible",
+                f"{name(node)} ({node.op_type}) has no hardware layer: {found}",
+                node=name(node),
+                hint="pool over squares without padding (AvgPool2d(2), AdaptiveAvgPool2d(1)), or use max-pooling or a "
+                "convolution with a stride",
+                repair=None,
+            )
+        else:
+            yield finding(
+                "average-not-convertible",
+                f"{name(node)} ({node.op_type}) averages, and FINN's pooling layer sums integers: it is left between "
+                "hardware layers",
+                node=name(node),
+                hint="insert the step sum_pools after tidy_up: a sum and one scale, exact",
+            )
+
+
+def _is_taken(view: View, node: Any, stage: Stage) -> bool:
+    """Whether FINN converts an average as it is: with a truncation behind it; or on the host, with nothing behind."""
+    behind = view.consumers(node.output[0])
+    if node.op_type == "AveragePool" and [user.op_type for user in behind] == ["Trunc"]:
+        return str(attributes(behind[0]).get("rounding_mode", "FLOOR")).upper() == "FLOOR"
+    if node.op_type == "GlobalAveragePool":
+        return True  # a converter of its own
+    return not any(user.op_type in _LAYERS for user in view.below(node.output, _ANY))
+
+
+_LAYERS = frozenset(("Conv", "ConvTranspose", "Gemm", "MatMul", "MultiThreshold", "Quant", "Trunc"))
+
+
+class _Every:
+    """Contains every operator: `View.below` then goes on through all."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 1
+
+
+_ANY = _Every()
+
+
+@checks("upsampling-not-converted")
+def _upsampling(view: View, stage: Stage) -> Iterator[Finding]:
+    for node in view.nodes:
+        if node.op_type not in ("Resize", "Upsample"):
+            continue
+        reason = why_not_repeating(view, node)
+        if reason is None:
+            yield finding(
+                "upsampling-not-converted",
+                f"{name(node)} ({node.op_type}) repeats pixels. FINN has a layer for it, but its step convert_to_hw "
+                "does not convert a Resize, nor one that is not channels last",
+                node=name(node),
+                hint="insert the step upsample_nearest after streamline: exact",
+            )
+        else:
+            yield finding(
+                "upsampling-not-converted",
+                f"{name(node)} ({node.op_type}) has no hardware layer: {reason}",
+                node=name(node),
+                hint="use nn.Upsample(scale_factor=2, mode='nearest'), or a transposed convolution",
+                repair=None,
+            )
+
+
+@checks("transposed-convolution")
+def _transposed(view: View, stage: Stage) -> Iterator[Finding]:
+    for node in view.nodes:
+        if node.op_type == "ConvTranspose" and len(view.shape(node.output[0])) == 4:
+            groups = int(attributes(node).get("group", 1))
+            yield finding(
+                "transposed-convolution",
+                f"{name(node)} (ConvTranspose) is not converted by FINN's flow"
+                + (f", and with {groups} groups by nothing" if groups > 1 else ""),
+                node=name(node),
+                hint="use groups=1, or nearest upsampling and a convolution"
+                if groups > 1
+                else "insert the step lower_transposed_convolutions after tidy_up: exact",
+                **({"repair": None} if groups > 1 else {}),
+            )
