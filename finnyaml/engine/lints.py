@@ -27,6 +27,9 @@ DATA_TYPES = ("UINT8", "INT8", "UINT16", "INT16")
 FIELDS = ("target_fps", "synth_clk_period_ns", "board", "fpga_part", "standalone_thresholds")
 """Fields of FINN's configuration that rules look at."""
 
+LASTING = {rule.id for rule in catalogue.RULES.values() if rule.lasting}
+"""Rules whose silence about a later stage means that what they found is settled."""
+
 Stages = Sequence[tuple[str, Finding]]
 """Findings, each with the task whose graph it is about."""
 
@@ -35,7 +38,7 @@ def findings(plan: Plan, built: Mapping[str, Built], store: Store, pool: Pool, l
     """What the rules find in the graphs that are built, without what the recipe ignores, in the order of the plan.
 
     A rule that has spoken of one stage is silent about those that follow from it, and about what a later step of the
-    recipe repairs.
+    recipe repairs. What is not to be found any more at a later stage is withdrawn.
     """
     stages, graphs = _stages(plan, built)
     if not stages:
@@ -137,7 +140,13 @@ def _first_of_each(
         if not kept:
             continue
         above = plan.ancestors([task]) - {task}
-        below = {plan.tasks[other].uses for other in plan.descendants([task])}
+        after = plan.descendants([task]) - {task}
+        below = {plan.tasks[other].uses for other in after}
         known = {finding.rule for other, finding in shown if other in above}
-        shown += [(task, item) for item in kept if item.repair not in below and item.rule not in known]
+        gone = {rule for other in after if other in found for rule in LASTING - {item.rule for item in found[other]}}
+        shown += [
+            (task, item)
+            for item in kept
+            if not {item.repair, *item.settled_by} & below and item.rule not in known and item.rule not in gone
+        ]
     return shown

@@ -121,7 +121,7 @@ def _import(name: str) -> types.ModuleType:
 
 
 class _StepsFinder(importlib.abc.MetaPathFinder):
-    """Finds FINN's module with the steps as Python would, and lets it be imported without Vivado, whoever imports it."""
+    """Finds FINN's module with the steps as Python would, and lets anybody import it without Vivado."""
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> importlib.machinery.ModuleSpec | None:
         if name != STEPS:

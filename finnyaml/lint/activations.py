@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from finnyaml.graph.view import View, attributes, is_hardware, name
+from finnyaml.graph.view import View, attributes, is_hardware, kind, name
 from finnyaml.lint.catalogue import Finding
 from finnyaml.lint.quantizers import QUANTIZERS
 from finnyaml.lint.rules import Stage, checks, finding
@@ -118,13 +118,31 @@ def _per_channel(view: View, node: Any, quantizer: Any) -> bool:
     return True
 
 
+_APPROXIMATED = "PWPolyF"
+"""FINN's layer for functions: a few pieces of polynomials, in floating point."""
+
 _TAKEN = frozenset(("Relu", "Selu"))
 """Functions that FINN's conversion makes a part of the thresholds by itself, where they stand right before."""
+
+
+def _quantized(view: View, node: Any) -> bool:
+    """Whether a hardware layer's values reach thresholds, through products at most."""
+    through = ("ElementwiseMul", "ElementwiseAdd", "DuplicateStreams", _APPROXIMATED)
+    return any(kind(user) == "Thresholding" for user in view.below(node.output, through))
 
 
 @checks("activation-before-quantizer")
 def _activation(view: View, stage: Stage) -> Iterator[Finding]:
     for node in view.nodes:
+        if kind(node) == _APPROXIMATED and _quantized(view, node):
+            yield finding(
+                "activation-before-quantizer",
+                f"{name(node)} computes {attributes(node).get('func', 'a function')} in floating point, only about "
+                "right, and a quantizer follows",
+                node=name(node),
+                hint="insert the step absorb_activations after tidy_up: the function becomes a part of the thresholds, "
+                "exact and for nothing",
+            )
         quantizer = node.op_type in QUANTIZERS and bool(view.dynamic_inputs(node))
         if not (quantizer or node.op_type == "MultiThreshold") or is_hardware(node):
             continue

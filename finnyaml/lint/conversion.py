@@ -60,7 +60,29 @@ def _float(view: View, stage: Stage) -> Iterator[Finding]:
             message = f"{node.name} ({node.op_type}) is float and left after streamlining: FINN will map it as such"
         else:
             continue
-        yield finding("float-in-dataflow", message, node=node.name, hint=hint)
+        if _ends(view, node):
+            last = (
+                "it ends the network: the step leave_to_host after convert_to_hw leaves it to the host, exact; or end "
+                "in `postprocess: [top_k: 1]`"
+            )
+            yield finding("float-in-dataflow", message, node=node.name, hint=last, settled_by=("leave_to_host",))
+        else:
+            yield finding("float-in-dataflow", message, node=node.name, hint=hint)
+
+
+def _ends(view: View, node: NodeProto) -> bool:
+    """Whether behind a node there are only further scales, biases and functions, to the end of the network."""
+    todo = [node]
+    while todo:
+        one = todo.pop()
+        if kind(one).removeprefix("Elementwise") not in _HOST:
+            return False
+        todo += [user for tensor in one.output for user in view.consumers(tensor)]
+    return True
+
+
+_HOST = frozenset((*LINEAR, "HWSoftmax", "LabelSelect", "PWPolyF", "Sigmoid", "Softmax", "Tanh", "TopK"))
+"""What a host computes as well at the end, by the names without `Elementwise`."""
 
 
 def _left_over(view: View, node: NodeProto) -> bool:

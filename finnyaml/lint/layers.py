@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,33 +17,53 @@ from finnyaml.lint.rules import Stage, checks, finding
 AVERAGES = frozenset(("AveragePool", "GlobalAveragePool", "ReduceMean"))
 
 
-def window(view: View, node: Any) -> tuple[int, int] | str | None:
-    """Kernel and stride of an average over squares of an image; a sentence on what is in the way; None: no average."""
+@dataclass(frozen=True)
+class Window:
+    """The windows of an average: sizes, strides and padding (top, left, bottom, right) of an image."""
+
+    kernel: tuple[int, int]
+    strides: tuple[int, int]
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+    @property
+    def plain(self) -> bool:
+        """Whether FINN's pooling layer sums over such windows: squares without padding that leave nothing out."""
+        size, step = self.kernel[0], self.strides[0]
+        return {*self.kernel, size} == {size} and {*self.strides} == {step} and step <= size and not any(self.pads)
+
+
+def window(view: View, node: Any) -> Window | str | None:
+    """The windows of an average over an image; a sentence on what is in the way of a sum; None: no average."""
     if node.op_type not in AVERAGES:
         return None
     shape, written = view.shape(node.input[0]), attributes(node)
     if len(shape) != 4:
         return f"it averages over {len(shape)} dimensions, and FINN pools images [N, C, H, W]"
     if node.op_type == "AveragePool":
-        kernel, strides = list(written["kernel_shape"]), list(written.get("strides", (1, 1)))
-        if any(written.get("pads", ())) or written.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
-            return "it is padded, and FINN's average pooling has no padding"
-        if written.get("ceil_mode"):
-            return "it has ceil_mode, and FINN's windows lie inside the image"
-        if len({*kernel, *strides}) > 2 or kernel[0] != kernel[1] or strides[0] != strides[1]:
-            return f"its kernel {kernel} and stride {strides} are not square"
-        if kernel[0] < strides[0]:
-            return f"its stride {strides} is larger than its kernel {kernel}"
-        return kernel[0], strides[0]
+        kernel, strides = tuple(written["kernel_shape"]), tuple(written.get("strides", (1, 1)))
+        pads = tuple(written.get("pads", (0, 0, 0, 0)))
+        if written.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
+            return "it is padded automatically"
+        if any(pads) and not written.get("count_include_pad"):
+            return "it is padded and does not count the padding (count_include_pad=False), so that its windows differ"
+        if written.get("ceil_mode") and _left_out(shape, kernel, strides, pads):
+            return "it has ceil_mode, so that its last windows are smaller"
+        if tuple(written.get("dilations", (1, 1))) != (1, 1):
+            return "it is dilated"
+        return Window(kernel, strides, pads)  # type: ignore[arg-type]
     if node.op_type == "ReduceMean":
         axes = written.get("axes")
         if axes is None and len(node.input) > 1:
             axes = view.constant(node.input[1])
         if axes is None or sorted(int(axis) % 4 for axis in axes) != [2, 3]:
             return "it does not average over height and width alone"
-    if shape[2] != shape[3]:
-        return f"the image is {shape[2]} x {shape[3]}, and FINN pools squares"
-    return shape[2], shape[2]
+    return Window((shape[2], shape[3]), (shape[2], shape[3]))
+
+
+def _left_out(shape: Sequence[int], kernel: Sequence[int], strides: Sequence[int], pads: Sequence[int]) -> bool:
+    """Whether whole windows leave something of an image out."""
+    padded = [shape[2] + pads[0] + pads[2], shape[3] + pads[1] + pads[3]]
+    return any((size - each) % step for size, each, step in zip(padded, kernel, strides, strict=True))
 
 
 def why_not_repeating(view: View, node: Any) -> str | None:
@@ -124,15 +145,15 @@ def _one_dimensional(view: View, stage: Stage) -> Iterator[Finding]:
 def _average(view: View, stage: Stage) -> Iterator[Finding]:
     for node in view.nodes:
         found = window(view, node)
-        if found is None or _is_taken(view, node, stage):
+        if found is None or _is_taken(view, node) or len(view.shape(node.input[0])) == 3:
             continue
         if isinstance(found, str):
             yield finding(
                 "average-not-convertible",
                 f"{name(node)} ({node.op_type}) has no hardware layer: {found}",
                 node=name(node),
-                hint="pool over squares without padding (AvgPool2d(2), AdaptiveAvgPool2d(1)), or use max-pooling or a "
-                "convolution with a stride",
+                hint="pool without padding (AvgPool2d(2), AdaptiveAvgPool2d(1)), or use max-pooling or a convolution "
+                "with a stride",
                 repair=None,
             )
         else:
@@ -145,17 +166,17 @@ def _average(view: View, stage: Stage) -> Iterator[Finding]:
             )
 
 
-def _is_taken(view: View, node: Any, stage: Stage) -> bool:
+def _is_taken(view: View, node: Any) -> bool:
     """Whether FINN converts an average as it is: with a truncation behind it; or on the host, with nothing behind."""
     behind = view.consumers(node.output[0])
     if node.op_type == "AveragePool" and [user.op_type for user in behind] == ["Trunc"]:
         return str(attributes(behind[0]).get("rounding_mode", "FLOOR")).upper() == "FLOOR"
     if node.op_type == "GlobalAveragePool":
         return True  # a converter of its own
-    return not any(user.op_type in _LAYERS for user in view.below(node.output, _ANY))
+    return not any(user.op_type in LAYERS for user in view.below(node.output, EVERY))
 
 
-_LAYERS = frozenset(("Conv", "ConvTranspose", "Gemm", "MatMul", "MultiThreshold", "Quant", "Trunc"))
+LAYERS = frozenset(("Conv", "ConvTranspose", "Gemm", "MatMul", "MultiThreshold", "Quant", "Trunc"))
 
 
 class _Every:
@@ -171,7 +192,7 @@ class _Every:
         return 1
 
 
-_ANY = _Every()
+EVERY = _Every()
 
 
 @checks("upsampling-not-converted")

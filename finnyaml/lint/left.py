@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from onnx import NodeProto
 
 from finnyaml.finn.converters import called_by_flow, converters
-from finnyaml.graph.view import View, attributes, name
-from finnyaml.lint.layers import AVERAGES, why_not_repeating, window
+from finnyaml.graph.view import View, attributes, is_hardware, name
+from finnyaml.lint.catalogue import Finding
+from finnyaml.lint.layers import AVERAGES, EVERY, LAYERS, why_not_repeating, window
+from finnyaml.lint.rules import Stage, checks, finding
 
 LINEAR = frozenset(("Add", "BatchNormalization", "Div", "Mul", "Sub"))
 """Float operators that streamlining is there to take away, and that FINN maps into hardware where it does not."""
@@ -19,6 +21,30 @@ Answer = tuple[str, str]
 
 _QUANTIZE = "put a quantizer before it, and look for scales that streamlining left there"
 _OUT = "move it to the ends of the network, or take it out"
+
+
+NOTHING = frozenset(
+    (
+        *("GRU", "GridSample", "GroupNormalization", "If", "InstanceNormalization", "LSTM", "Loop", "RNN", "Scan"),
+        *("BitShift", "DepthToSpace", "Det", "NonZero", "ScatterND", "SpaceToDepth", "CumSum"),
+    )
+)
+"""Operators that nothing in FINN's flow takes away, so that a converter is all that could help."""
+
+
+@checks("operator-without-hardware")
+def _nothing(view: View, stage: Stage) -> Iterator[Finding]:
+    for node in view.nodes:
+        if node.op_type in NOTHING and converters() and node.op_type not in converters():
+            behind = [user for user in view.below(node.output, EVERY) if user.op_type in LAYERS or is_hardware(user)]
+            if behind:
+                yield finding(
+                    "operator-without-hardware",
+                    f"{name(node)} ({node.op_type}) has no hardware layer in this FINN, and {name(behind[0])} "
+                    f"({behind[0].op_type}) is behind it",
+                    node=name(node),
+                    hint=_INSTEAD.get(node.op_type, _OUT),
+                )
 
 
 def why_left(view: View, node: NodeProto) -> Answer:
@@ -136,7 +162,7 @@ def _resize(view: View, node: NodeProto) -> Answer | None:
 def _average(view: View, node: NodeProto) -> Answer | None:
     found = window(view, node)
     if isinstance(found, str):
-        return found, "pool over squares without padding, or use max-pooling or a convolution with a stride"
+        return found, "pool without padding, or use max-pooling or a convolution with a stride"
     return (
         "FINN's pooling layer sums integers, and this averages",
         "insert the step sum_pools after tidy_up: a sum and one scale, exact",

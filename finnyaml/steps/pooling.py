@@ -14,7 +14,7 @@ from qonnx.transformation.infer_shapes import InferShapes
 
 from finnyaml.graph.surgery import Node, Repaired, free_name
 from finnyaml.graph.view import View, name
-from finnyaml.lint.layers import scale_of_one, window
+from finnyaml.lint.layers import Window, scale_of_one, window
 
 _QONNX = "qonnx.custom_op.general"
 
@@ -24,9 +24,10 @@ def sum_pools(model: ModelWrapper) -> Repaired:
 
     A scale between the quantizer and the pooling moves behind it: the average of scaled numbers is the scaled average
     of the numbers, up to rounding of floats. The sum has as many bits as it needs, so nothing is cut off. Streamlining
-    takes the scale into the next thresholds. Belongs after `tidy_up`, before `streamline`.
+    takes the scale into the next thresholds. Windows that are not squares, or padded, are summed by a convolution with
+    weights of 1. Belongs after `tidy_up`, before `streamline`.
 
-    Averages that FINN's pooling layer cannot compute, or of values that are not integers, are named in the notes.
+    Averages that no sum gives, or of values that are not integers, are named in the notes.
     """
     model = copy.deepcopy(model)
     view = View(model)
@@ -45,7 +46,8 @@ def sum_pools(model: ModelWrapper) -> Repaired:
             notes.append(f"{name(node)} ({node.op_type}) is left: it averages {datatype.name}, not integers")
             continue
         _replace(model, view, node, source, scales, found, taken)
-        changes.append(f"{name(node)} ({node.op_type}) sums {found[0]} x {found[0]} values of {datatype.name}")
+        size = f"{found.kernel[0]} x {found.kernel[1]}"
+        changes.append(f"{name(node)} ({node.op_type}) sums {size} values of {datatype.name}")
     if changes:
         model = model.transform(RemoveUnusedTensors()).transform(InferShapes()).transform(InferDataTypes())
     return Repaired(model, tuple(changes), tuple(notes))
@@ -68,27 +70,23 @@ def _replace(
     node: Node,
     source: str,
     scales: list[Node],
-    window: tuple[int, int],
+    window: Window,
     taken: set[str],
 ) -> None:
-    kernel, stride = window
-    datatype = view.datatype(source)
-    bits = datatype.bitwidth()
     shape, result = view.shape(node.input[0]), str(node.output[0])
-    size = (shape[2] - kernel) // stride + 1
-    pooled = (shape[0], shape[1], size, (shape[3] - kernel) // stride + 1)
+    (high, wide), (down, right) = window.kernel, window.strides
+    top, left, bottom, end = window.pads
+    pooled = (
+        shape[0],
+        shape[1],
+        (shape[2] + top + bottom - high) // down + 1,
+        (shape[3] + left + end - wide) // right + 1,
+    )
     sums, factor = free_name(f"{result}_sums", taken), free_name(f"{result}_share", taken)
-    written = {
-        "kernel": kernel,
-        "stride": stride,
-        "ibits": bits,
-        "obits": int((2**bits - 1) * kernel * kernel).bit_length() + int(datatype.signed()),
-        "signed": int(datatype.signed()),
-        "data_layout": "NCHW",
-    }
-    made = [helper.make_node("QuantAvgPool2d", [source], [sums], domain=_QONNX, **written)]
+    make = _pool if window.plain else _convolution
+    made = [make(model, view, source, sums, window, taken)]
     model.set_tensor_shape(sums, list(pooled))
-    model.set_initializer(factor, np.float32(1 / (kernel * kernel)))
+    model.set_initializer(factor, np.float32(1 / (high * wide)))
     tensor = sums
     operands = [("Mul", factor), *((scale.op_type, _constant(view, scale)) for scale in scales)]
     flat = view.shape(result) != pooled
@@ -112,7 +110,44 @@ def _replace(
     for scale in reversed(scales):
         if not any(scale.output[0] in other.input for other in model.graph.node):
             model.graph.node.remove(scale)
-    model.set_tensor_datatype(sums, DataType[f"{'INT' if datatype.signed() else 'UINT'}{written['obits']}"])
+
+
+def _pool(model: ModelWrapper, view: View, source: str, sums: str, window: Window, taken: set[str]) -> Node:
+    """QONNX's truncating pool with as many bits as the sum has: it cuts nothing off."""
+    datatype = view.datatype(source)
+    size = window.kernel[0]
+    bits = int((2 ** datatype.bitwidth() - 1) * size * size).bit_length() + int(datatype.signed())
+    model.set_tensor_datatype(sums, DataType[f"{'INT' if datatype.signed() else 'UINT'}{bits}"])
+    return helper.make_node(
+        "QuantAvgPool2d",
+        [source],
+        [sums],
+        domain=_QONNX,
+        kernel=size,
+        stride=window.strides[0],
+        ibits=datatype.bitwidth(),
+        obits=bits,
+        signed=int(datatype.signed()),
+        data_layout="NCHW",
+    )
+
+
+def _convolution(model: ModelWrapper, view: View, source: str, sums: str, window: Window, taken: set[str]) -> Node:
+    """A convolution of each channel for itself with weights of 1: for windows that are not plain squares."""
+    channels = view.shape(source)[1]
+    ones = free_name(f"{sums}_ones", taken)
+    model.set_initializer(ones, np.ones((channels, 1, *window.kernel), np.float32))
+    model.set_tensor_datatype(ones, DataType["INT2"])
+    return helper.make_node(
+        "Conv",
+        [source, ones],
+        [sums],
+        group=channels,
+        kernel_shape=list(window.kernel),
+        strides=list(window.strides),
+        dilations=[1, 1],
+        pads=list(window.pads),
+    )
 
 
 def _constant(view: View, node: Node) -> str:

@@ -118,8 +118,8 @@ def _per_channel(model: ModelWrapper, what: str, value: Any) -> np.ndarray:
     values: np.ndarray = np.asarray(value, np.float32).reshape(-1)
     if not np.isfinite(values).all():
         raise StepFailed(f"normalize: {what} is not finite: {value}")
-    if values.size == 1:
-        return values
+    if values.size == 1 or (values == values[0]).all():
+        return values[:1]  # streamlining moves one number where it does not move one per channel
     name = model.graph.input[0].name
     shape, layout = model.get_tensor_shape(name), model.get_tensor_layout(name)
     axis = layout.index("C") if layout else min(1, len(shape) - 1)
