@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from finnyaml.graph.view import View, attributes, name
+from finnyaml.graph.view import View, attributes, is_hardware, name
 from finnyaml.lint.catalogue import Finding
 from finnyaml.lint.rules import Stage, checks, finding
 
@@ -118,7 +118,21 @@ WINDOWED = frozenset(("AveragePool", "Conv", "ConvTranspose", "MaxPool"))
 
 def is_one_dimensional(view: View, node: Any) -> bool:
     """Whether a node is a convolution or a pooling along one dimension."""
+    if node.op_type == "ReduceMean":
+        return len(view.shape(node.input[0])) == 3 and not is_hardware(node) and _is_spatial(view, node)
     return node.op_type in WINDOWED and len(view.shape(node.output[0])) == 3
+
+
+def _is_spatial(view: View, node: Any) -> bool:
+    """Whether what is averaged comes from a convolution or a pooling along one dimension."""
+    tensor, maker = str(node.input[0]), view.producer(str(node.input[0]))
+    while maker is not None and len(view.shape(tensor)) == 3:
+        if maker.op_type in WINDOWED:
+            return True
+        inputs = view.dynamic_inputs(maker)
+        tensor = inputs[0] if inputs else ""
+        maker = view.producer(tensor)
+    return False
 
 
 def scale_of_one(view: View, node: Any) -> bool:

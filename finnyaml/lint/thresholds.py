@@ -153,8 +153,8 @@ def _refusal(view: View, node: NodeProto, standalone: bool) -> tuple[str, str] |
         if bipolar and standalone and producer is not None and producer.op_type in products:
             inside = bool(view.consumers(node.output[0]))
             return (
-                f"its output is BIPOLAR (out_scale {scale:g}), which FINN takes as a part of {name(producer)} only, and "
-                "the recipe says `finn: {standalone_thresholds: true}`",
+                f"its output is BIPOLAR (out_scale {scale:g}), which FINN takes as a part of {name(producer)} only, "
+                "and the recipe says `finn: {standalone_thresholds: true}`",
                 "say `finn: {standalone_thresholds: false}`"
                 + ("; or insert the step represent_bipolar after tidy_up: exact" if inside else ""),
             )

@@ -63,7 +63,7 @@ def _region(view: View, layers: list[Node]) -> set[str]:
         found.add(tensor)
         nodes = [*view.consumers(tensor), *filter(None, [view.producer(tensor)])]
         for node in nodes:
-            if node.op_type in EACH or node.op_type in WINDOWED:
+            if node.op_type in EACH or node.op_type in WINDOWED or node.op_type == "ReduceMean":
                 todo += [*view.dynamic_inputs(node), *node.output]
     return found
 
@@ -93,38 +93,44 @@ class _Edit:
             set_attributes(node, axis=axis if axis >= 0 else axis + 3)
         elif node.op_type == "Resize":
             self._append(node, 2 if len(node.input) > 2 and node.input[2] else 3)
-        elif node.op_type in ("ReduceMean", "ReduceSum", "ReduceMax") and not gives:
-            raise self._refuse(node, "use AdaptiveAvgPool1d(1), or a convolution over the whole length")
+        elif node.op_type == "ReduceMean" and self._over_length(node):
+            axes = free_name(f"{node.output[0]}_axes", self._taken)
+            self._model.set_initializer(axes, np.array([2, 3], np.int64))
+            node.input[:] = [node.input[0], axes]
         elif node.op_type == "Transpose" and not gives:
             raise self._refuse(node, "let the data arrive as [N, C, L]: model.input.layout: NWC says that it comes NWC")
         else:
             raise self._refuse(node, "use layers that work on [N, C, L], or write the network with Conv2d")
 
     def ends(self) -> None:
-        """Put an Unsqueeze behind a lifted input of the network, and a Squeeze before a lifted output."""
+        """Put an Unsqueeze behind a lifted input of the network, and before a lifted output a Reshape to what it was.
+
+        FINN has a layer for a Reshape, and scales that streamlining moves to the end may stand behind it.
+        """
         for tensor in self._view.inputs:
             if tensor in self._tensors:
                 inner = self._between(tensor)
                 for node in self._view.consumers(tensor):
                     node.input[:] = [inner if each == tensor else each for each in node.input]
-                self._insert(0, "Unsqueeze", tensor, inner)
+                self._insert(0, "Unsqueeze", tensor, inner, np.array([3], np.int64))
         for value in self._model.graph.output:
             if value.name in self._tensors:
                 inner, producer = self._between(value.name), self._view.producer(value.name)
                 producer.output[:] = [inner if each == value.name else each for each in producer.output]
                 for node in self._view.consumers(value.name):
                     node.input[:] = [inner if each == value.name else each for each in node.input]
-                self._insert(len(self._model.graph.node), "Squeeze", inner, value.name)
+                sizes = np.array(self._view.shape(value.name), np.int64)
+                self._insert(len(self._model.graph.node), "Reshape", inner, value.name, sizes)
 
     def _between(self, tensor: str) -> str:
         made = free_name(f"{tensor}_lifted", self._taken)
         self._model.set_tensor_datatype(made, self._view.datatype(tensor))
         return made
 
-    def _insert(self, index: int, kind: str, source: str, result: str) -> None:
-        axes = free_name(f"{result}_axes", self._taken)
-        self._model.set_initializer(axes, np.array([3], np.int64))
-        made = helper.make_node(kind, [source, axes], [result], name=f"{kind}_{result}")
+    def _insert(self, index: int, kind: str, source: str, result: str, operand: np.ndarray) -> None:
+        stored = free_name(f"{result}_{kind.lower()}", self._taken)
+        self._model.set_initializer(stored, operand)
+        made = helper.make_node(kind, [source, stored], [result], name=f"{kind}_{result}")
         self._model.graph.node.insert(index, made)
 
     def _window(self, node: Node) -> None:
@@ -175,6 +181,11 @@ class _Edit:
                 quantizer.input[index] = self._store(str(source), value[..., np.newaxis])
         self._lifted[tensor] = tensor
         return tensor
+
+    def _over_length(self, node: Node) -> bool:
+        """Whether a ReduceMean averages over the length; its axes are an operand."""
+        axes = self._view.constant(node.input[1]) if len(node.input) > 1 else None
+        return axes is not None and [int(axis) % 3 for axis in axes.reshape(-1)] == [2]
 
     def _append(self, node: Node, index: int) -> None:
         """Let a constant operand that lists the dimensions have one more."""
