@@ -6,6 +6,7 @@ in the frames of the traceback.
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -44,6 +45,7 @@ def place_of(error: BaseException) -> Place:
         transformation = transformation or _transformation(frame)
         node = node if node is not None else _node(frame)
         model = model if model is not None else _model(frame)
+    node = node if node is not None else _named(model, str(error))
     if node is None:
         return Place(transformation)
     return Place(transformation, str(node.name) or None, str(node.op_type), _where(model, node))
@@ -78,6 +80,12 @@ def _model(frame: FrameType) -> Any:
     own = vars(frame.f_locals["self"]) if hasattr(frame.f_locals.get("self"), "__dict__") else {}
     here = [frame.f_locals.get("model"), own.get("_model")]
     return next((value for value in here if kind is not None and isinstance(value, kind)), None)
+
+
+def _named(model: Any, sentence: str) -> Any:
+    """The first node of a model that a sentence names."""
+    nodes = {str(node.name): node for node in model.graph.node if node.name} if model is not None else {}
+    return next((nodes[word] for word in re.findall(r"\w+", sentence) if word in nodes), None)
 
 
 def _where(model: Any, node: Any) -> str | None:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from qonnx.core.modelwrapper import ModelWrapper
 
+from finnyaml.lint.catalogue import RULES
 from tests.networks.graphs import Network
-
-BUILDS = "builds"
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,19 @@ class Row:
     why: str = ""
     report: str = ""
     standalone: bool = True
+
+    @property
+    def line(self) -> str:
+        """The row of the page."""
+        if self.refused is not None:
+            speaker = self.refused[0]
+            by = f"[{speaker}](lints/{speaker}.md)" if speaker in RULES else f"`{speaker}`"
+            becomes = f"refused ({by}): {self.why}"
+        elif self.repairs:
+            becomes = f"repaired by {' and '.join(f'`{repair}`' for repair in self.repairs)}"
+        else:
+            becomes = "builds"
+        return f"| {self.group} | {self.what} | {becomes} | {self.report} |"
 
     def model(self) -> ModelWrapper:
         """The network, as the step `model` leaves it."""
@@ -73,9 +85,10 @@ def _bias(net: Network, values: int, rank: int) -> Network:
 
 
 def _quantized_bias(net: Network, kind: str) -> Network:
-    bias = net._quant(net.constant(np.array([0.5, -1.0, 0.25])), 4, 0.25, 0.0, True, "ROUND", False)
+    bias = net._quant(net.constant(np.array([0.42, -1.05, 0.21])), 4, 0.21, 0.0, True, "ROUND", False)
     shape = (4, 3, 2, 2) if kind == "ConvTranspose" else (3, 4, 2, 2)
-    net.x = net.node(kind, net.x, net.weights(*shape), bias, kernel_shape=[2, 2], strides=[2, 2], pads=[0] * 4)
+    written = {"kernel_shape": [2, 2], "strides": [2, 2], "pads": [0] * 4, "group": 1, "dilations": [1, 1]}
+    net.x = net.node(kind, net.x, net.weights(*shape), bias, **written)
     return net
 
 
@@ -234,14 +247,14 @@ ROWS = (
     Row(
         "pooling",
         "AvgPool2d before a quantizer",
-        lambda: features().pool("AveragePool", 2, 2).quant(3, 0.5, signed=False).conv(4, 3, 1, 1).relu(),
+        lambda: features().pool("AveragePool", 2, 2).quant(3, 0.43, signed=False).conv(4, 3, 1, 1).relu(),
         repairs=("sum_pools",),
         report="FINN 1083",
     ),
     Row(
         "pooling",
         "AvgPool2d, not square",
-        lambda: features().pool("AveragePool", 2, 3).quant(3, 0.5, signed=False).conv(4, 3, 1, 1).relu(),
+        lambda: features().pool("AveragePool", 2, 3).quant(3, 0.43, signed=False).conv(4, 3, 1, 1).relu(),
         repairs=("sum_pools",),
     ),
     Row(
@@ -250,7 +263,7 @@ ROWS = (
         lambda: (
             features()
             .pool("AveragePool", 2, 2, pads=[1] * 4, count_include_pad=1)
-            .quant(3, 0.5, signed=False)
+            .quant(3, 0.43, signed=False)
             .conv(4, 3, 1, 1)
             .relu()
         ),
@@ -259,26 +272,26 @@ ROWS = (
     Row(
         "pooling",
         "AvgPool2d, padded, padding not counted",
-        lambda: features().pool("AveragePool", 2, 2, pads=[1] * 4).quant(3, 0.5, signed=False).conv(4, 3, 1, 1).relu(),
+        lambda: features().pool("AveragePool", 2, 2, pads=[1] * 4).quant(3, 0.43, signed=False).conv(4, 3, 1, 1).relu(),
         refused=("average-not-convertible", "does not count the padding"),
         why="its windows differ; count_include_pad=True",
     ),
     Row(
         "pooling",
         "AvgPool1d",
-        lambda: line().conv(2, 4, 3).relu().pool("AveragePool", 2).quant(3, 0.5, signed=False).conv(4, 3, 3).relu(),
+        lambda: line().conv(2, 4, 3).relu().pool("AveragePool", 2).quant(3, 0.43, signed=False).conv(4, 3, 3).relu(),
         repairs=("lift_to_4d", "sum_pools"),
     ),
     Row(
         "pooling",
         "AdaptiveAvgPool1d(1)",
-        lambda: _average(line().conv(2, 4, 3).relu(), [2]).quant(3, 0.5, signed=False).flat(4).dense(4, 3),
+        lambda: _average(line().conv(2, 4, 3).relu(), [2]).quant(3, 0.43, signed=False).flat(4).dense(4, 3),
         repairs=("lift_to_4d", "sum_pools"),
     ),
     Row(
         "pooling",
         "AdaptiveAvgPool2d(1)",
-        lambda: _average(features(4), [2, 3]).quant(3, 0.5, signed=False).flat(4).dense(4, 3),
+        lambda: _average(features(4), [2, 3]).quant(3, 0.43, signed=False).flat(4).dense(4, 3),
         repairs=("sum_pools",),
         report="finn-plus 92",
     ),
@@ -460,3 +473,6 @@ ROWS = (
     ),
 )
 """All rows, in the order of the page."""
+
+if __name__ == "__main__":  # the table of the page
+    print("\n".join(row.line for row in ROWS))
