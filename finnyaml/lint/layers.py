@@ -50,7 +50,7 @@ def window(view: View, node: Any) -> Window | str | None:
             return "it has ceil_mode, so that its last windows are smaller"
         if tuple(written.get("dilations", (1, 1))) != (1, 1):
             return "it is dilated"
-        return Window(kernel, strides, pads)  # type: ignore[arg-type]
+        return Window(kernel, strides, pads)
     if node.op_type == "ReduceMean":
         axes = written.get("axes")
         if axes is None and len(node.input) > 1:

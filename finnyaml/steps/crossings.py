@@ -32,8 +32,8 @@ def crossings(function: Function, levels: np.ndarray) -> np.ndarray:
             reached = function(_value(middle)) >= wanted
             high = np.where(reached, middle, high)
             low = np.where(reached, low, middle)
-    found: np.ndarray = np.where(always, -FAR, _value(high)).T
-    return np.ascontiguousarray(found, np.float32)
+    found: np.ndarray = np.ascontiguousarray(np.where(always, -FAR, _value(high)).T, np.float32)
+    return found
 
 
 def _key(value: np.float32) -> Any:

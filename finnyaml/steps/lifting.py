@@ -36,7 +36,7 @@ def lift_to_4d(model: ModelWrapper) -> Repaired:
     Raises:
         StepFailed: an operator on such a tensor that cannot be lifted.
     """
-    model = copy.deepcopy(model)
+    model = _unwrapped(copy.deepcopy(model))
     view = View(model)
     layers = [node for node in view.nodes if is_one_dimensional(view, node)]
     if not layers:
@@ -50,6 +50,48 @@ def lift_to_4d(model: ModelWrapper) -> Repaired:
     model = model.transform(InferShapes()).transform(InferDataTypes()).transform(InferDataLayouts())
     changes = [f"{name(node)} ({node.op_type}) is two-dimensional, of width 1" for node in layers]
     return Repaired(model, tuple(changes))
+
+
+def _unwrapped(model: ModelWrapper) -> ModelWrapper:
+    """The model (changed) where pooling along a line is that again: exporters put it between Unsqueeze and Squeeze."""
+    view = View(model)
+    for last in [node for node in view.nodes if node.op_type == "Squeeze"]:
+        pool = view.producer(str(last.input[0]))
+        first = view.producer(str(pool.input[0])) if pool is not None and pool.op_type in _POOLS else None
+        if first is None or first.op_type != "Unsqueeze":
+            continue
+        axes = [view.constant(node.input[1]) for node in (first, last)]
+        put = {int(axis.item()) % 4 for axis in axes if axis is not None and axis.size == 1}
+        alone = all(len(view.consumers(node.output[0])) == 1 for node in (first, pool))
+        if not alone or None in axes or len(put) != 1 or put - {2, 3}:
+            continue
+        if _flatten(model, view, pool, put.pop()):
+            pool.input[0], pool.output[0] = first.input[0], last.output[0]
+            model.graph.node.remove(first)
+            model.graph.node.remove(last)
+    return model
+
+
+_POOLS = frozenset(("AveragePool", "MaxPool", "ReduceMean"))
+
+
+def _flatten(model: ModelWrapper, view: View, pool: Node, extra: int) -> bool:
+    """Let a pooling over an image with one row (or column, the axis `extra`) be one along a line, if it is that."""
+    written, along = attributes(pool), 5 - extra
+    if pool.op_type == "ReduceMean":
+        axes = view.constant(pool.input[1]) if len(pool.input) > 1 else None
+        if axes is None or sorted(int(axis) % 4 for axis in axes) != [2, 3] or not written.get("keepdims", 1):
+            return False
+        model.set_initializer(f"{pool.output[0]}_line", np.array([2], np.int64))
+        pool.input[1] = f"{pool.output[0]}_line"
+        return True
+    if written["kernel_shape"][extra - 2] != 1:
+        return False
+    one = {word: [written[word][along - 2]] for word in ("kernel_shape", "strides", "dilations") if word in written}
+    if "pads" in written:
+        one["pads"] = [written["pads"][along - 2], written["pads"][along]]
+    set_attributes(pool, **one)
+    return True
 
 
 def _region(view: View, layers: list[Node]) -> set[str]:
