@@ -85,6 +85,13 @@ RULES: dict[str, Rule] = {
             "FINN has no hardware layer for an operator inside the network",
         ),
         Rule(
+            "split-of-channels",
+            "error",
+            "A layer reads a part of the channels that a Split or Slice has cut off",
+            "absorb_splits",
+            lasting=True,
+        ),
+        Rule(
             "one-dimensional-layer",
             "error",
             "A convolution or pooling works along one dimension, and FINN's layers have two",

@@ -142,6 +142,65 @@ def scale_of_one(view: View, node: Any) -> bool:
     return one and (node.op_type == "Mul" or (node.op_type == "Div" and view.is_constant(node.input[1])))
 
 
+@dataclass(frozen=True)
+class Part:
+    """A part of the channels that one layer reads: the layer, the first channel of the part, and how many there are."""
+
+    layer: Any
+    start: int
+    channels: int
+
+
+def part_of(view: View, node: Any) -> Part | None:
+    """The one layer that reads one part of a Split or Slice of channels; None for anything else."""
+    if node.op_type not in ("Split", "Slice") or len(view.shape(node.input[0])) < 2:
+        return None
+    used = [(tensor, user) for tensor in node.output for user in view.consumers(tensor)]
+    if len(used) != 1 or any(tensor in view.outputs for tensor in node.output):
+        return None
+    tensor, layer = used[0]
+    weights = view.constant(layer.input[1]) if len(layer.input) > 1 else None
+    conv = layer.op_type == "Conv" and int(attributes(layer).get("group", 1)) == 1
+    if weights is None or layer.input[0] != tensor or not (conv or layer.op_type == "MatMul"):
+        return None
+    shape, rank = view.shape(node.input[0]), len(view.shape(node.input[0]))
+    axis = 1 if conv else rank - 1
+    start = _first_channel(view, node, tensor, axis)
+    return None if start is None else Part(layer, start, shape[axis])
+
+
+def _first_channel(view: View, node: Any, tensor: str, axis: int) -> int | None:
+    """Where a part begins along an axis; None where it is cut along another, or in steps."""
+    shape = view.shape(node.input[0])
+    if node.op_type == "Split":
+        if int(attributes(node).get("axis", 0)) % len(shape) != axis:
+            return None
+        before = list(node.output)[: list(node.output).index(tensor)]
+        return sum(view.shape(each)[axis] for each in before)
+    operands = [view.constant(each) for each in node.input[1:]]
+    if len(operands) < 3 or any(operand is None or operand.size != 1 for operand in operands):
+        return None
+    start, _, along, *steps = (int(operand.item()) for operand in operands if operand is not None)
+    if along % len(shape) != axis or steps not in ([], [1]):
+        return None
+    return min(start + shape[axis] if start < 0 else start, shape[axis])
+
+
+@checks("split-of-channels")
+def _split(view: View, stage: Stage) -> Iterator[Finding]:
+    for node in view.nodes:
+        part = part_of(view, node)
+        if part is not None:
+            yield finding(
+                "split-of-channels",
+                f"{name(node)} ({node.op_type}) cuts channels off before {name(part.layer)} ({part.layer.op_type}): "
+                "FINN leaves it between hardware layers, or sends on a part that nobody reads",
+                node=name(node),
+                hint="insert the step absorb_splits after tidy_up: the layer reads all channels, with weights of 0: "
+                "exact",
+            )
+
+
 @checks("one-dimensional-layer")
 def _one_dimensional(view: View, stage: Stage) -> Iterator[Finding]:
     for node in view.nodes:

@@ -49,6 +49,11 @@ STEPS: Mapping[str, Builtin] = {
         "finnyaml.steps.activations:absorb_activations",
         "tidy_up",
     ),
+    "absorb_splits": Builtin(
+        "Lets a layer behind a split of channels read all of them, with weights of 0, exact.",
+        "finnyaml.steps.splits:absorb_splits",
+        "tidy_up",
+    ),
     "lift_to_4d": Builtin(
         "Makes convolutions and pooling along one dimension two-dimensional, exact.",
         "finnyaml.steps.lifting:lift_to_4d",

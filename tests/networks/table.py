@@ -142,7 +142,20 @@ def _join(kind: str, shared: bool) -> Network:
 def _split() -> Network:
     net = features()
     net.x = net.node("Split", net.x, net.constant([2, 2], kind=np.int64), axis=1, outputs=2)
-    return net.conv(2, 3, 1, 1).relu()
+    return net
+
+
+def _slice(net: Network, start: int, end: int) -> Network:
+    return net.then("Slice", *(net.constant([value], kind=np.int64) for value in (start, end, 1)))
+
+
+def _joined_again(net: Network) -> Network:
+    other = f"{net.x}_1"
+    net.conv(2, 2, 1, 1).relu()
+    first, net.x = net.x, other
+    net.conv(2, 2, 1, 1).relu()
+    net.x = net.node("Concat", first, net.x, axis=1)
+    return net.conv(4, 3, 1, 1).relu()
 
 
 def _top_k(net: Network) -> Network:
@@ -418,8 +431,20 @@ ROWS = (
     ),
     Row(
         "join",
-        "Split",
-        lambda: _split(),
+        "Split, one part of which is read",
+        lambda: _split().conv(2, 3, 1, 1).relu(),
+        repairs=("absorb_splits",),
+    ),
+    Row(
+        "join",
+        "Slice of channels, x[:, 1:3]",
+        lambda: _slice(features(), 1, 3).conv(2, 3, 1, 1).relu(),
+        repairs=("absorb_splits",),
+    ),
+    Row(
+        "join",
+        "Split, all parts of which are read",
+        lambda: _joined_again(_split()),
         refused=("node-between-hardware-layers", "InferSplitLayer"),
         why="streamlining leaves a scale and channels first before it",
     ),
