@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from finnyaml.plan.status import Built
 from finnyaml.plan.task import Task
 from finnyaml.store import Entry, Store
 from finnyaml.store.digests import digest_of
+from finnyaml.text import counted
 from finnyaml.worker.job import Failure, Job
 
 DATA_TYPES = ("UINT8", "INT8", "UINT16", "INT16")
@@ -29,6 +31,10 @@ FIELDS = ("target_fps", "synth_clk_period_ns", "board", "fpga_part", "standalone
 
 LASTING = {rule.id for rule in catalogue.RULES.values() if rule.lasting}
 """Rules whose silence about a later stage means that what they found is settled."""
+
+ROOTS = {rule.id for rule in catalogue.RULES.values() if rule.root}
+FOLLOWING = {"float-in-dataflow", "node-between-hardware-layers"}
+"""What often follows from what `ROOTS` find."""
 
 Stages = Sequence[tuple[str, Finding]]
 """Findings, each with the task whose graph it is about."""
@@ -149,4 +155,16 @@ def _first_of_each(
             for item in kept
             if not {item.repair, *item.settled_by} & below and item.rule not in known and item.rule not in gone
         ]
-    return shown
+    return _roots_first(shown)
+
+
+def _roots_first(shown: list[tuple[str, Finding]]) -> list[tuple[str, Finding]]:
+    """The findings; where there are roots, without those that often follow from them, which the first root counts."""
+    at = next((index for index, (_, item) in enumerate(shown) if item.rule in ROOTS), None)
+    rest = [each for each in shown if each[1].rule not in FOLLOWING]
+    if at is None or len(rest) == len(shown):
+        return shown
+    task, root = shown[at]
+    later = f"{counted(len(shown) - len(rest), 'finding')} at later stages: told once this is settled"
+    counting = (task, dataclasses.replace(root, message=f"{root.message} ({later})"))
+    return [counting if each == shown[at] else each for each in rest]

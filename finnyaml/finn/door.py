@@ -98,6 +98,11 @@ def upsampling(model: Any) -> Any:
     return _import("finnyaml.finn.upsampling").repeat_pixels(model)
 
 
+def branches(model: Any) -> Any:
+    """The model with scales and transposes moved past forks and joins (`finnyaml.finn.branches`)."""
+    return _import("finnyaml.finn.branches").streamline_branches(model)
+
+
 def activation_functions() -> types.ModuleType:
     """FINN's module with the piecewise polynomials that its activation layers compute."""
     return _import("finn.custom_op.general.pwpolyfunction")

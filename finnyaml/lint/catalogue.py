@@ -17,7 +17,8 @@ class Rule:
     """One rule.
 
     `title` is one line; `repair` is the step of finnyaml that repairs what it finds, if there is one. `lasting`: what
-    it finds is found at every later stage, too, until something has settled it.
+    it finds is found at every later stage, too, until something has settled it. `root`: what other rules find at later
+    stages often follows from it, and is told once it is settled.
     """
 
     id: str
@@ -25,6 +26,7 @@ class Rule:
     title: str
     repair: str | None = None
     lasting: bool = False
+    root: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ RULES: dict[str, Rule] = {
             "A layer reads a part of the channels that a Split or Slice has cut off",
             "absorb_splits",
             lasting=True,
+            root=True,
         ),
         Rule(
             "one-dimensional-layer",
@@ -97,6 +100,7 @@ RULES: dict[str, Rule] = {
             "A convolution or pooling works along one dimension, and FINN's layers have two",
             "lift_to_4d",
             lasting=True,
+            root=True,
         ),
         Rule(
             "average-not-convertible",
@@ -104,6 +108,7 @@ RULES: dict[str, Rule] = {
             "An average is not in the form that FINN has hardware for",
             "sum_pools",
             lasting=True,
+            root=True,
         ),
         Rule(
             "upsampling-not-converted",
@@ -111,6 +116,7 @@ RULES: dict[str, Rule] = {
             "An upsampling is not converted by FINN's step",
             "upsample_nearest",
             lasting=True,
+            root=True,
         ),
         Rule(
             "transposed-convolution",
@@ -118,6 +124,15 @@ RULES: dict[str, Rule] = {
             "A transposed convolution is not converted by FINN's flow",
             "lower_transposed_convolutions",
             lasting=True,
+            root=True,
+        ),
+        Rule(
+            "branches-not-streamlined",
+            "error",
+            "Branches join, and scales stand before the join",
+            "streamline_branches",
+            lasting=True,
+            root=True,
         ),
         Rule(
             "padding-cannot-be-represented",

@@ -11,6 +11,7 @@ from finnyaml.errors import FinnyamlError
 from finnyaml.graph.view import View
 from finnyaml.lint import (
     activations,
+    branches,
     conversion,
     folding,
     inputs,
@@ -30,6 +31,7 @@ __all__ = ["Finding", "Stage", "check"]
 # Importing these is what registers their rules.
 _MODULES = (
     activations,
+    branches,
     conversion,
     folding,
     inputs,

@@ -142,6 +142,19 @@ def scale_of_one(view: View, node: Any) -> bool:
     return one and (node.op_type == "Mul" or (node.op_type == "Div" and view.is_constant(node.input[1])))
 
 
+def holds_integers(view: View, tensor: str) -> bool:
+    """Whether a tensor holds integers, which its annotation alone does not say: qonnx takes INT8 / 128 for INT8."""
+    maker = view.producer(tensor)
+    divided = maker is not None and maker.op_type in ("Div", "Mul") and not _of_integers(view, maker)
+    return bool(view.datatype(tensor).is_integer()) and not divided
+
+
+def _of_integers(view: View, node: Any) -> bool:
+    """Whether all constants that a product has are integers; a quotient never counts."""
+    constants = [view.constant(tensor) for tensor in node.input if view.is_constant(tensor)]
+    return node.op_type == "Mul" and all(value is None or bool((value == np.rint(value)).all()) for value in constants)
+
+
 @dataclass(frozen=True)
 class Part:
     """A part of the channels that one layer reads: the layer, the first channel of the part, and how many there are."""

@@ -119,14 +119,14 @@ def _concat(view: View, node: NodeProto) -> Answer | None:
     if floats:
         return (
             f"{_made(view, floats[0])}, and FINN's InferConcatLayer joins integers",
-            "let all branches end in one shared quantizer (one scale), so that the scale can move behind the join; and "
-            "let the data be channels last there",
+            "let all branches end in one shared quantizer (one scale), and insert the step streamline_branches after "
+            "streamline",
         )
     if not _last_axis(view, node):
         return (
             f"it joins along axis {attributes(node).get('axis')} of {len(view.shape(node.input[0]))}, and FINN's "
             "InferConcatLayer joins along the last (channels last)",
-            "insert a step with MoveTransposePastJoinConcat of FINN after streamline",
+            "insert the step streamline_branches after streamline: exact",
         )
     return None
 
@@ -134,12 +134,16 @@ def _concat(view: View, node: NodeProto) -> Answer | None:
 def _split(view: View, node: NodeProto) -> Answer | None:
     floats = _floats(view, node.input[:1])
     if floats:
-        return f"{_made(view, floats[0])}, and FINN's InferSplitLayer splits integers", _QUANTIZE
+        reason = f"{_made(view, floats[0])}, and FINN's InferSplitLayer splits integers"
+        return (
+            reason,
+            "insert the step streamline_branches after streamline; if that is there, put a quantizer before it",
+        )
     if not _last_axis(view, node):
         return (
             f"it splits along axis {attributes(node).get('axis')}, and FINN's InferSplitLayer along the last "
             "(channels last)",
-            "insert a step with MoveTransposePastSplit of FINN after streamline",
+            "insert the step streamline_branches after streamline: exact",
         )
     if len(node.input) != 2:
         return "it has no list of sizes", "give torch.split the sizes of all parts: torch.split(x, [4, 4], 1)"

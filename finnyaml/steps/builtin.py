@@ -69,6 +69,11 @@ STEPS: Mapping[str, Builtin] = {
         "finnyaml.steps.transposed:lower_transposed_convolutions",
         "tidy_up",
     ),
+    "streamline_branches": Builtin(
+        "Moves scales and transposes past forks and joins, so that branches compute with integers, exact.",
+        "finnyaml.steps.branches:streamline_branches",
+        "streamline",
+    ),
     "upsample_nearest": Builtin(
         "Makes FINN's layer that repeats pixels of nearest upsampling, exact.",
         "finnyaml.steps.upsampling:upsample_nearest",

@@ -14,7 +14,7 @@ from qonnx.transformation.infer_shapes import InferShapes
 
 from finnyaml.graph.surgery import Node, Repaired, free_name
 from finnyaml.graph.view import View, name
-from finnyaml.lint.layers import Window, scale_of_one, window
+from finnyaml.lint.layers import Window, holds_integers, scale_of_one, window
 
 _QONNX = "qonnx.custom_op.general"
 
@@ -42,8 +42,8 @@ def sum_pools(model: ModelWrapper) -> Repaired:
             continue
         source, scales = _integers(view, str(node.input[0]))
         datatype = view.datatype(source)
-        if not datatype.is_integer():
-            notes.append(f"{name(node)} ({node.op_type}) is left: it averages {datatype.name}, not integers")
+        if not holds_integers(view, source):
+            notes.append(f"{name(node)} ({node.op_type}) is left: it averages values that are not integers")
             continue
         _replace(model, view, node, source, scales, found, taken)
         size = f"{found.kernel[0]} x {found.kernel[1]}"
@@ -56,7 +56,7 @@ def sum_pools(model: ModelWrapper) -> Repaired:
 def _integers(view: View, tensor: str) -> tuple[str, list[Node]]:
     """The tensor before the scales of one number that stand before `tensor`, and those scales, the first first."""
     scales: list[Node] = []
-    while not view.datatype(tensor).is_integer() and (node := view.producer(tensor)) is not None:
+    while not holds_integers(view, tensor) and (node := view.producer(tensor)) is not None:
         if not scale_of_one(view, node):
             break
         scales.insert(0, node)

@@ -65,6 +65,8 @@ def prepend(model: ModelWrapper, stage: Processing, spec: InputSpec, recipe_dir:
         model = _insert_first(model, [("Sub", mean), ("Div", std)])
     elif stage.kind in ("brevitas", "onnx"):
         shape = model.get_tensor_shape(model.graph.input[0].name)
+        # What the recipe says of the data does not hold behind the stage: x / 128 of an INT8 is not integer.
+        model.set_tensor_datatype(model.graph.input[0].name, DataType["FLOAT32"])
         model = _merge(_own_graph(stage, shape, recipe_dir), model, "preprocess")
     else:
         hint = "there is: to_tensor, normalize, brevitas, onnx"

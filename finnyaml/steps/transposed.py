@@ -15,7 +15,7 @@ from finnyaml.errors import StepFailed
 from finnyaml.graph.operators import HARDWARE
 from finnyaml.graph.surgery import Node, Repaired, free_name
 from finnyaml.graph.view import View, attributes, name
-from finnyaml.lint.layers import scale_of_one
+from finnyaml.lint.layers import holds_integers, scale_of_one
 
 
 def lower_transposed_convolutions(model: ModelWrapper) -> Repaired:
@@ -41,7 +41,7 @@ def _lower(model: ModelWrapper, node: Node) -> None:
     view = View(model)
     taken = set(model.get_all_tensor_names())
     source, scale = str(node.input[0]), view.producer(str(node.input[0]))
-    if not view.datatype(source).is_integer() and scale is not None and scale_of_one(view, scale):
+    if not holds_integers(view, source) and scale is not None and scale_of_one(view, scale):
         source = view.dynamic_inputs(scale)[0]
     else:
         scale = None
@@ -120,8 +120,8 @@ def _refuse(view: View, node: Node, source: str) -> None:
         raise StepFailed(f"{head} has weights that are computed", hint="run it after tidy_up")
     if attributes(node).get("auto_pad", "NOTSET") != "NOTSET":
         raise StepFailed(f"{head} has automatic padding", hint="give the padding as numbers")
-    if not view.datatype(source).is_integer():
+    if not holds_integers(view, source):
         raise StepFailed(
-            f"{head} gets {view.datatype(source).name} values ({source}), and FINN's layer takes integers",
+            f"{head} gets values that are not integers ({source}), and FINN's layer takes integers",
             hint="put a quantizer with one scale before it",
         )

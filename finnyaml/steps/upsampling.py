@@ -10,7 +10,7 @@ from finnyaml.errors import StepFailed
 from finnyaml.finn.door import upsampling
 from finnyaml.graph.surgery import Repaired
 from finnyaml.graph.view import View, is_hardware, name
-from finnyaml.lint.layers import why_not_repeating
+from finnyaml.lint.layers import holds_integers, why_not_repeating
 
 
 def upsample_nearest(model: ModelWrapper) -> Repaired:
@@ -34,9 +34,9 @@ def upsample_nearest(model: ModelWrapper) -> Repaired:
                 f"upsample_nearest: {name(node)}: {reason}",
                 hint="use nn.Upsample(scale_factor=2, mode='nearest'), or a transposed convolution",
             )
-        if not view.datatype(node.input[0]).is_integer():
+        if not holds_integers(view, str(node.input[0])):
             raise StepFailed(
-                f"upsample_nearest: {name(node)} gets {view.datatype(node.input[0]).name} values, not integers",
+                f"upsample_nearest: {name(node)} gets values that are not integers",
                 hint="put a quantizer before the upsampling; and run it later: after streamline",
             )
     changes = [f"{name(node)} is FINN's layer that repeats pixels" for node in found]

@@ -47,3 +47,14 @@ def test_another_step_that_settles_it() -> None:
     rule = "padding-cannot-be-represented"
     assert told({"tidy_up": [of(rule, settled_by=("represent_bipolar",))]}) == []
     assert told({"tidy_up": [of(rule)]}) == [("tidy_up", rule)]
+
+
+def test_what_follows_from_a_root_is_counted_and_not_told() -> None:
+    plan: Any = Plan()
+    found = {
+        "tidy_up": [of("branches-not-streamlined")],
+        "convert_to_hw": [of("branches-not-streamlined"), *[of("node-between-hardware-layers")] * 3, of("no-folding")],
+    }
+    told = _first_of_each(plan, found, ())
+    assert [item.rule for _, item in told] == ["branches-not-streamlined", "no-folding"]
+    assert told[0][1].message == "m (3 findings at later stages: told once this is settled)"

@@ -123,6 +123,10 @@ def _lstm() -> Network:
     return net.flat(3).quant(3, 0.25).dense(3, 2)
 
 
+def _scaled(net: Network, by: float) -> Network:
+    return net.then("Div", net.constant(by))
+
+
 def _silu(net: Network) -> Network:
     net.x = net.node("Mul", net.x, net.node("Sigmoid", net.x))
     return net
@@ -263,6 +267,12 @@ ROWS = (
         lambda: features().pool("AveragePool", 2, 2).quant(3, 0.43, signed=False).conv(4, 3, 1, 1).relu(),
         repairs=("sum_pools",),
         report="FINN 1083",
+    ),
+    Row(
+        "pooling",
+        "AvgPool2d on the data, x / 15",
+        lambda: _scaled(image(), 15.0).pool("AveragePool", 2, 2).quant(3, 0.13, signed=False).conv(2, 3, 1, 1).relu(),
+        repairs=("sum_pools",),
     ),
     Row(
         "pooling",
@@ -425,8 +435,8 @@ ROWS = (
         "join",
         "Concat of branches with scales of their own",
         lambda: _join("Concat", False).conv(8, 3, 1, 1).relu(),
-        refused=("node-between-hardware-layers", "InferConcatLayer joins integers"),
-        why="streamlining leaves scales before it; one shared quantizer",
+        refused=("branches-not-streamlined", "one scale stands for all"),
+        why="integers are joined with one scale; one shared quantizer",
         report="FINN 954",
     ),
     Row(
@@ -445,8 +455,29 @@ ROWS = (
         "join",
         "Split, all parts of which are read",
         lambda: _joined_again(_split()),
-        refused=("node-between-hardware-layers", "InferSplitLayer"),
-        why="streamlining leaves a scale and channels first before it",
+        repairs=("streamline_branches",),
+    ),
+    Row(
+        "join",
+        "Concat of branches with one scale",
+        lambda: _join("Concat", True).conv(8, 3, 1, 1).relu(),
+        repairs=("streamline_branches",),
+        report="FINN 954",
+    ),
+    Row(
+        "join",
+        "a residual sum with one scale",
+        lambda: _join("Add", True).conv(4, 3, 1, 1).relu(),
+        repairs=("streamline_branches",),
+        report="Brevitas 1101",
+    ),
+    Row(
+        "join",
+        "a residual sum with scales of its own",
+        lambda: _join("Add", False).conv(4, 3, 1, 1).relu(),
+        refused=("branches-not-streamlined", "one scale stands for all"),
+        why="integers are added with one scale; one shared quantizer",
+        report="Brevitas 1101",
     ),
     Row(
         "operator",
