@@ -18,50 +18,46 @@ _PASSED = frozenset(("Flatten", "MaxPool", "MaxPoolNHWC", "Reshape", "Transpose"
 
 @dataclass(frozen=True)
 class Join:
-    """A node at which branches meet, with the scale that the values of each have there (None: not one number)."""
+    """A node at which branches meet, with the scale of each (None: not one number), and that in words."""
 
     node: Any
     scales: tuple[float | None, ...]
-    makers: tuple[str, ...]
+    words: str
 
     @property
     def equal(self) -> bool:
         """Whether all branches have one and the same scale."""
         return None not in self.scales and len(set(self.scales)) == 1
 
-    @property
-    def words(self) -> str:
-        """The scales with who makes them."""
-        each = zip(self.scales, self.makers, strict=True)
-        return " and ".join(f"{'of many numbers' if scale is None else f'{scale:.5g}'} ({by})" for scale, by in each)
-
 
 def joins(view: View) -> Iterator[Join]:
-    """Every join of branches that still have a scale before it."""
+    """Every join of branches of which one at least has a scale before it."""
     for node in view.nodes:
         tensors = view.dynamic_inputs(node)
-        if kind(node) not in _JOINS or len(tensors) < 2:
-            continue
-        found = [_scale(view, tensor) for tensor in tensors]
-        if any(scale is not None for scale in found):
-            scales = tuple(1.0 if scale is None else scale[0] for scale in found)
-            makers = tuple("no scale" if scale is None else scale[1] for scale in found)
-            yield Join(node, scales, makers)
+        if kind(node) in _JOINS and len(tensors) > 1:
+            found = [_scale(view, tensor) for tensor in tensors]
+            if any(scaled for _, _, scaled in found):
+                words = " and ".join(words for _, words, _ in found)
+                yield Join(node, tuple(scale for scale, _, _ in found), words)
 
 
-def _scale(view: View, tensor: str) -> tuple[float | None, str] | None:
-    """The scale that the values of a tensor have, and who gives it; None where they are integers."""
+def _scale(view: View, tensor: str) -> tuple[float | None, str, bool]:
+    """The scale of a tensor's values, that in words, and whether it is one that could move behind a join."""
     node = view.producer(tensor)
     while node is not None and kind(node) in _PASSED:
         tensor = view.dynamic_inputs(node)[0]
         node = view.producer(tensor)
-    if node is None or (kind(node) not in _SCALES and node.op_type not in QUANTIZERS):
-        return None
-    constants = [view.constant(each) for each in node.input if view.is_constant(each)]
-    value = constants[0] if constants else None
-    if value is None or (node.op_type in QUANTIZERS and value.size == 1 and float(value.item()) == 1.0):
-        return None
-    return (float(value.item()) if value.size == 1 else None), name(node)
+    scaling = node is not None and (kind(node) in _SCALES or node.op_type in QUANTIZERS)
+    constants = [view.constant(each) for each in node.input if view.is_constant(each)] if scaling else []
+    if constants and constants[0] is not None:
+        value = constants[0]
+        if value.size == 1:
+            scale = float(value.item())
+            return scale, f"{scale:.5g} ({name(node)})", not (scale == 1.0 and view.datatype(tensor).is_integer())
+        return None, f"one per channel ({name(node)})", True
+    if view.datatype(tensor).is_integer():
+        return 1.0, "1 (integers)", False
+    return None, f"none, since nothing quantizes it ({name(node) if node is not None else tensor})", False
 
 
 @checks("branches-not-streamlined")
