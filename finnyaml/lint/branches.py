@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from finnyaml.graph.view import View, kind, name
+from finnyaml.graph.operators import PASSING
+from finnyaml.graph.view import View, attributes, kind, name
 from finnyaml.lint.catalogue import Finding
 from finnyaml.lint.quantizers import QUANTIZERS
 from finnyaml.lint.rules import Stage, checks, finding
@@ -80,4 +81,51 @@ def _branches(view: View, stage: Stage) -> Iterator[Finding]:
                 hint="let all branches end in one and the same quantizer module (its scale is then shared), train so, "
                 "and insert the step streamline_branches after streamline",
                 repair=None,
+            )
+
+
+_PRODUCTS = frozenset(("Conv", "Gemm", "MatMul", "XnorPopcountMatMul"))
+
+
+def joined_bits(view: View, node: Any) -> Any:
+    """The Concat through which a product of binary weights gets binary values; None for any other node."""
+    if node.op_type not in _PRODUCTS or len(node.input) < 2:
+        return None
+    weights = view.producer(str(node.input[1]))
+    binary = weights is not None and weights.op_type == "BipolarQuant"
+    if not binary and view.datatype(node.input[1]).name not in ("BIPOLAR", "BINARY"):
+        return None
+    todo, join = [(str(node.input[0]), None)], None
+    while todo:
+        tensor, passed = todo.pop()
+        maker = view.producer(tensor)
+        if maker is None:
+            continue
+        if maker.op_type in PASSING:
+            joins_here = maker.op_type == "Concat" and len(view.dynamic_inputs(maker)) > 1
+            for source in maker.input if maker.op_type == "Concat" else maker.input[:1]:
+                todo.append((str(source), maker if joins_here else passed))
+        elif passed is not None and _is_sign(maker):
+            join = passed
+    return join
+
+
+def _is_sign(node: Any) -> bool:
+    signs = node.op_type == "MultiThreshold" and attributes(node).get("out_dtype") == "BIPOLAR"
+    return signs or node.op_type == "BipolarQuant"
+
+
+@checks("binary-values-joined")
+def _joined_bits(view: View, stage: Stage) -> Iterator[Finding]:
+    for node in view.nodes:
+        join = joined_bits(view, node)
+        if join is not None:
+            yield finding(
+                "binary-values-joined",
+                f"{name(node)} ({node.op_type}) multiplies binary weights with values of -1 and +1 that "
+                f"{name(join)} ({join.op_type}) joins: streamline makes bits of one branch only, and the accuracy "
+                "falls without a word",
+                node=name(node),
+                hint="insert the step represent_bipolar after tidy_up (exact, no retraining), and streamline_branches "
+                "after streamline",
             )

@@ -127,6 +127,13 @@ RULES: dict[str, Rule] = {
             root=True,
         ),
         Rule(
+            "binary-values-joined",
+            "error",
+            "Branches of -1 and +1 join before binary weights, and FINN makes bits of one branch only",
+            "represent_bipolar",
+            lasting=True,
+        ),
+        Rule(
             "branches-not-streamlined",
             "error",
             "Branches join, and scales stand before the join",

@@ -36,13 +36,14 @@ def _unconverted(view: View, stage: Stage) -> Iterator[Finding]:
     if not any(is_hardware(node) for node in view.nodes):
         return
     for node in between_hardware(view):
-        reason, hint = why_left(view, node)
+        left = why_left(view, node)
         yield finding(
             "node-between-hardware-layers",
             f"{node.name} ({node.op_type}) is not converted and stands between hardware layers, so the accelerator "
-            f"would fall into parts (cycle-free graph violated): {reason}",
+            f"would fall into parts (cycle-free graph violated): {left.reason}",
             node=node.name,
-            hint=hint,
+            hint=left.hint,
+            repair=left.repair,
         )
 
 

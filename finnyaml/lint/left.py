@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from onnx import NodeProto
 
@@ -16,8 +17,26 @@ from finnyaml.lint.rules import Stage, checks, finding
 LINEAR = frozenset(("Add", "BatchNormalization", "Div", "Mul", "Sub"))
 """Float operators that streamlining is there to take away, and that FINN maps into hardware where it does not."""
 
-Answer = tuple[str, str]
-"""Why a node is left, and what to do."""
+
+class Answer(NamedTuple):
+    """Why a node is left, what to do, and the step of finnyaml that does it, where there is one."""
+
+    reason: str
+    hint: str
+    repair: str | None = None
+
+
+Said = tuple[str, str]
+"""Why, and what to do."""
+
+_STEP = re.compile(r"^insert the step (\w+) ")
+"""How a hint begins that names a step of finnyaml."""
+
+
+def _answer(reason: str, hint: str) -> Answer:
+    step = _STEP.match(hint)
+    return Answer(reason, hint, step[1] if step else None)
+
 
 _QUANTIZE = "put a quantizer before it, and look for scales that streamlining left there"
 _OUT = "move it to the ends of the network, or take it out"
@@ -51,8 +70,11 @@ def why_left(view: View, node: NodeProto) -> Answer:
     """Why FINN left this node as it is, and what to do or to write instead."""
     special = _SPECIAL.get(node.op_type)
     found = special(view, node) if special is not None else None
-    if found is not None:
-        return found
+    return _answer(*(found or _general(view, node)))
+
+
+def _general(view: View, node: NodeProto) -> Said:
+    """Whether FINN has a converter for a node at all, and what all of them ask for."""
     known = converters()
     if known and node.op_type not in known:
         return f"FINN has no hardware layer for {node.op_type}", _INSTEAD.get(node.op_type, _OUT)
@@ -102,7 +124,7 @@ def _last_axis(view: View, node: NodeProto) -> bool:
     return axis is None or int(axis) in (-1, rank - 1)
 
 
-def _matmul(view: View, node: NodeProto) -> Answer | None:
+def _matmul(view: View, node: NodeProto) -> Said | None:
     floats = _floats(view, node.input)
     if floats:
         return f"{_made(view, floats[0])}, and FINN multiplies integers only", _QUANTIZE
@@ -111,7 +133,7 @@ def _matmul(view: View, node: NodeProto) -> Answer | None:
     return None
 
 
-def _concat(view: View, node: NodeProto) -> Answer | None:
+def _concat(view: View, node: NodeProto) -> Said | None:
     stored = [tensor for tensor in node.input if view.is_constant(tensor)]
     if stored:
         return f"its operand {stored[0]} is a constant, and FINN joins streams of data", "join it on the host"
@@ -131,7 +153,7 @@ def _concat(view: View, node: NodeProto) -> Answer | None:
     return None
 
 
-def _split(view: View, node: NodeProto) -> Answer | None:
+def _split(view: View, node: NodeProto) -> Said | None:
     floats = _floats(view, node.input[:1])
     if floats:
         reason = f"{_made(view, floats[0])}, and FINN's InferSplitLayer splits integers"
@@ -150,7 +172,7 @@ def _split(view: View, node: NodeProto) -> Answer | None:
     return None
 
 
-def _resize(view: View, node: NodeProto) -> Answer | None:
+def _resize(view: View, node: NodeProto) -> Said | None:
     reason = why_not_repeating(view, node)
     if reason is not None:
         return reason, "use nn.Upsample(scale_factor=2, mode='nearest'), or a transposed convolution"
@@ -163,7 +185,7 @@ def _resize(view: View, node: NodeProto) -> Answer | None:
     )
 
 
-def _average(view: View, node: NodeProto) -> Answer | None:
+def _average(view: View, node: NodeProto) -> Said | None:
     found = window(view, node)
     if isinstance(found, str):
         return found, "pool without padding, or use max-pooling or a convolution with a stride"
@@ -173,7 +195,7 @@ def _average(view: View, node: NodeProto) -> Answer | None:
     )
 
 
-def _pool(view: View, node: NodeProto) -> Answer | None:
+def _pool(view: View, node: NodeProto) -> Said | None:
     written = attributes(node)
     floats = _floats(view, node.input[:1])
     if floats:
@@ -189,30 +211,30 @@ def _pool(view: View, node: NodeProto) -> Answer | None:
     return "it is channels first", "insert a step with MakeMaxPoolNHWC after streamline"
 
 
-def _im2col(view: View, node: NodeProto) -> Answer | None:
+def _im2col(view: View, node: NodeProto) -> Said | None:
     floats = _floats(view, node.input[:1])
     if floats:
         return f"{_made(view, floats[0])}, and FINN's sliding window takes integers only", _QUANTIZE
     return "FINN's sliding window does not take these parameters", _OUT
 
 
-def _threshold(view: View, node: NodeProto) -> Answer | None:
+def _threshold(view: View, node: NodeProto) -> Said | None:
     return (
         f"its input is {view.datatype(node.input[0]).name} and its thresholds {view.datatype(node.input[1]).name}",
         _OUT,
     )
 
 
-def _linear(view: View, node: NodeProto) -> Answer | None:
+def _linear(view: View, node: NodeProto) -> Said | None:
     types = " and ".join(str(view.datatype(tensor).name) for tensor in node.input)
     return f"its operands are {types}", _OUT
 
 
-def _always(reason: str, hint: str) -> Callable[[View, NodeProto], Answer | None]:
+def _always(reason: str, hint: str) -> Callable[[View, NodeProto], Said | None]:
     return lambda view, node: (reason, hint)
 
 
-_SPECIAL: Mapping[str, Callable[[View, Any], Answer | None]] = {
+_SPECIAL: Mapping[str, Callable[[View, Any], Said | None]] = {
     "MatMul": _matmul,
     "Concat": _concat,
     "Split": _split,

@@ -29,6 +29,7 @@ STEPS: Mapping[str, Builtin] = {
     "represent_bipolar": Builtin(
         "Lets all activations and weights of -1 and +1 be INT2, as RTL layers need them, exact.",
         "finnyaml.steps.bipolar:represent_bipolar",
+        "tidy_up",
     ),
     "leave_to_host": Builtin(
         "Leaves scales, biases and the choice of labels that end the network to the host, exact.",

@@ -60,6 +60,13 @@ class Network(Net):
         }
         return self.then(kind, weights, **written)
 
+    def binary(self, inputs: int, outputs: int, *size: int, **attributes: Any) -> Network:
+        """A convolution with weights of -1 and +1."""
+        values = self.constant(self.random.choice([-1.0, 1.0], (outputs, inputs, *size)))
+        weights = self.node("BipolarQuant", values, self.constant(1.0), domain=QONNX)
+        written = {"strides": [1, 1], "pads": [0] * 4, "dilations": [1, 1], "group": 1, **attributes}
+        return self.then("Conv", weights, kernel_shape=list(size), **written)
+
     def dense(self, inputs: int, outputs: int) -> Network:
         """A dense layer without bias."""
         return self.then("MatMul", self.weights(inputs, outputs))

@@ -143,6 +143,16 @@ def _join(kind: str, shared: bool) -> Network:
     return net.relu() if kind == "Add" else net
 
 
+def _binary_join() -> Network:
+    net = image().conv(2, 4, 1, 1).sign()
+    one = net.x
+    net.binary(4, 4, 1, 1).sign()
+    other, net.x = net.x, one
+    net.binary(4, 4, 3, 3, pads=[1] * 4).sign()
+    net.x = net.node("Concat", net.x, other, axis=1)
+    return net.binary(8, 3, 1, 1)
+
+
 def _split() -> Network:
     net = features()
     net.x = net.node("Split", net.x, net.constant([2, 2], kind=np.int64), axis=1, outputs=2)
@@ -463,6 +473,12 @@ ROWS = (
         lambda: _join("Concat", True).conv(8, 3, 1, 1).relu(),
         repairs=("streamline_branches",),
         report="FINN 954",
+    ),
+    Row(
+        "join",
+        "Concat of binary branches before binary weights",
+        lambda: _binary_join(),
+        repairs=("represent_bipolar", "streamline_branches"),
     ),
     Row(
         "join",

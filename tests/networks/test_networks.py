@@ -60,7 +60,7 @@ class Build:
     def _repair(self, **place: str) -> None:
         ((side, step),) = place.items()
         for name in (*self._repairs, *TAKEN):
-            where = "convert_to_hw" if name == "leave_to_host" else "tidy_up" if name == "represent_bipolar" else None
+            where = "convert_to_hw" if name == "leave_to_host" else None
             known = where if side == "after" and where else getattr(STEPS[name], side)
             if known == step:
                 repaired = function_of(STEPS[name].function)(self.model)
@@ -115,7 +115,7 @@ def test_what_becomes_of_it(row: Row, tmp_path: Path) -> None:
     assert not left, f"not hardware: {left}"
     errors = [found for found in build.said if found.severity == "error" and found.repair not in (*row.repairs, *TAKEN)]
     assert not [found for found in errors if not RULES[found.rule].lasting], errors
-    if row.repairs and set(row.repairs) - {"leave_to_host", "represent_bipolar"}:
+    if row.repairs and set(row.repairs) - {"leave_to_host"} and row.what != "binary activations":
         _is_proposed(row, tmp_path)
 
 
