@@ -12,6 +12,7 @@ from finnyaml.engine import refusals
 from finnyaml.engine.pool import Pool
 from finnyaml.engine.workspace import MODEL
 from finnyaml.errors import Problem
+from finnyaml.finn import identity
 from finnyaml.kinds import KINDS
 from finnyaml.lint import catalogue
 from finnyaml.lint.catalogue import Finding
@@ -51,7 +52,9 @@ def findings(plan: Plan, built: Mapping[str, Built], store: Store, pool: Pool, l
         return ()
     rules = plan.code(*KINDS["lint"].code)
     blobs = {file: graph.blob for file, graph in graphs.items()}
-    name = f"lint-{digest_of([rules, stages, blobs])[:32]}"
+    installed = identity.find(store.memo, store.put_memo)  # rules ask FINN what it converts
+    finn = installed.digest if installed is not None else None
+    name = f"lint-{digest_of([rules, finn, stages, blobs])[:32]}"
     told = store.memo(name)
     if told is None:
         result = pool.run(_job(plan, stages, graphs, log))

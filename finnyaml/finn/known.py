@@ -65,6 +65,12 @@ _SENTENCES = (
         "insert the step correct_annotations after streamline: exact",
     ),
     Known(
+        r"orig_thres_matrix >= 0",
+        "a threshold layer with unsigned inputs has negative thresholds: its quantizer covers a range that its data never "
+        "has",
+        "insert the step clip_thresholds after streamline: exact",
+    ),
+    Known(
         r"out_bias must be integer",
         "the quantizer's zero point is not an integer",
         "use a quantizer with an integer zero point",
