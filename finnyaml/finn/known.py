@@ -66,8 +66,8 @@ _SENTENCES = (
     ),
     Known(
         r"orig_thres_matrix >= 0",
-        "a threshold layer with unsigned inputs has negative thresholds: its quantizer covers a range that its data never "
-        "has",
+        "a threshold layer with unsigned inputs has negative thresholds: its quantizer covers a range that its data "
+        "never has",
         "insert the step clip_thresholds after streamline: exact",
     ),
     Known(
