@@ -86,6 +86,13 @@ _SENTENCES = (
         "what it is, and why, is said below for each layer; `finnyaml lint` says it again",
     ),
     Known(
+        r"cannot reshape array of size",
+        "FINN lowers dense and depthwise convolutions, and this one has groups of several channels",
+        "insert the step expand_groups after tidy_up: a dense convolution with weights of 0, exact",
+        "LowerConvsToMatMul",
+        "Conv",
+    ),
+    Known(
         r"cannot reshape array of size 1 into shape",
         "a bias with one scale for all channels: FINN wants as many scales as there are channels",
         "insert the step fold_bias_quantizers before qonnx_to_finn: exact",

@@ -87,6 +87,14 @@ RULES: dict[str, Rule] = {
             "FINN has no hardware layer for an operator inside the network",
         ),
         Rule(
+            "grouped-convolution",
+            "error",
+            "A convolution has groups of several channels",
+            "expand_groups",
+            lasting=True,
+            root=True,
+        ),
+        Rule(
             "split-of-channels",
             "error",
             "A layer reads a part of the channels that a Split or Slice has cut off",

@@ -199,6 +199,31 @@ def _first_channel(view: View, node: Any, tensor: str, axis: int) -> int | None:
     return min(start + shape[axis] if start < 0 else start, shape[axis])
 
 
+def groups_of(view: View, node: Any) -> int:
+    """The groups of a convolution that is neither dense nor depthwise; 0 for any other node."""
+    groups = int(attributes(node).get("group", 1)) if node.op_type == "Conv" else 1
+    if groups == 1:
+        return 0
+    shapes = view.shape(node.input[0]), view.shape(node.output[0])
+    depthwise = len(shapes[0]) > 1 and shapes[0][1] == groups == shapes[1][1]
+    return 0 if depthwise else groups
+
+
+@checks("grouped-convolution")
+def _groups(view: View, stage: Stage) -> Iterator[Finding]:
+    for node in view.nodes:
+        groups = groups_of(view, node)
+        if groups:
+            yield finding(
+                "grouped-convolution",
+                f"{name(node)} (Conv) has {groups} groups, and FINN has dense and depthwise convolutions only: "
+                "streamline stops there (cannot reshape array)",
+                node=name(node),
+                hint="insert the step expand_groups after tidy_up: a dense convolution with weights of 0, exact; or "
+                "train with groups=1",
+            )
+
+
 @checks("split-of-channels")
 def _split(view: View, stage: Stage) -> Iterator[Finding]:
     for node in view.nodes:

@@ -103,6 +103,7 @@ _INSTEAD: Mapping[str, str] = {
     "InstanceNormalization": "use BatchNorm, which becomes part of the thresholds",
     "GroupNormalization": "use BatchNorm, which becomes part of the thresholds",
     "Slice": "cut the data on the host, or use a convolution whose weights choose",
+    "DepthToSpace": "use nearest upsampling and a convolution, or a transposed convolution, in place of PixelShuffle",
     "ArgMax": "leave it out and say `postprocess: [top_k: 1]`",
 }
 """What to write instead of operators for which FINN has nothing."""

@@ -55,6 +55,11 @@ STEPS: Mapping[str, Builtin] = {
         "finnyaml.steps.splits:absorb_splits",
         "tidy_up",
     ),
+    "expand_groups": Builtin(
+        "Makes convolutions with groups dense ones, with weights of 0, exact.",
+        "finnyaml.steps.splits:expand_groups",
+        "tidy_up",
+    ),
     "lift_to_4d": Builtin(
         "Makes convolutions and pooling along one dimension two-dimensional, exact.",
         "finnyaml.steps.lifting:lift_to_4d",

@@ -1,17 +1,18 @@
-"""A layer that reads a part of the channels reads all of them, with weights of 0, exactly. Runs in workers."""
+"""Layers that read a part of the channels read all of them, with weights of 0, exactly. Runs in workers."""
 
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import numpy as np
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.general import RemoveUnusedTensors
 
 from finnyaml.errors import StepFailed
-from finnyaml.graph.surgery import Repaired, free_name
+from finnyaml.graph.surgery import Node, Repaired, free_name, set_attributes
 from finnyaml.graph.view import View, name
-from finnyaml.lint.layers import part_of
+from finnyaml.lint.layers import groups_of, part_of
 
 
 def absorb_splits(model: ModelWrapper) -> Repaired:
@@ -34,11 +35,7 @@ def absorb_splits(model: ModelWrapper) -> Repaired:
         layer, weights = part.layer, view.constant(part.layer.input[1])
         assert weights is not None
         datatype = view.datatype(layer.input[1])
-        if not datatype.allowed(0):
-            raise StepFailed(
-                f"absorb_splits: the weights of {name(layer)} are {datatype.name}, which has no 0",
-                hint="use weights of two bits there",
-            )
+        _refuse_without_zero("absorb_splits", layer, datatype)
         axis = 1 if layer.op_type == "Conv" else 0
         shape = list(weights.shape)
         shape[axis] = part.channels
@@ -56,3 +53,45 @@ def absorb_splits(model: ModelWrapper) -> Repaired:
             f"weights, in place of {name(node)} ({node.op_type})"
         )
     return Repaired(model.transform(RemoveUnusedTensors()) if changes else model, tuple(changes))
+
+
+def expand_groups(model: ModelWrapper) -> Repaired:
+    """Make convolutions with groups dense ones, with weights of 0 between channels of different groups.
+
+    FINN has layers for dense and for depthwise convolutions; nothing for groups of several channels. It costs as many
+    weights times the groups. Belongs after `tidy_up`, before `streamline`.
+
+    Raises:
+        StepFailed: weights of -1 and +1 alone, which have no 0.
+    """
+    model = copy.deepcopy(model)
+    view = View(model)
+    taken = set(model.get_all_tensor_names())
+    changes = []
+    for node in view.nodes:
+        groups = groups_of(view, node)
+        weights = view.constant(node.input[1]) if groups else None
+        if weights is None:
+            continue
+        datatype = view.datatype(node.input[1])
+        _refuse_without_zero("expand_groups", node, datatype)
+        outputs, inputs = weights.shape[0] // groups, weights.shape[1]
+        dense = np.zeros((weights.shape[0], inputs * groups, *weights.shape[2:]), weights.dtype)
+        for group in range(groups):
+            rows = slice(group * outputs, (group + 1) * outputs)
+            dense[rows, group * inputs : (group + 1) * inputs] = weights[rows]
+        made = free_name(f"{node.input[1]}_dense", taken)
+        model.set_initializer(made, dense)
+        model.set_tensor_datatype(made, datatype)
+        node.input[1] = made
+        set_attributes(node, group=1)
+        changes.append(f"{name(node)} has weights of 0 in place of its {groups} groups")
+    return Repaired(model.transform(RemoveUnusedTensors()) if changes else model, tuple(changes))
+
+
+def _refuse_without_zero(step: str, layer: Node, datatype: Any) -> None:
+    if not datatype.allowed(0):
+        raise StepFailed(
+            f"{step}: the weights of {name(layer)} are {datatype.name}, which has no 0",
+            hint="run represent_bipolar before it (INT2), or use weights of two bits there",
+        )

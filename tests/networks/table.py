@@ -196,6 +196,12 @@ ROWS = (
     ),
     Row(
         "convolution",
+        "Conv2d with groups",
+        lambda: features().conv(4, 4, 3, 3, group=2).relu().conv(4, 3, 1, 1),
+        repairs=("expand_groups",),
+    ),
+    Row(
+        "convolution",
         "Conv2d on images that are not square",
         lambda: image(1, 4, 12).conv(1, 4, 2, 3, pads=[0, 1, 0, 1]).relu().conv(4, 3, 3, 5, strides=[1, 2]).relu(),
         report="FINN 814",
@@ -509,6 +515,13 @@ ROWS = (
         lambda: _instance_norm(features()).quant(3, 0.5).conv(4, 3, 1, 1).relu(),
         refused=("operator-without-hardware", "no hardware layer"),
         why="they depend on each image; BatchNorm",
+    ),
+    Row(
+        "operator",
+        "PixelShuffle",
+        lambda: features().then("DepthToSpace", blocksize=2).conv(1, 3, 3, 3).relu(),
+        refused=("operator-without-hardware", "PixelShuffle"),
+        why="FINN has nothing for it; nearest upsampling, a transposed convolution",
     ),
     Row("ending", "scores", lambda: hidden().dense(8, 3)),
     Row("ending", "quantized scores", lambda: hidden().dense(8, 3).quant(8, 0.125)),
