@@ -41,8 +41,8 @@ def page() -> str:
 def _repair(name: str) -> str:
     step = builtin.STEPS[name]
     text = f"\n### {name} {{ #{name} }}\n\n{step.does}\n"
-    if step.after:
-        text += f"\nIt belongs after `{step.after}`.\n"
+    if step.place:
+        text += f"\nIt belongs {step.place.split()[0]} `{step.after or step.before}`.\n"
     rules = [f"[{rule.id}](../lints/{rule.id}.md)" for rule in RULES.values() if rule.repair == name]
     return text + (f"\nIt repairs what this rule finds: {', '.join(rules)}.\n" if rules else "")
 

@@ -50,7 +50,7 @@ def explain(task: Task, failure: Failure, session: Session, run: Path) -> list[s
     """A few lines about one failed task, ending with commands to copy."""
     recipe = session.recipe.path
     log = run / "logs" / f"{task.id}.log"
-    lines = [f"{task.id} ({task.uses}) failed: {_headline(failure)}", *_evidence(failure, log)]
+    lines = [f"{task.id} ({task.uses}) failed: {_headline(failure)}", *_place(failure), *_evidence(failure, log)]
     if failure.hint:
         lines.append(f"  hint:      {failure.hint}")
     lines = [shortened(line, relative(run / "run.json")) for line in lines]
@@ -70,6 +70,12 @@ def explain(task: Task, failure: Failure, session: Session, run: Path) -> list[s
         if SANDBOX in f"{failure.message} {failure.cause}":
             lines.append(f"  {SANDBOX}: was removed; `alone` makes it again, as rerun-{task.id}/")
     return lines
+
+
+def _place(failure: Failure) -> list[str]:
+    """Where in the graph it happened, and what is known of it."""
+    where = [f"  where:     {failure.place}"] if failure.place else []
+    return [*where, *([f"  known:     {failure.known}"] if failure.known else [])]
 
 
 def _evidence(failure: Failure, log: Path) -> list[str]:
@@ -144,11 +150,11 @@ def lost(found: Bisected, report: Report) -> list[str]:
 
 def _edit(recipe: Recipe, repair: str) -> list[str]:
     """The edit that puts an exact repair into the recipe, as a diff."""
-    head = f"  exact repair, without retraining: the step {repair} after {STEPS[repair].after}"
+    head = f"  exact repair, without retraining: the step {repair} {STEPS[repair].place}"
     if fix.has_step(recipe, repair):
         return []
     try:
-        proposed = fix.propose_for(recipe.path, repair, str(STEPS[repair].after))
+        proposed = fix.propose_for(recipe.path, repair, str(STEPS[repair].place))
     except fix.ByHand as error:
         return [f"{head} ({error})"]
     return [

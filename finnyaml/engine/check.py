@@ -82,18 +82,18 @@ def _look_at(session: Session, found: Checked) -> None:
 
 
 def _place(session: Session, repair: str, task: str) -> str:
-    """The step after which a repair belongs; that of a plug-in belongs where its rule spoke first, after some step."""
+    """Where a repair belongs ("after tidy_up"); that of a plug-in where its rule spoke first, after some step."""
     if repair in STEPS:
-        return str(STEPS[repair].after)
+        return str(STEPS[repair].place)
     steps = [name for name, item in session.plan.tasks.items() if item.is_step and not item.declared.source]
-    return task if task in steps else steps[0]
+    return f"after {task if task in steps else steps[0]}"
 
 
 def repair(found: Checked) -> Iterator[fix.Proposal | fix.ByHand]:
     """Write the exact repairs into the recipe, one after the other; yields each edit, or why it is left to the user."""
-    for step, after in found.repairs.items():
+    for step, place in found.repairs.items():
         try:
-            proposed = fix.propose_for(found.recipe, step, after)
+            proposed = fix.propose_for(found.recipe, step, place)
         except fix.ByHand as reason:
             yield reason
             continue

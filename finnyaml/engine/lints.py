@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from finnyaml.engine import refusals
 from finnyaml.engine.pool import Pool
 from finnyaml.engine.workspace import MODEL
 from finnyaml.errors import Problem
+from finnyaml.finn import identity
 from finnyaml.kinds import KINDS
 from finnyaml.lint import catalogue
 from finnyaml.lint.catalogue import Finding
@@ -19,6 +21,7 @@ from finnyaml.plan.status import Built
 from finnyaml.plan.task import Task
 from finnyaml.store import Entry, Store
 from finnyaml.store.digests import digest_of
+from finnyaml.text import counted
 from finnyaml.worker.job import Failure, Job
 
 DATA_TYPES = ("UINT8", "INT8", "UINT16", "INT16")
@@ -26,6 +29,13 @@ DATA_TYPES = ("UINT8", "INT8", "UINT16", "INT16")
 
 FIELDS = ("target_fps", "synth_clk_period_ns", "board", "fpga_part", "standalone_thresholds")
 """Fields of FINN's configuration that rules look at."""
+
+LASTING = {rule.id for rule in catalogue.RULES.values() if rule.lasting}
+"""Rules whose silence about a later stage means that what they found is settled."""
+
+ROOTS = {rule.id for rule in catalogue.RULES.values() if rule.root}
+FOLLOWING = {"float-in-dataflow", "node-between-hardware-layers"}
+"""What often follows from what `ROOTS` find."""
 
 Stages = Sequence[tuple[str, Finding]]
 """Findings, each with the task whose graph it is about."""
@@ -35,14 +45,16 @@ def findings(plan: Plan, built: Mapping[str, Built], store: Store, pool: Pool, l
     """What the rules find in the graphs that are built, without what the recipe ignores, in the order of the plan.
 
     A rule that has spoken of one stage is silent about those that follow from it, and about what a later step of the
-    recipe repairs.
+    recipe repairs. What is not to be found any more at a later stage is withdrawn.
     """
     stages, graphs = _stages(plan, built)
     if not stages:
         return ()
     rules = plan.code(*KINDS["lint"].code)
     blobs = {file: graph.blob for file, graph in graphs.items()}
-    name = f"lint-{digest_of([rules, stages, blobs])[:32]}"
+    installed = identity.find(store.memo, store.put_memo)  # rules ask FINN what it converts
+    finn = installed.digest if installed is not None else None
+    name = f"lint-{digest_of([rules, finn, stages, blobs])[:32]}"
     told = store.memo(name)
     if told is None:
         result = pool.run(_job(plan, stages, graphs, log))
@@ -137,7 +149,25 @@ def _first_of_each(
         if not kept:
             continue
         above = plan.ancestors([task]) - {task}
-        below = {plan.tasks[other].uses for other in plan.descendants([task])}
+        after = plan.descendants([task]) - {task}
+        below = {plan.tasks[other].uses for other in after}
         known = {finding.rule for other, finding in shown if other in above}
-        shown += [(task, item) for item in kept if item.repair not in below and item.rule not in known]
-    return shown
+        gone = {rule for other in after if other in found for rule in LASTING - {item.rule for item in found[other]}}
+        shown += [
+            (task, item)
+            for item in kept
+            if not {item.repair, *item.settled_by} & below and item.rule not in known and item.rule not in gone
+        ]
+    return _roots_first(shown)
+
+
+def _roots_first(shown: list[tuple[str, Finding]]) -> list[tuple[str, Finding]]:
+    """The findings; where there are roots, without those that often follow from them, which the first root counts."""
+    at = next((index for index, (_, item) in enumerate(shown) if item.rule in ROOTS), None)
+    rest = [each for each in shown if each[1].rule not in FOLLOWING]
+    if at is None or len(rest) == len(shown):
+        return shown
+    task, root = shown[at]
+    later = f"{counted(len(shown) - len(rest), 'finding')} at later stages: told once this is settled"
+    counting = (task, dataclasses.replace(root, message=f"{root.message} ({later})"))
+    return [counting if each == shown[at] else each for each in rest]

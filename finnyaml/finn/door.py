@@ -9,7 +9,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
+import importlib.abc
+import importlib.machinery
 import os
+import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -19,6 +22,9 @@ from finnyaml.errors import INSTALL_FINN, FinnyamlError
 from finnyaml.finn import identity
 
 StepFunction = Callable[..., Any]
+
+STEPS = "finn.builder.build_dataflow_steps"
+"""FINN's module with the step functions."""
 
 
 class FinnUnusable(FinnyamlError):
@@ -41,8 +47,8 @@ class Finn:
     @functools.cached_property
     def steps_module(self) -> types.ModuleType:
         """FINN's module with the step functions."""
-        with _no_simulator_needed():
-            module = _import("finn.builder.build_dataflow_steps")
+        let_anybody_import_steps()
+        module = _import(STEPS)
         _tell_tools_where_finn_is(Path(str(module.__file__)).parents[1])
         return module
 
@@ -87,6 +93,16 @@ def register_reshape() -> None:
     _import("finn.custom_op.fpgadataflow.reshape")
 
 
+def upsampling(model: Any) -> Any:
+    """The model with FINN's layers that repeat pixels in place of every Resize (`finnyaml.finn.upsampling`)."""
+    return _import("finnyaml.finn.upsampling").repeat_pixels(model)
+
+
+def branches(model: Any) -> Any:
+    """The model with scales and transposes moved past forks and joins (`finnyaml.finn.branches`)."""
+    return _import("finnyaml.finn.branches").streamline_branches(model)
+
+
 def activation_functions() -> types.ModuleType:
     """FINN's module with the piecewise polynomials that its activation layers compute."""
     return _import("finn.custom_op.general.pwpolyfunction")
@@ -107,6 +123,31 @@ def _import(name: str) -> types.ModuleType:
             f"FINN does not import here: {error}",
             hint=f"{INSTALL_FINN}, or run finnyaml in the environment that has FINN",
         ) from error
+
+
+class _StepsFinder(importlib.abc.MetaPathFinder):
+    """Finds FINN's module with the steps as Python would, and lets anybody import it without Vivado."""
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> importlib.machinery.ModuleSpec | None:
+        if name != STEPS:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def exec_module(module: types.ModuleType) -> None:
+                with _no_simulator_needed():
+                    execute(module)
+                _tell_tools_where_finn_is(Path(str(module.__file__)).parents[1])
+
+            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+
+def let_anybody_import_steps() -> None:
+    """Let a custom step import FINN's steps in any worker of this process, as one that has run a step of FINN can."""
+    if not any(isinstance(finder, _StepsFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _StepsFinder())
 
 
 @contextlib.contextmanager

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from onnx import NodeProto
 
 from finnyaml.graph.view import View, attributes, is_hardware, kind
 from finnyaml.lint.catalogue import Finding
+from finnyaml.lint.left import LINEAR, why_left
 from finnyaml.lint.rules import Stage, checks, finding
-
-LINEAR = frozenset(("Add", "BatchNormalization", "Div", "Mul", "Sub"))
-"""Float operators that streamlining is there to take away, and that FINN maps into hardware where it does not."""
 
 
 def between_hardware(view: View) -> list[NodeProto]:
@@ -39,61 +36,15 @@ def _unconverted(view: View, stage: Stage) -> Iterator[Finding]:
     if not any(is_hardware(node) for node in view.nodes):
         return
     for node in between_hardware(view):
+        left = why_left(view, node)
         yield finding(
             "node-between-hardware-layers",
             f"{node.name} ({node.op_type}) is not converted and stands between hardware layers, so the accelerator "
-            f"would fall into parts (cycle-free graph violated): {_reason(view, node)}",
+            f"would fall into parts (cycle-free graph violated): {left.reason}",
             node=node.name,
-            hint=_REMEDIES.get(node.op_type, "move it to the ends of the graph, or take it out of the network"),
+            hint=left.hint,
+            repair=left.repair,
         )
-
-
-_REMEDIES = {
-    "MatMul": "put a quantizer before it, and look for scales that streamlining left there",
-    "Transpose": "insert a step with AbsorbTransposeIntoMultiThreshold or AbsorbConsecutiveTransposes after streamline",
-    "MaxPool": "insert a step with MakeMaxPoolNHWC after streamline",
-    "Conv": "insert a step with LowerConvsToMatMul after streamline",
-}
-
-
-def _reason(view: View, node: NodeProto) -> str:
-    """Why FINN left this node as it is."""
-    floats = [tensor for tensor in node.input if view.shape(tensor) and not view.datatype(tensor).is_integer()]
-    written = attributes(node)
-    if node.op_type == "MatMul" and floats:
-        return f"its operand {floats[0]} is {view.datatype(floats[0]).name}, and FINN multiplies integers only"
-    if node.op_type == "Conv":
-        return "streamlining has not lowered it to a matrix product"
-    if node.op_type == "BatchNormalization":
-        return "streamlining has not absorbed it into thresholds"
-    if node.op_type == "MultiThreshold":
-        return f"its input is {view.datatype(node.input[0]).name} and its thresholds {_type(view, node.input[1])}"
-    if node.op_type in ("MaxPool", "MaxPoolNHWC"):
-        return _pooling_reason(view, node, written)
-    if node.op_type == "Im2Col":
-        if not view.datatype(node.input[0]).is_integer():
-            return f"its input is {_type(view, node.input[0])}, and FINN's sliding window takes integers only"
-        return "FINN's sliding window does not take these parameters"
-    if node.op_type == "Transpose":
-        return "the layout changes inside the accelerator, which streamlining should have moved to its ends"
-    if node.op_type in LINEAR:
-        return f"its operands are {' and '.join(_type(view, tensor) for tensor in node.input)}"
-    return f"FINN has no hardware layer for {node.op_type} here"
-
-
-def _type(view: View, tensor: str) -> str:
-    return str(view.datatype(tensor).name)
-
-
-def _pooling_reason(view: View, node: NodeProto, written: Mapping[str, Any]) -> str:
-    if not view.datatype(node.input[0]).is_integer():
-        return f"its input is {_type(view, node.input[0])}, and FINN pools integers only"
-    kernel, strides = written.get("kernel_shape", ()), written.get("strides", ())
-    if any(size < step for size, step in zip(kernel, strides, strict=False)):
-        return f"its stride {list(strides)} is larger than its kernel {list(kernel)}"
-    if len(view.shape(node.input[0])) != 4:
-        return "it does not pool over two dimensions"
-    return "FINN has no hardware layer for this pooling"
 
 
 @checks("float-in-dataflow")
@@ -110,7 +61,29 @@ def _float(view: View, stage: Stage) -> Iterator[Finding]:
             message = f"{node.name} ({node.op_type}) is float and left after streamlining: FINN will map it as such"
         else:
             continue
-        yield finding("float-in-dataflow", message, node=node.name, hint=hint)
+        if _ends(view, node):
+            last = (
+                "it ends the network: the step leave_to_host after convert_to_hw leaves it to the host, exact; or end "
+                "in `postprocess: [top_k: 1]`"
+            )
+            yield finding("float-in-dataflow", message, node=node.name, hint=last, settled_by=("leave_to_host",))
+        else:
+            yield finding("float-in-dataflow", message, node=node.name, hint=hint)
+
+
+def _ends(view: View, node: NodeProto) -> bool:
+    """Whether behind a node there are only further scales, biases and functions, to the end of the network."""
+    todo = [node]
+    while todo:
+        one = todo.pop()
+        if kind(one).removeprefix("Elementwise") not in _HOST:
+            return False
+        todo += [user for tensor in one.output for user in view.consumers(tensor)]
+    return True
+
+
+_HOST = frozenset((*LINEAR, "HWSoftmax", "LabelSelect", "PWPolyF", "Sigmoid", "Softmax", "Tanh", "TopK"))
+"""What a host computes as well at the end, by the names without `Elementwise`."""
 
 
 def _left_over(view: View, node: NodeProto) -> bool:

@@ -52,8 +52,8 @@ def has_step(recipe: Recipe, repair: str) -> bool:
     return any(default_id(entry.uses) == repair for entry in recipe.steps.written)
 
 
-def propose_for(path: Path, repair: str, after: str, environ: Mapping[str, str] | None = None) -> Proposal:
-    """The edit of the recipe at `path` that runs `repair` right after the step `after` (without `step_`).
+def propose_for(path: Path, repair: str, place: str, environ: Mapping[str, str] | None = None) -> Proposal:
+    """The edit of the recipe at `path` that runs `repair` at a place: "after tidy_up", "before qonnx_to_finn".
 
     Raises:
         ByHand: the recipe's form does not let it be done by machine.
@@ -63,15 +63,17 @@ def propose_for(path: Path, repair: str, after: str, environ: Mapping[str, str] 
     composed = compose(path, (), os.environ if environ is None else environ, [])
     assert isinstance(composed.root.value, dict)
     steps = composed.root.value.get("steps")
-    edited = propose(text, repair, after, inherited=None if steps is None else steps.plain())
+    edited = propose(text, repair, place, inherited=None if steps is None else steps.plain())
     faults = structure(merge(composed.root, _without_extends(edited, path)))
     if faults:
-        raise ByHand(f"insert {repair} after {after} by hand: {faults[0].problem.message}")
+        raise ByHand(f"insert {repair} {place} by hand: {faults[0].problem.message}")
     return Proposal(path, text, edited)
 
 
-def propose(text: str, repair: str, after: str, inherited: Any = None) -> str:
-    """The text of a recipe with the step `repair` put in right after the step `after`, comments and all else kept.
+def propose(text: str, repair: str, place: str, inherited: Any = None) -> str:
+    """The text of a recipe with the step `repair` put in at a place, comments and all else kept.
+
+    The place is "after tidy_up" (or `tidy_up` alone) or "before qonnx_to_finn".
 
     `inherited` is the plain value of `steps` with what the recipe extends; it counts where `text` has no steps.
 
@@ -83,7 +85,8 @@ def propose(text: str, repair: str, after: str, inherited: Any = None) -> str:
     plain = _plain(body)
     root = yaml.compose(body, Loader=yaml.SafeLoader)
     assert isinstance(root, yaml.MappingNode)
-    edit = _Edit(body, repair, after)
+    side, _, step = place.rpartition(" ")
+    edit = _Edit(body, repair, side or "after", step)
     written = next((pair for pair in root.value if pair[0].value == "steps"), None)
     if written is None:
         wanted = edit.added(root, inherited)
@@ -106,16 +109,17 @@ def propose(text: str, repair: str, after: str, inherited: Any = None) -> str:
 class _Edit:
     """One edit in progress; each method changes `text` and returns the steps that it should now say."""
 
-    def __init__(self, text: str, repair: str, after: str) -> None:
+    def __init__(self, text: str, repair: str, side: str, step: str) -> None:
         self.text = text
         self._repair = repair
-        self._after = after
-        self._insertion = f"{{after: {after}, steps: {repair}}}"
-        self._value = {"after": after, "steps": repair}
+        self._side = side
+        self._step = step
+        self._insertion = f"{{{side}: {step}, steps: {repair}}}"
+        self._value = {side: step, "steps": repair}
         self._newline = "\r\n" if "\r\n" in text else "\n"
 
     def by_hand(self, why: str) -> ByHand:
-        return ByHand(f"insert the step {self._repair} after {self._after} by hand: {why}")
+        return ByHand(f"insert the step {self._repair} {self._side} {self._step} by hand: {why}")
 
     def scalar(self, key: Span, steps: yaml.ScalarNode) -> Any:
         """`steps: flow` becomes a flow with an edit: on the same line, or in a block where a comment follows."""
@@ -158,16 +162,21 @@ class _Edit:
         return {**plain, "insert": [self._value]}
 
     def listed(self, steps: yaml.SequenceNode, plain: list[Any]) -> Any:
-        """A list of steps gets one more, behind the step that it comes after."""
+        """A list of steps gets one more, beside the step that it belongs to."""
         ids = [_id(entry) for entry in plain]
-        if ids.count(self._after) != 1:
-            raise self.by_hand(f"its list of steps has {self._after} {ids.count(self._after)} times")
+        if ids.count(self._step) != 1:
+            raise self.by_hand(f"its list of steps has {self._step} {ids.count(self._step)} times")
+        index = ids.index(self._step)
+        if self._side == "before":
+            if isinstance(plain[index], dict) and "needs" in plain[index]:
+                raise self.by_hand(f"{self._step} says what it needs, so let it need {self._repair} instead")
+            self._add_before(steps, steps.value[index])
+            return [*plain[:index], self._repair, *plain[index:]]
         for entry in plain:
             needs = entry.get("needs", ()) if isinstance(entry, dict) else ()
-            if self._after in ([needs] if isinstance(needs, str) else needs):
-                message = f"{_id(entry)} needs {self._after} by name, so let it need {self._repair} instead"
+            if self._step in ([needs] if isinstance(needs, str) else needs):
+                message = f"{_id(entry)} needs {self._step} by name, so let it need {self._repair} instead"
                 raise self.by_hand(message)
-        index = ids.index(self._after)
         self._add(steps, steps.value[index], steps.start_mark.column, self._repair, "- ")
         return [*plain[: index + 1], self._repair, *plain[index + 1 :]]
 
@@ -195,6 +204,16 @@ class _Edit:
             self._replace(end, end, f"{self._newline}{' ' * column}{mark}{text}")
         else:
             self._replace(end + 1, end + 1, f"{' ' * column}{mark}{text}{self._newline}")
+
+    def _add_before(self, items: yaml.SequenceNode, node: Span) -> None:
+        """Add the repair to `items` before `node`; in a block on a line of its own."""
+        start = node.start_mark.index
+        if items.flow_style:
+            self._replace(start, start, f"{self._repair}, ")
+        else:
+            column = items.start_mark.column
+            line = self.text.rfind("\n", 0, start) + 1
+            self._replace(line, line, f"{' ' * column}- {self._repair}{self._newline}")
 
     def _replace(self, start: int, end: int, text: str) -> None:
         self.text = self.text[:start] + text + self.text[end:]

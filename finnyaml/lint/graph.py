@@ -9,14 +9,40 @@ from qonnx.core.modelwrapper import ModelWrapper
 from finnyaml import plugins
 from finnyaml.errors import FinnyamlError
 from finnyaml.graph.view import View
-from finnyaml.lint import conversion, folding, inputs, matrices, padding, rtl, thresholds
+from finnyaml.lint import (
+    activations,
+    branches,
+    conversion,
+    folding,
+    inputs,
+    layers,
+    left,
+    matrices,
+    padding,
+    quantizers,
+    rtl,
+    thresholds,
+)
 from finnyaml.lint.catalogue import RULES, Finding
 from finnyaml.lint.rules import CHECKS, Check, Stage
 
 __all__ = ["Finding", "Stage", "check"]
 
 # Importing these is what registers their rules.
-_MODULES = (conversion, folding, inputs, matrices, padding, rtl, thresholds)
+_MODULES = (
+    activations,
+    branches,
+    conversion,
+    folding,
+    inputs,
+    layers,
+    left,
+    matrices,
+    padding,
+    quantizers,
+    rtl,
+    thresholds,
+)
 
 
 def check(model: ModelWrapper, stage: Stage) -> list[Finding]:

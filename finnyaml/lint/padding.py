@@ -130,7 +130,8 @@ def _padding(view: View, stage: Stage) -> Iterator[Finding]:
         rule, details = "padding-cannot-be-represented", {"node": name(padded.node)}
         if padded.value == 0 and None not in padded.sources:
             hint = "insert the step represent_padding after tidy_up: exact, no retraining; or train with 2-bit "
-            yield finding(rule, message, hint=f"{hint}activations, or without padding", **details)
+            settled = ("represent_bipolar",)
+            yield finding(rule, message, hint=f"{hint}activations, or without padding", settled_by=settled, **details)
         else:
             hint = "pad with a value that the data has, or give the data a type that has the padding's"
             yield finding(rule, message, hint=hint, repair=None, **details)

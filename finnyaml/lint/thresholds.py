@@ -9,7 +9,7 @@ import numpy as np
 from onnx import NodeProto
 from qonnx.core.datatype import DataType
 
-from finnyaml.graph.view import View, attributes, is_hardware, kind
+from finnyaml.graph.view import View, attributes, is_hardware, kind, name
 from finnyaml.lint.catalogue import Finding
 from finnyaml.lint.rules import Stage, checks, finding
 
@@ -150,6 +150,14 @@ def _refusal(view: View, node: NodeProto, standalone: bool) -> tuple[str, str] |
     fused = producer is not None and producer.op_type in products and not standalone
     fused = fused and len(view.consumers(node.input[0])) == 1
     if scale != 1 and not (bipolar and scale == 2 and bias == -1 and fused):
+        if bipolar and standalone and producer is not None and producer.op_type in products:
+            inside = bool(view.consumers(node.output[0]))
+            return (
+                f"its output is BIPOLAR (out_scale {scale:g}), which FINN takes as a part of {name(producer)} only, "
+                "and the recipe says `finn: {standalone_thresholds: true}`",
+                "say `finn: {standalone_thresholds: false}`"
+                + ("; or insert the step represent_bipolar after tidy_up: exact" if inside else ""),
+            )
         if bipolar:
             return (
                 f"its output is BIPOLAR (out_scale {scale:g}), and it stands alone: FINN takes bipolar thresholds "

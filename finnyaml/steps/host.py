@@ -19,8 +19,12 @@ ARITHMETIC = {"ElementwiseAdd": "Add", "ElementwiseDiv": "Div", "ElementwiseMul"
 """FINN's layers that scale or shift, and the ONNX operators that they were."""
 
 
+FUNCTIONS = frozenset(("HWSoftmax", "PWPolyF"))
+"""FINN's layers that compute a function in floating point; PWPolyF only about right."""
+
+
 def leave_to_host(model: ModelWrapper) -> Repaired:
-    """Make the layers that end the network ONNX operators again: scales and biases, and the choice of labels.
+    """Make the layers that end the network ONNX operators again: scales, biases, functions, the choice of labels.
 
     `convert_to_hw` makes hardware layers of them, in floating point or with no RTL variant. As ONNX operators they
     stay outside of the dataflow partition, whose results are then the sums of the last matrix layer. Belongs after
@@ -51,6 +55,9 @@ def leave_to_host(model: ModelWrapper) -> Repaired:
         if id(node) in outside and is_hardware(node):
             if node.op_type == "LabelSelect":
                 made = _label_choice(model, node)
+            elif node.op_type in FUNCTIONS:
+                axis = {"axis": -1} if node.op_type == "HWSoftmax" else {}
+                made = helper.make_node(_function(node), node.input[:1], node.output, **axis)
             else:
                 made = helper.make_node(ARITHMETIC[node.op_type], node.input, node.output)
             made.name = node.name
@@ -62,8 +69,18 @@ def leave_to_host(model: ModelWrapper) -> Repaired:
 
 
 def _is_for_the_host(view: View, node: Node) -> bool:
-    """Whether a hardware layer scales or shifts by constants, or chooses labels."""
+    """Whether a hardware layer scales or shifts by constants, computes a float function, or chooses labels."""
+    if node.op_type in FUNCTIONS:
+        return bool(_function(node))
     return node.op_type == "LabelSelect" or (node.op_type in ARITHMETIC and len(view.dynamic_inputs(node)) == 1)
+
+
+def _function(node: Node) -> str:
+    """The ONNX operator that one of `FUNCTIONS` was; "" where there is none."""
+    if node.op_type == "HWSoftmax":
+        return "Softmax"
+    known = {"sigmoid": "Sigmoid", "tanh": "Tanh"}
+    return known.get(str(attributes(node).get("func", "")), "")
 
 
 def _label_choice(model: ModelWrapper, node: Node) -> Node:

@@ -65,6 +65,8 @@ def prepend(model: ModelWrapper, stage: Processing, spec: InputSpec, recipe_dir:
         model = _insert_first(model, [("Sub", mean), ("Div", std)])
     elif stage.kind in ("brevitas", "onnx"):
         shape = model.get_tensor_shape(model.graph.input[0].name)
+        # What the recipe says of the data does not hold behind the stage: x / 128 of an INT8 is not integer.
+        model.set_tensor_datatype(model.graph.input[0].name, DataType["FLOAT32"])
         model = _merge(_own_graph(stage, shape, recipe_dir), model, "preprocess")
     else:
         hint = "there is: to_tensor, normalize, brevitas, onnx"
@@ -118,8 +120,8 @@ def _per_channel(model: ModelWrapper, what: str, value: Any) -> np.ndarray:
     values: np.ndarray = np.asarray(value, np.float32).reshape(-1)
     if not np.isfinite(values).all():
         raise StepFailed(f"normalize: {what} is not finite: {value}")
-    if values.size == 1:
-        return values
+    if values.size == 1 or (values == values[0]).all():
+        return values[:1]  # streamlining moves one number where it does not move one per channel
     name = model.graph.input[0].name
     shape, layout = model.get_tensor_shape(name), model.get_tensor_layout(name)
     axis = layout.index("C") if layout else min(1, len(shape) - 1)

@@ -22,16 +22,15 @@ from qonnx.transformation.make_input_chanlast import MakeInputChannelsLast
 from qonnx.util.cleanup import cleanup_model
 
 from finnyaml.errors import StepFailed
+from finnyaml.graph.origin import SCOPES
 from finnyaml.graph.view import View
 from finnyaml.recipe.model import InputSpec
+from finnyaml.steps import exporting
 from finnyaml.steps.code import explain
 from finnyaml.text import did_you_mean
 
 if TYPE_CHECKING:
     import torch
-
-SCOPES = "pkg.torch.onnx.name_scopes"
-"""Node metadata that is kept: the PyTorch module a node came from, to tell of lost accuracy in the user's words."""
 
 
 def export_brevitas(
@@ -54,25 +53,19 @@ def export_brevitas(
         StepFailed: whatever of this the user can mend, told with their file and line.
     """
     import torch
-    from brevitas.export import export_qonnx
 
     module = load_module(factory, args, weights, weights_key)
     sample = torch.zeros(*shape)
     try:
-        with torch.no_grad():
+        with torch.no_grad(), exporting.noting_what_ran(module) as ran:
             module(sample)
     except Exception as error:
         raise StepFailed(
             f"the model does not take an input of shape {list(shape)}: {explain(error)}",
             hint="model.input.shape is the shape that forward() gets, the batch first: [1, channels, height, width]",
         ) from error
-    try:
-        model = export_qonnx(module, args=sample)
-    except Exception as error:
-        raise StepFailed(
-            f"Brevitas cannot export the model to QONNX: {explain(error)}",
-            hint="forward() has to be traceable: no control flow that depends on data, operators that ONNX has",
-        ) from error
+    model = exporting.export(module, sample)
+    exporting.refuse_what_is_lost(model, ran)
     return _without_traces_of_this_machine(model)
 
 
@@ -168,6 +161,7 @@ def annotate_input(model: onnx.ModelProto, spec: InputSpec) -> ModelWrapper:
     except Exception as error:
         raise StepFailed(f"qonnx cannot take the model: {explain(error)}") from error
     _fix_shape(wrapper, _only_input(wrapper), spec.shape)
+    _refuse_constant(wrapper)
     datatype = find_datatype(spec.datatype) if spec.datatype else None
     try:
         wrapper = cleanup_model(wrapper)
@@ -347,6 +341,16 @@ def _only_input(wrapper: ModelWrapper) -> Any:
             hint="export with a float32 input and say model.input.datatype (UINT8, ...) in the recipe",
         )
     return tensor
+
+
+def _refuse_constant(wrapper: ModelWrapper) -> None:
+    """Raise StepFailed where the output does not depend on the input: no build could be right."""
+    view = View(wrapper)
+    if not exporting.depends(view, view.outputs[0], view.inputs[0]):
+        raise StepFailed(
+            f"the output '{view.outputs[0]}' of the model does not depend on its input '{view.inputs[0]}'",
+            hint="a part of the network was lost when it was exported, or its result is not returned",
+        )
 
 
 def _fix_shape(wrapper: ModelWrapper, tensor: Any, wanted: Sequence[int] | None) -> None:

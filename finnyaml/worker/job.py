@@ -91,6 +91,7 @@ class Done:
 class Failure:
     """A job that failed: the error as the step raised it, in one line and in full.
 
+    `place` is the transformation and the node that it came from, `known` what is known of such an error.
     `cause` is the first real error in its log or in the logs that tools left, `cause_log` a copy of that log.
     `tool_log` is a copy of what a tool wrote last, where it does not tell the cause.
     `damaged` is a store object that turned out damaged while the job was prepared: the engine rebuilds what made it.
@@ -100,6 +101,8 @@ class Failure:
     message: str
     hint: str | None = None
     traceback: str = ""
+    place: str | None = None
+    known: str | None = None
     cause: str | None = None
     cause_log: str | None = None
     tool_log: str | None = None

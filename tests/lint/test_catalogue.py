@@ -26,7 +26,7 @@ def test_every_rule_is_checked_by_one_function():
 
 def test_every_repair_exists_and_has_its_place():
     wanted = {rule.repair for rule in RULES.values() if rule.repair}
-    assert wanted == {name for name, step in STEPS.items() if step.after}
+    assert wanted == {name for name, step in STEPS.items() if step.place}
     assert all(callable(function_of(step.function)) for step in STEPS.values())
 
 

@@ -61,6 +61,24 @@ def test_every_form_of_steps(form):
 
 
 @pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("steps: hw\n", "steps: {flow: hw, insert: [{before: a, steps: fold}]}\n"),
+        ("steps: [a, b]\n", "steps: [fold, a, b]\n"),
+        ("steps:\n  - x\n  # why\n  - a  # here\n  - b\n", "steps:\n  - x\n  # why\n  - fold\n  - a  # here\n  - b\n"),
+        ("steps:\n- {uses: q, id: a}\n", "steps:\n- fold\n- {uses: q, id: a}\n"),
+    ],
+)
+def test_a_place_before_a_step(before, after):
+    assert propose(before, "fold", "before a") == after
+
+
+def test_a_step_that_says_what_it_needs_is_edited_by_hand():
+    with pytest.raises(ByHand, match="says what it needs"):
+        propose("steps: [x, {uses: a, needs: x}]\n", "fold", "before a")
+
+
+@pytest.mark.parametrize(
     ("before", "inherited", "after"),
     [
         (
@@ -159,7 +177,7 @@ def test_several_repairs_one_after_the_other(tmp_path, steps, anchors, names):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(f"extends: base.yaml\n{steps}")
     for repair in ("represent_padding", "keep_bipolar_weights"):
-        recipe.write_text(propose_for(recipe, repair, str(STEPS[repair].after)).after)
+        recipe.write_text(propose_for(recipe, repair, str(STEPS[repair].place)).after)
     loaded, _ = load_recipe(recipe)
     assert has_step(loaded, "represent_padding") and has_step(loaded, "keep_bipolar_weights")
     assert [edit.anchor for edit in loaded.steps.edits] == anchors
