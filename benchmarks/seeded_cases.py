@@ -254,10 +254,10 @@ FAULTS: Sequence[Fault] = [
             "LowerConvsToMatMul",
             "setting",
             "Im2Col:1",
-            "pad_amount|pads",
+            r"padding \[1, 1, 1, 1\] -> \[0, 1, 2, 1\]",
             {"name": "pad_amount", "value": [0, 1, 2, 1]},
         ),
-        ("tidy_up", "streamline", "RoundAndClipThresholds", "move", "MultiThreshold:1", "threshold", {"by": 9}),
+        ("tidy_up", "streamline", "AbsorbMulIntoMultiThreshold", "move", "MultiThreshold:1", "threshold", {"by": 9}),
     ),
     *_on(
         "signed",

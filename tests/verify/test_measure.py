@@ -83,6 +83,15 @@ def test_whether_all_is_integer_is_known_of_this_graph_and_the_one_before(tmp_pa
     assert not floats["integers"] and not floats["before"]["integers"]
 
 
+def test_shapes_that_do_not_fit_are_not_executable(tmp_path: Path) -> None:
+    model = graph()
+    model.set_initializer("w", np.ascontiguousarray(WEIGHT.T))
+    model.set_tensor_shape("y", [1, 5])
+    found = measured(tmp_path, model)
+    assert found["state"] == "not executable"
+    assert "MatMul dimension mismatch" in found["reason"]
+
+
 def test_errors_are_measured_against_the_reference(tmp_path: Path) -> None:
     found = measured(tmp_path, graph(WEIGHT + 1), MeanSquaredError)
     data = samples(tmp_path)

@@ -76,9 +76,11 @@ def _change(before: Graph, after: Graph, node: Any, known: Mapping[str, Any]) ->
         *_wires(before, after, node, known),
         *_end(before, after, node, known),
     ]
-    kind = [f"is a {node.op_type}, and was a {former.op_type}"] if former.op_type != node.op_type else []
-    types = [] if kind else list(_types(before, after, former, node))
-    return Change(node, former, tuple(values + types + kind), bool(values))
+    if former.op_type == node.op_type:
+        more = list(_types(before, after, former, node))
+    else:
+        more = [] if values else [f"is a {node.op_type}, and was a {former.op_type}"]
+    return Change(node, former, (*values, *more), bool(values))
 
 
 def _constants(before: Graph, after: Graph, former: Any, node: Any) -> Iterator[str]:

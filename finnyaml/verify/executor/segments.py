@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
-from finnyaml.verify.executor.base import IR_VERSION, OPSET, Windows
+from finnyaml.verify.executor.base import IR_VERSION, OPSET, NotExecutable, Windows
 from finnyaml.verify.executor.fuse import fuse
 from finnyaml.verify.executor.integers import in_bytes
 from finnyaml.verify.executor.interval import Interval
@@ -113,7 +113,10 @@ class Segment:
 
         Returns the tensors that may be outside their datatype, which this session cannot say (see `close`).
         """
-        results = self._session.run(self._fetched, {t: values[t] for t in self.inputs})
+        try:
+            results = self._session.run(self._fetched, {t: values[t] for t in self.inputs})
+        except Exception as error:  # onnxruntime's own kinds have no common base
+            raise NotExecutable(f"onnxruntime cannot execute the graph: {str(error).splitlines()[0]}") from error
         found = dict(zip(self._fetched, results, strict=True))
         for tensor in self.outputs:
             values[tensor] = found[tensor]
