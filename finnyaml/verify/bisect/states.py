@@ -94,7 +94,7 @@ class States:
             self._first = outputs
         if self._data.scores and outputs.shape == self._first.shape:
             agree: np.ndarray = affine(self._first, outputs, None).agree
-            return np.asarray(agree.reshape(len(outputs), -1).all(axis=1), np.int64)
+            return agree.reshape(len(outputs), -1).min(axis=1).astype(np.int64)
         return _same(outputs, self._first, ROUNDING)
 
 
