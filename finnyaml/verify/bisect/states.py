@@ -94,7 +94,8 @@ class States:
             self._first = outputs
         if self._data.scores and outputs.shape == self._first.shape:
             agree: np.ndarray = affine(self._first, outputs, None).agree
-            return agree.reshape(len(outputs), -1).min(axis=1).astype(np.int64)
+            whole: np.ndarray = np.logical_and.reduce(agree.reshape(len(outputs), -1), axis=1)
+            return whole.astype(np.int64)
         return _same(outputs, self._first, ROUNDING)
 
 
