@@ -33,7 +33,7 @@ def test_all_errors_of_a_plan_come_at_once(finnyaml: Command, project: Project) 
     assert answer.code == 2
     found = {(item["line"], item["severity"]): item for item in answer.data["problems"]}
     assert set(found) == {(line, "error") for line in (4, 5, 6, 7)}
-    assert found[4, "error"]["hint"] == "did you mean 'streamline'?"
+    assert found[4, "error"]["hint"] == "did you mean 'streamline' or 'streamline_branches'?"
     assert "Pynq-Z2" in found[5, "error"]["hint"]
     assert answer.data["exit_code"] == 2
 

@@ -140,8 +140,8 @@ def test_unknown_flows_and_steps_name_this_finn_and_what_is_near(maker: Maker) -
     (flow,) = maker.refused("steps: defalt")
     assert shown(flow) == "2:8 finn 0.99 has no flow 'defalt' | did you mean 'default'?"
     first, second = maker.refused("steps: [streamlin, xyzzy]")
-    assert shown(first) == "2:9 finn 0.99 has no step 'streamlin' | did you mean 'streamline'?"
-    assert "known here: clip_thresholds, convert_to_hw, " in shown(second)
+    assert shown(first) == "2:9 finn 0.99 has no step 'streamlin' | did you mean 'streamline' or 'streamline_branches'?"
+    assert "known here: absorb_activations, absorb_splits, " in shown(second)
 
 
 def test_an_old_name_runs_the_step_of_today_with_a_notice(maker: Maker) -> None:
