@@ -13,7 +13,23 @@ import typer
 from typer.core import TyperArgument
 
 from finnyaml import __version__
-from finnyaml.cli import bisect, build, bundle, cache, clean, doctor, graph, init, lint, log, plan, schema, steps
+from finnyaml.cli import (
+    bisect,
+    build,
+    bundle,
+    cache,
+    clean,
+    doctor,
+    export,
+    graph,
+    importing,
+    init,
+    lint,
+    log,
+    plan,
+    schema,
+    steps,
+)
 from finnyaml.cli.console import failed, tell
 from finnyaml.errors import ExitCode, FinnyamlError
 
@@ -65,6 +81,8 @@ def options(
 
 
 app.command("init")(init.init)
+app.command("import")(importing.import_)
+app.command("export")(export.export)
 app.command("build")(build.build)
 app.command("plan")(plan.plan)
 app.command("graph")(graph.graph)

@@ -208,7 +208,7 @@ def _option(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"recipe:   {found['recipe']}"
     yield f"type:     {_type({**found, 'choices': ()})}{', or null' if found['optional'] else ''}"
     if found["choices"]:
-        yield f"choices:  {', '.join(found['choices'])}"
+        yield f"choices:  {', '.join(found['shown'])}"
     yield f"default:  {json.dumps(found['default'])}"
 
 

@@ -7,6 +7,8 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 from finnyaml.engine import lints, lockfile, preflight, record, refusals, workspace
 from finnyaml.engine.bisect import bisect_all
@@ -16,9 +18,11 @@ from finnyaml.engine.inside import explained
 from finnyaml.engine.outcome import Bisected, Outcome, Report
 from finnyaml.engine.run import MAX_REPAIRS, Engine
 from finnyaml.engine.session import Session
-from finnyaml.errors import ExitCode, FinnyamlError, Problem, RecipeError
+from finnyaml.errors import ExitCode, FinnyamlError, InvalidSetting, Problem, RecipeError, Where
 from finnyaml.plan import without_vivado
 from finnyaml.plan.select import Selection
+from finnyaml.recipe.model import Pointer
+from finnyaml.recipe.settings_files import place_in
 from finnyaml.recipe.words import dotted
 from finnyaml.store import ObjectDamaged
 from finnyaml.store.digests import digest_of
@@ -184,9 +188,21 @@ def _invalid_settings(session: Session, failed: Mapping[str, Failure]) -> list[P
             )
             where = session.recipe.at((*base, *inner))
             if (*base, *inner[:2]) not in session.recipe.positions and (*base, "file") in session.recipe.positions:
-                where = session.recipe.at((*base, "file"))
+                where = _in_file(session, base, section, invalid) or session.recipe.at((*base, "file"))
             problems.append(Problem(invalid.message, where, invalid.hint))
     return problems
+
+
+def _in_file(session: Session, base: Pointer, section: str, invalid: InvalidSetting) -> Where | None:
+    """The line of the settings file that has an entry, under the name that it has there."""
+    settings: Any = getattr(session.recipe.settings, section, {})
+    for step in session.recipe.steps.written:
+        if base[: len(step.pointer)] == step.pointer:
+            settings = {**settings, **step.with_.get(section, {})}
+    renames = {new: old for old, new in (settings.get("rename") or {}).items()}
+    if not settings.get("file") or not invalid.path:
+        return None
+    return place_in(Path(settings["file"]), renames.get(invalid.path[0], invalid.path[0]))
 
 
 def _of_set_aside(session: Session, written: workspace.Written) -> Iterator[str]:

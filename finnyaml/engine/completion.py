@@ -40,11 +40,11 @@ def completed(catalog: Catalog) -> dict[str, Any]:
     parts["target"]["properties"]["board"]["anyOf"] = [_names(catalog.boards), LATER]
     outputs = catalog.fields.get("generate_outputs")
     if outputs is not None and outputs.choices:
-        parts["outputs"]["items"]["anyOf"] = [_names(outputs.choices), LATER]
+        parts["outputs"]["items"]["anyOf"] = [_names((*outputs.choices, *outputs.names)), LATER]
     for (section, key), name in settings.STRUCTURED.items():
         field = catalog.fields.get(name)
         if field is not None and field.choices:
-            parts[section]["properties"][key]["anyOf"] = [_names(field.choices), LATER]
+            parts[section]["properties"][key]["anyOf"] = [_names((*field.choices, *field.names)), LATER]
     parts["finn"] |= {"properties": dict(_options(catalog)), "additionalProperties": False}
     parts["ignored"]["anyOf"][0] |= _names(rule_ids())
     parts["metric"]["anyOf"][0]["enum"] += plugins.installed("metrics")
@@ -77,5 +77,5 @@ def _options(catalog: Catalog) -> Iterable[tuple[str, Any]]:
 def _type(field: Field) -> dict[str, Any]:
     kind = TYPES.get(field.kind)
     if kind == "array":
-        return {"type": kind, **({"items": _names(field.choices)} if field.choices else {})}
-    return _names(field.choices) if field.choices else {"type": kind} if kind else {}
+        return {"type": kind, **({"items": _names((*field.choices, *field.names))} if field.choices else {})}
+    return _names((*field.choices, *field.names)) if field.choices else {"type": kind} if kind else {}

@@ -92,7 +92,8 @@ def option(catalog: Catalog, name: str) -> dict[str, Any]:
 
 
 def _option(field: Field) -> dict[str, Any]:
-    return asdict(field) | {"recipe": word_of(field.name), "ours": field.name in settings.OURS}
+    more = {"recipe": word_of(field.name), "ours": field.name in settings.OURS, "shown": field.shown_choices}
+    return asdict(field) | more
 
 
 def boards(catalog: Catalog) -> dict[str, Any]:

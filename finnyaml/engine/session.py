@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from finnyaml.engine import record
+from finnyaml.engine import known_nodes, record
 from finnyaml.engine.pool import Pool
 from finnyaml.errors import INSTALL_FINN, FinnyamlError, Problem, RecipeError, StepFailed, ToolMissing
 from finnyaml.finn import identity
@@ -124,7 +124,7 @@ def open_session(
         pool.close()
         raise
     last = record.last_build(recipe.workspace)
-    warned = (*draft.problems, *more)
+    warned = (*draft.problems, *more, *known_nodes.unmatched(plan))
     return Session(recipe, store, installation, catalog, plan, warned, pool, last, tuple(sets), opened)
 
 

@@ -16,8 +16,9 @@ class Field:
     """One field of FINN's `DataflowBuildConfig`.
 
     `kind` is `bool`, `int`, `float`, `str`, `path`, `enum`, `list`, `dict` or `object`; `item` the kind of list
-    items; `choices` the values of an enum (also of a list of enums), as they are written in YAML. `default` is the
-    JSON form of FINN's own default value.
+    items; `choices` the values of an enum (also of a list of enums), as they are written in YAML, and `names` what
+    FINN's Python calls them, in the same order (none where it has no names for them). `default` is the JSON form of
+    FINN's own default value.
     """
 
     name: str
@@ -27,6 +28,19 @@ class Field:
     choices: tuple[str, ...] = ()
     item: str | None = None
     doc: str = ""
+    names: tuple[str, ...] = ()
+
+    def choice(self, value: Any) -> str | None:
+        """The value of an enum that is written as its value or by its name; None where there is none."""
+        text = str(value)
+        return text if text in self.choices else dict(zip(self.names, self.choices, strict=False)).get(text)
+
+    @property
+    def shown_choices(self) -> list[str]:
+        """The choices for people: `3 (PERFORMANCE_BEST)`, but `vivado_zynq` where the name says no more."""
+        names = dict(zip(self.choices, self.names, strict=False))
+        shown = ((value, names.get(value, value)) for value in self.choices)
+        return [value if value.lower() == name.lower() else f"{value} ({name})" for value, name in shown]
 
 
 @dataclass(frozen=True)
@@ -80,7 +94,10 @@ class Catalog:
     def from_json(cls, data: Mapping[str, Any]) -> Catalog:
         """Read the JSON form."""
         flows = {name: tuple(steps) for name, steps in data["flows"].items()}
-        fields = {name: Field(**{**item, "choices": tuple(item["choices"])}) for name, item in data["fields"].items()}
+        fields = {
+            name: Field(**{**item, "choices": tuple(item["choices"]), "names": tuple(item["names"])})
+            for name, item in data["fields"].items()
+        }
         steps = {name: FinnStep(**item) for name, item in data["steps"].items()}
         phases = {
             name: Phase(**{**item, "parts": tuple(map(tuple, item["parts"]))}) for name, item in data["phases"].items()

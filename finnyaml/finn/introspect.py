@@ -52,7 +52,7 @@ def _fields(config_class: type) -> dict[str, Field]:
         optional, hint = _strip_optional(hints[item.name])
         kind, choices, inner = _kind(item.name, hint)
         default, doc = plain(_default(item)), docs.get(item.name, "")
-        fields[item.name] = Field(item.name, kind, optional, default, choices, inner, doc)
+        fields[item.name] = Field(item.name, kind, optional, default, choices, inner, doc, _member_names(hint))
     return fields
 
 
@@ -106,6 +106,15 @@ def _kind(name: str, hint: Any) -> _Kind:
     if hint is str and name.endswith(FILE_SUFFIXES):
         return "path", (), None
     return hint.__name__ if hint in (bool, int, float, str) else "object", (), None
+
+
+def _member_names(hint: Any) -> tuple[str, ...]:
+    """What Python calls the choices of an enum, or of a list of them."""
+    if typing.get_origin(hint) is list:
+        return _member_names(typing.get_args(hint)[0]) if typing.get_args(hint) else ()
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return tuple(member.name for member in hint)
+    return ()
 
 
 def _field_docs(config_class: type) -> dict[str, str]:

@@ -19,6 +19,7 @@ from typing import Any
 from qonnx.custom_op.registry import getCustomOp, is_custom_op
 
 from finnyaml.errors import FinnyamlError, InvalidSetting
+from finnyaml.finn.entries import DEFAULTS, advice
 from finnyaml.text import did_you_mean
 
 DIMENSIONS = {
@@ -58,9 +59,12 @@ def _watch(module: str, name: str, *, before: Check, after: Check | None = None)
 
     @functools.wraps(original)
     def apply(self: Any, model: Any) -> Any:
-        settings = _settings(self)
-        if settings is not None:
-            _refuse(before(*settings, dict(_nodes(model.graph, ""))))
+        found = _settings(self)
+        settings = None
+        if found is not None:
+            nodes = dict(_nodes(model.graph, ""))
+            settings = (found[0], _without_unknown(*found[:2], nodes) if found[2] else found[1])
+            _refuse(before(*settings, nodes))
         result = original(self, model)
         if settings is not None and after is not None:
             _refuse(after(*settings, dict(_nodes(result[0].graph, ""))))
@@ -70,17 +74,35 @@ def _watch(module: str, name: str, *, before: Check, after: Check | None = None)
     transformation.apply = apply
 
 
+def _without_unknown(field: str, entries: Mapping[str, Any], nodes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The entries for nodes that are there; the others are said in the log of the step."""
+    if field == "fifo_config_file":
+        return {key: _known(value, nodes) if isinstance(value, Mapping) else value for key, value in entries.items()}
+    return _known(entries, nodes)
+
+
+def _known(entries: Mapping[str, Any], nodes: Mapping[str, Any]) -> Mapping[str, Any]:
+    for name in entries:
+        if name != DEFAULTS and name not in nodes:
+            print(f"left out: {name} is not a node of the model here")
+    return {name: value for name, value in entries.items() if name == DEFAULTS or name in nodes}
+
+
 def _refuse(invalid_settings: Iterable[InvalidSetting]) -> None:
     if found := list(invalid_settings):
         raise InvalidSettings(found)
 
 
-def _settings(transformation: Any) -> tuple[str, Mapping[str, Any]] | None:
-    """(configuration field, content) of the file that a transformation applies; None for one that FINN made up."""
+def _settings(transformation: Any) -> tuple[str, Mapping[str, Any], bool] | None:
+    """(configuration field, content, whether unknown nodes are left out) of the file that a transformation applies.
+
+    None for one that FINN made up.
+    """
     source = getattr(transformation, "config", None) or getattr(transformation, "fifo_config_file", None)
     if not isinstance(source, (str, Path)) or Path(source).parent.name != "inputs":
         return None
-    return Path(source).stem, json.loads(Path(source).read_text())
+    field, *words = Path(source).name.split(".")
+    return field, json.loads(Path(source).read_text()), "lenient" in words
 
 
 def _unmatched(field: str, entries: Mapping[str, Any], nodes: Mapping[str, Any]) -> Iterator[InvalidSetting]:
@@ -107,6 +129,9 @@ def _unmatched_defaults(field: str, nodes: Mapping[str, Any], defaults: Mapping[
 def _unknown_node(field: str, name: str, nodes: Sequence[str]) -> InvalidSetting:
     where = "before specialisation (MVAU_0)" if field == "specialize_layers_config_file" else "at this step"
     hint = did_you_mean(name, nodes, 3, else_=f"the nodes {where} are")
+    section = field.partition("_")[0]
+    if section in ("folding", "specialize"):
+        hint = f"{hint}; from a file: {advice(section, name, nodes)}"
     return InvalidSetting(field, (name,), f"{name} is not a node of the model {where}", hint)
 
 

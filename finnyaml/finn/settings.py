@@ -7,7 +7,7 @@ reached under `finn:` by FINN's own name. What this FINN does not know is an err
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,11 @@ from typing import Any
 from finnyaml import files
 from finnyaml.errors import Problem
 from finnyaml.finn.catalog import Catalog, Field
+from finnyaml.finn.entries import apply_renames, fifo_file, is_fifo, split
 from finnyaml.recipe.model import Pointer, Recipe, Settings
 from finnyaml.recipe.paths import is_file
-from finnyaml.text import did_you_mean
+from finnyaml.recipe.settings_files import read_settings
+from finnyaml.text import counted, did_you_mean
 
 STRUCTURED: Mapping[tuple[str, str], str] = {
     ("folding", "target_fps"): "target_fps",
@@ -42,8 +44,11 @@ CONFIG_FILES = {
 }
 """Sections that become a JSON file for FINN."""
 
-FILE_KEYS = frozenset(("file", "nodes", "defaults", "depths"))
-"""The keys of those sections whose content goes into the file."""
+FILE_KEYS = frozenset(("file", "nodes", "defaults", "depths", "rename", "unknown"))
+"""The keys of those sections whose content goes into the file, or that say how it is read."""
+
+LENIENT = ".lenient"
+"""In the name of a staged file: entries for nodes that are not there are left out, not refused."""
 
 OURS = {
     "steps": "`steps:`",
@@ -100,6 +105,7 @@ def resolve(
             hint = f"write `{_structured_fields()[name]}` instead"
             problems.append(Problem(f"`finn: {name}` has a word of its own", recipe.at(pointer), hint))
         else:
+            value = _by_value(found, value)
             problem = check(found, value, catalog)
             if problem is not None:
                 problems.append(replace(problem, where=recipe.at(pointer)))
@@ -116,8 +122,12 @@ def resolve(
             else:
                 values[name] = value
             pointers[name] = pointer
+    fifos: dict[str, Any] = {}
     for section, name in CONFIG_FILES.items():
-        data, section_problems = _config_file(section, getattr(settings, section), recipe, prefixes.get(section, ()))
+        content = getattr(settings, section)
+        if section == "fifo" and fifos and content.get("auto") is False and not FILE_KEYS & content.keys():
+            content = {**content, "in_folding": fifos}
+        data, section_problems = _config_file(section, content, recipe, prefixes.get(section, ()), fifos)
         problems += section_problems
         if data is None:
             continue
@@ -125,7 +135,8 @@ def resolve(
         if name not in catalog.fields:
             problems.append(_unknown(name, catalog, recipe, pointers[name]))
             continue
-        staged[f"{name}.json"], values[name] = Staged(data=data), f"@inputs/{name}.json"
+        file = f"{name}{LENIENT if content.get('unknown') == 'warn' else ''}.json"
+        staged[file], values[name] = Staged(data=data), f"@inputs/{file}"
         if section == "fifo" and "auto" not in settings.fifo:
             values["auto_fifo_depths"] = False
             pointers["auto_fifo_depths"] = pointers[name]
@@ -162,8 +173,22 @@ def check(found: Field, value: Any, catalog: Catalog) -> Problem | None:
     for item in value if found.kind == "list" else [value]:
         if str(item) not in found.choices:
             message = f"{item!r} is not a value of {found.name} in {catalog}"
-            return Problem(message, hint=did_you_mean(str(item), found.choices, 3))
+            words = did_you_mean(str(item), (*found.choices, *found.names), 3, else_="")
+            return Problem(message, hint=words if words and words.startswith("did") else f"it has {_choices(found)}")
     return None
+
+
+def _choices(found: Field) -> str:
+    return ", ".join(found.shown_choices)
+
+
+def _by_value(found: Field, value: Any) -> Any:
+    """A value of an enum by its value, where the recipe has its name: PERFORMANCE_BEST is "3"."""
+    if not found.names:
+        return value
+    if isinstance(value, list):
+        return [item if str(item) in found.choices else found.choice(item) or item for item in value]
+    return value if str(value) in found.choices else found.choice(value) or value
 
 
 def _entries(settings: Settings, overlay: Mapping[str, Any] | None, at: Pointer) -> Iterator[tuple[str, Any, Pointer]]:
@@ -184,6 +209,13 @@ def _entries(settings: Settings, overlay: Mapping[str, Any] | None, at: Pointer)
         yield name, value, place("finn", name)
 
 
+def words() -> dict[str, str]:
+    """FINN's options that have a word of their own in a recipe, each with that."""
+    verified = dict.fromkeys(("verify_input_npy", "verify_expected_output_npy"), "verify: {data: ..., reference: ...}")
+    ours = {name: word for name, word in OURS.items() if name != "steps"}
+    return {**ours, **{name: f"`{word}`" for name, word in {**_structured_fields(), **verified}.items()}}
+
+
 def _structured_fields() -> dict[str, str]:
     words = {name: f"{section}: {{{key}: ...}}" for (section, key), name in STRUCTURED.items()}
     words.update({name: f"{section}: {{file: ...}}" for section, name in CONFIG_FILES.items()})
@@ -191,21 +223,51 @@ def _structured_fields() -> dict[str, str]:
 
 
 def _config_file(
-    section: str, content: Mapping[str, Any], recipe: Recipe, at: Pointer
+    section: str, content: Mapping[str, Any], recipe: Recipe, at: Pointer, fifos: dict[str, Any]
 ) -> tuple[bytes | None, list[Problem]]:
-    """The JSON file that FINN reads for a section; None where the recipe gives no per-node settings."""
-    if not any(content.get(key) for key in FILE_KEYS):
+    """The JSON file that FINN reads for a section; None where the recipe gives no per-node settings.
+
+    Entries of a folding file that are for FIFOs go to `fifos`.
+    """
+    if not any(content.get(key) for key in (FILE_KEYS | {"in_folding"}) - {"unknown", "rename"}):
         return None, []
-    entries: dict[str, Any] = {}
+    entries: dict[str, Any] = dict(content.get("in_folding") or {})
+    placed: list[_Placed] = []
     if content.get("file"):
+        path = Path(content["file"])
         try:
-            entries = json.loads(files.content(content["file"], follow=True))
-        except (OSError, ValueError) as error:
-            return None, [Problem(f"{content['file']} is not a JSON file: {error}", recipe.at((*at, section, "file")))]
+            entries = dict(read_settings(path))
+        except (OSError, ValueError, TypeError) as error:
+            return None, [Problem(f"{path} is not a JSON file: {error}", recipe.at((*at, section, "file")))]
+        entries, unused = apply_renames(entries, content.get("rename") or {})
+        for name in unused:
+            hint = did_you_mean(name, entries, 2, else_="it has")
+            placed.append((("rename", name), Problem(f"{path.name} has no entry {name}", hint=hint)))
+        if section == "folding":
+            entries, found, converters = split(entries)
+            fifos.update(found)
+            problem = _of_other_files(path.name, found, converters, recipe)
+            placed += [(("file",), problem)] if problem else []
+    if section == "fifo" and any(map(is_fifo, entries)):
+        entries = fifo_file(entries)
     merge = {"folding": _merge_folding, "specialize": _merge_specialize, "fifo": _merge_fifo}
-    placed = merge[section](entries, content)
+    placed += merge[section](entries, content)
     problems = [replace(problem, where=recipe.at((*at, section, *place))) for place, problem in placed]
     return json.dumps(entries, indent=2, sort_keys=True).encode(), problems
+
+
+def _of_other_files(file: str, fifos: Mapping[str, Any], converters: Sequence[str], recipe: Recipe) -> Problem | None:
+    """What happens to entries of a folding file for what FINN inserts behind folding."""
+    taken = recipe.settings.fifo.get("auto") is False and not FILE_KEYS & recipe.settings.fifo.keys()
+    ignored = [*([] if taken else fifos), *converters]
+    if not ignored:
+        return None
+    kinds = [
+        counted(len(listed), word) for listed, word in ((fifos, "FIFO"), (converters, "width converter")) if listed
+    ]
+    message = f"{file} has entries for {' and '.join(kinds)}, which FINN inserts behind folding: they are left out"
+    hint = "`fifo: {auto: false}` takes the depths of the FIFOs from there" if fifos and not taken else None
+    return Problem(message, hint=hint or "FINN chooses its converters itself", severity="warning")
 
 
 def _merged(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
@@ -221,17 +283,29 @@ _Placed = tuple[tuple[str, ...], Problem]
 """What is wrong, and its place inside the section."""
 
 
-def _merge_folding(entries: dict[str, Any], content: Mapping[str, Any]) -> Iterable[_Placed]:
+def _merge_folding(entries: dict[str, Any], content: Mapping[str, Any]) -> Iterator[_Placed]:
     for node, attributes in (content.get("nodes") or {}).items():
-        entries[node] = {**entries.get(node, {}), **attributes}
+        if attributes is None:
+            yield from _removed(entries, node)
+        else:
+            entries[node] = {**entries.get(node, {}), **attributes}
     if content.get("defaults"):
         entries["Defaults"] = {**entries.get("Defaults", {}), **content["defaults"]}
     entries.setdefault("Defaults", {})
-    return ()
+
+
+def _removed(entries: dict[str, Any], node: str) -> Iterator[_Placed]:
+    """Take the entry of a node out."""
+    if entries.pop(node, None) is None:
+        hint = did_you_mean(node, entries, 2, else_="it has")
+        yield ("nodes", node), Problem(f"null takes {node} out of the file, which has no such entry", hint=hint)
 
 
 def _merge_specialize(entries: dict[str, Any], content: Mapping[str, Any]) -> Iterator[_Placed]:
     for node, style in (content.get("nodes") or {}).items():
+        if style is None:
+            yield from _removed(entries, node)
+            continue
         entries[node] = {**entries.get(node, {}), "preferred_impl_style": style}
     defaults = content.get("defaults") or {}
     in_file = entries.setdefault("Defaults", {}).get("preferred_impl_style", [])

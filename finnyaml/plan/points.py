@@ -118,7 +118,7 @@ class _Builder:
         """The points that the recipe lists: by step, and FINN's own simulations by name."""
         by_step: dict[str, PointEntry] = {}
         simulated: dict[str, PointEntry] = {}
-        for entry in self._verify.points or ():
+        for entry in map(self._by_value, self._verify.points or ()):
             step = self._catalog.points.get(entry.after)
             ours = open_rtl.SIMULATED_IN.get(entry.after)
             answered = [task.id for task in self._tasks.values() if ours and task.uses == ours]
@@ -144,6 +144,12 @@ class _Builder:
                 )
             by_step.update(dict.fromkeys(found, entry))
         return by_step, simulated
+
+    def _by_value(self, entry: PointEntry) -> PointEntry:
+        """A point of FINN's by its value, where the recipe has its name: STREAMLINED_PYTHON."""
+        field = self._catalog.fields.get("verify_steps")
+        known = field.choice(entry.after) if field is not None and entry.after.isupper() else None
+        return replace(entry, after=known) if known else entry
 
     def _named(self, name: str) -> Iterator[str]:
         """The steps of that id; else all that run the step of that name."""

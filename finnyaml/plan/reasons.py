@@ -112,7 +112,7 @@ def _short(value: Any) -> str:
 def _readable(name: str) -> str:
     """The name of a file as the recipe's author knows it."""
     if name.startswith("@inputs/"):
-        return f"the recipe's {name.removeprefix('@inputs/').rpartition('.')[0]}"
+        return f"the recipe's {name.removeprefix('@inputs/').partition('.')[0]}"
     return name.removeprefix("@recipe/").removeprefix("@tree/")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from finnyaml import plugins
 from finnyaml.bundle import names
+from finnyaml.finn import settings
 from finnyaml.lint.catalogue import rule_ids
 from finnyaml.recipe.model import Vocabulary
 from finnyaml.steps import open_rtl
@@ -22,4 +23,5 @@ def vocabulary() -> Vocabulary:
         },
         bundle_files=names.OWN,
         bundle_reserved=(names.FACTS, *names.RESERVED),
+        finn_words=settings.words(),
     )

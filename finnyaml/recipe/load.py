@@ -70,7 +70,7 @@ def draft_recipe(
         raise RecipeError(_in_order(error.problems, (path,))) from None
     # No use complaining twice about a value that is already known to be wrong.
     settled = {problem.where for problem in problems} | composed.unresolved
-    faults = structure(composed.root)
+    faults = structure(composed.root, known.finn_words)
     problems += [fault.problem for fault in faults if fault.problem.where not in settled]
     document = composed.root.plain()
     recipe = build(composed, usable(document, faults) if faults else document)

@@ -317,6 +317,7 @@ class Vocabulary:
     plugins: names of plug-ins, by the group that a recipe names them from; None where nobody knows them.
     bundle_files: files that a template of the user's may replace, but no entry of `bundle.files` may write.
     bundle_reserved: a file or folder of every bundle that only finnyaml writes.
+    finn_words: options of FINN, each with the place in a recipe that sets it.
     """
 
     lint_rules: Collection[str] | None = None
@@ -324,6 +325,7 @@ class Vocabulary:
     plugins: Mapping[str, Collection[str]] | None = None
     bundle_files: Collection[str] = ()
     bundle_reserved: Collection[str] = ()
+    finn_words: Mapping[str, str] = field(default_factory=dict)
 
 
 ANY = Vocabulary()

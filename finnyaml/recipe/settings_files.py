@@ -1,12 +1,15 @@
-"""FINN's own JSON files (folding, specialisation, FIFOs): readable, and of the shape that FINN expects."""
+"""FINN's own files (folding, specialisation, FIFOs), as JSON or YAML: readable, and of the shape that FINN expects."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from finnyaml.errors import Problem, Where
 from finnyaml.files import content
@@ -14,6 +17,33 @@ from finnyaml.recipe.words import kind
 from finnyaml.text import quoted
 
 _KNOWN = {"folding": "a folding", "specialize": "a specialisation", "fifo": "a FIFO"}
+
+
+YAML = (".yaml", ".yml")
+
+
+def read_settings(path: Path) -> Any:
+    """The content of such a file. OSError where it cannot be read, ValueError where it is neither JSON nor YAML."""
+    text = content(path, follow=True).decode("utf-8")
+    if path.suffix.lower() not in YAML:
+        return json.loads(text)
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from error
+
+
+def place_in(path: Path, entry: str) -> Where:
+    """Where such a file has the entry of a node; its beginning where that is not found."""
+    try:
+        lines = content(path, follow=True).decode("utf-8", "replace").splitlines()
+    except OSError:
+        lines = []
+    pattern = re.compile(rf"""(?P<quote>["']?){re.escape(entry)}(?P=quote)\s*:""")
+    for number, line in enumerate(lines, 1):
+        if match := pattern.search(line):
+            return Where(path, number, match.start() + 1)
+    return Where(path, 1, 1)
 
 
 def check_settings_file(section: str, path: Path, where: Where | None) -> Iterator[Problem]:
@@ -25,8 +55,13 @@ def check_settings_file(section: str, path: Path, where: Where | None) -> Iterat
         return dict(items)
 
     name = quoted(path.name)
+    is_yaml = path.suffix.lower() in YAML
     try:
-        data = json.loads(content(path, follow=True).decode("utf-8"), object_pairs_hook=pairs)
+        data = (
+            read_settings(path)
+            if is_yaml
+            else json.loads(content(path, follow=True).decode("utf-8"), object_pairs_hook=pairs)
+        )
     except OSError as error:
         yield Problem(f"cannot read {name}: {error.strerror}", where)
         return
@@ -35,7 +70,7 @@ def check_settings_file(section: str, path: Path, where: Where | None) -> Iterat
         return
     except (ValueError, RecursionError) as error:
         what = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
-        yield Problem(f"{name} is not valid JSON", where, f"{path}: {what}")
+        yield Problem(f"{name} is not valid {'YAML' if is_yaml else 'JSON'}", where, f"{path}: {what}")
         return
     if not isinstance(data, dict):
         hint = f"FINN expects a JSON object with an entry per node, for example {_EXAMPLES[section]}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jsonschema import Draft202012Validator, validators
@@ -53,10 +53,14 @@ class Fault:
     missing: tuple[Pointer, ...] = ()
 
 
-def structure(root: Node) -> list[Fault]:
-    """All that is structurally wrong with the composed document `root`."""
+def structure(root: Node, finn_words: Mapping[str, str] | None = None) -> list[Fault]:
+    """All that is structurally wrong with the composed document `root`.
+
+    `finn_words`: options of FINN, each with the place in a recipe that sets it.
+    """
     errors = VALIDATOR(strict_schema()).iter_errors(root.plain())
     faults = [fault for error in errors for fault in _explain(error, root)]
+    faults = [_at_home(fault, finn_words or {}) for fault in faults]
     meant = {fault.suggests for fault in faults}
     # `brevitsa:` is a misspelt key, not also a missing `brevitas:`.
     faults = [fault for fault in faults if not meant.intersection(fault.missing)]
@@ -157,9 +161,21 @@ def _unknown_keys(error: _Error, pointer: Pointer, root: Node) -> Iterator[Fault
         home = _home_of(name) if outermost else None
         near = nearest(name, known)
         hint = f"it belongs under `{home}:`" if home else did_you_mean(name, known)
+        if not pointer and not home and not near and "_" in name:
+            hint = f"an option of FINN stands under `finn: {{{name}: ...}}`"
         place = f" in {dotted(pointer)}" if pointer else ""
         problem = Problem(f"unknown key {quoted(name)}{place}", _key_place(root, (*pointer, name)), hint)
         yield Fault(problem, (*pointer, name), (*pointer, near) if near else None)
+
+
+def _at_home(fault: Fault, finn_words: Mapping[str, str]) -> Fault:
+    """A fault whose unknown key beside the sections is one of FINN's options, with the place of that here."""
+    name = fault.culprit[-1] if fault.culprit and fault.problem.message.startswith("unknown key") else None
+    if fault.culprit is None or len(fault.culprit) != 1 or str(name) not in finn_words or _home_of(str(name)):
+        return fault
+    message = f"{name} is FINN's word: a recipe has a place of its own for it"
+    problem = replace(fault.problem, message=message, hint=f"write {finn_words[str(name)]}")
+    return Fault(problem, fault.culprit)
 
 
 def _home_of(name: str) -> str | None:

@@ -18,7 +18,8 @@ from tests.cli.conftest import Command
 from tests.project import ROOT
 
 KNOWN = {
-    *("init", "build", "plan", "graph", "lint", "log", "bisect", "clean", "schema", "doctor"),
+    *("init", "import", "export"),
+    *("build", "plan", "graph", "lint", "log", "bisect", "clean", "schema", "doctor"),
     *("bundle", "bundle attach"),
     *("steps", "steps list", "steps show", "steps options", "steps boards"),
     *("cache", "cache list", "cache size", "cache verify", "cache gc"),

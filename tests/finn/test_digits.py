@@ -167,6 +167,17 @@ def test_a_misfit_is_shown_at_its_place_in_the_recipe(digits: Project) -> None:
     assert "MVAU_hls_1: PE 7 does not divide MH 16" in told
 
 
+def test_an_entry_of_a_file_that_does_not_fit_is_shown_at_its_line(digits: Project) -> None:
+    file = digits.folder / "folding.json"
+    file.write_text('{\n  "Defaults": {},\n  "MVAU_hls_1": {"PE": 2},\n  "StreamingFCLayer_Batch_1": {"PE": 2}\n}\n')
+    command = ("--set", "folding={file: folding.json}", "--to", "apply_folding_config")
+    told = digits.build(*command, code=2)["error"]
+    assert "folding.json:4:" in told
+    assert "rename: {StreamingFCLayer_Batch_1: MVAU_hls_1}" in told
+    ran = digits.ran("--set", "folding={file: folding.json, unknown: warn}", *command[2:])
+    assert ran == ["apply_folding_config"]
+
+
 @pytest.mark.parametrize(
     ("setting", "message", "hint"),
     [

@@ -11,6 +11,7 @@ import pytest
 
 from finnyaml.errors import Problem
 from finnyaml.finn import settings
+from finnyaml.finn.catalog import Field
 from finnyaml.finn.settings import FinnConfig
 from tests.plan.catalog import CATALOG, Maker
 
@@ -316,3 +317,76 @@ def test_a_settings_file_that_is_no_longer_json_is_told(maker: Maker, tmp_path: 
     path.write_text("{")
     _, (told,) = settings.resolve(recipe, CATALOG)
     assert "folding.json is not a JSON file" in told.message
+
+
+def test_a_value_by_its_name_is_the_value(maker: Maker) -> None:
+    fields = {
+        **CATALOG.fields,
+        "strength": Field("strength", "enum", False, "0", ("0", "3"), names=("DEFAULT", "BEST")),
+        "generate_outputs": replace(CATALOG.fields["generate_outputs"], names=("ESTIMATE_REPORTS", "BITFILE")),
+    }
+    catalog = replace(CATALOG, fields=fields)
+    text = STEPS + "outputs: [BITFILE, estimate_reports]\nfinn: {strength: BEST}\n"
+    config, problems = settings.resolve(maker.recipe(text), catalog)
+    assert not problems
+    assert config.values == {"generate_outputs": ["bitfile", "estimate_reports"], "strength": "3"}
+    _, (told,) = settings.resolve(maker.recipe(STEPS + "finn: {strength: 7}"), catalog)
+    assert told.hint == "it has 0 (DEFAULT), 3 (BEST)"
+
+
+OLD = {
+    "Defaults": {},
+    "MVAU_hls_0": {"PE": 2},
+    "StreamingMaxPool_hls_0": {"PE": 1},
+    "StreamingMaxPool_hls_1": {"PE": 4},
+    "StreamingFIFO_rtl_3": {"depth": 64, "ram_style": "block"},
+    "StreamingDataWidthConverter_hls_0": {"impl_style": "hls"},
+}
+
+
+def test_entries_are_renamed_and_left_out(maker: Maker) -> None:
+    maker.write("old.json", json.dumps({name: OLD[name] for name in list(OLD)[:4]}))
+    text = "folding: {file: old.json, rename: {StreamingMaxPool: Pool, StreamingMaxPool_hls_1: null}}"
+    assert staged(resolved(maker, text), "folding_config_file") == {
+        "Defaults": {}, "MVAU_hls_0": {"PE": 2}, "Pool_hls_0": {"PE": 1}
+    }  # fmt: skip
+    text = "folding: {file: old.json, nodes: {StreamingMaxPool_hls_0: null, StreamingMaxPool_hls_1: null}}"
+    assert staged(resolved(maker, text), "folding_config_file") == {"Defaults": {}, "MVAU_hls_0": {"PE": 2}}
+
+
+@pytest.mark.parametrize("text", ["rename: {MVAU_hls_7: MVAU_hls_0}", "nodes: {MVAU_hls_7: null}"])
+def test_what_names_no_entry_is_refused(maker: Maker, text: str) -> None:
+    maker.write("old.json", json.dumps({"MVAU_hls_0": {"PE": 2}}))
+    told = problem(maker, f"folding: {{file: old.json, {text}}}")
+    assert "has no" in told.message
+    assert "MVAU_hls_0" in str(told.hint)
+
+
+def test_fifos_in_a_folding_file_are_those_of_the_section(maker: Maker) -> None:
+    maker.write("old.json", json.dumps({name: OLD[name] for name in ("MVAU_hls_0", "StreamingFIFO_rtl_3")}))
+    config = resolved(maker, "folding: {file: old.json}\nfifo: {auto: false}")
+    assert staged(config, "folding_config_file") == {"Defaults": {}, "MVAU_hls_0": {"PE": 2}}
+    assert staged(config, "fifo_config_file") == {
+        "fifo_depths": {"StreamingFIFO_rtl_3": 64},
+        "impl_style": {"StreamingFIFO_rtl_3": "rtl"},
+        "ram_style": {"StreamingFIFO_rtl_3": "block"},
+    }
+
+
+def test_what_finn_inserts_behind_folding_is_left_out_and_said(maker: Maker) -> None:
+    maker.write("old.json", json.dumps(OLD))
+    config, (told,) = settings.resolve(maker.recipe(STEPS + "folding: {file: old.json}"), CATALOG)
+    assert told.severity == "warning"
+    assert "1 FIFO and 1 width converter" in told.message
+    assert staged(config, "folding_config_file").keys() == set(list(OLD)[:4])
+
+
+def test_a_settings_file_in_yaml(maker: Maker) -> None:
+    maker.write("folding.yaml", "MVAU_hls_0: {PE: 2}\n")
+    config = resolved(maker, "folding: {file: folding.yaml}")
+    assert staged(config, "folding_config_file") == {"Defaults": {}, "MVAU_hls_0": {"PE": 2}}
+
+
+def test_unknown_nodes_are_left_out_where_the_recipe_says_so(maker: Maker) -> None:
+    config = resolved(maker, "folding: {unknown: warn, nodes: {MVAU_hls_0: {PE: 2}}}")
+    assert config.values["folding_config_file"] == "@inputs/folding_config_file.lenient.json"

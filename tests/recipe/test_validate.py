@@ -15,6 +15,10 @@ BREVITAS = "model: {brevitas: model.py:digits_cnv, input: {shape: [1, 1, 14, 14]
         # unknown keys
         ("▶foldin: {}\n", ["unknown key 'foldin'", "did you mean 'folding'?"]),
         ("▶FIFO: {}\n", ["unknown key 'FIFO'", "did you mean 'fifo'?"]),
+        ("▶standalone_thresholds: true\n", ["unknown key", "`finn: {standalone_thresholds: ...}`"]),
+        ("▶synth_clk_period_ns: 5.0\n", ["is FINN's word", "write `target: {clock_ns: ...}`"]),
+        ("▶folding_config_file: a.json\n", ["is FINN's word", "write `folding: {file: ...}`"]),
+        ("▶output_dir: out\n", ["is FINN's word", "write `output:`"]),
         ("folding:\n  ▶targt_fps: 2000\n", ["unknown key 'targt_fps' in folding", "did you mean 'target_fps'?"]),
         ("folding:\n  ▶target-fps: 2000\n", ["unknown key 'target-fps'", "did you mean 'target_fps'?"]),
         ("▶board: ZCU102\n", ["unknown key 'board'", "it belongs under `target:`"]),
@@ -38,7 +42,7 @@ BREVITAS = "model: {brevitas: model.py:digits_cnv, input: {shape: [1, 1, 14, 14]
         ("env: ▶3\n", ["env must be a list of names or a mapping of names to defaults, not the number 3"]),
         ("env: {A: ▶3}\n", ["env.A must be text or empty"]),
         ("fifo: {depths: {F: ▶x}}\n", ["must be a depth or a mapping of attributes, not the text 'x'"]),
-        ("folding: {nodes: {M: ▶2}}\n", ["folding.nodes.M must be a mapping, not the number 2"]),
+        ("folding: {nodes: {M: ▶2}}\n", ["folding.nodes.M must be a mapping or null, not the number 2"]),
         # values
         ("folding: {target_fps: ▶0}\n", ["folding.target_fps must be at least 1, not 0"]),
         ("target: {clock_ns: ▶0}\n", ["target.clock_ns must be greater than 0, not 0"]),

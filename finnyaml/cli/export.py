@@ -1,0 +1,54 @@
+"""`finnyaml export`: a recipe as a plain Python script of FINN."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from finnyaml.cli.arguments import RECIPE, Recipe, Sets, StoreOption
+from finnyaml.cli.console import problems, save, show, tell
+from finnyaml.errors import Problem, RecipeError
+from finnyaml.text import relative
+
+
+def export(
+    recipe: Recipe = RECIPE,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="The script to write (default: build.py beside it)."),
+    ] = None,
+    sets: Sets = [],  # noqa: B006
+    force: Annotated[bool, typer.Option("--force", help="Write over existing files.")] = False,
+    store: StoreOption = None,
+) -> None:
+    """Write a recipe as a Python script that needs FINN only.
+
+    For colleagues without finnyaml, and for bug reports to FINN. What FINN alone cannot do is left out, and the script
+    says so. `finnyaml import` makes a recipe of such a script again.
+    """
+    import os
+
+    from finnyaml.engine.installed import open_catalog
+    from finnyaml.exchange.exporting import export as exported
+    from finnyaml.plan.vocabulary import vocabulary
+    from finnyaml.recipe.load import load_recipe
+
+    loaded, warnings = load_recipe(recipe, sets, os.environ, vocabulary())
+    problems(warnings)
+    file = (output or loaded.directory / "build.py").absolute()
+    script = exported(loaded, open_catalog(store, tell), file.parent)
+    files = [file, *(file.parent / name for name in script.files)]
+    present = [path for path in files if path.exists()]
+    if present and not force:
+        hint = "-o names another file, --force writes over"
+        raise RecipeError([Problem(f"{', '.join(map(relative, present))} exists", hint=hint)])
+    file.parent.mkdir(parents=True, exist_ok=True)
+    save(script.text, file)
+    for path, data in zip(files[1:], script.files.values(), strict=True):
+        path.write_bytes(data)
+    show(
+        None,
+        [f"wrote {', '.join(map(relative, files))}", *(f"left out: {what} ({why})" for what, why in script.dropped)],
+    )

@@ -1,0 +1,238 @@
+"""Configuration files as recipes: every option is mapped, carried, or left out with the reason."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from finnyaml.errors import RecipeError
+from finnyaml.exchange.importing import Result, import_recipes
+from finnyaml.finn.catalog import Catalog, Field
+from finnyaml.plan import graph
+from finnyaml.recipe.load import load_recipe
+from tests.plan.catalog import CATALOG, code_of
+
+FINN = replace(
+    CATALOG,
+    fields={
+        **CATALOG.fields,
+        "vitis_opt_strategy": Field(
+            "vitis_opt_strategy", "enum", False, "0", ("0", "3"), names=("DEFAULT", "PERFORMANCE_BEST")
+        ),
+        "generate_outputs": Field(
+            *("generate_outputs", "list", False, [], ("estimate_reports", "out_of_context_synth"), "enum"),
+            names=("ESTIMATE_REPORTS", "OOC_SYNTH"),
+        ),
+    },
+)
+
+
+class Folder:
+    """A folder of somebody's, and the recipes that come of what lies in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, name: str, content: Any) -> Path:
+        file = self.path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content if isinstance(content, str) else json.dumps(content))
+        return file
+
+    def imported(self, name: str, catalog: Catalog = FINN, **more: Any) -> Result:
+        arguments: dict[str, Any] = {"arguments": (), "folder": None, "model": None, **more}
+        return import_recipes(self.path / name, catalog=catalog, **arguments)
+
+    def recipe(self, name: str, **more: Any) -> dict[str, Any]:
+        """The one recipe, as data."""
+        result = self.imported(name, **more)
+        assert len(result.recipes) == 1
+        return read(result.recipes[0][0])
+
+
+def read(path: Path) -> dict[str, Any]:
+    found = yaml.safe_load(path.read_text())
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    made = Folder(tmp_path / "theirs")
+    made.write("model.onnx", "not looked into")
+    return made
+
+
+def test_every_option_has_its_place(folder: Folder) -> None:
+    folder.write("folding.json", {"Defaults": {}})
+    options = {
+        "output_dir": "output_net",
+        "target_fps": 1000,
+        "synth_clk_period_ns": 5.0,
+        "board": "ZCU102",
+        "shell_flow_type": "vivado_zynq",
+        "folding_config_file": "folding.json",
+        "generate_outputs": ["estimate_reports"],
+        "standalone_thresholds": True,
+        "signature": None,
+    }
+    folder.write("dataflow_build_config.json", options)
+    assert folder.recipe("dataflow_build_config.json") == {
+        "name": "net",
+        "model": {"onnx": "model.onnx"},
+        "steps": "default",
+        "folding": {"target_fps": 1000, "file": "folding.json"},
+        "target": {"clock_ns": 5.0, "board": "ZCU102", "shell": "vivado_zynq"},
+        "outputs": ["estimate_reports"],
+        "finn": {"standalone_thresholds": True},
+        "output": "build",
+    }
+
+
+def test_a_folder_is_the_configuration_in_it(folder: Folder) -> None:
+    folder.write("dataflow_build_config.json", {"target_fps": 10})
+    assert folder.recipe(".")["folding"] == {"target_fps": 10}
+
+
+def test_what_is_gone_stands_in_the_recipe_with_the_reason(folder: Folder) -> None:
+    options = {"default_swg_exception": True, "made_up": 3, "auto_fifo_strategy": "live"}
+    folder.write("config.json", options)
+    result = folder.imported("config.json")
+    text = result.recipes[0][0].read_text()
+    for option in options:
+        assert f"#   {option}" in text
+    assert "gone since finn-plus 1.6" in text
+    assert "finn 0.99 has no option of this name" in text
+    assert not {"finn", "fifo"} & read(result.recipes[0][0]).keys()
+
+
+def test_names_of_enums_become_values(folder: Folder) -> None:
+    folder.write("c.json", {"vitis_opt_strategy": "PERFORMANCE_BEST", "generate_outputs": ["OOC_SYNTH"]})
+    found = folder.recipe("c.json")
+    assert (found["finn"], found["outputs"]) == ({"vitis_opt_strategy": "3"}, ["out_of_context_synth"])
+
+
+def test_steps_are_listed_with_their_new_names_and_what_they_were_split_into(folder: Folder) -> None:
+    catalog = replace(FINN, steps={**FINN.steps, "step_create_dataflow_partition": FINN.steps["step_tidy_up"]})
+    names = ["step_tidy_up", "step_convert_to_hls", "step_create_dataflow_partition", "my.module.step"]
+    folder.write("my/module.py", "def step(model, cfg):\n    return model\n")
+    folder.write("c.json", {"steps": names})
+    assert folder.recipe("c.json", catalog=catalog)["steps"] == [
+        "tidy_up", "convert_to_hw", "create_dataflow_partition", "specialize_layers", "my/module.py:step",
+    ]  # fmt: skip
+
+
+def test_steps_end_where_the_configuration_stops(folder: Folder) -> None:
+    folder.write(
+        "c.json", {"steps": ["step_tidy_up", "step_streamline", "step_hw_codegen"], "stop_step": "step_streamline"}
+    )
+    assert folder.recipe("c.json")["steps"] == ["tidy_up", "streamline"]
+
+
+def test_injected_steps_stand_where_finn_would_run_them(folder: Folder) -> None:
+    folder.write("c.json", {"inject_steps_after": {"step_tidy_up": ["own.step"]}})
+    folder.write("own.py", "def step(model, cfg):\n    return model\n")
+    assert folder.recipe("c.json")["steps"][:3] == ["qonnx_to_finn", "tidy_up", "own.py:step"]
+
+
+def test_verification_becomes_points_on_the_same_data(folder: Folder) -> None:
+    for name in ("input.npy", "expected_output.npy"):
+        np.save(folder.path / name, np.zeros((1, 4)))
+    folder.write("c.json", {"verify_steps": ["initial_python", "STREAMLINED_PYTHON"]})
+    catalog = replace(
+        FINN,
+        fields={**FINN.fields, "verify_steps": replace(FINN.fields["verify_steps"], names=("A", "STREAMLINED_PYTHON"))},
+    )
+    found = folder.recipe("c.json", catalog=catalog)["verify"]
+    assert found["data"] == {"inputs": "input.npy"}
+    assert found["reference"] == {"npy": "expected_output.npy"}
+    assert found["points"] == ["initial_python", "streamlined_python"]
+
+
+def test_verification_without_data_is_there_but_off(folder: Folder) -> None:
+    folder.write("c.json", {"verify_steps": ["initial_python"]})
+    result = folder.imported("c.json")
+    path, made = result.recipes[0]
+    assert "verify" not in read(path)
+    assert "# verify:" in path.read_text()
+    assert any("input.npy and expected_output.npy are not there" in item for item in made.todo)
+
+
+def test_lists_of_a_benchmark_are_a_product(folder: Folder) -> None:
+    folder.write("base.yml", "steps: [step_tidy_up, step_streamline]\ntarget_fps: 5\n")
+    bench = "[{dut: [base], model_path: [model.onnx], synth_clk_period_ns: [5.0, 10.0], target_fps: [1, None, 3]}]\n"
+    folder.write("bench.yml", bench)
+    found = [read(path) for path, _ in folder.imported("bench.yml").recipes]
+    clocks = {(item["target"]["clock_ns"], item.get("folding", {}).get("target_fps")) for item in found}
+    assert clocks == {(clock, fps) for clock in (5.0, 10.0) for fps in (1, None, 3)}
+    assert len({item["name"] for item in found}) == len({item["output"] for item in found}) == 6
+
+
+def test_a_blueprint_gives_its_steps_and_settings(folder: Folder) -> None:
+    parent = {"design_space": {"steps": ["finn:tidy_up", ["streamline", "~"]], "kernels": ["MVAU"]}, "clock_ns": 3.0}
+    folder.write("parent.yaml", yaml.safe_dump(parent))
+    child = {
+        "name": "mine",
+        "extends": "parent.yaml",
+        "clock_ns": 5.0,
+        "output": "estimates",
+        "finn_config": {"target_fps": 9, "folding_config_file": None},
+        "design_space": {"steps": [{"after": "finn:tidy_up", "insert": "convert_to_hw"}]},
+    }
+    folder.write("blueprint.yaml", yaml.safe_dump(child))
+    result = folder.imported("blueprint.yaml", model=folder.path / "model.onnx")
+    steps = [read(path)["steps"] for path, _ in result.recipes]
+    assert steps == [["tidy_up", "convert_to_hw", "streamline"], ["tidy_up", "convert_to_hw"]]
+    text = result.recipes[0][0].read_text()
+    assert "kernel MVAU" in text
+    assert read(result.recipes[0][0])["target"]["clock_ns"] == 5.0
+
+
+def test_what_is_written_plans(folder: Folder) -> None:
+    folder.write("c.json", {"target_fps": 10, "board": "ZCU102", "auto_fifo_depths": False})
+    path, _ = folder.imported("c.json").recipes[0]
+    recipe, _ = load_recipe(path, (), {})
+    plan, _ = graph.build(recipe, FINN, code_of)
+    assert plan.tasks["streamline"].config["target_fps"] == 10
+
+
+def test_nothing_is_written_over(folder: Folder) -> None:
+    folder.write("c.json", {"target_fps": 10})
+    mine = folder.write("recipe.yaml", "mine")
+    with pytest.raises(RecipeError, match=r"recipe\.yaml exists"):
+        folder.imported("c.json")
+    assert mine.read_text() == "mine"
+    folder.imported("c.json", force=True)
+    assert mine.read_text() != "mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("c.json", '{"a": 1,\n}', "not valid JSON"),
+        ("c.yaml", "a: [1", "not valid YAML"),
+        ("c.yaml", "just text", "neither a mapping nor a list"),
+        ("c.yaml", "[1, 2]", "not a mapping of lists"),
+    ],
+)
+def test_what_is_no_configuration_is_said_with_its_place(folder: Folder, name: str, text: str, message: str) -> None:
+    folder.write(name, text)
+    with pytest.raises(RecipeError, match=message) as refused:
+        folder.imported(name)
+    assert refused.value.where is not None
+
+
+def test_a_dump_of_all_options_shows_what_was_chosen(folder: Folder) -> None:
+    more = {f"option_{number}": Field(f"option_{number}", "int", False, number) for number in range(50)}
+    catalog = replace(FINN, fields={**FINN.fields, **more})
+    folder.write("c.json", {**{name: field.default for name, field in more.items()}, "option_7": 8, "target_fps": 5})
+    result = folder.imported("c.json", catalog=catalog)
+    found = read(result.recipes[0][0])
+    assert (found["finn"], found["folding"]) == ({"option_7": 8}, {"target_fps": 5})
+    assert "#   49 of the 51 options" in result.recipes[0][0].read_text()

@@ -1,0 +1,83 @@
+"""A recipe that was imported builds the graph that its script builds with FINN alone, step by step."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import onnx
+
+from finnyaml.worker.content import model_digest
+from tests.project import ROOT, Project
+
+SCRIPT = """\
+import finn.builder.build_dataflow as build
+import finn.builder.build_dataflow_config as build_cfg
+from finn.builder.custom_step_library.general import add_postproc_top1, add_preproc_divide_by_255
+from qonnx.transformation.general import GiveUniqueNodeNames
+
+
+def step_named(model, cfg):
+    return model.transform(GiveUniqueNodeNames())
+
+
+cfg = build_cfg.DataflowBuildConfig(
+    steps=[add_preproc_divide_by_255, add_postproc_top1, step_named, *build_cfg.estimate_only_dataflow_steps],
+    output_dir="output_digits",
+    target_fps=100000,
+    synth_clk_period_ns=10.0,
+    board="Pynq-Z1",
+    standalone_thresholds=True,
+    generate_outputs=[build_cfg.DataflowOutputType.ESTIMATE_REPORTS],
+)
+build.build_dataflow_cfg("digits-mlp.onnx", cfg)
+"""
+
+ALONE = """\
+import os, runpy, sys
+from finnyaml.finn.door import open_door
+open_door().steps_module  # FINN imports its simulator only where there is Vivado
+import finn.builder.build_dataflow as build
+from qonnx.core.modelwrapper import ModelWrapper
+
+def one_after_the_other(path, cfg):
+    model = ModelWrapper(path)
+    os.makedirs(cfg.output_dir)
+    for number, step in enumerate(build.resolve_build_steps(cfg)):
+        model = step(model, cfg)
+        model.save(f"alone-{number:02}.onnx")
+    return 0
+
+build.build_dataflow_cfg = one_after_the_other
+runpy.run_path("build.py", run_name="__main__")
+"""
+"""FINN's own loop over its steps, without the report at its end that asks Vivado for its version."""
+
+
+def test_the_graph_after_every_step_is_that_of_the_script(project: Project) -> None:
+    shutil.copy(ROOT / "recipes" / "from-onnx" / "digits-mlp.onnx", project.folder)
+    project.write("build.py", SCRIPT)
+    (project.folder / "recipe.yaml").unlink()
+    (project.folder / "steps.py").unlink()
+    done = project.run("import", "build.py")
+    assert done.returncode == 0, done.stderr
+    ran = project.ran()
+    alone = project.folder / "alone"
+    shutil.copytree(project.folder, alone, ignore=shutil.ignore_patterns("build", "alone"))
+    environment = project.environment(FINN_BUILD_DIR=str(alone / "tmp"))
+    (alone / "tmp").mkdir()
+    command = [sys.executable, "-W", "ignore", "-c", ALONE]
+    other = subprocess.run(command, cwd=alone, env=environment, capture_output=True, text=True, check=False)
+    assert other.returncode == 0, other.stderr
+    steps = [name for name in ran if name != "model"]
+    models = project.folder / "build" / "intermediate_models"
+    mine = [digest(models / f"{name}.onnx") for name in steps]
+    theirs = [digest(path) for path in sorted(alone.glob("alone-*.onnx"))]
+    assert len(theirs) == len(mine) > 10
+    assert [name for name, one, two in zip(steps, mine, theirs, strict=True) if one != two] == []
+
+
+def digest(path: Path) -> str:
+    return model_digest(onnx.load(path))
