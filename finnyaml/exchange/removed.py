@@ -29,14 +29,19 @@ CHOICES: Mapping[tuple[str, str], str] = {
 }
 """Values of options, as FINN wrote them."""
 
-ADDED_STEPS: Mapping[str, tuple[str, str, str]] = {
+ADDED_STEPS: Mapping[str, tuple[str, tuple[str, ...], str]] = {
     "step_convert_to_hls": (
         "step_specialize_layers",
-        "step_create_dataflow_partition",
+        ("step_create_dataflow_partition", "step_convert_to_hls"),
         "since FINN 0.10, step_convert_to_hls is two steps: convert_to_hw, and this one",
     ),
+    "step_hls_codegen": (
+        "step_minimize_bit_width",
+        ("step_apply_folding_config", "step_target_fps_parallelization", "step_create_dataflow_partition"),
+        "thresholds are rounded in this step now, and code generation needs that",
+    ),
 }
-"""Old steps that are more than one now: the further step, the step that it follows, and why."""
+"""Old steps that are more than one now: the further step, what it follows (the first that is listed), and why."""
 
 POINTS: Mapping[str, str] = {"folded_hls_cppsim": "step_apply_folding_config"}
 """FINN's verification points in the step that ran them before; which step runs them now, FINN is asked."""

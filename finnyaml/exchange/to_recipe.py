@@ -252,8 +252,9 @@ class _Writer:
             names = [step.name for step in steps]
             if old not in names or further in names or old in self._catalog.steps or further not in self._catalog.steps:
                 continue
-            index = names.index(after if after in names else old)
-            steps.insert(index + 1, Step(further, why=why))
+            place = next((names.index(name) + 1 for name in after if name in names), None)
+            if place is not None:
+                steps.insert(place, Step(further, why=why))
         return steps
 
     def _injected(self, flow: Sequence[str]) -> Iterator[Step]:

@@ -128,6 +128,16 @@ def test_steps_are_listed_with_their_new_names_and_what_they_were_split_into(fol
     ]  # fmt: skip
 
 
+def test_an_old_code_generation_gets_the_step_that_it_needs_now(folder: Folder) -> None:
+    listed = {**FINN.steps, "step_apply_folding_config": FINN.steps["step_tidy_up"]}
+    folder.write("c.json", {"steps": ["step_apply_folding_config", "step_hls_codegen"]})
+    result = folder.imported("c.json", catalog=replace(FINN, steps=listed))
+    assert read(result.recipes[0][0])["steps"] == ["apply_folding_config", "minimize_bit_width", "hw_codegen"]
+    assert "# thresholds are rounded in this step now" in result.recipes[0][0].read_text()
+    folder.write("c.json", {"steps": ["step_apply_folding_config", "step_hw_codegen"]})
+    assert len(folder.recipe("c.json", catalog=replace(FINN, steps=listed), force=True)["steps"]) == 2
+
+
 def test_steps_end_where_the_configuration_stops(folder: Folder) -> None:
     folder.write(
         "c.json", {"steps": ["step_tidy_up", "step_streamline", "step_hw_codegen"], "stop_step": "step_streamline"}
