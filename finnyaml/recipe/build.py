@@ -35,10 +35,14 @@ class _Builder:
         self._path = composed.files[0]
 
     def recipe(self) -> model.Recipe:
-        data, folder = self._data, self._path.parent
+        # What the matrix and its conditions say has become part of this variant.
+        data = {key: value for key, value in self._data.items() if key not in ("matrix", "when")}
+        folder, variant = self._path.parent, self._composed.variant
+        name = data.get("name") or re.sub(r"[^A-Za-z0-9._-]+", "-", folder.name) or "recipe"
+        output = folder / data.get("output", "build")
         return model.Recipe(
             path=self._path,
-            name=data.get("name") or re.sub(r"[^A-Za-z0-9._-]+", "-", folder.name) or "recipe",
+            name=f"{name}-{variant}" if variant else name,
             description=data.get("description", ""),
             model=self._model(data.get("model", {})),
             preprocess=tuple(self._stages("preprocess")),
@@ -47,7 +51,7 @@ class _Builder:
             settings=self._settings(),
             targets=data.get("targets", {}),
             # Always beside the recipe that is built, also where the key is inherited.
-            workspace=folder / data.get("output", "build"),
+            workspace=output / variant if variant else output,
             files=self._composed.files,
             env=dict(self._composed.env),
             resolved=data,
@@ -55,6 +59,7 @@ class _Builder:
             verify=self._verify(data.get("verify", {})),
             lint=_lint(data.get("lint", {})),
             bundle=self._bundle(data["bundle"]) if "bundle" in data else None,
+            variant=variant,
             positions=dict(self._composed.root.positions()),
         )
 

@@ -294,12 +294,19 @@ class Recipe:
     lint: LintSettings = LintSettings()
     bundle: BundleSpec | None = None
     """None: only made when the command line asks for it."""
+    variant: str | None = None
+    """The name of this variant of a recipe with a matrix."""
     positions: Mapping[Pointer, Where] = field(repr=False, default_factory=dict)
 
     @property
     def directory(self) -> Path:
         """The folder that relative paths of the recipe start from."""
         return self.path.parent
+
+    @property
+    def output(self) -> Path:
+        """The folder for results: the workspace, or what holds those of all variants."""
+        return self.workspace if self.variant is None else self.workspace.parent
 
     def at(self, pointer: Pointer) -> Where | None:
         """The place of `pointer` in the file that wrote it, or of its nearest written ancestor."""

@@ -118,8 +118,9 @@ def _plugins(recipe: Recipe, known: Mapping[str, Collection[str]]) -> Iterator[P
 
 
 def _names_in(folder: Path) -> str:
-    """The first few names in a folder; empty where there are none, or no folder."""
-    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    """The first few names in a folder, without workspaces; empty where there are none, or no folder."""
+    within = folder.iterdir() if folder.is_dir() else ()
+    names = sorted(path.name for path in within if not (path / ".finnyaml").is_dir())  # a variant's
     return ", ".join([*map(quoted, names[:3]), *(["..."] if len(names) > 3 else [])])
 
 
@@ -128,7 +129,7 @@ def _output(recipe: Recipe) -> Iterator[Problem]:
 
     It may lie on another disk, behind a link, if there is nothing there that is somebody else's.
     """
-    folder, workspace = recipe.directory, recipe.workspace
+    folder, workspace = recipe.directory, recipe.output
     written = recipe.resolved.get("output", "build")
     where, inside = recipe.at(("output",)), "write a folder inside the recipe's, such as `output: build`"
 

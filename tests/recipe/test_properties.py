@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from finnyaml.errors import Problem, RecipeError, Where
 from finnyaml.lint.catalogue import RULES
-from finnyaml.recipe.compose import merge
+from finnyaml.recipe.node import merge
 from finnyaml.recipe.document import parse
 from finnyaml.recipe.load import load_recipe
 from finnyaml.recipe.node import Node
