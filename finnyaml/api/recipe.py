@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from finnyaml.api.plan import Plan
 from finnyaml.api.progress import Progress
@@ -18,7 +19,10 @@ from finnyaml.engine.session import Session, open_session
 from finnyaml.errors import ExitCode
 from finnyaml.plan.select import select
 from finnyaml.plan.vocabulary import vocabulary
-from finnyaml.recipe.load import load_recipe
+from finnyaml.recipe.load import load_recipes
+
+if TYPE_CHECKING:
+    from finnyaml.api.variants import Variants
 
 Names = str | Iterable[str]
 Sets = Mapping[str, object] | Iterable[str]
@@ -27,19 +31,26 @@ MOST_JOBS = 4
 """So many branches run at a time at most, unless more are asked for: each worker takes half a gigabyte."""
 
 
-def load(path: str | os.PathLike[str], sets: Sets = (), *, store: str | os.PathLike[str] | None = None) -> Recipe:
+def load(
+    path: str | os.PathLike[str],
+    sets: Sets = (),
+    *,
+    store: str | os.PathLike[str] | None = None,
+    variant: str | None = None,
+) -> Recipe:
     """Read a recipe, and check all that can be checked without FINN.
 
     Args:
         path: the YAML file.
         sets: values to override, as `{"folding.target_fps": 1000}`, or as on the command line: a list of `path=value`.
         store: the folder that keeps results; by default $FINNYAML_STORE, else ~/.cache/finnyaml.
+        variant: one variant of a recipe with a `matrix`; without it, `Recipe.variants` has them all.
 
     Raises:
         RecipeError: with everything that is wrong with it.
     """
-    recipe = Recipe(path, sets, store=store)
-    load_recipe(recipe.path, recipe.sets, os.environ, vocabulary())
+    recipe = Recipe(path, sets, store=store, variant=variant)
+    load_recipes(recipe.path, recipe.sets, os.environ, vocabulary(), () if variant is None else (variant,))
     return recipe
 
 
@@ -48,16 +59,32 @@ class Recipe:
 
     Each call reads the file anew, so what was edited meanwhile counts, as on the command line.
 
-    `path` is absolute. `sets` are the overrides as `path=value`. `store` is None where the usual one is meant.
+    `path` is absolute. `sets` are the overrides as `path=value`. `store` is None where the usual one is meant,
+    `variant` where the recipe has no matrix, or all variants are meant.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], sets: Sets = (), *, store: str | os.PathLike[str] | None = None
+        self,
+        path: str | os.PathLike[str],
+        sets: Sets = (),
+        *,
+        store: str | os.PathLike[str] | None = None,
+        variant: str | None = None,
     ) -> None:
         """Nothing is read yet; `finnyaml.load` reads and checks it."""
         self.path = Path(path).absolute()
         self.sets = _options(sets)
         self.store = None if store is None else Path(store)
+        self.variant = variant
+
+    def variants(self, *patterns: str) -> Variants:
+        """The variants of a recipe with a `matrix`, or those whose names fit one of the patterns (`cnv-*`).
+
+        A recipe without a matrix is its only variant, under the name "".
+        """
+        from finnyaml.api.variants import Variants
+
+        return Variants(self, patterns or (() if self.variant is None else (self.variant,)))
 
     def __repr__(self) -> str:
         more = "".join(f", {option!r}" for option in self.sets)
@@ -81,8 +108,8 @@ class Recipe:
             RecipeError: the recipe is wrong, or there is no such step.
             ToolMissing: FINN is not installed in this Python environment.
         """
-        with self._opened(1, targets, _listener(progress)) as session:
-            selection = select(session.plan, targets, start, stop, _names(only), _names(force), distrust=distrust)
+        with self._opened(1, targets, listening(progress)) as session:
+            selection = select(session.plan, targets, start, stop, names_of(only), names_of(force), distrust=distrust)
             statuses = session.judge(selection.distrusted).survey(selection.tasks, selection.forced)
             selection.check(statuses)
             return Plan(session, statuses)
@@ -126,10 +153,10 @@ class Recipe:
             FinnyamlError: the workspace or the store cannot be used.
             KeyboardInterrupt: passed on after the workers were ended; what was finished is kept.
         """
-        options = building.Options(jobs or min(os.cpu_count() or 1, MOST_JOBS), keep_going, frozen, lock)
-        listener = _listener(progress)
+        options = building.Options(many(jobs), keep_going, frozen, lock)
+        listener = listening(progress)
         with self._opened(options.jobs, targets, listener) as session:
-            selection = select(session.plan, targets, start, stop, _names(only), _names(force), distrust=distrust)
+            selection = select(session.plan, targets, start, stop, names_of(only), names_of(force), distrust=distrust)
             result = Result(building.build(session, selection, options, listener))
         if not result.ok:
             raise BuildFailed(result)
@@ -151,10 +178,9 @@ class Recipe:
             RecipeError: the recipe is wrong, no step has this name, or no step is code of the author's own.
             ToolMissing: FINN or a tool that a step needs is not here.
         """
-        listener = _listener(progress)
-        many = jobs or min(os.cpu_count() or 1, MOST_JOBS)
-        with self._opened(many, steps, listener) as session:
-            result = Result(repeat.check(session, steps, many, listener))
+        listener = listening(progress)
+        with self._opened(many(jobs), steps, listener) as session:
+            result = Result(repeat.check(session, steps, many(jobs), listener))
         if not result.ok and not result.repeated:
             raise BuildFailed(result)
         return result
@@ -172,7 +198,7 @@ class Recipe:
             BuildFailed: a step failed, so that there is nothing to search.
             RecipeError: the recipe measures nothing (`verify:`), or there is no such step.
         """
-        listener = _listener(progress)
+        listener = listening(progress)
         with self._opened(bisect.JOBS, (), listener) as session:
             result = Result(bisect.search(session, step, listener))
         if result.exit_code is ExitCode.STEP_FAILED:
@@ -184,7 +210,8 @@ class Recipe:
         def note(text: str) -> None:
             listener({"event": "note", "text": text})
 
-        with closing(open_session(self.path, self.sets, self.store, jobs, note, tuple(targets))) as session:
+        opened = open_session(self.path, self.sets, self.store, jobs, note, tuple(targets), self.variant)
+        with closing(opened) as session:
             if session.warnings:
                 listener({"event": "warnings", "problems": session.warnings})
             yield session
@@ -204,11 +231,18 @@ def _plain(value: object) -> object:
     return value.item() if hasattr(value, "item") else str(value)
 
 
-def _names(names: Names) -> tuple[str, ...]:
+def names_of(names: Names) -> tuple[str, ...]:
+    """One name, or several."""
     return (names,) if isinstance(names, str) else tuple(names)
 
 
-def _listener(progress: Listener | bool) -> Listener:
+def many(jobs: int | None) -> int:
+    """So many branches at a time."""
+    return jobs or min(os.cpu_count() or 1, MOST_JOBS)
+
+
+def listening(progress: Listener | bool) -> Listener:
+    """What is told the events of a build."""
     if callable(progress):
         return progress
     return Progress() if progress else lambda _: None

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
@@ -105,12 +105,37 @@ def named(recipe: Recipe, sets: Sequence[str]) -> dict[str, Any]:
     """What tells a build from others in the same workspace: the recipe file, as seen from there, and the overrides."""
     # Where both really are: two recipes may have a link to the same folder.
     path = os.path.join(os.path.realpath(recipe.directory), recipe.path.name)
-    return {"recipe": os.path.relpath(path, os.path.realpath(recipe.workspace)), "name": recipe.name, "set": list(sets)}
+    which = {"recipe": os.path.relpath(path, os.path.realpath(recipe.workspace)), "name": recipe.name}
+    return {**which, **({"variant": recipe.variant} if recipe.variant else {}), "set": list(sets)}
 
 
 def check_owner(recipe: Recipe) -> None:
-    """Refuse to write over what another recipe file has built, as long as there is that file. Raises RecipeError."""
-    root = recipe.workspace
+    """Refuse to write over what another recipe file has built, as long as there is that file. Raises RecipeError.
+
+    Also below what the recipe itself has built before it had a matrix.
+    """
+    _check_owner(recipe, recipe.workspace)
+    if recipe.variant is not None:
+        _check_owner(recipe, recipe.output)
+        if _load_manifest(recipe.output):
+            message = f"the folder {recipe.output} holds what {recipe.path.name} has built without `matrix:`, and the "
+            message += "workspaces of its variants would lie among that"
+            hint = f"empty it first: `finnyaml clean {recipe.path.name}`"
+            raise RecipeError([Problem(message, recipe.at(("output",)), hint)])
+
+
+def former(recipe: Recipe, now: Iterable[str | None]) -> Iterator[Path]:
+    """Workspaces of variants that a recipe has had, and has no longer: all but those of the variants `now`."""
+    mine = os.path.join(os.path.realpath(recipe.directory), recipe.path.name)
+    for path in sorted(recipe.output.glob(f"*/.finnyaml/{MANIFEST}")):
+        root, build = path.parents[1], load_json(path).get("build")
+        if not isinstance(build, dict) or build.get("variant") in (None, *now):
+            continue
+        if os.path.normpath(root.resolve() / str(build.get("recipe"))) == mine:
+            yield root
+
+
+def _check_owner(recipe: Recipe, root: Path) -> None:
     build = load_json(private(root) / MANIFEST).get("build")
     owner = build.get("recipe") if isinstance(build, dict) else None
     other = Path(os.path.normpath(root.resolve() / owner)) if isinstance(owner, str) else None

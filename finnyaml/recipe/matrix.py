@@ -123,9 +123,8 @@ def _too_many(matrix: Node) -> Problem:
 
 
 def _entries(matrix: Node, word: str) -> Iterator[dict[str, Node]]:
-    for entry in (
-        matrix.value[word].value if isinstance(node := matrix.get(word), Node) and isinstance(node.value, list) else ()
-    ):
+    node = matrix.get(word)
+    for entry in node.value if node and isinstance(node.value, list) else ():
         if isinstance(entry.value, dict):
             yield entry.value
 
