@@ -197,16 +197,9 @@ class Plans(Mapping[str, Plan]):
         return "\n".join([head, *lines, *counts_of([(self[variant], name) for _, variant, name in rows])])
 
     def _rows(self) -> list[list[tuple[str, str]]]:
-        """Each task, as (variant, id) of every variant that has it; in an order that is one in each of them."""
-        rows: list[list[tuple[str, str]]] = []
-        places: dict[Any, list[tuple[str, str]]] = {}
+        """Each task, as (variant, id) of every variant that has it; those of the first variant first."""
+        rows: dict[tuple[str, str], list[tuple[str, str]]] = {}
         for variant, plan in self.items():
-            position = 0
             for name, work in plan.works.items():
-                row = places.get((name, work))
-                if row is None:
-                    row = places[name, work] = []
-                    rows.insert(position, row)
-                row.append((variant, name))
-                position = next(index for index, each in enumerate(rows) if each is row) + 1
-        return rows
+                rows.setdefault((name, work), []).append((variant, name))
+        return [*rows.values()]

@@ -135,8 +135,9 @@ class _Build:
         def named(event: Event) -> None:
             listener(event if variant is None else {**event, "variant": variant})
 
-        how = {"jobs": self._options.jobs, "keep_going": self._options.keep_going}
-        self.engine = Engine.of(self.session, self._judge, self.selection.tasks, named, **how)
+        jobs, keep_going = self._options.jobs, self._options.keep_going
+        tasks = self.selection.tasks
+        self.engine = Engine.of(self.session, self._judge, tasks, named, jobs=jobs, keep_going=keep_going)
         self._begun = True
 
     def finish(self) -> None:

@@ -298,13 +298,14 @@ def together(parts: Sequence[tuple[Engine, Plan, Selection]], jobs: int) -> Iter
 class _Shared:
     """What plans that run together have in common.
 
-    `working` has the key and the settings of each task that runs, `done` the results that this run made: (key, record).
+    `working` has the key and the settings of each task that runs, `started` the keys of all that ran since `since`.
     """
 
     jobs: int
     finished: queue.SimpleQueue[tuple[_Pass, Task, Status, Any]] = field(default_factory=queue.SimpleQueue)
     working: list[tuple[str, str]] = field(default_factory=list)
-    done: set[tuple[str, str]] = field(default_factory=set)
+    started: set[str] = field(default_factory=set)
+    since: float = field(default_factory=lambda: round(time.time(), 3))  # as traces have it
 
 
 class _Pass:
@@ -351,7 +352,6 @@ class _Pass:
         """Take in what became of a task that ran."""
         self._shared.working.remove(self._running.pop(task.id))
         if isinstance(result, Built):
-            self._shared.done.add((status.key, result.trace.artifact))
             self.engine.finish(task, status, result, ran=True)
         elif isinstance(result, BaseException):
             raise result
@@ -388,32 +388,33 @@ class _Pass:
             return False
         forced = task.id in self._selection.forced
         status = self.engine.judge.judge(task, needed, forced=forced)
-        if forced and any(key == status.key for key, _ in self._shared.done):  # once in a run is enough
-            forced, status = False, self.engine.judge.judge(task, needed)
-        if status.built is None and self._may_be_done_by_another(task, status):
+        if status.built is None and self._may_be_done_by_another(task, status, forced):
             return False
+        if forced and status.key in self._shared.started:  # once in a run is enough
+            forced, status = False, self.engine.judge.judge(task, needed)
         del self._waiting[task.id]
         if status.built is not None:
-            known = (status.key, status.built.trace.artifact) in self._shared.done
-            self.engine.finish(task, status, status.built, ran=False, shared=known)
+            new = status.key in self._shared.started and status.built.trace.created >= self._shared.since
+            self.engine.finish(task, status, status.built, ran=False, shared=new)
         elif task.id not in self._selection.runnable:
             message = f"it would have to run again, and --from or --only leave it out: {status.reasons[0]}"
             self.engine.fail(task, Failure("NotSelected", message, "select it too"))
         elif status.missing:
             self.engine.outcome.blocked[task.id] = status
-            self.engine.events.emit("task_blocked", task=task.id, missing=list(status.missing))
+            self.engine.events.emit("task_blocked", task=task.id, missing=status.missing)
         else:
             self._start(task, status, needed, forced)
         return True
 
-    def _may_be_done_by_another(self, task: Task, status: Status) -> bool:
+    def _may_be_done_by_another(self, task: Task, status: Status, forced: bool) -> bool:
         """Whether another plan does this work now, or (as long as nobody knows what it reads) what may be the same."""
         key, settings = _work(task, status)
         others = [work for work in self._shared.working if work[0] == key]
-        return bool(others) and ((key, settings) in others or not self.engine.store.traces(key))
+        return bool(others) and (forced or (key, settings) in others or not self.engine.store.traces(key))
 
     def _start(self, task: Task, status: Status, needed: Mapping[str, Built], forced: bool) -> None:
         self._running[task.id] = _work(task, status)
+        self._shared.started.add(status.key)
         self._shared.working.append(self._running[task.id])
 
         def work() -> None:

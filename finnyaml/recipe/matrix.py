@@ -32,6 +32,8 @@ WORDS = ("include", "exclude", "name")
 FIXED = ("extends", "name", "env", "matrix", "when", "output")
 """Sections that no condition can change: they are read before, or say which variant it is."""
 
+_NAME = re.compile("[A-Za-z_][A-Za-z0-9_-]*")
+
 Values = Mapping[str, Node]
 
 
@@ -81,9 +83,8 @@ def chosen(found: Sequence[Variant], patterns: Sequence[str]) -> list[Variant]:
 def _combinations(matrix: Node, problems: list[Problem]) -> Iterator[tuple[dict[str, Node], tuple[str, ...]]]:
     """Every combination of values, and which of them give it its name."""
     assert isinstance(matrix.value, dict)
-    lists = {
-        name: node.value for name, node in matrix.value.items() if name not in WORDS and isinstance(node.value, list)
-    }
+    written = {name: node.value for name, node in matrix.value.items() if name not in WORDS}
+    lists = {name: value for name, value in written.items() if isinstance(value, list) and _NAME.fullmatch(name)}
     if prod(map(len, lists.values())) > MOST:
         problems.append(_too_many(matrix))
         return
@@ -102,15 +103,15 @@ def _combinations(matrix: Node, problems: list[Problem]) -> Iterator[tuple[dict[
     added = []
     for entry in _entries(matrix, "include"):
         shared = {name: node for name, node in entry.items() if name in lists}
-        fits = [position for position, values in enumerate(made) if _fits(shared, values)]
-        if not fits:
+        among = [position for position, values in enumerate(made) if _fits(shared, values)]
+        if not among:
             added.append((dict(entry), tuple(entry)))
-        for position in fits:  # `made` keeps the values of the lists, whatever is added
+        for position in among:
             made[position] = {**made[position], **entry}
     found = [*((values, tuple(lists)) for values in made), *added]
     if len(found) > MOST:
         problems.append(_too_many(matrix))
-    elif not found and not any(problem.severity == "error" for problem in problems):
+    elif not found and all(lists.get(name) for name in written):  # else the schema says what is wrong
         hint = "a variable with a list of values, or `include`"
         problems.append(Problem("the matrix has no variants", matrix.place, hint))
     yield from found[:MOST]
@@ -155,7 +156,8 @@ def _variant(
     given = root.get("vars")
     before = given.value if given and isinstance(given.value, dict) else {}
     fields = {**(root.value if isinstance(root.value, dict) else {})}
-    fields["vars"] = Node.of({**before, **values}, given.where if given else matrix.where, given and given.key)
+    place = given or matrix
+    fields["vars"] = Node.of({**before, **values}, place.where, place.key)
     made = Node.of(fields, root.where, root.key)
     variables = Variables(made, environ, problems)
     template = own or matrix.get("name")
@@ -165,20 +167,20 @@ def _variant(
     return Variant(_clean(parts, matrix.place, problems), made)
 
 
-def _clean(parts: Sequence[Node], where: Where, problems: list[Problem]) -> str:
-    """The name that these values make: a folder is called so. Empty where they make none."""
+def _clean(parts: Sequence[Node], where: Where, problems: list[Problem]) -> str | None:
+    """The name that these values make: a folder is called so. None where they make none."""
     for part in parts:
         if isinstance(part.value, dict | list | None):
             message = f"{kind(part.plain())} cannot be part of the name of a variant"
             problems.append(Problem(message, part.where, "say how variants are called: `name: ${board}-${net}`"))
-            return ""
+            return None
     words = [str(part.value).lower() if isinstance(part.value, bool) else str(part.value) for part in parts]
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(words)).strip("-.")
     if not name or len(os.fsencode(name)) > LONGEST_ID:
         message = f"a variant cannot be called {quoted('-'.join(words))}"
         hint = f"its name is that of a folder: 1 to {LONGEST_ID} letters, digits, `.`, `_` and `-`"
         problems.append(Problem(message, where, hint))
-        return ""
+        return None
     return name
 
 
