@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
@@ -124,12 +124,12 @@ def check_owner(recipe: Recipe) -> None:
             raise RecipeError([Problem(message, recipe.at(("output",)), hint)])
 
 
-def former(recipe: Recipe, now: Iterable[str | None]) -> Iterator[Path]:
-    """Workspaces of variants that a recipe has had, and has no longer: all but those of the variants `now`."""
+def former(recipe: Recipe) -> Iterator[Path]:
+    """Workspaces of variants that a recipe has had, and has no longer."""
     mine = os.path.join(os.path.realpath(recipe.directory), recipe.path.name)
     for path in sorted(recipe.output.glob(f"*/.finnyaml/{MANIFEST}")):
         root, build = path.parents[1], load_json(path).get("build")
-        if not isinstance(build, dict) or build.get("variant") in (None, *now):
+        if not isinstance(build, dict) or build.get("variant") in (None, *recipe.variants):
             continue
         if os.path.normpath(root.resolve() / str(build.get("recipe"))) == mine:
             yield root

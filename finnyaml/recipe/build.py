@@ -60,6 +60,7 @@ class _Builder:
             lint=_lint(data.get("lint", {})),
             bundle=self._bundle(data["bundle"]) if "bundle" in data else None,
             variant=variant,
+            variants=self._composed.variants,
             positions=dict(self._composed.root.positions()),
         )
 

@@ -42,6 +42,8 @@ class Composed:
     """Where a variable could not be substituted; that is among the problems already."""
     variant: str | None = None
     """The name of the variant; None for a recipe without a matrix."""
+    variants: tuple[str, ...] = ()
+    """The names of all variants."""
     problems: tuple[Problem, ...] = ()
     """What is wrong with its variables."""
 
@@ -65,26 +67,30 @@ def compose(
         root = assign(root, option, Where(path.parent / OPTION, number, 1), problems)
     _check_sets(root, sets, path, problems)
     _check_size(root, path, problems)
-    found = variants(root, environ, problems)
+    every = variants(root, environ, problems)
     try:
-        found = chosen(found, wanted)
+        found = chosen(every, wanted)
     except RecipeError as error:
         raise RecipeError([*problems, *error.problems]) from None
     files = tuple(file for file, _ in chain)
-    return [_composed(variant, files, environ, problems) for variant in found] or [
-        _composed(
-            Variant(None, root), files, environ, problems
-        )  # of a matrix without variants the rest is still checked
-    ]
+    names = tuple(variant.name for variant in every if variant.name is not None)
+    found = found or [Variant(None, root)]  # of a matrix without variants the rest is checked all the same
+    return [_composed(variant, names, files, environ, problems) for variant in found]
 
 
-def _composed(variant: Variant, files: tuple[Path, ...], environ: Mapping[str, str], common: list[Problem]) -> Composed:
+def _composed(
+    variant: Variant,
+    names: tuple[str, ...],
+    files: tuple[Path, ...],
+    environ: Mapping[str, str],
+    common: list[Problem],
+) -> Composed:
     problems: list[Problem] = []
     _check_size(variant.root, files[0], common)
     variables = Variables(variant.root, environ, problems)
     root = variables.apply(variant.root)
     unresolved = frozenset(variables.unresolved)
-    return Composed(root, files, variables.used, unresolved, variant.name, tuple(problems))
+    return Composed(root, files, variables.used, unresolved, variant.name, names, tuple(problems))
 
 
 def _check_size(root: Node, path: Path, problems: list[Problem]) -> None:

@@ -296,6 +296,8 @@ class Recipe:
     """None: only made when the command line asks for it."""
     variant: str | None = None
     """The name of this variant of a recipe with a matrix."""
+    variants: tuple[str, ...] = ()
+    """The names of all its variants."""
     positions: Mapping[Pointer, Where] = field(repr=False, default_factory=dict)
 
     @property
