@@ -58,6 +58,8 @@ def explain(task: Task, failure: Failure, session: Session, run: Path) -> list[s
         lines.append(f"  in your code: {place}")
     lines.append(f"  log:       {relative(log)}")
     sets = [word for item in session.sets for word in ("--set", item)]
+    if session.recipe.variant is not None:
+        sets += ["--variant", session.recipe.variant]
     if session.store.root != store_root(None).resolve():
         sets += ["--store", str(session.store.root)]
     command = ["finnyaml"] if shutil.which("finnyaml") else [relative(Path(sys.executable)), "-m", "finnyaml"]

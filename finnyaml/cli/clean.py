@@ -24,9 +24,7 @@ def clean(
     output = recipes[0].output
     if not variants:
         # What was built before there was a matrix, and variants that there were.
-        folders = [
-            *dict.fromkeys([*folders, *workspace.former(recipes[0], [found.variant for found in recipes]), output])
-        ]
+        folders = [*dict.fromkeys([*folders, *workspace.former(recipes[0]), output])]
     count = 0
     for folder in folders:
         with explained(folder):

@@ -190,7 +190,7 @@ class _Build:
     def report(self) -> Report:
         """What became of it."""
         session, engine = self.session, self.engine
-        notes = (*_of_set_aside(session, self._written), *_of_unused(session, engine.outcome))
+        notes = (*_of_former(session), *_of_set_aside(session, self._written), *_of_unused(session, engine.outcome))
         places, doubts, written = tuple(self._bisected), tuple(self._warnings), self._written.files
         how = (self._told, engine.folder, self._code, places, doubts, notes, written)
         return Report(session, self.selection, engine.outcome, *how)
@@ -274,6 +274,14 @@ def _invalid_settings(session: Session, failed: Mapping[str, Failure]) -> list[P
                 where = session.recipe.at((*base, "file"))
             problems.append(Problem(invalid.message, where, invalid.hint))
     return problems
+
+
+def _of_former(session: Session) -> Iterator[str]:
+    recipe = session.recipe
+    for place in workspace.former(recipe):
+        shown = os.path.relpath(place, recipe.directory)
+        had = f"which {recipe.path.name} has no longer"
+        yield f"{shown} is of the variant {place.name}, {had}: `finnyaml clean` removes it"
 
 
 def _of_set_aside(session: Session, written: workspace.Written) -> Iterator[str]:
