@@ -23,8 +23,8 @@ def clean(
     folders = [found.workspace for found in recipes]
     output = recipes[0].output
     if not variants:
-        # What was built before there was a matrix, and variants that there were.
-        folders = [*dict.fromkeys([*folders, *workspace.former(recipes[0]), output])]
+        # Variants that there were, then what was built before there was a matrix.
+        folders += [*workspace.former(recipes[0])][::-1]
     count = 0
     for folder in folders:
         with explained(folder):

@@ -125,20 +125,29 @@ def check_owner(recipe: Recipe) -> None:
 
 
 def former(recipe: Recipe) -> Iterator[Path]:
-    """Workspaces of variants that a recipe has had, and has no longer."""
-    mine = os.path.join(os.path.realpath(recipe.directory), recipe.path.name)
+    """Workspaces that a recipe has had, and has no longer: of other variants, or from before it had a matrix."""
+    if recipe.variant is not None and _is_of(recipe, recipe.output):
+        yield recipe.output
     for path in sorted(recipe.output.glob(f"*/.finnyaml/{MANIFEST}")):
         root, build = path.parents[1], load_json(path).get("build")
-        if not isinstance(build, dict) or build.get("variant") in (None, *recipe.variants):
-            continue
-        if os.path.normpath(root.resolve() / str(build.get("recipe"))) == mine:
+        if _is_of(recipe, root) and isinstance(build, dict) and build.get("variant") not in (None, *recipe.variants):
             yield root
 
 
-def _check_owner(recipe: Recipe, root: Path) -> None:
+def _owner(root: Path) -> Path | None:
+    """The recipe file that a workspace names, whether it is there or not."""
     build = load_json(private(root) / MANIFEST).get("build")
     owner = build.get("recipe") if isinstance(build, dict) else None
-    other = Path(os.path.normpath(root.resolve() / owner)) if isinstance(owner, str) else None
+    return Path(os.path.normpath(root.resolve() / owner)) if isinstance(owner, str) else None
+
+
+def _is_of(recipe: Recipe, root: Path) -> bool:
+    owner = _owner(root)
+    return owner is not None and owner.is_file() and owner.samefile(recipe.path)
+
+
+def _check_owner(recipe: Recipe, root: Path) -> None:
+    other = _owner(root)
     if other is None or not other.is_file() or other.samefile(recipe.path):
         return
     shown = os.path.relpath(other, os.path.realpath(recipe.directory))
