@@ -21,15 +21,14 @@ def clean(
 
     recipes = [found for found, _ in load_recipes(recipe, wanted=variants)]
     folders = [found.workspace for found in recipes]
-    output = recipes[0].output
     if not variants:
-        # Variants that there were, then what was built before there was a matrix.
-        folders += [*workspace.former(recipes[0])][::-1]
+        folders += workspace.former(recipes[0])
+    folders.sort(key=lambda folder: len(folder.parts), reverse=True)  # what lies in another first
     count = 0
     for folder in folders:
         with explained(folder):
             count += workspace.clean(folder)
-    place = folders[0] if len(folders) == 1 else output
+    place = folders[0] if len(folders) == 1 else recipes[0].output
     if not count:
         print(f"nothing of finnyaml's is in {relative(place)}")
         return

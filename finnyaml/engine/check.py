@@ -17,6 +17,7 @@ from finnyaml.finn import identity
 from finnyaml.lint import fix
 from finnyaml.plan.status import Looks, verdict
 from finnyaml.plan.vocabulary import vocabulary
+from finnyaml.plan.without_vivado import for_verification
 from finnyaml.recipe.load import load_recipes
 from finnyaml.steps.builtin import STEPS
 from finnyaml.tools import registry
@@ -92,7 +93,9 @@ def _look_at(session: Session, found: Checked, looks: Looks) -> None:
         verb = "need" if len(names) > 1 else "needs"
         be = "are" if len(tools) > 1 else "is"
         message = f"cannot run here: {', '.join(names)} {verb} {', '.join(tools)}, which {be} missing"
-        hint = "; ".join(dict.fromkeys(registry.tool(tool).hint for tool in tools))
+        plan = session.plan
+        why = [for_verification(plan.tasks[name], tool, plan.catalog) for name in names for tool in tools]
+        hint = "; ".join(dict.fromkeys([*(registry.tool(tool).hint for tool in tools), *filter(None, why)]))
         found.problems.append(Problem(message, where, hint, "warning"))
 
 

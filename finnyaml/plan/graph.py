@@ -14,7 +14,7 @@ from finnyaml.finn import settings
 from finnyaml.finn.catalog import Catalog
 from finnyaml.kinds import KINDS
 from finnyaml.kinds.code import CodeOf, no_code
-from finnyaml.plan import phases, without_vivado
+from finnyaml.plan import contradictions, phases, without_vivado
 from finnyaml.plan.bundles import with_bundles
 from finnyaml.plan.placed import Placed
 from finnyaml.plan.points import SIMULATIONS, code_params, data_params, points_of, with_points
@@ -92,6 +92,7 @@ def build(recipe: Recipe, catalog: Catalog, code: CodeOf, *, vivado: bool = True
     sources = _source_tasks(recipe, code)
     needs = _needs(placed, [task.id for task in sources], recipe, problems)
     problems += without_vivado.unstitched(recipe, placed, needs)
+    problems += contradictions.problems(recipe, catalog, placed, base, configs)
     if toolchain == "open":
         problems += without_vivado.problems(recipe, placed, base)
     steps = {item.uses for item in placed}
