@@ -212,6 +212,15 @@ def _catalog_memo(store: Store, installation: Installation) -> str:
     return f"catalog-{questions[:16]}-{installation.digest}"
 
 
+def facts(installation: Installation) -> dict[str, str]:
+    """What a worker that is asked for the catalog cannot know by itself."""
+    return {
+        "identity": installation.digest,
+        "distribution": installation.distribution,
+        "version": installation.version,
+    }
+
+
 def installed_catalog(store: Store, installation: Installation, pool: Pool, notice: Callable[[str], None]) -> Catalog:
     """The catalog of the installed FINN: from the store, or asked from it once."""
     name = _catalog_memo(store, installation)
@@ -219,12 +228,7 @@ def installed_catalog(store: Store, installation: Installation, pool: Pool, noti
     if known is None:
         notice(f"asking {installation} for its steps, options and boards (once per version, some 10 s)")
         with tempfile.TemporaryDirectory() as folder:
-            facts = {
-                "identity": installation.digest,
-                "distribution": installation.distribution,
-                "version": installation.version,
-            }
-            known = pool.catalog(facts, Path(folder, "log"))
+            known = pool.catalog(facts(installation), Path(folder, "log"))
         if not isinstance(known, dict):
             raise StepFailed(f"{installation} could not be asked what it has: {known.message}", hint=known.hint)
         store.put_memo(name, known)
