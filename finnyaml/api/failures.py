@@ -98,7 +98,7 @@ def _last_line(path: Path) -> str:
 
 
 _SENTENCES = re.compile(
-    "StepFailed|ToolMissing|WorkerDied|UnreadSetting|NotSelected|VerificationFailed|StoreError|FinnUnusable"
+    "StepFailed|NotFetched|ToolMissing|WorkerDied|UnreadSetting|NotSelected|VerificationFailed|StoreError|FinnUnusable"
     "|InvalidSettings|FINN.*"
 )
 """Types of errors whose message says all; FINN's own errors are sentences, too."""

@@ -137,6 +137,10 @@ def line_of(event: Event) -> Line | None:
         more = f"   after {duration(event['warm_up'])} of imports in a new worker" if slow else ""
         about = measured(event.get("measurement")) or f"{size(event['peak_memory'])}{more}"
         return Line("+", task, duration(event["seconds"]), about)
+    if kind == "fetching":
+        done = f" from {size(event['received'])} on" if event["received"] else ""
+        many = f" ({size(event['size'])})" if event["size"] else ""
+        return Line(">", task, "fetching", f"{event['url']}{many}{done}")
     if kind == "task_failed":
         return Line("!", task, "FAILED", _first_line(event["message"]))
     if kind == "point_not_passed":

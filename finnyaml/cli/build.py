@@ -59,6 +59,9 @@ def build(
         bool,
         typer.Option("--frozen", help="Give exactly what recipe.lock.yaml records, or refuse and say what differs."),
     ] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Fetch no files from the network; use what the store has of them.")
+    ] = False,
     check: Annotated[
         bool,
         typer.Option(
@@ -101,6 +104,7 @@ def build(
                 keep_going=keep_going,
                 frozen=frozen,
                 lock=lock,
+                offline=offline,
                 progress=progress,
             )
         )

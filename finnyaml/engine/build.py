@@ -34,12 +34,14 @@ class Options:
 
     `jobs`: how many tasks run at a time. `keep_going`: build what can be built although something fails or cannot run
     here. `lock`: write the lock file of a build that succeeds. `frozen`: give exactly what the lock file records.
+    `offline`: fetch nothing from the network.
     """
 
     jobs: int = 1
     keep_going: bool = False
     frozen: bool = False
     lock: bool = False
+    offline: bool = False
 
 
 def build(session: Session, selection: Selection, options: Options, listener: Listener = lambda _: None) -> Report:
@@ -135,9 +137,16 @@ class _Build:
         def named(event: Event) -> None:
             listener(event if variant is None else {**event, "variant": variant})
 
-        jobs, keep_going = self._options.jobs, self._options.keep_going
-        tasks = self.selection.tasks
-        self.engine = Engine.of(self.session, self._judge, tasks, named, jobs=jobs, keep_going=keep_going)
+        options = self._options
+        self.engine = Engine.of(
+            self.session,
+            self._judge,
+            self.selection.tasks,
+            named,
+            jobs=options.jobs,
+            keep_going=options.keep_going,
+            offline=options.offline,
+        )
         self._begun = True
 
     def finish(self) -> None:

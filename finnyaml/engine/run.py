@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from finnyaml.engine import record, refusals
 from finnyaml.engine.events import EventLog, Listener
+from finnyaml.engine.fetch import NotFetched, fetch
 from finnyaml.engine.outcome import Outcome
 from finnyaml.engine.pool import Pool
 from finnyaml.errors import FinnyamlError
@@ -22,6 +23,7 @@ from finnyaml.plan.graph import Plan
 from finnyaml.plan.select import Selection
 from finnyaml.plan.status import Built, Judge, Status
 from finnyaml.plan.task import Task
+from finnyaml.recipe.model import Remote
 from finnyaml.store import Artifact, Entry, Store, Trace
 from finnyaml.store.digests import digest_of
 from finnyaml.store.tree import overlay
@@ -50,12 +52,22 @@ class Engine:
     tool_version: Callable[[str], str | None]
     jobs: int = 1
     keep_going: bool = False
+    offline: bool = False
+    """Whether nothing may be fetched from the network."""
     outcome: Outcome = field(default_factory=Outcome)
     """What became of the tasks so far: all that there is to tell where a run is interrupted."""
 
     @classmethod
     def of(
-        cls, session: Session, judge: Judge, tasks: set[str], listener: Listener, *, jobs: int, keep_going: bool = False
+        cls,
+        session: Session,
+        judge: Judge,
+        tasks: set[str],
+        listener: Listener,
+        *,
+        jobs: int,
+        keep_going: bool = False,
+        offline: bool = False,
     ) -> Self:
         """An engine with a fresh folder for its run of `tasks`; `listener` is told each event as it happens.
 
@@ -72,7 +84,7 @@ class Engine:
             tasks=[name for name in session.plan.tasks if name in tasks],
             steps=[name for name, task in session.plan.tasks.items() if name in tasks and task.is_step],
         )
-        return cls(session.store, session.pool, judge, events, folder, session.tool_version, jobs, keep_going)
+        return cls(session.store, session.pool, judge, events, folder, session.tool_version, jobs, keep_going, offline)
 
     def run(self, plan: Plan, selection: Selection) -> Outcome:
         """Build the selected tasks; of them, only the runnable ones may run.
@@ -165,7 +177,10 @@ class Engine:
                     self.events.emit("task_cached", task=task.id, digest=status.built.digest, measurement=shown)
                     return status, status.built
             self.events.emit("task_started", task=task.id, reasons=[str(reason) for reason in status.reasons])
-            job = self._job(task, status)
+            try:
+                job = self._job(task, status)
+            except NotFetched as error:
+                return status, Failure("NotFetched", error.message, error.hint)
             result = self.pool.run(job, task.timeout)
             if isinstance(result, Done):
                 return status, self._keep(task, status, job, result)
@@ -194,11 +209,13 @@ class Engine:
     def _job(self, task: Task, status: Status) -> Job:
         inputs = {}
         for name, staged in task.staged.items():
-            blob = (
-                self.store.put_bytes(staged.data)
-                if staged.data is not None
-                else self.store.put_file(_path(staged.source))
-            )
+            if staged.remote is not None:
+                self._fetch(task, staged.remote)
+                blob = staged.remote.sha256
+            elif staged.data is not None:
+                blob = self.store.put_bytes(staged.data)
+            else:
+                blob = self.store.put_file(_path(staged.source))
             inputs[name] = Entry(blob, blob)
         return Job(
             task=task.id,
@@ -218,6 +235,12 @@ class Engine:
             log=str(self.log_of(task.id)),
             digests=dict(zip(task.needs, status.parts["inputs"], strict=True)),
         )
+
+    def _fetch(self, task: Task, remote: Remote) -> None:
+        def told(received: int, size: int | None) -> None:
+            self.events.emit("fetching", task=task.id, url=remote.shown, received=received, size=size)
+
+        fetch(remote, self.store, told, offline=self.offline)
 
     def log_of(self, task: str) -> Path:
         """Where the output of a task goes in this run."""

@@ -15,7 +15,7 @@ from typing import Any
 from finnyaml import files
 from finnyaml.errors import Problem
 from finnyaml.finn.catalog import Catalog, Field
-from finnyaml.recipe.model import Pointer, Recipe, Settings
+from finnyaml.recipe.model import Pointer, Recipe, Remote, Settings
 from finnyaml.recipe.paths import is_file
 from finnyaml.text import did_you_mean
 
@@ -60,10 +60,11 @@ OURS = {
 
 @dataclass(frozen=True)
 class Staged:
-    """A file laid into the sandbox for FINN to read: either made from the recipe (`data`) or copied from `source`."""
+    """A file laid into the sandbox: made from the recipe (`data`), copied from `source`, or fetched (`remote`)."""
 
     data: bytes | None = None
     source: Path | None = None
+    remote: Remote | None = None
 
 
 @dataclass(frozen=True)

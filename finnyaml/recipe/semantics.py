@@ -42,6 +42,10 @@ def check(recipe: Recipe, known: Vocabulary) -> Iterator[Problem]:
     if known.plugins is not None:
         yield from _plugins(recipe, known.plugins)
     yield from check_bundle(recipe, known)
+    for remote in recipe.remotes.values():
+        if "@" in remote.url.partition("//")[2].partition("/")[0]:
+            where, hint = recipe.at((*remote.pointer, "url")), "recipes are shared: leave out the user and password"
+            yield Problem("the URL has a user or a password in it", where, hint)
     yield from _output(recipe)
 
 
