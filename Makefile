@@ -192,7 +192,7 @@ lock:
 	mv requirements/.new requirements/board.txt
 
 clean:
-	rm -rf recipes/*/build recipes/*/build-rtl .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* htmlcov site dist
+	rm -rf recipes/*/build recipes/*/build-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* htmlcov site dist
 	find . -name __pycache__ -not -path './.venv*' -type d -prune -exec rm -rf {} +
 
 distclean: clean

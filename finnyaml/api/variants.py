@@ -19,10 +19,7 @@ from finnyaml.plan.select import Selection, select
 from finnyaml.plan.status import Looks
 from finnyaml.plan.vocabulary import vocabulary
 from finnyaml.recipe.load import load_recipes
-from finnyaml.text import counted
-
-SHOWN = 3
-"""So many variants are named of those that share a task."""
+from finnyaml.text import counted, few
 
 
 class Variants(Mapping[str, Recipe]):
@@ -120,12 +117,6 @@ class Variants(Mapping[str, Recipe]):
             sessions[0].close()
 
 
-def named(variants: Sequence[str]) -> str:
-    """The first few names."""
-    more = f" and {len(variants) - SHOWN} more" if len(variants) > SHOWN else ""
-    return f"{', '.join(variants[:SHOWN])}{more}"
-
-
 def _selected(
     sessions: Sequence[Session],
     targets: Sequence[str],
@@ -190,12 +181,15 @@ class Plans(Mapping[str, Plan]):
         rows = [(row, *row[0]) for row in self._rows()]
         lines = lines_of(
             [
-                (self[variant], name, "" if len(row) == len(self) else named([each for each, _ in row]))
+                (self[variant], name, "" if len(row) == len(self) else few([each for each, _ in row]))
                 for row, variant, name in rows
             ]
         )
         head = f"{counted(len(self), 'variant')}: {', '.join(self)}"
-        return "\n".join([head, *lines, *counts_of([(self[variant], name) for _, variant, name in rows])])
+        end = counts_of([(self[variant], name) for _, variant, name in rows])
+        if any(len(row) > 1 and self[variant].tasks[name].state == "waiting" for row, variant, name in rows):
+            end.append("where variants wait together, some may part: that shows when it is known what the steps read")
+        return "\n".join([head, *lines, *end])
 
     def _rows(self) -> list[list[tuple[str, str]]]:
         """Each task, as (variant, id) of every variant that has it; those of the first variant first."""

@@ -13,7 +13,7 @@ import typer
 from finnyaml.cli.arguments import RECIPE, Recipe, Sets, StoreOption, Variants
 from finnyaml.cli.console import problems, raw, save, tell
 from finnyaml.errors import Problem, RecipeError
-from finnyaml.text import relative
+from finnyaml.text import few, relative
 
 if TYPE_CHECKING:
     from finnyaml.engine.session import Session
@@ -90,7 +90,6 @@ def _picture(sessions: Sequence[Session], form: str, *, fenced: bool) -> str:
 def _boxes(sessions: Sequence[Session]) -> Iterator[Box]:
     """A box for each step; for one that several variants share, one box."""
     from finnyaml.api.plan import works
-    from finnyaml.api.variants import named
     from finnyaml.plan.draw import Box
     from finnyaml.plan.select import select
     from finnyaml.plan.status import Looks
@@ -110,7 +109,7 @@ def _boxes(sessions: Sequence[Session]) -> Iterator[Box]:
     several = Counter(name for name, _ in drawn)
 
     def label(each: tuple[str, str]) -> str:
-        return each[0] if several[each[0]] == 1 else f"{each[0]} [{named(whose[each])}]"
+        return each[0] if several[each[0]] == 1 else f"{each[0]} [{few(whose[each])}]"
 
     for each, (session, status) in drawn.items():
         plan, mine = session.plan, work[session.recipe.variant or ""]

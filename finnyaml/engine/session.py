@@ -21,7 +21,7 @@ from finnyaml.plan import bundles
 from finnyaml.plan.graph import Plan, build, wrong_names
 from finnyaml.plan.status import Judge, Looks
 from finnyaml.plan.vocabulary import vocabulary
-from finnyaml.recipe.load import draft_recipes, refusal, several
+from finnyaml.recipe.load import draft_recipes, of_variants, refusal, several
 from finnyaml.recipe.model import BundleSpec, Recipe
 from finnyaml.store import Store
 from finnyaml.tools import discover
@@ -178,15 +178,7 @@ def _plans(recipes: Sequence[Recipe], catalog: Catalog, code: Code) -> list[tupl
             for problem in error.problems:
                 wrong.setdefault(problem, []).append(str(recipe.variant))
     if wrong:
-        raise RecipeError(
-            [
-                problem
-                if len(names) == len(recipes)
-                else replace(problem, message=f"variant {name}: {problem.message}")
-                for problem, names in wrong.items()
-                for name in (names if len(names) < len(recipes) else names[:1])
-            ]
-        )
+        raise RecipeError([of_variants(problem, names, len(recipes)) for problem, names in wrong.items()])
     return plans
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from finnyaml.recipe.model import ANY, Recipe, Vocabulary
 from finnyaml.recipe.paths import located
 from finnyaml.recipe.semantics import check
 from finnyaml.recipe.validate import structure, usable
+from finnyaml.text import few
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,20 @@ def draft_recipes(
     except RecipeError as error:
         raise RecipeError(_in_order(error.problems, (path,))) from None
     drafts = [_draft(composed, problems, known) for composed in found]
-    counts = Counter(problem for draft in drafts for problem in draft.problems)
-    return [_naming(draft, {problem for problem, count in counts.items() if count == len(drafts)}) for draft in drafts]
+    whose: dict[Problem, list[str]] = {}
+    for draft in drafts:
+        for problem in dict.fromkeys(draft.problems):
+            whose.setdefault(problem, []).append(str(draft.recipe.variant))
+    told = {problem: of_variants(problem, names, len(drafts)) for problem, names in whose.items()}
+    return [replace(draft, problems=tuple(told[problem] for problem in draft.problems)) for draft in drafts]
+
+
+def of_variants(problem: Problem, names: Sequence[str], count: int) -> Problem:
+    """A problem with the variants that have it, where not all of the `count` variants do."""
+    if len(names) == count:
+        return problem
+    word = "variant" if len(names) == 1 else "variants"
+    return replace(problem, message=f"{word} {few(names)}: {problem.message}")
 
 
 def _draft(composed: Composed, common: Sequence[Problem], known: Vocabulary) -> Draft:
@@ -128,15 +140,6 @@ def _draft(composed: Composed, common: Sequence[Problem], known: Vocabulary) -> 
     recipe = build(composed, usable(document, faults) if faults else document)
     problems += [problem for problem in check(recipe, known) if problem.where not in settled]
     return Draft(recipe, tuple(_in_order(problems, composed.files)), settled | {item.where for item in problems})
-
-
-def _naming(draft: Draft, common: Collection[Problem]) -> Draft:
-    """The draft with its variant named in the problems that not all variants have."""
-    name = draft.recipe.variant
-    told = [
-        item if item in common else replace(item, message=f"variant {name}: {item.message}") for item in draft.problems
-    ]
-    return replace(draft, problems=tuple(told))
 
 
 def _in_order(problems: Iterable[Problem], files: Sequence[Path]) -> list[Problem]:
