@@ -7,11 +7,11 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from finnyaml.api.arguments import Names, listening, many, names_of
 from finnyaml.api.plan import Plan
-from finnyaml.api.progress import Progress
 from finnyaml.api.result import BuildFailed, Result
+from finnyaml.api.variants import Variants
 from finnyaml.engine import bisect, repeat
 from finnyaml.engine import build as building
 from finnyaml.engine.events import Listener
@@ -21,14 +21,7 @@ from finnyaml.plan.select import select
 from finnyaml.plan.vocabulary import vocabulary
 from finnyaml.recipe.load import load_recipes
 
-if TYPE_CHECKING:
-    from finnyaml.api.variants import Variants
-
-Names = str | Iterable[str]
 Sets = Mapping[str, object] | Iterable[str]
-
-MOST_JOBS = 4
-"""So many branches run at a time at most, unless more are asked for: each worker takes half a gigabyte."""
 
 
 def load(
@@ -82,9 +75,13 @@ class Recipe:
 
         A recipe without a matrix is its only variant, under the name "".
         """
-        from finnyaml.api.variants import Variants
 
-        return Variants(self, patterns or (() if self.variant is None else (self.variant,)))
+        def one(name: str | None) -> Recipe:
+            return Recipe(self.path, self.sets, store=self.store, variant=name)
+
+        return Variants(
+            one, self.path, self.sets, self.store, patterns or (() if self.variant is None else (self.variant,))
+        )
 
     def __repr__(self) -> str:
         more = "".join(f", {option!r}" for option in self.sets)
@@ -231,20 +228,3 @@ def _options(sets: Sets) -> tuple[str, ...]:
 def _plain(value: object) -> object:
     """NumPy's numbers as Python's, paths as text."""
     return value.item() if hasattr(value, "item") else str(value)
-
-
-def names_of(names: Names) -> tuple[str, ...]:
-    """One name, or several."""
-    return (names,) if isinstance(names, str) else tuple(names)
-
-
-def many(jobs: int | None) -> int:
-    """So many branches at a time."""
-    return jobs or min(os.cpu_count() or 1, MOST_JOBS)
-
-
-def listening(progress: Listener | bool) -> Listener:
-    """What is told the events of a build."""
-    if callable(progress):
-        return progress
-    return Progress() if progress else lambda _: None

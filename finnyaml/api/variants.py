@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from finnyaml.api.arguments import Names, listening, many, names_of
 from finnyaml.api.plan import Plan, counts_of, lines_of
-from finnyaml.api.recipe import Names, Recipe, listening, many, names_of
 from finnyaml.api.result import Result
 from finnyaml.engine import build as building
 from finnyaml.engine.events import Listener
@@ -21,26 +22,37 @@ from finnyaml.plan.vocabulary import vocabulary
 from finnyaml.recipe.load import load_recipes
 from finnyaml.text import counted, few
 
+if TYPE_CHECKING:
+    from finnyaml.api.recipe import Recipe
 
-class Variants(Mapping[str, Recipe]):
+
+class Variants(Mapping[str, "Recipe"]):
     """The variants by name, in the order of the matrix, as `Recipe.variants` gives them."""
 
-    def __init__(self, recipe: Recipe, patterns: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        make: Callable[[str | None], Recipe],
+        path: Path,
+        sets: Sequence[str],
+        store: Path | None,
+        patterns: Sequence[str] = (),
+    ) -> None:
         """Made by `Recipe.variants`."""
-        self._recipe = recipe
+        self._make = make
+        self._path = path
+        self._sets = tuple(sets)
+        self._store = store
         self._patterns = tuple(patterns)
 
     @cached_property
     def _names(self) -> tuple[str | None, ...]:
-        recipe = self._recipe
-        found = load_recipes(recipe.path, recipe.sets, os.environ, vocabulary(), self._patterns)
-        return tuple(variant.variant for variant, _ in found)
+        found = load_recipes(self._path, self._sets, os.environ, vocabulary(), self._patterns)
+        return tuple(recipe.variant for recipe, _ in found)
 
     def __getitem__(self, name: str) -> Recipe:
-        recipe = self._recipe
         if name not in [*self]:
             raise KeyError(name)
-        return Recipe(recipe.path, recipe.sets, store=recipe.store, variant=name or None)
+        return self._make(name or None)
 
     def __iter__(self) -> Iterator[str]:
         return (name or "" for name in self._names)
@@ -106,8 +118,7 @@ class Variants(Mapping[str, Recipe]):
         def note(text: str) -> None:
             listener({"event": "note", "text": text})
 
-        recipe = self._recipe
-        sessions = open_sessions(recipe.path, recipe.sets, recipe.store, jobs, note, targets, self._patterns)
+        sessions = open_sessions(self._path, self._sets, self._store, jobs, note, targets, self._patterns)
         try:
             warnings = dict.fromkeys(problem for session in sessions for problem in session.warnings)
             if warnings:
