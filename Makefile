@@ -59,11 +59,12 @@ BENCH_READY := .venv-bench/.ready-$(call key,requirements/bench.txt)
 DOCS_READY := .venv-docs/.ready-$(call key,requirements/docs.txt)
 BOARD_READY := .venv-board/.ready-$(call key,requirements/board.txt)
 
-.PHONY: help setup setup-bench setup-board setup-docs demo test coverage lint docs format check-wheel bench fuzz lock clean distclean
+.PHONY: help setup finn-examples setup-bench setup-board setup-docs demo test coverage lint docs format check-wheel bench fuzz lock clean distclean
 
 help:
 	@sed -n '/^# make/s/^# //p' $(firstword $(MAKEFILE_LIST)); \
 	echo 'make setup   only set everything up, in $(VENV)'; \
+	echo 'make finn-examples  build the networks of recipes/finn-examples, with random weights, to hardware code'; \
 	echo 'make docs    the documentation as a site, in site/html; a broken link is an error'; \
 	echo 'make coverage  the tests, and which lines of the package they run (PYTEST_ARGS=... chooses tests)'; \
 	echo 'make bench   the benchmarks (installs dvc and doit into .venv-bench)'; \
@@ -94,6 +95,10 @@ ifeq ($(RECIPE),)
 else
 	@$(BIN)/finnyaml build $(RECIPE)
 endif
+
+# The networks of recipes/finn-examples with random weights, to hardware code: some minutes, so the tests only plan them.
+finn-examples: setup
+	@$(BIN)/finnyaml build --keep-going recipes/finn-examples/stand-in.yaml
 
 lint: setup
 	@$(BIN)/ruff check --quiet .

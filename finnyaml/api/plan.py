@@ -21,6 +21,10 @@ from finnyaml.text import counted
 from finnyaml.tools import registry
 
 
+READ = ("config", "file")
+"""What variants differ in of all that a step may have read: settings, and the files of settings."""
+
+
 @dataclass(frozen=True)
 class PlannedTask:
     """One task of a plan: a step, a verification point (`verify.streamline`) or a bundle.
@@ -137,8 +141,10 @@ def works(plan: graph.Plan, statuses: Mapping[str, Status]) -> dict[str, str]:
     for name, status in statuses.items():
         task = plan.tasks[name]
         if status.key:
-            made = status.built.trace.artifact if status.built else ""
-            found[name] = f"{status.key} {made}"
+            made = status.built.trace.artifact if status.built else None
+            # What an earlier run has read, and is another value now, tells work of one key apart.
+            read = [[reason.name, reason.new] for reason in status.reasons if reason.kind in READ]
+            found[name] = digest_of([status.key, made, read])
         else:
             needs = [found.get(need) for need in task.needs]
             found[name] = digest_of([task.kind, task.uses, task.params, task.implementation, needs])

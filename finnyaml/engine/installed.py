@@ -19,7 +19,7 @@ from finnyaml.finn import aliases, identity, settings
 from finnyaml.finn.catalog import Catalog, Field
 from finnyaml.plan import phases
 from finnyaml.plugins import Plugin
-from finnyaml.recipe.load import load_recipe
+from finnyaml.recipe.load import load_recipes
 from finnyaml.steps import builtin, open_rtl
 from finnyaml.store import Store
 from finnyaml.text import counted, did_you_mean
@@ -90,7 +90,7 @@ def describe(catalog: Catalog, name: str, recipe: Path | None) -> dict[str, Any]
     for group, listed in _plugins():
         if name in listed:
             return {"plug-in": name, "group": f"finnyaml.{group}", **_plugin(listed[name])}
-    last = record.last_build(load_recipe(recipe)[0].workspace) if recipe else {}
+    last = record.last_build(load_recipes(recipe)[0][0].workspace) if recipe else {}  # of variants, the first
     uses = last[name]["parts"]["step"][1] if name in last else name
     real = aliases.resolve(uses, catalog.steps)
     if real is None and name not in last:
