@@ -20,7 +20,6 @@ from finnyaml.store.digests import digest_of
 from finnyaml.text import counted
 from finnyaml.tools import registry
 
-
 READ = ("config", "file")
 """What variants differ in of all that a step may have read: settings, and the files of settings."""
 
