@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from finnyaml.cli.arguments import RECIPE, Recipe, Variants
 
 
@@ -28,6 +30,8 @@ def clean(
     for folder in folders:
         with explained(folder):
             count += workspace.clean(folder)
+    with contextlib.suppress(OSError):  # what held variants goes with the last of them, if nothing else is in it
+        recipes[0].output.rmdir()
     place = folders[0] if len(folders) == 1 else recipes[0].output
     if not count:
         print(f"nothing of finnyaml's is in {relative(place)}")
