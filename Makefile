@@ -59,11 +59,12 @@ BENCH_READY := .venv-bench/.ready-$(call key,requirements/bench.txt)
 DOCS_READY := .venv-docs/.ready-$(call key,requirements/docs.txt)
 BOARD_READY := .venv-board/.ready-$(call key,requirements/board.txt)
 
-.PHONY: help setup setup-bench setup-board setup-docs demo test test-long coverage lint docs format check-wheel bench fuzz lock clean distclean
+.PHONY: help setup finn-examples setup-bench setup-board setup-docs demo test test-long coverage lint docs format check-wheel bench fuzz lock clean distclean
 
 help:
 	@sed -n '/^# make/s/^# //p' $(firstword $(MAKEFILE_LIST)); \
 	echo 'make setup   only set everything up, in $(VENV)'; \
+	echo 'make finn-examples  build the networks of recipes/finn-examples, with random weights, to hardware code'; \
 	echo 'make docs    the documentation as a site, in site/html; a broken link is an error'; \
 	echo 'make test-long  tests that only show more of what the others do, on larger networks and whole builds'; \
 	echo 'make coverage  the tests, and which lines of the package they run (PYTEST_ARGS=... chooses tests)'; \
@@ -95,6 +96,10 @@ ifeq ($(RECIPE),)
 else
 	@$(BIN)/finnyaml build $(RECIPE)
 endif
+
+# The networks of recipes/finn-examples with random weights, to hardware code: some minutes, so the tests only plan them.
+finn-examples: setup
+	@$(BIN)/finnyaml build --keep-going recipes/finn-examples/stand-in.yaml
 
 lint: setup
 	@$(BIN)/ruff check --quiet .
@@ -196,7 +201,7 @@ lock:
 	mv requirements/.new requirements/board.txt
 
 clean:
-	rm -rf recipes/*/build recipes/*/build-rtl .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* htmlcov site dist
+	rm -rf recipes/*/build recipes/*/build-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* htmlcov site dist
 	find . -name __pycache__ -not -path './.venv*' -type d -prune -exec rm -rf {} +
 
 distclean: clean

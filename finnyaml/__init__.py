@@ -14,6 +14,7 @@ __all__ = [  # noqa: F405
     "Measurement",
     "Plan",
     "PlannedTask",
+    "Plans",
     "Problem",
     "Progress",
     "Recipe",
@@ -22,6 +23,7 @@ __all__ = [  # noqa: F405
     "StepFailed",
     "StoreError",
     "ToolMissing",
+    "Variants",
     "Where",
     "load",
 ]

@@ -65,6 +65,11 @@ def either(words: Iterable[str]) -> str:
     return f"{', '.join(head)} or {last}" if head else last
 
 
+def few(names: Sequence[str]) -> str:
+    """Up to three names; of more, the first and how many others there are."""
+    return ", ".join(names) if len(names) <= 3 else f"{names[0]} and {len(names) - 1} more"
+
+
 def near(word: str, names: Iterable[str], most: int = 1) -> Sequence[str]:
     """Those of `names` that the writer of `word` most likely meant, the likeliest first."""
     # Lower case, - as _: `Target-FPS` is nothing but target_fps.

@@ -8,6 +8,7 @@ from finnyaml.api.plan import Plan, PlannedTask
 from finnyaml.api.progress import Progress
 from finnyaml.api.recipe import Recipe, load
 from finnyaml.api.result import BuildFailed, Loss, Measurement, Result
+from finnyaml.api.variants import Plans, Variants
 from finnyaml.errors import ExitCode, FinnyamlError, Problem, RecipeError, StepFailed, StoreError, ToolMissing, Where
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Measurement",
     "Plan",
     "PlannedTask",
+    "Plans",
     "Problem",
     "Progress",
     "Recipe",
@@ -26,6 +28,7 @@ __all__ = [
     "StepFailed",
     "StoreError",
     "ToolMissing",
+    "Variants",
     "Where",
     "load",
 ]

@@ -58,6 +58,8 @@ def explain(task: Task, failure: Failure, session: Session, run: Path) -> list[s
         lines.append(f"  in your code: {place}")
     lines.append(f"  log:       {relative(log)}")
     sets = [word for item in session.sets for word in ("--set", item)]
+    if session.recipe.variant is not None:
+        sets += ["--variant", session.recipe.variant]
     if session.store.root != store_root(None).resolve():
         sets += ["--store", str(session.store.root)]
     command = ["finnyaml"] if shutil.which("finnyaml") else [relative(Path(sys.executable)), "-m", "finnyaml"]
@@ -102,7 +104,7 @@ def _last_line(path: Path) -> str:
 
 
 _SENTENCES = re.compile(
-    "StepFailed|ToolMissing|WorkerDied|UnreadSetting|NotSelected|VerificationFailed|StoreError|FinnUnusable"
+    "StepFailed|NotFetched|ToolMissing|WorkerDied|UnreadSetting|NotSelected|VerificationFailed|StoreError|FinnUnusable"
     "|InvalidSettings|FINN.*"
 )
 """Types of errors whose message says all; FINN's own errors are sentences, too."""

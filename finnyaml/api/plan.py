@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,12 @@ from finnyaml.plan.status import Status, verdict
 from finnyaml.plan.task import Task
 from finnyaml.recipe.build import default_id
 from finnyaml.steps import open_rtl
+from finnyaml.store.digests import digest_of
 from finnyaml.text import counted
 from finnyaml.tools import registry
+
+READ = ("config", "file")
+"""What variants differ in of all that a step may have read: settings, and the files of settings."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +69,12 @@ class Plan:
         """The selected tasks by id, in an order in which they can run."""
         self.exit_code = verdict(statuses)
         """What `finnyaml plan` gives the shell: TOOL_MISSING where a task cannot run here, else OK."""
+        self.works = works(session.plan, statuses)
+        """What each task is, to tell where those of two variants are one: hashable."""
         self._recipe = session.recipe.path
         self._statuses = statuses
-        self._steps = {name for name in statuses if session.plan.tasks[name].is_step}
-        self._shown = {name: _shown(session.plan.tasks[name]) for name in statuses}
+        self.steps = {name for name in statuses if session.plan.tasks[name].is_step}
+        self.shown = {name: _shown(session.plan.tasks[name]) for name in statuses}
 
     @property
     def up_to_date(self) -> bool:
@@ -97,23 +103,51 @@ class Plan:
         return f"<finnyaml plan of {self.name}: {self._counted()[0]}>"
 
     def __str__(self) -> str:
-        width = max(map(len, self._shown.values()), default=0)
-        lines = []
-        for name, task in self.tasks.items():
-            first, *rest = _few(task) or [""]
-            lines.append(f"{MARKS[task.state]} {self._shown[name]:{width}}  {_does(task):7}  {first}".rstrip())
-            lines += [f"  {' ' * width}           {reason}" for reason in rest]
-        return "\n".join([*lines, *self._counted()])
+        return "\n".join([*lines_of([(self, name, "") for name in self.tasks]), *self._counted()])
 
     def _repr_html_(self) -> str:
-        rows = [(self._shown[name], _does(task), "; ".join(_few(task))) for name, task in self.tasks.items()]
+        rows = [(self.shown[name], _does(task), "; ".join(_few(task))) for name, task in self.tasks.items()]
         return html.table(("task", "state", "why"), rows, f"{self.name}: {'; '.join(self._counted())}")
 
     def _counted(self) -> list[str]:
-        steps = [task.state for name, task in self.tasks.items() if name in self._steps]
-        others = [task.state for name, task in self.tasks.items() if name not in self._steps]
-        more = [f"{len(others)} more that measure or deliver: {_counts(others)}"] if others else []
-        return [f"{counted(len(steps), 'step')}: {_counts(steps)}", *more]
+        return counts_of([(self, name) for name in self.tasks])
+
+
+def counts_of(rows: Sequence[tuple[Plan, str]]) -> list[str]:
+    """How many tasks are in which state, in one or two lines."""
+    steps = [plan.tasks[name].state for plan, name in rows if name in plan.steps]
+    others = [plan.tasks[name].state for plan, name in rows if name not in plan.steps]
+    more = [f"{len(others)} more that measure or deliver: {_counts(others)}"] if others else []
+    return [f"{counted(len(steps), 'step')}: {_counts(steps)}", *more]
+
+
+def lines_of(rows: Sequence[tuple[Plan, str, str]]) -> list[str]:
+    """Tasks, each of a plan, as lines: its state and why; what is said behind its name, if anything."""
+    shown = [f"{plan.shown[name]}{f' [{note}]' if note else ''}" for plan, name, note in rows]
+    width = max(map(len, shown), default=0)
+    lines = []
+    for label, (plan, name, _) in zip(shown, rows, strict=True):
+        task = plan.tasks[name]
+        first, *rest = _few(task) or [""]
+        lines.append(f"{MARKS[task.state]} {label:{width}}  {_does(task):7}  {first}".rstrip())
+        lines += [f"  {' ' * width}           {reason}" for reason in rest]
+    return lines
+
+
+def works(plan: graph.Plan, statuses: Mapping[str, Status]) -> dict[str, str]:
+    """What is known of each task before it runs: its key, or what it does with the results of which others."""
+    found: dict[str, str] = {}
+    for name, status in statuses.items():
+        task = plan.tasks[name]
+        if status.key:
+            made = status.built.trace.artifact if status.built else None
+            # What an earlier run has read, and is another value now, tells work of one key apart.
+            read = [[reason.name, reason.new] for reason in status.reasons if reason.kind in READ]
+            found[name] = digest_of([status.key, made, read])
+        else:
+            needs = [found.get(need) for need in task.needs]
+            found[name] = digest_of([task.kind, task.uses, task.params, task.implementation, needs])
+    return found
 
 
 def _planned(task: Task, status: Status) -> PlannedTask:

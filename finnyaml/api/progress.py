@@ -41,7 +41,7 @@ class Lines:
     def __call__(self, event: Event) -> None:
         """Print what there is to tell of an event."""
         if event["event"] == "run_started":
-            self._width = max(map(len, event["tasks"]), default=0)
+            self._width = max([self._width, *(len(label(event, task)) for task in event["tasks"])])
         if text := told(event, self._width, columns(self._stream)):
             print(text, file=self._stream, flush=True)
 
@@ -58,7 +58,7 @@ class _Table:
 
     def __call__(self, event: Event) -> None:
         if event["event"] == "run_started":
-            self._total = len(event["tasks"])
+            self._total += len(event["tasks"])
         line = line_of(event)
         if line and line.task:
             self._tasks[line.task] = (line.task, line.state, line.note)
@@ -67,7 +67,7 @@ class _Table:
         else:
             return
         if event["event"] in ENDS:
-            self._ended.add(event["task"])
+            self._ended.add(label(event, event["task"]))
         self._draw()
 
     def _draw(self) -> None:
@@ -80,6 +80,11 @@ class _Table:
             self._place = display(shown, display_id=True)
         else:
             self._place.update(shown)
+
+
+def label(event: Event, task: str) -> str:
+    """What a task of an event is called: with its variant, where a recipe has several."""
+    return f"{event['variant']}/{task}" if "variant" in event else task
 
 
 def in_notebook() -> bool:
@@ -119,7 +124,10 @@ class Line:
 
 def line_of(event: Event) -> Line | None:
     """The line of an event; None for events that people need not see."""
-    task, kind = str(event.get("task", "")), event["event"]
+    kind = event["event"]
+    task = label(event, str(event["task"])) if "task" in event else ""
+    if kind == "task_cached" and event.get("shared"):
+        return None  # another variant has told of it
     if kind == "task_cached":
         return Line("=", task, "cached", measured(event.get("measurement")))
     if kind == "task_started":
@@ -129,6 +137,10 @@ def line_of(event: Event) -> Line | None:
         more = f"   after {duration(event['warm_up'])} of imports in a new worker" if slow else ""
         about = measured(event.get("measurement")) or f"{size(event['peak_memory'])}{more}"
         return Line("+", task, duration(event["seconds"]), about)
+    if kind == "fetching":
+        done = f" from {size(event['received'])} on" if event["received"] else ""
+        many = f" ({size(event['size'])})" if event["size"] else ""
+        return Line(">", task, "fetching", f"{event['url']}{many}{done}")
     if kind == "task_failed":
         return Line("!", task, "FAILED", _first_line(event["message"]))
     if kind == "point_not_passed":

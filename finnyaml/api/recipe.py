@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from finnyaml.api.arguments import Names, listening, many, names_of
 from finnyaml.api.plan import Plan
-from finnyaml.api.progress import Progress
 from finnyaml.api.result import BuildFailed, Result
+from finnyaml.api.variants import Variants
 from finnyaml.engine import bisect, repeat
 from finnyaml.engine import build as building
 from finnyaml.engine.events import Listener
@@ -18,28 +19,31 @@ from finnyaml.engine.session import Session, open_session
 from finnyaml.errors import ExitCode
 from finnyaml.plan.select import select
 from finnyaml.plan.vocabulary import vocabulary
-from finnyaml.recipe.load import load_recipe
+from finnyaml.recipe.load import load_recipes
 
-Names = str | Iterable[str]
 Sets = Mapping[str, object] | Iterable[str]
 
-MOST_JOBS = 4
-"""So many branches run at a time at most, unless more are asked for: each worker takes half a gigabyte."""
 
-
-def load(path: str | os.PathLike[str], sets: Sets = (), *, store: str | os.PathLike[str] | None = None) -> Recipe:
+def load(
+    path: str | os.PathLike[str],
+    sets: Sets = (),
+    *,
+    store: str | os.PathLike[str] | None = None,
+    variant: str | None = None,
+) -> Recipe:
     """Read a recipe, and check all that can be checked without FINN.
 
     Args:
         path: the YAML file.
         sets: values to override, as `{"folding.target_fps": 1000}`, or as on the command line: a list of `path=value`.
         store: the folder that keeps results; by default $FINNYAML_STORE, else ~/.cache/finnyaml.
+        variant: one variant of a recipe with a `matrix`; without it, `Recipe.variants` has them all.
 
     Raises:
         RecipeError: with everything that is wrong with it.
     """
-    recipe = Recipe(path, sets, store=store)
-    load_recipe(recipe.path, recipe.sets, os.environ, vocabulary())
+    recipe = Recipe(path, sets, store=store, variant=variant)
+    load_recipes(recipe.path, recipe.sets, os.environ, vocabulary(), () if variant is None else (variant,))
     return recipe
 
 
@@ -48,16 +52,36 @@ class Recipe:
 
     Each call reads the file anew, so what was edited meanwhile counts, as on the command line.
 
-    `path` is absolute. `sets` are the overrides as `path=value`. `store` is None where the usual one is meant.
+    `path` is absolute. `sets` are the overrides as `path=value`. `store` is None where the usual one is meant,
+    `variant` where the recipe has no matrix, or all variants are meant.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], sets: Sets = (), *, store: str | os.PathLike[str] | None = None
+        self,
+        path: str | os.PathLike[str],
+        sets: Sets = (),
+        *,
+        store: str | os.PathLike[str] | None = None,
+        variant: str | None = None,
     ) -> None:
         """Nothing is read yet; `finnyaml.load` reads and checks it."""
         self.path = Path(path).absolute()
         self.sets = _options(sets)
         self.store = None if store is None else Path(store)
+        self.variant = variant
+
+    def variants(self, *patterns: str) -> Variants:
+        """The variants of a recipe with a `matrix`, or those whose names fit one of the patterns (`cnv-*`).
+
+        A recipe without a matrix is its only variant, under the name "".
+        """
+
+        def one(name: str | None) -> Recipe:
+            return Recipe(self.path, self.sets, store=self.store, variant=name)
+
+        return Variants(
+            one, self.path, self.sets, self.store, patterns or (() if self.variant is None else (self.variant,))
+        )
 
     def __repr__(self) -> str:
         more = "".join(f", {option!r}" for option in self.sets)
@@ -81,8 +105,8 @@ class Recipe:
             RecipeError: the recipe is wrong, or there is no such step.
             ToolMissing: FINN is not installed in this Python environment.
         """
-        with self._opened(1, targets, _listener(progress)) as session:
-            selection = select(session.plan, targets, start, stop, _names(only), _names(force), distrust=distrust)
+        with self._opened(1, targets, listening(progress)) as session:
+            selection = select(session.plan, targets, start, stop, names_of(only), names_of(force), distrust=distrust)
             statuses = session.judge(selection.distrusted).survey(selection.tasks, selection.forced)
             selection.check(statuses)
             return Plan(session, statuses)
@@ -99,6 +123,7 @@ class Recipe:
         keep_going: bool = False,
         frozen: bool = False,
         lock: bool = False,
+        offline: bool = False,
         progress: Listener | bool = False,
     ) -> Result:
         """Bring the targets up to date; what is up to date is taken from the store.
@@ -114,6 +139,7 @@ class Recipe:
             keep_going: build what can be built although something fails or cannot run here.
             frozen: give exactly what recipe.lock.yaml records, or refuse and say what differs.
             lock: write recipe.lock.yaml when the build has succeeded.
+            offline: fetch nothing from the network; what the store has of it is used.
             progress: True shows the build while it runs: lines on standard error, in a notebook a table. A function
                 is called with each event, a mapping (docs/python-api.md lists them), one at a time, but from several
                 threads.
@@ -126,10 +152,10 @@ class Recipe:
             FinnyamlError: the workspace or the store cannot be used.
             KeyboardInterrupt: passed on after the workers were ended; what was finished is kept.
         """
-        options = building.Options(jobs or min(os.cpu_count() or 1, MOST_JOBS), keep_going, frozen, lock)
-        listener = _listener(progress)
+        options = building.Options(many(jobs), keep_going, frozen, lock, offline)
+        listener = listening(progress)
         with self._opened(options.jobs, targets, listener) as session:
-            selection = select(session.plan, targets, start, stop, _names(only), _names(force), distrust=distrust)
+            selection = select(session.plan, targets, start, stop, names_of(only), names_of(force), distrust=distrust)
             result = Result(building.build(session, selection, options, listener))
         if not result.ok:
             raise BuildFailed(result)
@@ -151,10 +177,9 @@ class Recipe:
             RecipeError: the recipe is wrong, no step has this name, or no step is code of the author's own.
             ToolMissing: FINN or a tool that a step needs is not here.
         """
-        listener = _listener(progress)
-        many = jobs or min(os.cpu_count() or 1, MOST_JOBS)
-        with self._opened(many, steps, listener) as session:
-            result = Result(repeat.check(session, steps, many, listener))
+        listener = listening(progress)
+        with self._opened(many(jobs), steps, listener) as session:
+            result = Result(repeat.check(session, steps, many(jobs), listener))
         if not result.ok and not result.repeated:
             raise BuildFailed(result)
         return result
@@ -172,7 +197,7 @@ class Recipe:
             BuildFailed: a step failed, so that there is nothing to search.
             RecipeError: the recipe measures nothing (`verify:`), or there is no such step.
         """
-        listener = _listener(progress)
+        listener = listening(progress)
         with self._opened(bisect.JOBS, (), listener) as session:
             result = Result(bisect.search(session, step, listener))
         if result.exit_code is ExitCode.STEP_FAILED:
@@ -184,7 +209,8 @@ class Recipe:
         def note(text: str) -> None:
             listener({"event": "note", "text": text})
 
-        with closing(open_session(self.path, self.sets, self.store, jobs, note, tuple(targets))) as session:
+        opened = open_session(self.path, self.sets, self.store, jobs, note, tuple(targets), self.variant)
+        with closing(opened) as session:
             if session.warnings:
                 listener({"event": "warnings", "problems": session.warnings})
             yield session
@@ -202,13 +228,3 @@ def _options(sets: Sets) -> tuple[str, ...]:
 def _plain(value: object) -> object:
     """NumPy's numbers as Python's, paths as text."""
     return value.item() if hasattr(value, "item") else str(value)
-
-
-def _names(names: Names) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(names)
-
-
-def _listener(progress: Listener | bool) -> Listener:
-    if callable(progress):
-        return progress
-    return Progress() if progress else lambda _: None

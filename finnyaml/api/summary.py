@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from finnyaml.engine.outcome import Report
+from finnyaml.errors import ExitCode
 from finnyaml.plan.doubts import IMPURE
 from finnyaml.text import counted, duration, relative, size
 
@@ -19,6 +21,39 @@ def lines(record: Mapping[str, Any], written: int) -> list[str]:
         return up_to_date_lines(record)
     results = _results(record) if record["exit_code"] == 0 or written else []
     return [headline(record), *_found(record), *_doubtful(record), *results]
+
+
+def all_lines(reports: Sequence[Report]) -> list[str]:
+    """The end of a build: of one recipe, or of variants of it, a line each."""
+    if len(reports) == 1:
+        return lines(reports[0].record, reports[0].written)
+    told = [line for report in reports for line in lines(report.record, report.written)[:1]]
+    incomplete = [str(report.session.recipe.variant) for report in reports if report.code]
+    head = f"{counted(len(reports), 'variant')}: {len(reports) - len(incomplete)} complete"
+    more = f", not complete: {', '.join(incomplete)}" if incomplete else ""
+    return [*told, head + more, f"  results: {relative(reports[0].session.recipe.output)}"]
+
+
+def all_up_to_date(records: Sequence[Mapping[str, Any]], output: Path) -> list[str]:
+    """What is said when there is nothing to do: of one recipe, or of variants with their workspaces in `output`."""
+    if len(records) == 1:
+        return up_to_date_lines(records[0])
+    told = [up_to_date_lines(record)[0] for record in records]
+    return [*told, f"{counted(len(records), 'variant')}: {len(records)} complete", f"  results: {relative(output)}"]
+
+
+def data(reports: Sequence[Report]) -> Mapping[str, Any]:
+    """The JSON form of a build: its record, or that of each variant by its name."""
+    if reports[0].session.recipe.variant is None:
+        return reports[0].record
+    variants = {str(report.session.recipe.variant): report.record for report in reports}
+    return {"variants": variants, "exit_code": int(worst(report.code for report in reports))}
+
+
+def worst(codes: Iterable[ExitCode]) -> ExitCode:
+    """The exit code of a build of several variants: a failed step says more than a gate, a gate more than a tool."""
+    found = {*codes}
+    return min(found - {ExitCode.OK}, default=ExitCode.OK)
 
 
 def up_to_date_lines(record: Mapping[str, Any]) -> list[str]:

@@ -55,6 +55,12 @@ Sets = Annotated[
         "--set", metavar="PATH=VALUE", help="Override a value of the recipe: folding.target_fps=1000. Repeatable."
     ),
 ]
+Variants = Annotated[
+    list[str],
+    typer.Option(
+        "--variant", metavar="NAME", help="Only this variant of the recipe's matrix; `cnv-*` for several. Repeatable."
+    ),
+]
 StoreOption = Annotated[
     Path | None,
     typer.Option(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from finnyaml.cli.arguments import RECIPE, Json, Recipe, Sets, StoreOption
-from finnyaml.cli.console import show, tell
+from finnyaml.cli.arguments import RECIPE, Json, Recipe, Sets, StoreOption, Variants
+from finnyaml.cli.console import show, tell, variant_data, variant_lines
 
 if TYPE_CHECKING:
     from finnyaml.engine.outcome import Report
@@ -21,6 +21,7 @@ def bisect(
         str | None, typer.Argument(metavar="STEP", help="The step to search; default: the first whose gate fails.")
     ] = None,
     sets: Sets = [],  # noqa: B006
+    variants: Variants = [],  # noqa: B006
     as_json: Json = False,
     store: StoreOption = None,
 ) -> None:
@@ -32,18 +33,22 @@ def bisect(
     Exit code 3: something is lost; 0: nothing is.
     """
     from finnyaml import api
-    from finnyaml.api import failures
+    from finnyaml.api import failures, summary
     from finnyaml.cli.progress import watching
 
-    with watching(quiet=as_json) as progress:
-        try:
-            found = api.Recipe(recipe, sets, store=store).bisect(step, progress=progress)
-        except api.BuildFailed as failed:
-            found = failed.result
-    for lines in failures.of_steps(found.report):
-        tell(*lines)
-    show({"found": list(map(asdict, found.report.bisected))} if as_json else None, _told(found.report))
-    raise typer.Exit(found.exit_code)
+    results = {}
+    for name, each in api.Recipe(recipe, sets, store=store).variants(*variants).items():
+        with watching(quiet=as_json) as progress:
+            try:
+                results[name] = each.bisect(step, progress=progress)
+            except api.BuildFailed as failed:
+                results[name] = failed.result
+        for lines in failures.of_steps(results[name].report):
+            tell(*lines)
+    data = {name: {"found": list(map(asdict, found.report.bisected))} for name, found in results.items()}
+    told = variant_lines({name: _told(found.report) for name, found in results.items()})
+    show(variant_data(data) if as_json else None, told)
+    raise typer.Exit(summary.worst(found.exit_code for found in results.values()))
 
 
 def _told(report: Report) -> Iterator[str]:

@@ -20,6 +20,7 @@ from finnyaml.cli.arguments import (
     StoreOption,
     Target,
     Targets,
+    Variants,
 )
 from finnyaml.cli.console import problems, show, tell
 
@@ -34,6 +35,7 @@ def build(
     force: Force = [],  # noqa: B006
     distrust: Distrust = False,
     sets: Sets = [],  # noqa: B006
+    variants: Variants = [],  # noqa: B006
     jobs: Annotated[
         int,
         typer.Option(
@@ -56,6 +58,9 @@ def build(
     frozen: Annotated[
         bool,
         typer.Option("--frozen", help="Give exactly what recipe.lock.yaml records, or refuse and say what differs."),
+    ] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Fetch no files from the network; use what the store has of them.")
     ] = False,
     check: Annotated[
         bool,
@@ -80,12 +85,14 @@ def build(
         others |= {"--keep-going": keep_going, "--dry-run": dry_run, "--lock": lock, "--frozen": frozen}
         if unfit := [option for option, given in others.items() if given]:
             raise RecipeError([Problem(f"--check does not go with {unfit[0]}", hint="it takes names of steps")])
-        repeat.repeat(recipe, (*(targets or ()), *target), sets, jobs, verbose, as_json, store)
+        repeat.repeat(recipe, (*(targets or ()), *target), sets, variants, jobs, verbose, as_json, store)
     if dry_run:
-        plan.plan(recipe, targets, target, start, stop, only, force, distrust, sets, as_json, store)
+        plan.plan(recipe, targets, target, start, stop, only, force, distrust, sets, variants, as_json, store)
     with watching(quiet=as_json, verbose=verbose) as progress:
-        try:
-            result = api.Recipe(recipe, sets, store=store).build(
+        results = (
+            api.Recipe(recipe, sets, store=store)
+            .variants(*variants)
+            .build(
                 *(targets or ()),
                 *target,
                 start=start,
@@ -97,16 +104,20 @@ def build(
                 keep_going=keep_going,
                 frozen=frozen,
                 lock=lock,
+                offline=offline,
                 progress=progress,
             )
-        except api.BuildFailed as failed:
-            result = failed.result
-    report = result.report
-    for lines in failures.told(report):
-        tell(*lines, "")
-    problems(report.warnings)
+        )
+    reports = [result.report for result in results.values()]
+    for report in reports:
+        for lines in failures.told(report):
+            tell(*lines, "")
+    warnings = tuple(dict.fromkeys(problem for report in reports for problem in report.warnings))
+    problems(warnings)
     if not as_json:
-        tell(*([""] if report.warnings else []), *(f"note: {note}" for note in report.notes))
-    show(report.record if as_json else None, summary.lines(report.record, report.written))
-    quick.remember(report, sys.argv[1:])
-    raise typer.Exit(result.exit_code)
+        notes = dict.fromkeys(note for report in reports for note in report.notes)
+        tell(*([""] if warnings else []), *(f"note: {note}" for note in notes))
+    code = summary.worst(report.code for report in reports)
+    show(summary.data(reports) if as_json else None, summary.all_lines(reports))
+    quick.remember(reports, sys.argv[1:])
+    raise typer.Exit(code)

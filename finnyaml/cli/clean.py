@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
-from finnyaml.cli.arguments import RECIPE, Recipe
+import contextlib
+
+from finnyaml.cli.arguments import RECIPE, Recipe, Variants
 
 
-def clean(recipe: Recipe = RECIPE) -> None:
+def clean(
+    recipe: Recipe = RECIPE,
+    variants: Variants = [],  # noqa: B006
+) -> None:
     """Remove what builds wrote beside the recipe.
 
     Also their records. Files that finnyaml did not write stay, and so does the store: the next build fills the folder
-    again at once.
+    again at once. Of a recipe with a matrix, the workspaces of all variants go, also of those that it has no longer.
     """
     from finnyaml.engine import workspace
     from finnyaml.engine.inside import explained
-    from finnyaml.recipe.load import load_recipe
+    from finnyaml.recipe.load import load_recipes
     from finnyaml.text import counted, relative
 
-    folder = load_recipe(recipe)[0].workspace
-    with explained(folder):
-        count = workspace.clean(folder)
+    recipes = [found for found, _ in load_recipes(recipe, wanted=variants)]
+    folders = [found.workspace for found in recipes]
+    if not variants:
+        folders += workspace.former(recipes[0])
+    folders.sort(key=lambda folder: len(folder.parts), reverse=True)  # what lies in another first
+    count = 0
+    for folder in folders:
+        with explained(folder):
+            count += workspace.clean(folder)
+    with contextlib.suppress(OSError):  # what held variants goes with the last of them, if nothing else is in it
+        recipes[0].output.rmdir()
+    place = folders[0] if len(folders) == 1 else recipes[0].output
     if not count:
-        print(f"nothing of finnyaml's is in {relative(folder)}")
+        print(f"nothing of finnyaml's is in {relative(place)}")
         return
-    print(f"removed {counted(count, 'file')} from {relative(folder)}")
-    if folder.is_dir():
+    print(f"removed {counted(count, 'file')} from {relative(place)}")
+    if place.is_dir():
         print("what finnyaml did not write is still there")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -44,6 +44,19 @@ def _json(data: Any) -> str:
     except ValueError:
         plain = json.loads(json.dumps(data, default=str), parse_constant=lambda _: None)
         return json.dumps(plain, indent=1)
+
+
+def variant_lines(told: Mapping[str, Iterable[str]]) -> Iterator[str]:
+    """What is told of each variant, below its name; the name is empty where a recipe has no matrix."""
+    for name, lines in told.items():
+        if name:
+            yield f"variant {name}:"
+        yield from lines
+
+
+def variant_data(found: Mapping[str, Any]) -> Any:
+    """The JSON form of what was found of each variant; of a recipe without a matrix, that alone."""
+    return found.get("", {"variants": found})
 
 
 def tell(*lines: str) -> None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from finnyaml.cli.arguments import RECIPE, Recipe, Sets, StoreOption
+from finnyaml.cli.arguments import RECIPE, Recipe, Sets, StoreOption, Variants
 from finnyaml.cli.console import problems, raw, save, tell
 from finnyaml.errors import Problem, RecipeError
+from finnyaml.text import few, relative
 
 if TYPE_CHECKING:
     from finnyaml.engine.session import Session
     from finnyaml.plan.draw import Box
+    from finnyaml.plan.status import Status
 
 SUFFIXES = {".dot": "dot", ".gv": "dot", ".md": "mermaid", ".mmd": "mermaid", ".mermaid": "mermaid", ".txt": "text"}
 PICTURES = ("svg", "png", "pdf")
@@ -36,6 +39,7 @@ def graph(
         typer.Option("-o", "--output", metavar="FILE", help="Write to this file instead of standard output."),
     ] = None,
     sets: Sets = [],  # noqa: B006
+    variants: Variants = [],  # noqa: B006
     store: StoreOption = None,
 ) -> None:
     """Draw the steps, what each needs, and its state.
@@ -45,12 +49,13 @@ def graph(
     `finnyaml graph --format dot | dot -Tsvg > graph.svg` makes a picture.
     Hover over a box of it to read why it would run.
     """
-    from finnyaml.engine.session import open_session
+    from finnyaml.engine.session import open_sessions
 
     form = form_of(form, output)
-    with contextlib.closing(open_session(recipe, sets, store, 1, tell)) as session:
-        problems(session.warnings)
-        text = _picture(session, form, fenced=output is None or output.suffix == ".md")
+    sessions = open_sessions(recipe, sets, store, 1, tell, wanted=variants)
+    with contextlib.closing(sessions[0]):
+        problems(tuple(dict.fromkeys(problem for session in sessions for problem in session.warnings)))
+        text = _picture(sessions, form, fenced=output is None or output.suffix == ".md")
     if output is None:
         raw(text)
     else:
@@ -70,34 +75,48 @@ def form_of(wanted: str | None, file: Path | None) -> str:
     return form
 
 
-def _picture(session: Session, form: str, *, fenced: bool) -> str:
-    """The plan of a session, with the state of every task, as text of this format."""
+def _picture(sessions: Sequence[Session], form: str, *, fenced: bool) -> str:
+    """The plan of a recipe, with the state of every task, as text of this format."""
     from finnyaml.plan import draw
 
-    boxes = list(_boxes(session))
+    boxes = list(_boxes(sessions))
     if form == "dot":
-        return draw.dot(boxes, f"{session.recipe.name}, built with {session.catalog}")
+        first = sessions[0]
+        name = first.recipe.name if len(sessions) == 1 else relative(first.recipe.path)
+        return draw.dot(boxes, f"{name}, built with {first.catalog}")
     return draw.mermaid(boxes, fenced=fenced) if form == "mermaid" else draw.text(boxes)
 
 
-def _boxes(session: Session) -> Iterator[Box]:
+def _boxes(sessions: Sequence[Session]) -> Iterator[Box]:
+    """A box for each step; for one that several variants share, one box."""
+    from finnyaml.api.plan import works
     from finnyaml.plan.draw import Box
     from finnyaml.plan.select import select
+    from finnyaml.plan.status import Looks
 
-    plan = session.plan
-    statuses = session.judge().survey(set(plan.tasks), select(plan).forced)
-    steps = {name: task for name, task in plan.tasks.items() if task.is_step}
-    for name, task in steps.items():
-        status = statuses[name]
+    looks = Looks()
+    drawn: dict[tuple[str, str], tuple[Session, Status]] = {}
+    whose: dict[tuple[str, str], list[str]] = {}
+    work: dict[str, dict[str, tuple[str, str]]] = {}
+    for session in sessions:
+        plan, variant = session.plan, session.recipe.variant or ""
+        statuses = session.judge(looks=looks).survey(set(plan.tasks), select(plan).forced)
+        found = works(plan, statuses)
+        work[variant] = {name: (name, found[name]) for name, task in plan.tasks.items() if task.is_step}
+        for name, each in work[variant].items():
+            drawn.setdefault(each, (session, statuses[name]))
+            whose.setdefault(each, []).append(variant)
+    several = Counter(name for name, _ in drawn)
+
+    def label(each: tuple[str, str]) -> str:
+        return each[0] if several[each[0]] == 1 else f"{each[0]} [{few(whose[each])}]"
+
+    for each, (session, status) in drawn.items():
+        plan, mine = session.plan, work[session.recipe.variant or ""]
+        task = plan.tasks[each[0]]
         # A target without a name of its own is just the end of a branch.
-        targets = tuple(target for target, end in plan.targets.items() if end == name != target)
+        targets = tuple(target for target, end in plan.targets.items() if end == task.id != target)
         missing = [f"needs {', '.join(status.missing)}"] if status.missing else []
         note = "; ".join([*missing, *map(str, status.reasons)])
-        yield Box(
-            name,
-            task.uses,
-            tuple(need for need in dict.fromkeys(task.needs) if need in steps),
-            status.state,
-            targets,
-            note,
-        )
+        needs = tuple(label(mine[need]) for need in dict.fromkeys(task.needs) if need in mine)
+        yield Box(label(each), task.uses, needs, status.state, targets, note)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from finnyaml.cli.arguments import RECIPE, Json, Recipe, Sets, StoreOption
+from finnyaml.cli.arguments import RECIPE, Json, Recipe, Sets, StoreOption, Variants
 from finnyaml.cli.console import problems, show, tell
 from finnyaml.text import Whole, counted, relative
 
@@ -25,6 +25,7 @@ def lint(
     recipe: Recipe = RECIPE,
     fix: Annotated[bool, typer.Option("--fix", help="Put exact repairs of what is found into the recipe.")] = False,
     sets: Sets = [],  # noqa: B006
+    variants: Variants = [],  # noqa: B006
     as_json: Json = False,
     store: StoreOption = None,
 ) -> None:
@@ -39,10 +40,10 @@ def lint(
     from finnyaml.engine.check import check
 
     note: Callable[[str], None] = (lambda _: None) if as_json else tell
-    found = check(recipe, sets, store, note)
+    found = check(recipe, sets, store, note, variants)
     if fix and found.repairs:
         _repair(found, quiet=as_json)
-        found = check(recipe, sets, store, note)  # what is left
+        found = check(recipe, sets, store, note, variants)  # what is left
     if as_json:
         show(_plain(found), ())
     else:

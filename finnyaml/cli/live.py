@@ -10,7 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live as RichLive
 from rich.text import Text
 
-from finnyaml.api.progress import told, why
+from finnyaml.api.progress import label, told, why
 from finnyaml.engine.events import ENDS, Event
 from finnyaml.text import duration, visible
 
@@ -50,10 +50,10 @@ class Live:
 
     def __call__(self, event: Event) -> None:
         """Take one event in."""
-        kind, task = event["event"], str(event.get("task", ""))
+        kind, task = event["event"], label(event, str(event.get("task", "")))
         if kind == "run_started":
-            self._width = max(map(len, event["tasks"]), default=0)
-            self._steps = frozenset(event["steps"])
+            self._width = max([self._width, *(len(label(event, task)) for task in event["tasks"])])
+            self._steps |= {label(event, step) for step in event["steps"]}
             self._live.start()
         if kind == "task_started":
             self._running[task] = (time.monotonic(), why(event["reasons"]))

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from finnyaml.cli.arguments import RECIPE, Json, Recipe, StoreOption
-from finnyaml.cli.console import show, table, tell
+from finnyaml.cli.arguments import RECIPE, Json, Recipe, StoreOption, Variants
+from finnyaml.cli.console import show, table, tell, variant_data, variant_lines
 from finnyaml.text import duration, relative, size, visible
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from finnyaml.engine.history import Entry
+    from finnyaml.recipe import model
 
 
 def log(
@@ -32,6 +33,7 @@ def log(
             "--run", metavar="RUN", help="A run, or the start of its name (default: the newest that ran the step)."
         ),
     ] = "",
+    variants: Variants = [],  # noqa: B006
     as_json: Json = False,
     store: StoreOption = None,
 ) -> None:
@@ -39,21 +41,20 @@ def log(
 
     It is the log of the last time that the step ran.
     """
+    from finnyaml.engine import record
     from finnyaml.engine.history import History
     from finnyaml.engine.session import open_store
-    from finnyaml.recipe.load import load_recipe
+    from finnyaml.errors import RecipeError
+    from finnyaml.recipe.load import load_recipes, several
 
-    history = History(load_recipe(recipe)[0], open_store(store), run)
+    recipes = [found for found, _ in load_recipes(recipe, wanted=variants)]
     if step is None:
-        entries, newest = history.entries(), history.runs[0]
-        data = {
-            "run": newest.name,
-            "folder": newest,
-            "steps": list(map(_plain, entries)),
-            "runs": [path.name for path in history.runs],
-        }
-        show(data if as_json else None, _listing(history.runs, entries))
+        ever_built = [found for found in recipes if record.runs(found.workspace)]
+        _all_steps(ever_built or recipes[:1], store, run, as_json)
         return
+    if len(recipes) > 1:
+        raise RecipeError([several(recipes)])
+    history = History(recipes[0], open_store(store), run)
     entry = history.entry(step)
     text = history.text(entry)
     if as_json:
@@ -68,6 +69,26 @@ def log(
         print()
     if not said:
         tell(f"{entry.step} printed nothing")
+
+
+def _all_steps(recipes: list[model.Recipe], store: Path | None, run: str, as_json: bool) -> None:
+    """How all steps went, of each variant that was built."""
+    from finnyaml.engine.history import History
+    from finnyaml.engine.session import open_store
+
+    data: dict[str, Any] = {}
+    lines: dict[str, Iterable[str]] = {}
+    for recipe in recipes:
+        history = History(recipe, open_store(store), run)
+        entries, newest = history.entries(), history.runs[0]
+        data[recipe.variant or ""] = {
+            "run": newest.name,
+            "folder": newest,
+            "steps": list(map(_plain, entries)),
+            "runs": [path.name for path in history.runs],
+        }
+        lines[recipe.variant or ""] = _listing(history.runs, entries)
+    show(variant_data(data) if as_json else None, variant_lines(lines))
 
 
 def _document(plain: dict[str, Any], text: Iterator[str]) -> Iterator[str]:

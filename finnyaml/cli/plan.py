@@ -17,6 +17,7 @@ from finnyaml.cli.arguments import (
     StoreOption,
     Target,
     Targets,
+    Variants,
 )
 from finnyaml.cli.console import show, tell
 
@@ -31,6 +32,7 @@ def plan(
     force: Force = [],  # noqa: B006
     distrust: Distrust = False,
     sets: Sets = [],  # noqa: B006
+    variants: Variants = [],  # noqa: B006
     as_json: Json = False,
     store: StoreOption = None,
 ) -> None:
@@ -42,15 +44,19 @@ def plan(
     from finnyaml.cli.progress import watching
 
     with watching(quiet=as_json) as progress:
-        planned = api.Recipe(recipe, sets, store=store).plan(
-            *(targets or ()),
-            *target,
-            start=start,
-            stop=stop,
-            only=only,
-            force=force,
-            distrust=distrust,
-            progress=progress,
+        planned = (
+            api.Recipe(recipe, sets, store=store)
+            .variants(*variants)
+            .plan(
+                *(targets or ()),
+                *target,
+                start=start,
+                stop=stop,
+                only=only,
+                force=force,
+                distrust=distrust,
+                progress=progress,
+            )
         )
     if not as_json:
         tell(*planned.notes)

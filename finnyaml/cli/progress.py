@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from finnyaml.api.progress import Lines
+from finnyaml.api.progress import Lines, label
 from finnyaml.engine.events import Event, Listener
 from finnyaml.text import wrapped
 
@@ -44,18 +44,19 @@ def watching(*, quiet: bool = False, verbose: bool = False) -> Iterator[Listener
 @contextmanager
 def _following() -> Iterator[Listener]:
     """Copies the log of each running step to standard error, as it comes."""
-    logs = Path()
+    logs: dict[str, Path] = {}
     ended: dict[str, threading.Event] = {}
     tails: list[threading.Thread] = []
 
     def listen(event: Event) -> None:
-        nonlocal logs
-        kind, task = event["event"], str(event.get("task", ""))
+        kind, variant = event["event"], str(event.get("variant", ""))
+        task = label(event, str(event.get("task", "")))
         if kind == "run_started":
-            logs = Path(event["run"], "logs")
+            logs[variant] = Path(event["run"], "logs")
         elif kind == "task_started":
             ended[task] = threading.Event()
-            tail = threading.Thread(target=_tail, args=(logs / f"{task}.log", ended[task]), daemon=True)
+            log = logs[variant] / f"{event['task']}.log"
+            tail = threading.Thread(target=_tail, args=(log, ended[task]), daemon=True)
             tails.append(tail)
             tail.start()
         elif kind in ("task_finished", "task_failed") and task in ended:

@@ -12,7 +12,7 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from finnyaml import plugins
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from finnyaml.engine.outcome import Outcome, Report
     from finnyaml.engine.session import Session
 
-UNDERSTOOD = frozenset(("--set", "--store", "--jobs", "--target", "-t"))
+UNDERSTOOD = frozenset(("--set", "--store", "--jobs", "--target", "-t", "--variant"))
 """Options that do not keep a build from having nothing to do; with any other, it goes the ordinary way."""
 
 _FILES = frozenset(("file", "text", "dir", "stat", "link", "looks"))
@@ -62,38 +62,47 @@ def up_to_date(arguments: list[str]) -> bool:
     return True
 
 
-def remember(report: Report, arguments: list[str]) -> None:
-    """Write the stamp of a build that has just ended, if it is complete and has succeeded.
+def remember(reports: Sequence[Report], arguments: list[str]) -> None:
+    """Write the stamp of a build that has just ended, if it is complete and has succeeded, with all its variants.
 
     None where a task runs in every build, or a file changed since the recipe was opened: the build may have seen it as
     it was before.
     """
-    if report.code != 0 or report.selection.partial or not _plain(arguments):
+    if any(report.code != 0 or report.selection.partial for report in reports) or not _plain(arguments):
         return
-    if any(task.trust.always for task in report.session.plan.tasks.values()):
+    if any(task.trust.always for report in reports for task in report.session.plan.tasks.values()):
         return
-    if any(not record["reads"].keys() <= UNDERSTOOD_READS for record in report.outcome.records.values()):
+    records = [record for report in reports for record in report.outcome.records.values()]
+    if any(not record["reads"].keys() <= UNDERSTOOD_READS for record in records):
         return
-    from finnyaml.api.summary import up_to_date_lines
+    from finnyaml.api.summary import all_up_to_date
     from finnyaml.engine.workspace import MANIFEST, private
     from finnyaml.errors import StoreError
+    from finnyaml.plan.status import Looks
     from finnyaml.tools import discover
 
-    session = report.session
-    files, folders, looks, env, tools = _inputs(session, report.outcome)
+    session = reports[0].session
+    seen = [_inputs(report.session, report.outcome) for report in reports]
+    files, folders, looks, env, tools = (set[str]().union(*(each[part] for each in seen)) for part in range(5))
     try:
-        imports, more = _imports(session, report.outcome)
+        named = [_imports(report.session, report.outcome) for report in reports]
     except ModuleNotFoundError:
         return  # a package was removed a moment ago
+    imports, more = (set[str]().union(*(each[part] for each in named)) for part in range(2))
     packages = {path: _fingerprint(path) for path in (*_packages(session), *more)}
-    looked = {path: _looked(path) for path in _looked_at(session, report.outcome)}
+    looked_at = set[str]().union(*(_looked_at(report.session, report.outcome) for report in reports))
+    looked = {path: _looked(path) for path in looked_at}
     newest = (newest for found in (packages, looked) for _, newest in found.values())
     touched = [*map(_touched, {*files, *folders}), *newest]
     if max(touched) > session.opened - CLOCK:
         return
     # What a step looked for may have appeared since: then the stamp would take it for what the step saw.
-    if any(status.state != "cached" for status in session.judge().survey(report.selection.tasks).values()):
-        return
+    shared = Looks()
+    for report in reports:
+        statuses = report.session.judge(looks=shared).survey(report.selection.tasks)
+        if any(status.state != "cached" for status in statuses.values()):
+            return
+    places = [(report.session.recipe.workspace, report.record["build"]) for report in reports]
     stamp = {
         "files": {path: _file_state(path) for path in sorted(files)},
         "folders": {path: _listing(path) for path in sorted(folders)},
@@ -101,19 +110,23 @@ def remember(report: Report, arguments: list[str]) -> None:
         "looked": {path: print_ for path, (print_, _) in looked.items()},
         "packages": {path: print_ for path, (print_, _) in packages.items()},
         "plugins": plugins.seen(),
-        "env": {name: os.environ.get(name) for name in sorted({*env, *ALWAYS, *session.recipe.env})},
+        "env": {
+            name: os.environ.get(name)
+            for name in sorted({*env, *ALWAYS, *(name for report in reports for name in report.session.recipe.env)})
+        },
         "environment": {
-            name: digest
-            for record in report.outcome.records.values()
-            for name, digest in record["reads"].get("environment", {}).items()
+            name: digest for record in records for name, digest in record["reads"].get("environment", {}).items()
         },
         "tools": {path: _stat(path) for path in sorted(tools)},
         "imports": {path: _stat(path) for path in sorted(imports)},
-        "absent": ["vivado"] if session.recipe.toolchain == "auto" and discover.path("vivado") is None else [],
-        "workspace": str(session.recipe.workspace),
-        "manifest": str(private(session.recipe.workspace) / MANIFEST),
-        "build": report.record["build"],
-        "answer": up_to_date_lines(report.record),
+        "absent": ["vivado"]
+        if any(report.session.recipe.toolchain == "auto" for report in reports) and discover.path("vivado") is None
+        else [],
+        "workspaces": [
+            {"workspace": str(place), "manifest": str(private(place) / MANIFEST), "build": build}
+            for place, build in places
+        ],
+        "answer": all_up_to_date([report.record for report in reports], reports[0].session.recipe.output),
     }
     try:
         session.store.put_memo(_place(arguments)[1], stamp)
@@ -144,13 +157,13 @@ def _holds(stamp: Mapping[str, Any]) -> bool:
         and all(_looked(path)[0] == print_ for path, print_ in stamp["looked"].items())
         and all(_fingerprint(path)[0] == print_ for path, print_ in stamp["packages"].items())
         and plugins.stamp() == stamp["plugins"]
-        and _workspace_holds(stamp)
+        and all(map(_workspace_holds, stamp["workspaces"]))
     )
 
 
-def _workspace_holds(stamp: Mapping[str, Any]) -> bool:
-    manifest, root = json.loads(content(stamp["manifest"])), stamp["workspace"]
-    if manifest["build"] != stamp["build"]:
+def _workspace_holds(place: Mapping[str, Any]) -> bool:
+    manifest, root = json.loads(content(place["manifest"])), place["workspace"]
+    if manifest["build"] != place["build"]:
         return False  # another command line has written the workspace since
     files, here = manifest["files"], manifest["root"]
     folders = {"", ".finnyaml/runs", ".finnyaml/attached", *map(os.path.dirname, files)}

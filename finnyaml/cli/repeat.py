@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from finnyaml.cli.console import show, tell
+from finnyaml.cli.console import show, tell, variant_data, variant_lines
 from finnyaml.text import counted
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ def repeat(
     recipe: Path,
     steps: Sequence[str],
     sets: Sequence[str],
+    variants: Sequence[str],
     jobs: int,
     verbose: bool,
     as_json: bool,
@@ -26,18 +27,22 @@ def repeat(
 ) -> NoReturn:
     """Run steps a second time and say what differs. Exit code 1: something does."""
     from finnyaml import api
-    from finnyaml.api import failures
+    from finnyaml.api import failures, summary
     from finnyaml.cli.progress import watching
 
-    with watching(quiet=as_json, verbose=verbose) as progress:
-        try:
-            result = api.Recipe(recipe, sets, store=store).check(*steps, jobs=jobs, progress=progress)
-        except api.BuildFailed as failed:
-            result = failed.result
-            for lines in failures.told(result.report):
-                tell(*lines, "")
-    show({"repeated": result.repeated, "exit_code": int(result.exit_code)} if as_json else None, _told(result.report))
-    raise typer.Exit(result.exit_code)
+    results = {}
+    for name, each in api.Recipe(recipe, sets, store=store).variants(*variants).items():
+        with watching(quiet=as_json, verbose=verbose) as progress:
+            try:
+                results[name] = each.check(*steps, jobs=jobs, progress=progress)
+            except api.BuildFailed as failed:
+                results[name] = failed.result
+                for lines in failures.told(failed.result.report):
+                    tell(*lines, "")
+    data = {name: {"repeated": result.repeated, "exit_code": int(result.exit_code)} for name, result in results.items()}
+    told = variant_lines({name: _told(result.report) for name, result in results.items()})
+    show(variant_data(data) if as_json else None, told)
+    raise typer.Exit(summary.worst(result.exit_code for result in results.values()))
 
 
 def _told(report: Report) -> Iterator[str]:

@@ -5,22 +5,23 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from finnyaml.engine import lints, lockfile, preflight, record, refusals, workspace
 from finnyaml.engine.bisect import bisect_all
-from finnyaml.engine.events import Listener
+from finnyaml.engine.events import Event, Listener
 from finnyaml.engine.holding import holding
 from finnyaml.engine.inside import explained
 from finnyaml.engine.outcome import Bisected, Outcome, Report
-from finnyaml.engine.run import MAX_REPAIRS, Engine
+from finnyaml.engine.run import MAX_REPAIRS, Engine, together
 from finnyaml.engine.session import Session
-from finnyaml.errors import ExitCode, FinnyamlError, InvalidSetting, Problem, RecipeError, Where
+from finnyaml.errors import ExitCode, FinnyamlError, InvalidSetting, Problem, RecipeError, ToolMissing, Where
 from finnyaml.plan import without_vivado
 from finnyaml.plan.select import Selection
+from finnyaml.plan.status import Looks
 from finnyaml.recipe.model import Pointer
 from finnyaml.recipe.settings_files import place_in
 from finnyaml.recipe.words import dotted
@@ -36,12 +37,14 @@ class Options:
 
     `jobs`: how many tasks run at a time. `keep_going`: build what can be built although something fails or cannot run
     here. `lock`: write the lock file of a build that succeeds. `frozen`: give exactly what the lock file records.
+    `offline`: fetch nothing from the network.
     """
 
     jobs: int = 1
     keep_going: bool = False
     frozen: bool = False
     lock: bool = False
+    offline: bool = False
 
 
 def build(session: Session, selection: Selection, options: Options, listener: Listener = lambda _: None) -> Report:
@@ -53,64 +56,156 @@ def build(session: Session, selection: Selection, options: Options, listener: Li
         FinnyamlError: the workspace or the store cannot be used.
         KeyboardInterrupt: passed on; what was finished is kept.
     """
-    started = time.time()
-    plan, recipe = session.plan, session.recipe
-    judge = session.judge(selection.distrusted)
-    workspace.check_owner(recipe)
-    workspace.check_links(recipe.workspace)
-    statuses = judge.survey(selection.tasks, selection.forced)
-    selection.check(statuses)
-    if not options.keep_going:
-        preflight.check_tools(statuses, plan)
-    preflight.check_blanks(statuses, plan, session.store.root)
-    if options.lock and selection.partial:
-        raise RecipeError([Problem("--lock records a whole build, so it does not go with --to or --only")])
-    locked = lockfile.read(recipe) if options.frozen else None
-    if locked is not None:
-        lockfile.check_before(locked, session)
-    engine = Engine.of(session, judge, selection.tasks, listener, jobs=options.jobs, keep_going=options.keep_going)
-    bisected, warnings = list[Bisected](), list[Problem]()
-    code, written = ExitCode.STEP_FAILED, workspace.Written()
+    return build_all([(session, selection)], options, listener)[0]
+
+
+def build_all(
+    parts: Sequence[tuple[Session, Selection]], options: Options, listener: Listener = lambda _: None
+) -> list[Report]:
+    """Build variants of one recipe together: what they have in common runs once. Otherwise as `build`.
+
+    Nothing starts before all of them are checked. One that fails ends alone. Each gets its workspace as soon as it is
+    through.
+    """
+    looks = Looks()
+    builds = [_Build(session, selection, options, looks) for session, selection in parts]
+    pool, store = parts[0][0].pool, parts[0][0].store
     try:
-        with session.store.session():
-            outcome = engine.run(plan, selection)
-            bisected = bisect_all(engine, plan, outcome)
-            found = _lint(session, engine, outcome)
-            if locked is not None:
-                lockfile.check_after(locked, outcome.records, session)
-            named = f"workspace-{digest_of(str(recipe.workspace))}"
-            with session.store.lock(named), explained(recipe.workspace):
-                written = _materialise(session, engine, selection, outcome)
-                if locked is not None:
-                    lockfile.check_after(locked, outcome.records, session)  # it may have had to build again
-                record.save_last_build(recipe.workspace, outcome.records)
-            if not selection.partial and len(outcome.built) == len(plan.tasks):
-                outcome.unverified = _never_ran(session, outcome)
-            warnings = [*_of_unverified(session, outcome), *_nothing_verified(session, outcome), *found]
-        code = outcome.code
-    except KeyboardInterrupt:
-        code = ExitCode.INTERRUPTED
-        engine.events.emit("run_interrupted")
-        raise
-    except FinnyamlError as error:
-        code = error.exit_code
+        for one in builds:
+            one.check()
+        for one in builds:
+            one.begin(listener)
+        with store.session():
+            for engine in together([(one.engine, one.plan, one.selection) for one in builds], options.jobs):
+                next(one for one in builds if one.engine is engine).finish()
+    except BaseException as error:
+        for one in builds:
+            one.broken_off(error)
         raise
     finally:
-        session.pool.close()
-        told = record.of_run(session, selection, engine.outcome, code, started, engine.folder)
-        told = {**told, "build": written.build}
+        pool.close()
+        for one in builds:
+            one.close()
+    if invalid := [problem for one in builds for problem in one.invalid()]:
+        raise RecipeError(list(dict.fromkeys(invalid)))
+    return [one.report() for one in builds]
+
+
+class _Build:
+    """A build on its way: of one recipe, or of one of its variants."""
+
+    engine: Engine
+
+    def __init__(self, session: Session, selection: Selection, options: Options, looks: Looks) -> None:
+        self.session = session
+        self.plan = session.plan
+        self.selection = selection
+        self._options = options
+        self._judge = session.judge(selection.distrusted, looks)
+        self._started = time.time()
+        self._locked: Mapping[str, Any] | None = None
+        self._code = ExitCode.STEP_FAILED
+        self._through = False
+        self._begun = False
+        self._bisected = list[Bisected]()
+        self._warnings = list[Problem]()
+        self._written = workspace.Written()
+        self._told: Mapping[str, Any] = {}
+
+    def check(self) -> None:
+        """Refuse what cannot be built, before anything is written."""
+        recipe, options = self.session.recipe, self._options
+        workspace.check_owner(recipe)
+        workspace.check_links(recipe.workspace)
+        statuses = self._judge.survey(self.selection.tasks, self.selection.forced)
+        self.selection.check(statuses)
+        if not options.keep_going:
+            try:
+                preflight.check_tools(statuses, self.plan)
+            except ToolMissing as error:
+                if recipe.variant is None:
+                    raise
+                raise ToolMissing(f"variant {recipe.variant}: {error.message}", hint=error.hint) from None
+        preflight.check_blanks(statuses, self.plan, self.session.store.root)
+        if options.lock and self.selection.partial:
+            raise RecipeError([Problem("--lock records a whole build, so it does not go with --to or --only")])
+        if options.frozen:
+            self._locked = lockfile.read(recipe)
+            lockfile.check_before(self._locked, self.session)
+
+    def begin(self, listener: Listener) -> None:
+        """Make the folder of the run; `listener` is told events from now on."""
+        variant = self.session.recipe.variant
+
+        def named(event: Event) -> None:
+            listener(event if variant is None else {**event, "variant": variant})
+
+        options = self._options
+        self.engine = Engine.of(
+            self.session,
+            self._judge,
+            self.selection.tasks,
+            named,
+            jobs=options.jobs,
+            keep_going=options.keep_going,
+            offline=options.offline,
+        )
+        self._begun = True
+
+    def finish(self) -> None:
+        """Search what failed, look at the graphs, and bring the workspace in line: the tasks are through."""
+        session, engine, outcome = self.session, self.engine, self.engine.outcome
+        self._bisected = bisect_all(engine, self.plan, outcome)
+        found = _lint(session, engine, outcome)
+        if self._locked is not None:
+            lockfile.check_after(self._locked, outcome.records, session)
+        place = session.recipe.workspace
+        with session.store.lock(f"workspace-{digest_of(str(place))}"), explained(place):
+            self._written = _materialise(session, engine, self.selection, outcome)
+            if self._locked is not None:
+                lockfile.check_after(self._locked, outcome.records, session)  # it may have had to build again
+            record.save_last_build(place, outcome.records)
+        if not self.selection.partial and len(outcome.built) == len(self.plan.tasks):
+            outcome.unverified = _never_ran(session, outcome)
+        self._warnings = [*_of_unverified(session, outcome), *_nothing_verified(session, outcome), *found]
+        self._code, self._through = outcome.code, True
+
+    def broken_off(self, error: BaseException) -> None:
+        """Something ended the run before this build was through."""
+        if not self._begun or self._through:
+            return
+        if isinstance(error, KeyboardInterrupt):
+            self._code = ExitCode.INTERRUPTED
+            self.engine.events.emit("run_interrupted")
+        elif isinstance(error, FinnyamlError):
+            self._code = error.exit_code
+
+    def close(self) -> None:
+        """Write the record of the run, and the lock file of a build that has succeeded."""
+        if not self._begun:
+            return
+        session, engine = self.session, self.engine
+        told = record.of_run(session, self.selection, engine.outcome, self._code, self._started, engine.folder)
+        self._told = {**told, "build": self._written.build}
         # Where something failed before, that is what has to be said.
-        with explained(recipe.workspace) if code is ExitCode.OK else contextlib.suppress(OSError):
-            workspace.write_json(engine.folder / "run.json", told)
-            engine.events.emit("run_finished", exit_code=int(code))
+        with explained(session.recipe.workspace) if self._code is ExitCode.OK else contextlib.suppress(OSError):
+            workspace.write_json(engine.folder / "run.json", self._told)
+            engine.events.emit("run_finished", exit_code=int(self._code))
             engine.events.close()
-    if options.lock and code is ExitCode.OK:
-        lockfile.write(session, outcome.records)
-    if invalid := _invalid_settings(session, outcome.failed):
-        raise RecipeError(invalid)
-    notes = (*_of_set_aside(session, written), *_of_unused(session, outcome))
-    places, doubts = tuple(bisected), tuple(warnings)
-    return Report(session, selection, outcome, told, engine.folder, code, places, doubts, notes, written.files)
+        if self._options.lock and self._code is ExitCode.OK:
+            lockfile.write(session, engine.outcome.records)
+
+    def invalid(self) -> list[Problem]:
+        """Settings that did not fit the model."""
+        return _invalid_settings(self.session, self.engine.outcome.failed)
+
+    def report(self) -> Report:
+        """What became of it."""
+        session, engine = self.session, self.engine
+        notes = (*_of_former(session), *_of_set_aside(session, self._written), *_of_unused(session, engine.outcome))
+        places, doubts, written = tuple(self._bisected), tuple(self._warnings), self._written.files
+        how = (self._told, engine.folder, self._code, places, doubts, notes, written)
+        return Report(session, self.selection, engine.outcome, *how)
 
 
 def _lint(session: Session, engine: Engine, outcome: Outcome) -> list[Problem]:
@@ -203,6 +298,14 @@ def _in_file(session: Session, base: Pointer, section: str, invalid: InvalidSett
     if not settings.get("file") or not invalid.path:
         return None
     return place_in(Path(settings["file"]), renames.get(invalid.path[0], invalid.path[0]))
+
+
+def _of_former(session: Session) -> Iterator[str]:
+    recipe = session.recipe
+    for place in workspace.former(recipe):
+        shown = os.path.relpath(place, recipe.directory)
+        had = f"which {recipe.path.name} has no longer"
+        yield f"{shown} is of the variant {place.name}, {had}: `finnyaml clean` removes it"
 
 
 def _of_set_aside(session: Session, written: workspace.Written) -> Iterator[str]:

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml.engine import lints
-from finnyaml.engine.session import Session, open_session
+from finnyaml.engine.session import Session, open_sessions
 from finnyaml.errors import ExitCode, Problem, RecipeError
 from finnyaml.finn import identity
 from finnyaml.lint import fix
-from finnyaml.plan.status import verdict
+from finnyaml.plan.status import Looks, verdict
 from finnyaml.plan.vocabulary import vocabulary
-from finnyaml.recipe.load import load_recipe
+from finnyaml.plan.without_vivado import for_verification
+from finnyaml.recipe.load import load_recipes
 from finnyaml.steps.builtin import STEPS
 from finnyaml.tools import registry
 
@@ -38,15 +39,28 @@ class Checked:
     code: ExitCode = ExitCode.OK
 
 
-def check(recipe: Path, sets: Sequence[str], store: Path | None, notice: Callable[[str], None]) -> Checked:
-    """Check a recipe: its structure and files, then (where FINN is) its plan, then the tools of this machine."""
+def check(
+    recipe: Path,
+    sets: Sequence[str],
+    store: Path | None,
+    notice: Callable[[str], None],
+    variants: Sequence[str] = (),
+) -> Checked:
+    """Check a recipe: its structure and files, then (where FINN is) its plan, then the tools of this machine.
+
+    Of a recipe with a matrix, the variants that fit one of the patterns; all where there is none.
+    """
     found = Checked(recipe)
     try:
         if identity.package_root("finn") is None:
-            found.problems += load_recipe(recipe, sets, os.environ, vocabulary())[1]
+            loaded = load_recipes(recipe, sets, os.environ, vocabulary(), variants)
+            found.problems = list(dict.fromkeys(problem for _, warnings in loaded for problem in warnings))
             return found
-        with contextlib.closing(open_session(recipe, sets, store, 1, notice)) as session:
-            _look_at(session, found)
+        sessions = open_sessions(recipe, sets, store, 1, notice, wanted=variants)
+        with contextlib.closing(sessions[0]):
+            looks = Looks()
+            for session in sessions:
+                _look_at(session, found, looks)
     except RecipeError as error:
         found.problems += error.problems
     found.problems = list(dict.fromkeys(found.problems))
@@ -55,10 +69,10 @@ def check(recipe: Path, sets: Sequence[str], store: Path | None, notice: Callabl
     return found
 
 
-def _look_at(session: Session, found: Checked) -> None:
+def _look_at(session: Session, found: Checked, looks: Looks) -> None:
     found.finn = str(session.catalog)
     found.problems += session.warnings
-    statuses = session.judge().survey(set(session.plan.tasks))
+    statuses = session.judge(looks=looks).survey(set(session.plan.tasks))
     built = {name: status.built for name, status in statuses.items() if status.built is not None}
     with session.store.session(), tempfile.TemporaryDirectory() as folder:
         seen = lints.findings(session.plan, built, session.store, session.pool, Path(folder, "log"))
@@ -66,18 +80,22 @@ def _look_at(session: Session, found: Checked) -> None:
     for task, finding in seen:
         if finding.repair:
             found.repairs.setdefault(finding.repair, _place(session, finding.repair, task))
-    found.looked_at = sum(session.plan.tasks[name].is_step for name in built)
-    found.missing = {name: status.missing for name, status in statuses.items() if status.missing}
-    found.code = verdict(statuses)
+    found.looked_at += sum(session.plan.tasks[name].is_step for name in built)
+    missing = {name: status.missing for name, status in statuses.items() if status.missing}
+    variant = f"{session.recipe.variant}/" if session.recipe.variant else ""
+    found.missing |= {f"{variant}{name}": tools for name, tools in missing.items()}
+    found.code = max(found.code, verdict(statuses))
     # A flow puts all its tasks at one place: those that lack the same are one warning.
     groups: dict[tuple[Any, tuple[str, ...]], list[str]] = {}
-    for name, tools in found.missing.items():
+    for name, tools in missing.items():
         groups.setdefault((session.recipe.at(session.plan.tasks[name].pointer), tools), []).append(name)
     for (where, tools), names in groups.items():
         verb = "need" if len(names) > 1 else "needs"
         be = "are" if len(tools) > 1 else "is"
         message = f"cannot run here: {', '.join(names)} {verb} {', '.join(tools)}, which {be} missing"
-        hint = "; ".join(dict.fromkeys(registry.tool(tool).hint for tool in tools))
+        plan = session.plan
+        why = [for_verification(plan.tasks[name], tool, plan.catalog) for name in names for tool in tools]
+        hint = "; ".join(dict.fromkeys([*(registry.tool(tool).hint for tool in tools), *filter(None, why)]))
         found.problems.append(Problem(message, where, hint, "warning"))
 
 

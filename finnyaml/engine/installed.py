@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,16 +13,19 @@ from typing import Any
 from finnyaml import plugins
 from finnyaml.engine import record
 from finnyaml.engine.pool import Pool
-from finnyaml.engine.session import installed_catalog, open_store
-from finnyaml.errors import INSTALL_FINN, Problem, RecipeError, ToolMissing
+from finnyaml.engine.session import facts, installed_catalog, open_store
+from finnyaml.errors import INSTALL_FINN, Problem, RecipeError, StoreError, ToolMissing
 from finnyaml.finn import aliases, identity, settings
 from finnyaml.finn.catalog import Catalog, Field
 from finnyaml.plan import phases
 from finnyaml.plugins import Plugin
-from finnyaml.recipe.load import load_recipe
+from finnyaml.recipe.load import load_recipes
 from finnyaml.steps import builtin, open_rtl
-from finnyaml.text import did_you_mean
+from finnyaml.store import Store
+from finnyaml.text import counted, did_you_mean
+from finnyaml.tools.doctor import Check
 from finnyaml.tools.needs import needs
+from finnyaml.worker.job import Failure
 
 
 def open_catalog(store_option: Path | None, notice: Callable[[str], None]) -> Catalog:
@@ -35,6 +39,27 @@ def open_catalog(store_option: Path | None, notice: Callable[[str], None]) -> Ca
         raise ToolMissing("qonnx, which FINN stands on, is not installed in this Python environment")
     with contextlib.closing(Pool(store, 1)) as pool:
         return installed_catalog(store, installation, pool, notice)
+
+
+def imported(root: Path) -> Check:
+    """Whether FINN imports here: a worker with its store in the folder `root` tries it, whatever was found before."""
+    enables = "every FINN step"
+    try:
+        store = Store.open(root)
+        installation = identity.find(store.memo, store.put_memo)
+        if installation is None:
+            return Check("FINN imports", "note", enables=enables, note="not tried: FINN or qonnx is not installed")
+        with contextlib.closing(Pool(store, 1)) as pool, tempfile.TemporaryDirectory() as folder:
+            found = pool.catalog(facts(installation), Path(folder, "log"))
+    except StoreError as error:
+        return Check("FINN imports", "note", enables=enables, note=f"not tried: {error.message}")
+    if isinstance(found, Failure):
+        hint = found.hint or "mend what the message names, in the environment of this Python"
+        return Check("FINN imports", "missing", enables=enables, note=found.message, hint=hint)
+    catalog = Catalog.from_json(found)
+    there = {"step": catalog.steps, "flow": catalog.flows, "build option": catalog.fields, "board": catalog.boards}
+    note = ", ".join(counted(len(named), word) for word, named in there.items())
+    return Check("FINN imports", "found", installation.version, installation.distribution, enables, note)
 
 
 def steps(catalog: Catalog) -> dict[str, Any]:
@@ -65,7 +90,7 @@ def describe(catalog: Catalog, name: str, recipe: Path | None) -> dict[str, Any]
     for group, listed in _plugins():
         if name in listed:
             return {"plug-in": name, "group": f"finnyaml.{group}", **_plugin(listed[name])}
-    last = record.last_build(load_recipe(recipe)[0].workspace) if recipe else {}
+    last = record.last_build(load_recipes(recipe)[0][0].workspace) if recipe else {}  # of variants, the first
     uses = last[name]["parts"]["step"][1] if name in last else name
     real = aliases.resolve(uses, catalog.steps)
     if real is None and name not in last:

@@ -26,8 +26,9 @@ SECTIONS = {"tools": "tool", "env": "env", "packages": "package", "inputs": "fil
 
 
 def path_of(recipe: Recipe) -> Path:
-    """The lock file beside a recipe: `recipe.lock.yaml` for `recipe.yaml`."""
-    return recipe.path.with_name(f"{recipe.path.stem}.lock.yaml")
+    """The lock file beside a recipe: `recipe.lock.yaml` for `recipe.yaml`; a variant has its name in it."""
+    variant = f".{recipe.variant}" if recipe.variant else ""
+    return recipe.path.with_name(f"{recipe.path.stem}{variant}.lock.yaml")
 
 
 def write(session: Session, records: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from finnyaml.errors import FinnyamlError, ToolMissing
 from finnyaml.plan.graph import Plan
 from finnyaml.plan.status import Status
+from finnyaml.plan.without_vivado import for_verification
 from finnyaml.tools import registry
 
 
@@ -19,7 +20,11 @@ def check_tools(statuses: Mapping[str, Status], plan: Plan) -> None:
     lines = []
     for tool in sorted({tool for status in blocked.values() for tool in status.missing}):
         steps = ", ".join(name for name, status in blocked.items() if tool in status.missing)
-        lines.append(f"{steps}: {tool} is missing ({registry.tool(tool).hint})")
+        asking = [plan.tasks[name] for name, status in blocked.items() if tool in status.missing]
+        why = [for_verification(task, tool, plan.catalog) for task in asking]
+        # Where all need it only for that, it is what to do; else the tool is needed anyway.
+        extra = f"; {why[0]}" if all(why) else ""
+        lines.append(f"{steps}: {tool} is missing ({registry.tool(tool).hint}){extra}")
     before = plan.tasks[next(iter(blocked))].needs
     hint = f"`--keep-going` builds what can be built here; `--to {before[0]}` stops before it" if before else None
     raise ToolMissing("these steps cannot run here, so nothing was started:\n  " + "\n  ".join(lines), hint=hint)

@@ -6,13 +6,14 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finnyaml.engine import record, refusals
 from finnyaml.engine.events import EventLog, Listener
+from finnyaml.engine.fetch import NotFetched, fetch
 from finnyaml.engine.outcome import Outcome
 from finnyaml.engine.pool import Pool
 from finnyaml.errors import FinnyamlError
@@ -22,6 +23,7 @@ from finnyaml.plan.graph import Plan
 from finnyaml.plan.select import Selection
 from finnyaml.plan.status import Built, Judge, Status
 from finnyaml.plan.task import Task
+from finnyaml.recipe.model import Remote
 from finnyaml.store import Artifact, Entry, Store, Trace
 from finnyaml.store.digests import digest_of
 from finnyaml.store.tree import overlay
@@ -50,12 +52,22 @@ class Engine:
     tool_version: Callable[[str], str | None]
     jobs: int = 1
     keep_going: bool = False
+    offline: bool = False
+    """Whether nothing may be fetched from the network."""
     outcome: Outcome = field(default_factory=Outcome)
     """What became of the tasks so far: all that there is to tell where a run is interrupted."""
 
     @classmethod
     def of(
-        cls, session: Session, judge: Judge, tasks: set[str], listener: Listener, *, jobs: int, keep_going: bool = False
+        cls,
+        session: Session,
+        judge: Judge,
+        tasks: set[str],
+        listener: Listener,
+        *,
+        jobs: int,
+        keep_going: bool = False,
+        offline: bool = False,
     ) -> Self:
         """An engine with a fresh folder for its run of `tasks`; `listener` is told each event as it happens.
 
@@ -72,7 +84,7 @@ class Engine:
             tasks=[name for name in session.plan.tasks if name in tasks],
             steps=[name for name, task in session.plan.tasks.items() if name in tasks and task.is_step],
         )
-        return cls(session.store, session.pool, judge, events, folder, session.tool_version, jobs, keep_going)
+        return cls(session.store, session.pool, judge, events, folder, session.tool_version, jobs, keep_going, offline)
 
     def run(self, plan: Plan, selection: Selection) -> Outcome:
         """Build the selected tasks; of them, only the runnable ones may run.
@@ -81,87 +93,19 @@ class Engine:
             FinnyamlError: the store cannot be used, or two branches left conflicting files.
             KeyboardInterrupt: passed on after the workers were ended.
         """
-        for _ in range(MAX_REPAIRS):
-            outcome, damaged = self._attempt(plan, selection)
-            if not damaged:
-                return outcome
-            self.events.emit("store_damaged", object=damaged)
-            selection = replace(selection, forced=selection.forced - set(outcome.ran))
-        raise FinnyamlError(
-            "objects of the store keep turning out damaged",
-            hint="check the disk; `finnyaml cache verify` removes what is damaged",
-        )
+        for _ in together([(self, plan, selection)], self.jobs):
+            pass
+        return self.outcome
 
-    def _attempt(self, plan: Plan, selection: Selection) -> tuple[Outcome, str | None]:
-        """One pass over the plan; also the damaged object that ended it early, if any."""
-        outcome = self.outcome = Outcome()
-        waiting = {task.id: task for task in plan.tasks.values() if task.id in selection.tasks}
-        running: set[str] = set()
-        finished: queue.SimpleQueue[tuple[Task, Status, Any]] = queue.SimpleQueue()
-        damaged: str | None = None
-        stop = False
-        self.judge.look_again()
-        while True:
-            if not stop:
-                self._advance(waiting, running, outcome, selection, finished)
-            if not running:
-                return outcome, damaged
-            task, status, result = _next(finished)
-            running.discard(task.id)
-            if isinstance(result, Built):
-                self._finish(task, status, result, outcome, ran=True)
-            elif isinstance(result, BaseException):
-                raise result
-            elif result.damaged:
-                damaged, stop = result.damaged, True
-            else:
-                self._fail(task, result, outcome)
-            stop = stop or bool(outcome.failed and not self.keep_going)
-
-    def _advance(
-        self,
-        waiting: dict[str, Task],
-        running: set[str],
-        outcome: Outcome,
-        selection: Selection,
-        finished: queue.SimpleQueue[Any],
-    ) -> None:
-        """Take every waiting task as far as it goes now. One pass is enough: the tasks are in topological order."""
-        for task in list(waiting.values()):
-            if outcome.failed and not self.keep_going:
-                return  # a stored result was refused in this very pass
-            gates = [point for point in task.after if point in selection.tasks]
-            missing = [need for need in task.needs if need not in outcome.there]
-            missing += [gate for gate in gates if gate not in outcome.built]
-            lost = [need for need in missing if need not in running and need not in waiting]
-            if lost:
-                del waiting[task.id]
-                outcome.skipped[task.id] = lost[0]
-                self.events.emit("task_skipped", task=task.id, needs=lost[0])
-            elif not missing and len(running) < self.jobs:
-                del waiting[task.id]
-                needed = {need: outcome.there[need] for need in task.needs}
-                forced = task.id in selection.forced
-                status = self.judge.judge(task, needed, forced=forced)
-                if status.built is not None:
-                    self._finish(task, status, status.built, outcome, ran=False)
-                elif task.id not in selection.runnable:
-                    message = f"it would have to run again, and --from or --only leave it out: {status.reasons[0]}"
-                    self._fail(task, Failure("NotSelected", message, "select it too"), outcome)
-                elif status.missing:
-                    outcome.blocked[task.id] = status
-                    self.events.emit("task_blocked", task=task.id, missing=status.missing)
-                else:
-                    running.add(task.id)
-                    self._start(task, status, needed, forced, finished)
-
-    def _finish(self, task: Task, status: Status, built: Built, outcome: Outcome, *, ran: bool) -> None:
+    def finish(self, task: Task, status: Status, built: Built, *, ran: bool, shared: bool = False) -> None:
+        """Take in a result, if it may be accepted. `shared`: another plan of this run made it."""
+        outcome = self.outcome
         refusal = refusals.refuse(task, built)
         found = refusals.verdict(task, built)
         if found is not None:
             outcome.verdicts[task.id], outcome.measured[task.id] = found, built
         if refusal is None:
-            self._accept(task, status, built, outcome, ran=ran)
+            self._accept(task, status, built, ran=ran, shared=shared)
             if found is not None and found.notes:
                 self.events.emit("point_note", task=task.id, notes=found.notes)
             if found is not None and found.reasons:
@@ -171,7 +115,7 @@ class Engine:
         else:
             for measured in (built, *outcome.measured.values()):
                 self._show_verification(measured)
-            self._fail(task, refusal, outcome)
+            self.fail(task, refusal)
 
     def _show_verification(self, built: Built) -> None:
         """Lay verification files into the run's folder, where a build that stops does not reach the workspace."""
@@ -181,11 +125,13 @@ class Engine:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 self.store.copy(entry.blob, target)
 
-    def _fail(self, task: Task, failure: Failure, outcome: Outcome) -> None:
-        outcome.failed[task.id] = failure
+    def fail(self, task: Task, failure: Failure) -> None:
+        """Take in a failure."""
+        self.outcome.failed[task.id] = failure
         self.events.emit("task_failed", task=task.id, error=failure.type, message=failure.message)
 
-    def _accept(self, task: Task, status: Status, built: Built, outcome: Outcome, *, ran: bool) -> None:
+    def _accept(self, task: Task, status: Status, built: Built, *, ran: bool, shared: bool) -> None:
+        outcome = self.outcome
         outcome.built[task.id] = built
         doubtful = doubts(task, built.trace)
         outcome.records[task.id] = {
@@ -206,22 +152,10 @@ class Engine:
                 self.events.emit("may_differ", task=task.id, reasons=doubtful)
         else:
             self.store.touch(status.key)
-            self.events.emit("task_cached", task=task.id, digest=built.digest, measurement=refusals.measurement(built))
+            told = {"digest": built.digest, "measurement": refusals.measurement(built)}
+            self.events.emit("task_cached", task=task.id, **told, shared=shared)
 
-    def _start(
-        self, task: Task, status: Status, needed: Mapping[str, Built], forced: bool, finished: queue.SimpleQueue[Any]
-    ) -> None:
-        def work() -> None:
-            result: Built | Failure | BaseException
-            try:
-                status_now, result = self._execute(task, status, needed, forced)
-            except BaseException as error:
-                status_now, result = status, error
-            finished.put((task, status_now, result))
-
-        threading.Thread(target=work, name=task.id, daemon=True).start()
-
-    def _execute(
+    def execute(
         self, task: Task, status: Status, needed: Mapping[str, Built], forced: bool
     ) -> tuple[Status, Built | Failure]:
         """Run one stale task under a lock; another build may have done it while we waited.
@@ -243,7 +177,10 @@ class Engine:
                     self.events.emit("task_cached", task=task.id, digest=status.built.digest, measurement=shown)
                     return status, status.built
             self.events.emit("task_started", task=task.id, reasons=[str(reason) for reason in status.reasons])
-            job = self._job(task, status)
+            try:
+                job = self._job(task, status)
+            except NotFetched as error:
+                return status, Failure("NotFetched", error.message, error.hint)
             result = self.pool.run(job, task.timeout)
             if isinstance(result, Done):
                 return status, self._keep(task, status, job, result)
@@ -261,7 +198,7 @@ class Engine:
             return status.built
         if status.missing:
             return Failure("StepFailed", f"it needs {', '.join(status.missing)}, which is missing here")
-        return self._execute(task, status, needed, forced=False)[1]
+        return self.execute(task, status, needed, forced=False)[1]
 
     def repeat(self, task: Task, outcome: Outcome) -> Done | Failure:
         """Run a task of the plan that is built once more, and keep nothing of it."""
@@ -272,11 +209,13 @@ class Engine:
     def _job(self, task: Task, status: Status) -> Job:
         inputs = {}
         for name, staged in task.staged.items():
-            blob = (
-                self.store.put_bytes(staged.data)
-                if staged.data is not None
-                else self.store.put_file(_path(staged.source))
-            )
+            if staged.remote is not None:
+                self._fetch(task, staged.remote)
+                blob = staged.remote.sha256
+            elif staged.data is not None:
+                blob = self.store.put_bytes(staged.data)
+            else:
+                blob = self.store.put_file(_path(staged.source))
             inputs[name] = Entry(blob, blob)
         return Job(
             task=task.id,
@@ -296,6 +235,12 @@ class Engine:
             log=str(self.log_of(task.id)),
             digests=dict(zip(task.needs, status.parts["inputs"], strict=True)),
         )
+
+    def _fetch(self, task: Task, remote: Remote) -> None:
+        def told(received: int, size: int | None) -> None:
+            self.events.emit("fetching", task=task.id, url=remote.shown, received=received, size=size)
+
+        fetch(remote, self.store, told, offline=self.offline)
 
     def log_of(self, task: str) -> Path:
         """Where the output of a task goes in this run."""
@@ -349,6 +294,166 @@ class Engine:
             path.write_text(json.dumps({"store": str(self.store.root), "job": job.to_json()}))
         except OSError:  # where the disk is full, why the step failed is what counts; half a job helps nobody
             path.unlink(missing_ok=True)
+
+
+def together(parts: Sequence[tuple[Engine, Plan, Selection]], jobs: int) -> Iterator[Engine]:
+    """Run several plans at once, at most `jobs` tasks at a time; gives each engine as soon as its plan is through.
+
+    What several plans have in common runs once: a task waits while another plan does what may be the same work, and
+    then finds the result in the store. A failure ends the plan that has it, and no other.
+
+    Raises what `Engine.run` raises.
+    """
+    shared = _Shared(jobs)
+    left = [_Pass(engine, plan, selection, shared) for engine, plan, selection in parts]
+    while left:
+        # Those that wait for another may go on when it is through.
+        through = [part for part in left if part.advance()]
+        for part in through:
+            left.remove(part)
+            yield part.engine
+        if left and not through:
+            part, task, status, result = _next(shared.finished)
+            part.take(task, status, result)
+
+
+@dataclass
+class _Shared:
+    """What plans that run together have in common.
+
+    `working` has the key and the settings of each task that runs, `started` the keys of all that ran since `since`.
+    """
+
+    jobs: int
+    finished: queue.SimpleQueue[tuple[_Pass, Task, Status, Any]] = field(default_factory=queue.SimpleQueue)
+    working: list[tuple[str, str]] = field(default_factory=list)
+    started: set[str] = field(default_factory=set)
+    since: float = field(default_factory=lambda: round(time.time(), 3))  # as traces have it
+
+
+class _Pass:
+    """One plan on its way, from the start again where a stored object turns out damaged."""
+
+    def __init__(self, engine: Engine, plan: Plan, selection: Selection, shared: _Shared) -> None:
+        self.engine = engine
+        self._plan = plan
+        self._selection = selection
+        self._shared = shared
+        self._repairs = 0
+        self._running: dict[str, tuple[str, str]] = {}
+        self._begin()
+
+    def _begin(self) -> None:
+        self.engine.outcome = Outcome()
+        self._waiting = {task.id: task for task in self._plan.tasks.values() if task.id in self._selection.tasks}
+        self._damaged: str | None = None
+        self.engine.judge.look_again()
+
+    def advance(self) -> bool:
+        """Take every task as far as it goes now; whether the plan is through."""
+        held = not self._stopped and self._advance()
+        if self._running or held:
+            return False
+        if self._damaged is None:
+            return True
+        self.engine.events.emit("store_damaged", object=self._damaged)
+        self._repairs += 1
+        if self._repairs == MAX_REPAIRS:
+            raise FinnyamlError(
+                "objects of the store keep turning out damaged",
+                hint="check the disk; `finnyaml cache verify` removes what is damaged",
+            )
+        self._selection = replace(self._selection, forced=self._selection.forced - set(self.engine.outcome.ran))
+        self._begin()
+        return self.advance()
+
+    @property
+    def _stopped(self) -> bool:
+        return self._damaged is not None or bool(self.engine.outcome.failed and not self.engine.keep_going)
+
+    def take(self, task: Task, status: Status, result: Built | Failure | BaseException) -> None:
+        """Take in what became of a task that ran."""
+        self._shared.working.remove(self._running.pop(task.id))
+        if isinstance(result, Built):
+            self.engine.finish(task, status, result, ran=True)
+        elif isinstance(result, BaseException):
+            raise result
+        elif result.damaged:
+            self._damaged = result.damaged
+        else:
+            self.engine.fail(task, result)
+
+    def _advance(self) -> bool:
+        """Whether something that could go on has to wait for another plan.
+
+        One pass is enough: the tasks are in topological order.
+        """
+        held = False
+        outcome, selection = self.engine.outcome, self._selection
+        for task in list(self._waiting.values()):
+            if self._stopped:
+                return False  # a stored result was refused in this very pass
+            gates = [point for point in task.after if point in selection.tasks]
+            missing = [need for need in task.needs if need not in outcome.there]
+            missing += [gate for gate in gates if gate not in outcome.built]
+            lost = [need for need in missing if need not in self._running and need not in self._waiting]
+            if lost:
+                del self._waiting[task.id]
+                outcome.skipped[task.id] = lost[0]
+                self.engine.events.emit("task_skipped", task=task.id, needs=lost[0])
+            elif not missing:
+                held |= not self._go_on(task, {need: outcome.there[need] for need in task.needs})
+        return held
+
+    def _go_on(self, task: Task, needed: Mapping[str, Built]) -> bool:
+        """Take a task from the store, or start it; False where it has to wait."""
+        if len(self._shared.working) >= self._shared.jobs:
+            return False
+        forced = task.id in self._selection.forced
+        status = self.engine.judge.judge(task, needed, forced=forced)
+        if status.built is None and self._may_be_done_by_another(task, status, forced):
+            return False
+        if forced and status.key in self._shared.started:  # once in a run is enough
+            forced, status = False, self.engine.judge.judge(task, needed)
+        del self._waiting[task.id]
+        if status.built is not None:
+            new = status.key in self._shared.started and status.built.trace.created >= self._shared.since
+            self.engine.finish(task, status, status.built, ran=False, shared=new)
+        elif task.id not in self._selection.runnable:
+            message = f"it would have to run again, and --from or --only leave it out: {status.reasons[0]}"
+            self.engine.fail(task, Failure("NotSelected", message, "select it too"))
+        elif status.missing:
+            self.engine.outcome.blocked[task.id] = status
+            self.engine.events.emit("task_blocked", task=task.id, missing=status.missing)
+        else:
+            self._start(task, status, needed, forced)
+        return True
+
+    def _may_be_done_by_another(self, task: Task, status: Status, forced: bool) -> bool:
+        """Whether another plan does this work now, or (as long as nobody knows what it reads) what may be the same."""
+        key, settings = _work(task, status)
+        others = [work for work in self._shared.working if work[0] == key]
+        return bool(others) and (forced or (key, settings) in others or not self.engine.store.traces(key))
+
+    def _start(self, task: Task, status: Status, needed: Mapping[str, Built], forced: bool) -> None:
+        self._running[task.id] = _work(task, status)
+        self._shared.started.add(status.key)
+        self._shared.working.append(self._running[task.id])
+
+        def work() -> None:
+            result: Built | Failure | BaseException
+            try:
+                status_now, result = self.engine.execute(task, status, needed, forced)
+            except BaseException as error:
+                status_now, result = status, error
+            self._shared.finished.put((self, task, status_now, result))
+
+        threading.Thread(target=work, name=task.id, daemon=True).start()
+
+
+def _work(task: Task, status: Status) -> tuple[str, str]:
+    """What tells work apart before it is done: its key, and the settings that it may read."""
+    return status.key, digest_of(task.config)
 
 
 def _warm_up(task: Task) -> str | None:

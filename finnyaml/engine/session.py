@@ -19,9 +19,9 @@ from finnyaml.finn.identity import Installation
 from finnyaml.kinds.code import Code
 from finnyaml.plan import bundles
 from finnyaml.plan.graph import Plan, build, wrong_names
-from finnyaml.plan.status import Judge
+from finnyaml.plan.status import Judge, Looks
 from finnyaml.plan.vocabulary import vocabulary
-from finnyaml.recipe.load import draft_recipe
+from finnyaml.recipe.load import draft_recipes, of_variants, refusal, several
 from finnyaml.recipe.model import BundleSpec, Recipe
 from finnyaml.store import Store
 from finnyaml.tools import discover
@@ -56,9 +56,10 @@ class Session:
     opened: int = 0
     """When the recipe began to be read (ns since the epoch)."""
 
-    def judge(self, distrusted: Container[str] = ()) -> Judge:
+    def judge(self, distrusted: Container[str] = (), looks: Looks | None = None) -> Judge:
         """A judge over this plan, this machine's tools and the last build of this workspace."""
-        return Judge(self.plan, self.store, self.tool_version, self.missing_tools, self.last, distrusted)
+        tools = (self.tool_version, self.missing_tools)
+        return Judge(self.plan, self.store, *tools, self.last, distrusted, looks)
 
     def tool_version(self, name: str) -> str | None:
         """The version of a tool here; None where it is missing."""
@@ -91,22 +92,41 @@ def open_session(
     jobs: int = 1,
     notice: Callable[[str], None] = lambda _: None,
     targets: Sequence[str] = (),
+    variant: str | None = None,
 ) -> Session:
-    """Load a recipe and make its plan for the FINN that is installed here.
+    """The session of one recipe, or of one variant of it (`open_sessions`).
 
-    `targets` are those of the command line: one that asks for a bundle brings it into the plan of any recipe.
+    Raises RecipeError where there are several and none is named.
+    """
+    found = open_sessions(path, sets, store_option, jobs, notice, targets, () if variant is None else (variant,))
+    if len(found) > 1:
+        found[0].close()
+        raise RecipeError([several([session.recipe for session in found])])
+    return found[0]
+
+
+def open_sessions(
+    path: Path,
+    sets: Sequence[str],
+    store_option: Path | None,
+    jobs: int = 1,
+    notice: Callable[[str], None] = lambda _: None,
+    targets: Sequence[str] = (),
+    wanted: Sequence[str] = (),
+) -> list[Session]:
+    """Load a recipe and make its plan for the FINN that is installed here; one for each variant that is `wanted`.
+
+    They share the store and the workers: whoever closes one closes all. `targets` are those of the command line: one
+    that asks for a bundle brings it into the plan of any recipe. `wanted` are patterns; none: all variants.
 
     Raises:
         RecipeError: the recipe is wrong.
         FinnyamlError: FINN is not installed, or the store cannot be used.
     """
     opened = time.time_ns()
-    draft = draft_recipe(path, sets, os.environ, vocabulary())
-    if not draft.sound:
-        raise draft.refused(_finn_says(draft.recipe, store_option))
-    recipe = draft.recipe
-    if recipe.bundle is None and any(bundles.asked_by(name) for name in {*targets} - {*recipe.targets}):
-        recipe = replace(recipe, bundle=BundleSpec())
+    drafts = draft_recipes(path, sets, os.environ, vocabulary(), wanted)
+    if not all(draft.sound for draft in drafts):
+        raise refusal(drafts, [more for draft in drafts for more in _finn_says(draft.recipe, store_option)])
     store = open_store(store_option)
     installation = identity.find(store.memo, store.put_memo)
     if installation is None:
@@ -119,13 +139,47 @@ def open_session(
         catalog = installed_catalog(store, installation, pool, notice)
         finn = {installation.distribution: f"{installation.version} ({installation.digest[:12]})"}
         code = Code(store.memo, store.put_memo, finn)
-        plan, more = build(recipe, catalog, code, vivado=_has_vivado())
+        recipes = [_with_bundle(draft.recipe, targets) for draft in drafts]
+        plans = _plans(recipes, catalog, code)
     except BaseException:
         pool.close()
         raise
-    last = record.last_build(recipe.workspace)
-    warned = (*draft.problems, *more, *known_nodes.unmatched(plan))
-    return Session(recipe, store, installation, catalog, plan, warned, pool, last, tuple(sets), opened)
+    return [
+        Session(
+            recipe,
+            store,
+            installation,
+            catalog,
+            plan,
+            (*draft.problems, *more, *known_nodes.unmatched(plan)),
+            pool,
+            record.last_build(recipe.workspace),
+            tuple(sets),
+            opened,
+        )
+        for draft, recipe, (plan, more) in zip(drafts, recipes, plans, strict=True)
+    ]
+
+
+def _with_bundle(recipe: Recipe, targets: Sequence[str]) -> Recipe:
+    asked = recipe.bundle is None and any(bundles.asked_by(name) for name in {*targets} - {*recipe.targets})
+    return replace(recipe, bundle=BundleSpec()) if asked else recipe
+
+
+def _plans(recipes: Sequence[Recipe], catalog: Catalog, code: Code) -> list[tuple[Plan, tuple[Problem, ...]]]:
+    """The plan of each variant. Raises RecipeError with what is wrong in any of them, each named where not all are."""
+    vivado = _has_vivado()
+    plans: list[tuple[Plan, tuple[Problem, ...]]] = []
+    wrong: dict[Problem, list[str]] = {}
+    for recipe in recipes:
+        try:
+            plans.append(build(recipe, catalog, code, vivado=vivado))
+        except RecipeError as error:
+            for problem in error.problems:
+                wrong.setdefault(problem, []).append(str(recipe.variant))
+    if wrong:
+        raise RecipeError([of_variants(problem, names, len(recipes)) for problem, names in wrong.items()])
+    return plans
 
 
 def _finn_says(recipe: Recipe, store_option: Path | None) -> Sequence[Problem]:
@@ -150,6 +204,15 @@ def _catalog_memo(store: Store, installation: Installation) -> str:
     return f"catalog-{questions[:16]}-{installation.digest}"
 
 
+def facts(installation: Installation) -> dict[str, str]:
+    """What a worker that is asked for the catalog cannot know by itself."""
+    return {
+        "identity": installation.digest,
+        "distribution": installation.distribution,
+        "version": installation.version,
+    }
+
+
 def installed_catalog(store: Store, installation: Installation, pool: Pool, notice: Callable[[str], None]) -> Catalog:
     """The catalog of the installed FINN: from the store, or asked from it once."""
     name = _catalog_memo(store, installation)
@@ -157,12 +220,7 @@ def installed_catalog(store: Store, installation: Installation, pool: Pool, noti
     if known is None:
         notice(f"asking {installation} for its steps, options and boards (once per version, some 10 s)")
         with tempfile.TemporaryDirectory() as folder:
-            facts = {
-                "identity": installation.digest,
-                "distribution": installation.distribution,
-                "version": installation.version,
-            }
-            known = pool.catalog(facts, Path(folder, "log"))
+            known = pool.catalog(facts(installation), Path(folder, "log"))
         if not isinstance(known, dict):
             raise StepFailed(f"{installation} could not be asked what it has: {known.message}", hint=known.hint)
         store.put_memo(name, known)

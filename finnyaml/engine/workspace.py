@@ -105,15 +105,49 @@ def named(recipe: Recipe, sets: Sequence[str]) -> dict[str, Any]:
     """What tells a build from others in the same workspace: the recipe file, as seen from there, and the overrides."""
     # Where both really are: two recipes may have a link to the same folder.
     path = os.path.join(os.path.realpath(recipe.directory), recipe.path.name)
-    return {"recipe": os.path.relpath(path, os.path.realpath(recipe.workspace)), "name": recipe.name, "set": list(sets)}
+    which = {"recipe": os.path.relpath(path, os.path.realpath(recipe.workspace)), "name": recipe.name}
+    return {**which, **({"variant": recipe.variant} if recipe.variant else {}), "set": list(sets)}
 
 
 def check_owner(recipe: Recipe) -> None:
-    """Refuse to write over what another recipe file has built, as long as there is that file. Raises RecipeError."""
-    root = recipe.workspace
+    """Refuse to write over what another recipe file has built, as long as there is that file. Raises RecipeError.
+
+    Also below what the recipe itself has built before it had a matrix.
+    """
+    _check_owner(recipe, recipe.workspace)
+    if recipe.variant is not None:
+        _check_owner(recipe, recipe.output)
+        if _load_manifest(recipe.output):
+            message = f"the folder {recipe.output} holds what {recipe.path.name} has built without `matrix:`, and the "
+            message += "workspaces of its variants would lie among that"
+            hint = f"empty it first: `finnyaml clean {recipe.path.name}`"
+            raise RecipeError([Problem(message, recipe.at(("output",)), hint)])
+
+
+def former(recipe: Recipe) -> Iterator[Path]:
+    """Workspaces that a recipe has had, and has no longer: of other variants, or from before it had a matrix."""
+    if recipe.variant is not None and _is_of(recipe, recipe.output):
+        yield recipe.output
+    for path in sorted(recipe.output.glob(f"*/.finnyaml/{MANIFEST}")):
+        root, build = path.parents[1], load_json(path).get("build")
+        if _is_of(recipe, root) and isinstance(build, dict) and build.get("variant") not in (None, *recipe.variants):
+            yield root
+
+
+def _owner(root: Path) -> Path | None:
+    """The recipe file that a workspace names, whether it is there or not."""
     build = load_json(private(root) / MANIFEST).get("build")
     owner = build.get("recipe") if isinstance(build, dict) else None
-    other = Path(os.path.normpath(root.resolve() / owner)) if isinstance(owner, str) else None
+    return Path(os.path.normpath(root.resolve() / owner)) if isinstance(owner, str) else None
+
+
+def _is_of(recipe: Recipe, root: Path) -> bool:
+    owner = _owner(root)
+    return owner is not None and owner.is_file() and owner.samefile(recipe.path)
+
+
+def _check_owner(recipe: Recipe, root: Path) -> None:
+    other = _owner(root)
     if other is None or not other.is_file() or other.samefile(recipe.path):
         return
     shown = os.path.relpath(other, os.path.realpath(recipe.directory))

@@ -82,6 +82,10 @@ class Catalog:
     datatypes: tuple[str, ...] = ()
     points: Mapping[str, str] = field(default_factory=dict)
     """FINN's own verification points by name (`streamlined_python`), each with the step that runs it."""
+    shells: Mapping[str, str] = field(default_factory=dict)
+    """The shell (`vivado_zynq`) that FINN makes for a board, as far as its tables say it."""
+    outputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Each of FINN's outputs (`bitfile`) with the steps that look whether it is asked for."""
 
     def __str__(self) -> str:
         return f"{self.distribution} {self.version}"
@@ -102,5 +106,6 @@ class Catalog:
         phases = {
             name: Phase(**{**item, "parts": tuple(map(tuple, item["parts"]))}) for name, item in data["phases"].items()
         }
-        tables = {"fields": fields, "steps": steps, "phases": phases, "flows": flows}
+        outputs = {name: tuple(steps) for name, steps in data["outputs"].items()}
+        tables = {"fields": fields, "steps": steps, "phases": phases, "flows": flows, "outputs": outputs}
         return cls(**{**data, **tables, "datatypes": tuple(data["datatypes"])})

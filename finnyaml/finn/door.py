@@ -76,6 +76,18 @@ class Finn:
         return boards
 
     @functools.cached_property
+    def shells(self) -> Mapping[str, str]:
+        """Boards of FINN's two tables, and the shell (a value of its `ShellFlowType`) that it makes for them."""
+        basic, shells = _import("finn.util.basic"), self.config_module.ShellFlowType.__members__
+        tables = (("pynq_part_map", "VIVADO_ZYNQ"), ("alveo_part_map", "VITIS_ALVEO"))
+        return {
+            board: str(shells[shell].value)
+            for table, shell in tables
+            if shell in shells
+            for board in getattr(basic, table, {})
+        }
+
+    @functools.cached_property
     def datatypes(self) -> tuple[str, ...]:
         """QONNX's named data types with the integer widths that networks use."""
         named = ("BIPOLAR", "TERNARY", "BINARY", "FLOAT32")

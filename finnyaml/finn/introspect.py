@@ -41,6 +41,8 @@ def catalog(finn: Finn, identity: str, distribution: str, version: str) -> Catal
         boards=dict(finn.boards),
         datatypes=tuple(finn.datatypes),
         points={point: name for name, step in finn.steps.items() for point in _points(step)},
+        shells=dict(finn.shells),
+        outputs=_outputs(finn),
     )
 
 
@@ -154,6 +156,22 @@ def _points(step: Any) -> list[str]:
         for argument in (*call.args, *(keyword.value for keyword in call.keywords))
         if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
     ]
+
+
+def _outputs(finn: Finn) -> dict[str, tuple[str, ...]]:
+    """Each output with the steps that make it: those that begin with a question whether it is asked for."""
+    names = {member: str(kind.value) for member, kind in finn.config_module.DataflowOutputType.__members__.items()}
+    makers: dict[str, tuple[str, ...]] = {}
+    for name, step in finn.steps.items():
+        try:
+            (function,) = ast.parse(textwrap.dedent(inspect.getsource(step))).body
+        except (OSError, TypeError, SyntaxError, ValueError):
+            continue
+        tests = [statement.test for statement in getattr(function, "body", ()) if isinstance(statement, ast.If)]
+        asked = {node.attr for test in tests for node in ast.walk(test) if isinstance(node, ast.Attribute)}
+        for output in sorted(asked & names.keys()):
+            makers[names[output]] = (*makers.get(names[output], ()), name)
+    return makers
 
 
 def _flows(module: types.ModuleType, finn: Finn) -> dict[str, tuple[str, ...]]:

@@ -18,9 +18,10 @@ import yaml
 from finnyaml.errors import Problem, RecipeError
 from finnyaml.files import content
 from finnyaml.recipe.build import default_id
-from finnyaml.recipe.compose import compose, merge
+from finnyaml.recipe.compose import compose
 from finnyaml.recipe.document import parse
 from finnyaml.recipe.model import Recipe
+from finnyaml.recipe.node import merge
 from finnyaml.recipe.validate import structure
 
 Span = yaml.Node
@@ -60,7 +61,7 @@ def propose_for(path: Path, repair: str, place: str, environ: Mapping[str, str] 
         RecipeError: the recipe does not load as it is.
     """
     text = content(path, follow=True).decode("utf-8")
-    composed = compose(path, (), os.environ if environ is None else environ, [])
+    composed = compose(path, (), os.environ if environ is None else environ, [])[0]  # the steps of the first variant
     assert isinstance(composed.root.value, dict)
     steps = composed.root.value.get("steps")
     edited = propose(text, repair, place, inherited=None if steps is None else steps.plain())

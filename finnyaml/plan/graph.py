@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
 from heapq import heappop, heappush
@@ -14,7 +14,7 @@ from finnyaml.finn import settings
 from finnyaml.finn.catalog import Catalog
 from finnyaml.kinds import KINDS
 from finnyaml.kinds.code import CodeOf, no_code
-from finnyaml.plan import phases, without_vivado
+from finnyaml.plan import contradictions, phases, without_vivado
 from finnyaml.plan.bundles import with_bundles
 from finnyaml.plan.placed import Placed
 from finnyaml.plan.points import SIMULATIONS, code_params, data_params, points_of, with_points
@@ -92,6 +92,7 @@ def build(recipe: Recipe, catalog: Catalog, code: CodeOf, *, vivado: bool = True
     sources = _source_tasks(recipe, code)
     needs = _needs(placed, [task.id for task in sources], recipe, problems)
     problems += without_vivado.unstitched(recipe, placed, needs)
+    problems += contradictions.problems(recipe, catalog, placed, base, configs)
     if toolchain == "open":
         problems += without_vivado.problems(recipe, placed, base)
     steps = {item.uses for item in placed}
@@ -137,8 +138,31 @@ def build(recipe: Recipe, catalog: Catalog, code: CodeOf, *, vivado: bool = True
     plan = Plan(recipe, catalog, ordered, {}, toolchain, code)
     targets = _targets(plan)
     bundled = with_bundles(recipe, catalog, ordered, targets, code)
-    plan = Plan(recipe, catalog, _ordered(bundled), targets, toolchain, code)
+    plan = Plan(recipe, catalog, _fetching(_ordered(bundled), recipe), targets, toolchain, code)
     return plan, tuple(_in_order(problems))
+
+
+def _fetching(tasks: dict[str, Task], recipe: Recipe) -> dict[str, Task]:
+    """The tasks with the files from the network that their parameters name."""
+    if not recipe.remotes:
+        return tasks
+    found = {}
+    for name, task in tasks.items():
+        staged = {
+            path.removeprefix("@inputs/"): settings.Staged(remote=recipe.remotes[path])
+            for path in _texts(task.params)
+            if path in recipe.remotes
+        }
+        found[name] = replace(task, staged={**task.staged, **staged}) if staged else task
+    return found
+
+
+def _texts(params: Any) -> Iterator[str]:
+    if isinstance(params, str):
+        yield params
+    elif isinstance(params, Mapping | list):
+        for item in params.values() if isinstance(params, Mapping) else params:
+            yield from _texts(item)
 
 
 def wrong_names(recipe: Recipe, catalog: Catalog, *, vivado: bool = True) -> list[Problem]:

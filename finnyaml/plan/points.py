@@ -405,6 +405,7 @@ def bisection(step: Task, point: Task, code: CodeOf, *, exact: bool = False) -> 
         kind="bisect",
         needs=(*step.needs, *(need for need in _of_reference(point) if need not in step.needs)),
         params=params,
+        staged={**step.staged, **point.staged},
         own_settings=frozenset(),
         after=(),
         implementation=code(*references("bisect", step.uses, params)),

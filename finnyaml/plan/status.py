@@ -69,10 +69,19 @@ class Status:
     doubts: tuple[str, ...] = ()
 
 
+@dataclass
+class Looks:
+    """What files and packages of this machine hold, once somebody has looked."""
+
+    digests: dict[tuple[str, Callable[[Path], str | None]], str | None] = field(default_factory=dict)
+    packages: dict[str, str | None] = field(default_factory=dict)
+
+
 class Judge:
     """Holds what judging needs: the store, the tools of this machine, and the record of the last build here.
 
-    `distrusted` are tasks that have to run where there are doubts about their stored results (`doubts`).
+    `distrusted` are tasks that have to run where there are doubts about their stored results (`doubts`). Judges of the
+    variants of one recipe may share their `looks`.
     """
 
     def __init__(
@@ -83,6 +92,7 @@ class Judge:
         missing_tools: Callable[[tuple[str, ...]], tuple[str, ...]],
         last: Mapping[str, Any],
         distrusted: Container[str] = (),
+        looks: Looks | None = None,
     ) -> None:
         self.plan = plan
         self._distrusted = distrusted
@@ -91,8 +101,7 @@ class Judge:
         self._missing_tools = missing_tools
         self._last = last
         self._names = Names(None, plan.recipe.directory)
-        self._digests: dict[tuple[str, Callable[[Path], str | None]], str | None] = {}
-        self._packages: dict[str, str | None] = {}
+        self._seen = looks or Looks()
 
     def survey(self, selected: set[str], forced: frozenset[str] = frozenset()) -> dict[str, Status]:
         """The status of every selected task as it is now, in order, without running anything."""
@@ -196,27 +205,32 @@ class Judge:
         staged = task.staged.get(name.removeprefix("@inputs/"))
         if staged is None:
             return None
+        if staged.remote is not None:
+            return staged.remote.sha256
         return hashlib.sha256(staged.data).hexdigest() if staged.data is not None else file_digest(str(staged.source))
 
     def _digest(self, name: str, digest: Callable[[Path], str | None]) -> str | None:
         """Digest of a file or folder of this machine; each is looked at once per survey."""
-        if (name, digest) not in self._digests:  # code may open what turns out to be a folder, and then list it
-            self._digests[name, digest] = digest(self._names.path(name))
-        return self._digests[name, digest]
+        if (
+            name,
+            digest,
+        ) not in self._seen.digests:  # code may open what turns out to be a folder, and then list it
+            self._seen.digests[name, digest] = digest(self._names.path(name))
+        return self._seen.digests[name, digest]
 
     def _looks(self, folder: Path) -> str | None:
         return looks_digest(folder, self._store.memo, self._store.put_memo)
 
     def _package(self, name: str) -> str | None:
-        if name not in self._packages:
+        if name not in self._seen.packages:
             path = self._names.path(name)
-            self._packages[name] = package_state(name, path, self._store.memo, self._store.put_memo)
-        return self._packages[name]
+            self._seen.packages[name] = package_state(name, path, self._store.memo, self._store.put_memo)
+        return self._seen.packages[name]
 
     def look_again(self) -> None:
         """Forget what files held: they may have changed since they were last looked at."""
-        self._digests.clear()
-        self._packages.clear()
+        self._seen.digests.clear()
+        self._seen.packages.clear()
 
     def _differences(self, trace: Trace, task: Task, tree: Tree) -> list[Reason]:
         now = self.read_values(task, tree, trace.reads)

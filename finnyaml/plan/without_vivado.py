@@ -10,8 +10,10 @@ from finnyaml.finn import aliases
 from finnyaml.finn.catalog import Catalog
 from finnyaml.finn.settings import FinnConfig
 from finnyaml.plan.placed import Placed
+from finnyaml.plan.task import Task
 from finnyaml.recipe.model import Recipe
 from finnyaml.steps import open_rtl
+from finnyaml.tools.needs import needs
 
 MINIMAL = "force_minimal_fifos"
 """FINN's FIFO strategy that sizes nothing: FIFOs of the least depth."""
@@ -34,6 +36,18 @@ def by_finn(points: Iterable[str], steps: Collection[str], catalog: Catalog, too
         if open_rtl.SIMULATED_IN.get(point) not in steps
         or (toolchain == "vivado" and catalog.points.get(point) in steps)
     ]
+
+
+def for_verification(task: Task, tool: str, catalog: Catalog) -> str:
+    """Why a task needs a tool, where it is only for FINN's verification in it; empty where it needs the tool anyway."""
+    points = task.config.get("verify_steps")
+    if not points or task.declared.users_code:
+        return ""
+    without = {**task.defaults, **task.config, "verify_steps": []}
+    if tool in needs(task.uses, without, distribution=catalog.distribution):
+        return ""
+    mine = [point for point in points if catalog.points.get(point) == task.uses] or points
+    return f"for the verification {', '.join(mine)}: leave it out of `finn: {{verify_steps: ...}}` to build without it"
 
 
 def unanswered(point: str) -> tuple[str, str]:
@@ -72,11 +86,11 @@ def _specialized(recipe: Recipe) -> bool:
     return bool(recipe.settings.specialize) or any("specialize" in entry.with_ for entry in recipe.steps.written)
 
 
-def unstitched(recipe: Recipe, placed: Sequence[Placed], needs: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
+def unstitched(recipe: Recipe, placed: Sequence[Placed], linked: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
     """Steps that work with the stitched design, and have no rtl.stitch above them. Holds for any toolchain."""
     uses = {item.id: item.uses for item in placed}
     for item in placed:
-        if item.uses not in STITCHED or "rtl.stitch" in {uses.get(name) for name in _above(item.id, needs)}:
+        if item.uses not in STITCHED or "rtl.stitch" in {uses.get(name) for name in _above(item.id, linked)}:
             continue
         told = item.uses if item.step is None else f"{item.uses}, which stands for {aliases.short(item.step)},"
         hint = "list rtl.stitch before it" if item.step is None else "add stitched_ip to `outputs`"
@@ -85,11 +99,11 @@ def unstitched(recipe: Recipe, placed: Sequence[Placed], needs: Mapping[str, Seq
         yield Problem(f"{told} needs the design that rtl.stitch makes", recipe.at(item.entry.pointer), hint)
 
 
-def _above(name: str, needs: Mapping[str, Sequence[str]]) -> set[str]:
+def _above(name: str, linked: Mapping[str, Sequence[str]]) -> set[str]:
     found: set[str] = set()
     waiting = [name]
     while waiting:
-        for need in needs.get(waiting.pop(), ()):
+        for need in linked.get(waiting.pop(), ()):
             if need not in found:
                 found.add(need)
                 waiting.append(need)

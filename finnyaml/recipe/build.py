@@ -33,12 +33,17 @@ class _Builder:
         self._composed = composed
         self._data = data
         self._path = composed.files[0]
+        self._remotes: dict[str, model.Remote] = {}
 
     def recipe(self) -> model.Recipe:
-        data, folder = self._data, self._path.parent
+        # What the matrix and its conditions say has become part of this variant.
+        data = {key: value for key, value in self._data.items() if key not in ("matrix", "when")}
+        folder, variant = self._path.parent, self._composed.variant
+        name = data.get("name") or re.sub(r"[^A-Za-z0-9._-]+", "-", folder.name) or "recipe"
+        output = folder / data.get("output", "build")
         return model.Recipe(
             path=self._path,
-            name=data.get("name") or re.sub(r"[^A-Za-z0-9._-]+", "-", folder.name) or "recipe",
+            name=f"{name}-{variant}" if variant else name,
             description=data.get("description", ""),
             model=self._model(data.get("model", {})),
             preprocess=tuple(self._stages("preprocess")),
@@ -47,7 +52,7 @@ class _Builder:
             settings=self._settings(),
             targets=data.get("targets", {}),
             # Always beside the recipe that is built, also where the key is inherited.
-            workspace=folder / data.get("output", "build"),
+            workspace=output / variant if variant else output,
             files=self._composed.files,
             env=dict(self._composed.env),
             resolved=data,
@@ -55,6 +60,9 @@ class _Builder:
             verify=self._verify(data.get("verify", {})),
             lint=_lint(data.get("lint", {})),
             bundle=self._bundle(data["bundle"]) if "bundle" in data else None,
+            remotes=self._remotes,
+            variant=variant,
+            variants=self._composed.variants,
             positions=dict(self._composed.root.positions()),
         )
 
@@ -62,8 +70,12 @@ class _Builder:
         """The folder that a path at `pointer` is relative to: that of the file that wrote it."""
         return self._composed.root.nearest(pointer).where.file.parent
 
-    def _file(self, text: str | None, pointer: Pointer) -> Path | None:
-        return None if text is None else located(self._folder(pointer), text)
+    def _file(self, written: Any, pointer: Pointer) -> Path | None:
+        if isinstance(written, dict):
+            remote = model.Remote(written["url"], written["sha256"], pointer)
+            self._remotes[str(remote.path)] = remote
+            return remote.path
+        return None if written is None else located(self._folder(pointer), written)
 
     def _model(self, data: Mapping[str, Any]) -> model.ModelSource:
         spec = data.get("input", {})
@@ -182,7 +194,7 @@ class _Builder:
             return self._file(data.get(key), (*at, key))
 
         if "npz" in data:
-            inputs, labels = data.get("inputs"), data.get("labels")
+            inputs, labels = (None if data.get(key) is None else str(data[key]) for key in ("inputs", "labels"))
             return model.DataSpec("npz", file("npz"), inputs, labels, limit=limit, shuffle=shuffle)
         if "inputs" in data:
             return model.DataSpec("npy", file("inputs"), labels_file=file("labels"), limit=limit, shuffle=shuffle)

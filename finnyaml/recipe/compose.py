@@ -1,7 +1,8 @@
 """One document out of many places: `extends`, `--set`, variables.
 
-The order: the extended recipes from the root to the leaf, merged; then every `--set`; then variables. So a
-derived recipe or an option can change a variable that a base uses.
+The order: the extended recipes from the root to the leaf, merged; then every `--set`; then the matrix and what
+`when` lays over each variant of it; then variables. So a derived recipe or an option can change a variable that a base
+uses.
 
 Paths are relative to the file that wrote them. Whoever resolves one takes the folder of its position,
 `node.where.file.parent`; that is why a value from `--set` claims to be in a file named `--set` in the recipe's folder.
@@ -17,7 +18,8 @@ from pathlib import Path
 from finnyaml.errors import Problem, RecipeError, Where
 from finnyaml.files import kind_of
 from finnyaml.recipe.document import parse, read
-from finnyaml.recipe.node import MAX_DEPTH, MAX_NODES, Node
+from finnyaml.recipe.matrix import Variant, chosen, variants
+from finnyaml.recipe.node import MAX_DEPTH, MAX_NODES, Node, merge
 from finnyaml.recipe.paths import is_file, is_folder, located, similar_file
 from finnyaml.recipe.variables import Variables
 from finnyaml.recipe.words import dotted, kind
@@ -38,13 +40,24 @@ class Composed:
     """The environment variables that were used."""
     unresolved: frozenset[Where]
     """Where a variable could not be substituted; that is among the problems already."""
+    variant: str | None = None
+    """The name of the variant; None for a recipe without a matrix."""
+    variants: tuple[str, ...] = ()
+    """The names of all variants."""
+    problems: tuple[Problem, ...] = ()
+    """What is wrong with its variables."""
 
 
-def compose(path: Path, sets: Sequence[str], environ: Mapping[str, str], problems: list[Problem]) -> Composed:
+def compose(
+    path: Path, sets: Sequence[str], environ: Mapping[str, str], problems: list[Problem], wanted: Sequence[str] = ()
+) -> list[Composed]:
     """Read the recipe at the absolute `path` with all it extends, apply `sets`, substitute variables.
 
-    What is wrong but does not hide the rest goes to `problems`. Raises RecipeError, `problems` included, when a
-    file cannot be read as a recipe.
+    One document for each variant of its matrix that `wanted` names (patterns; none: all), or the one of a recipe
+    without a matrix. What is wrong with all of them but does not hide the rest goes to `problems`.
+
+    Raises:
+        RecipeError: with `problems`, where a file cannot be read as a recipe, or there is no such variant.
     """
     chain = _chain(path, problems)
     root = chain[-1][1]
@@ -52,30 +65,48 @@ def compose(path: Path, sets: Sequence[str], environ: Mapping[str, str], problem
         root = merge(root, derived)
     for number, option in enumerate(sets, start=1):
         root = assign(root, option, Where(path.parent / OPTION, number, 1), problems)
+    _check_sets(root, sets, path, problems)
+    _check_size(root, path, problems)
+    every = variants(root, environ, problems)
+    try:
+        found = chosen(every, wanted)
+    except RecipeError as error:
+        raise RecipeError([*problems, *error.problems]) from None
+    files = tuple(file for file, _ in chain)
+    names = tuple(variant.name for variant in every if variant.name is not None)
+    found = found or [Variant(None, root)]  # of a matrix without variants the rest is checked all the same
+    return [_composed(variant, names, files, environ, problems) for variant in found]
+
+
+def _composed(
+    variant: Variant,
+    names: tuple[str, ...],
+    files: tuple[Path, ...],
+    environ: Mapping[str, str],
+    common: list[Problem],
+) -> Composed:
+    problems: list[Problem] = []
+    _check_size(variant.root, files[0], common)
+    variables = Variables(variant.root, environ, problems)
+    root = variables.apply(variant.root)
+    unresolved = frozenset(variables.unresolved)
+    return Composed(root, files, variables.used, unresolved, variant.name, names, tuple(problems))
+
+
+def _check_size(root: Node, path: Path, problems: list[Problem]) -> None:
     if root.size > MAX_NODES:
         message = f"more than {MAX_NODES} values together with the recipes that it extends"
         raise RecipeError([*problems, Problem(message, Where(path, 1, 1))])
-    variables = Variables(root, environ, problems)
-    root = variables.apply(root)
-    return Composed(root, tuple(file for file, _ in chain), variables.used, frozenset(variables.unresolved))
 
 
-def merge(base: Node, derived: Node) -> Node:
-    """`derived` over `base`: mappings merge deep, everything else replaces; null removes what the base has.
-
-    Merging is associative as long as every key keeps its kind (mapping or not) and nothing is removed.
-    """
-    if not (isinstance(base.value, dict) and isinstance(derived.value, dict)):
-        return derived
-    items = dict(base.value)
-    for key, child in derived.value.items():
-        if key not in items:
-            items[key] = child
-        elif child.value is None:
-            del items[key]
-        else:
-            items[key] = merge(items[key], child)
-    return Node.of(items, derived.where, derived.key)
+def _check_sets(root: Node, sets: Sequence[str], path: Path, problems: list[Problem]) -> None:
+    """A variable of the matrix has its value from there, so an option that sets it would do nothing."""
+    for number, option in enumerate(sets, start=1):
+        parts = option.partition("=")[0].strip().split(".")
+        if parts[0] == "vars" and len(parts) > 1 and root.get("matrix", parts[1]):
+            message = f"{OPTION} {quoted(option)}: `matrix` gives `{parts[1]}` its values"
+            hint = f"choose variants with `--variant`, or set the list: {OPTION} matrix.{parts[1]}=[...]"
+            problems.append(Problem(message, Where(path.parent / OPTION, number, 1), hint))
 
 
 def assign(root: Node, option: str, where: Where, problems: list[Problem]) -> Node:

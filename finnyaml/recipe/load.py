@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from finnyaml.errors import Problem, RecipeError, Where
 from finnyaml.recipe.build import build
-from finnyaml.recipe.compose import OPTION, compose
+from finnyaml.recipe.compose import OPTION, Composed, compose
 from finnyaml.recipe.model import ANY, Recipe, Vocabulary
 from finnyaml.recipe.paths import located
 from finnyaml.recipe.semantics import check
 from finnyaml.recipe.validate import structure, usable
+from finnyaml.text import few
 
 
 @dataclass(frozen=True)
@@ -32,29 +33,62 @@ class Draft:
         """Whether there are no errors."""
         return all(problem.severity != "error" for problem in self.problems)
 
-    def refused(self, further: Iterable[Problem] = ()) -> RecipeError:
-        """The error that says what is wrong, also what others found besides in the part that can be used."""
-        more = [problem for problem in further if problem.where not in self.settled]
-        return RecipeError(_in_order([*self.problems, *more], self.recipe.files))
+
+def refusal(drafts: Sequence[Draft], further: Iterable[Problem] = ()) -> RecipeError:
+    """The error that says what is wrong with the variants of a recipe, and what others found besides."""
+    settled = {where for draft in drafts for where in draft.settled}
+    problems = [problem for draft in drafts for problem in draft.problems]
+    problems += [problem for problem in further if problem.where not in settled]
+    return RecipeError(_in_order(problems, drafts[0].recipe.files))
 
 
 def load_recipe(
-    path: Path, sets: Sequence[str] = (), environ: Mapping[str, str] | None = None, known: Vocabulary = ANY
+    path: Path,
+    sets: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+    known: Vocabulary = ANY,
+    variant: str | None = None,
 ) -> tuple[Recipe, tuple[Problem, ...]]:
     """Load the recipe at `path` and return it with its warnings; the arguments are those of `draft_recipe`.
 
-    Raises RecipeError with all errors (and warnings) in the order of their places.
+    `variant` names one of a recipe with a matrix. Raises RecipeError with all errors (and warnings) in the order of
+    their places.
     """
-    draft = draft_recipe(path, sets, environ, known)
-    if not draft.sound:
-        raise draft.refused()
-    return draft.recipe, draft.problems
+    found = load_recipes(path, sets, environ, known, () if variant is None else (variant,))
+    if len(found) > 1:
+        raise RecipeError([several([recipe for recipe, _ in found])])
+    return found[0]
+
+
+def load_recipes(
+    path: Path,
+    sets: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+    known: Vocabulary = ANY,
+    wanted: Sequence[str] = (),
+) -> list[tuple[Recipe, tuple[Problem, ...]]]:
+    """Load the variants of a recipe whose names fit one of the patterns `wanted` (none: all), with their warnings.
+
+    A recipe without a matrix is the only one. Raises RecipeError with everything that is wrong.
+    """
+    drafts = draft_recipes(path, sets, environ, known, wanted)
+    if not all(draft.sound for draft in drafts):
+        raise refusal(drafts)
+    return [(draft.recipe, draft.problems) for draft in drafts]
+
+
+def several(recipes: Sequence[Recipe]) -> Problem:
+    """That one variant has to be named."""
+    names = [str(recipe.variant) for recipe in recipes]
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    message = f"the recipe has {len(names)} variants, and this takes one: {', '.join(names[:4])}{more}"
+    return Problem(message, recipes[0].at(("matrix",)), f"name it: `--variant {names[0]}`")
 
 
 def draft_recipe(
     path: Path, sets: Sequence[str] = (), environ: Mapping[str, str] | None = None, known: Vocabulary = ANY
 ) -> Draft:
-    """Load the recipe at `path`, or what can be used of it.
+    """Load the recipe at `path`, or what can be used of it; of one with a matrix, the first variant.
 
     `sets` are the `path=value` of `--set` options, applied in order; paths in them are relative to the recipe.
     `environ` stands for the environment of the process where given. `known` has the names that the recipe is checked
@@ -62,12 +96,42 @@ def draft_recipe(
 
     Raises RecipeError where nothing can be used: it cannot be read, or is not YAML.
     """
+    return draft_recipes(path, sets, environ, known)[0]
+
+
+def draft_recipes(
+    path: Path,
+    sets: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+    known: Vocabulary = ANY,
+    wanted: Sequence[str] = (),
+) -> list[Draft]:
+    """As `draft_recipe`, each variant that fits one of the patterns `wanted` (none: all)."""
     path = located(Path.cwd(), str(path))
     problems: list[Problem] = []
     try:
-        composed = compose(path, sets, os.environ if environ is None else environ, problems)
+        found = compose(path, sets, os.environ if environ is None else environ, problems, wanted)
     except RecipeError as error:
         raise RecipeError(_in_order(error.problems, (path,))) from None
+    drafts = [_draft(composed, problems, known) for composed in found]
+    whose: dict[Problem, list[str]] = {}
+    for draft in drafts:
+        for problem in dict.fromkeys(draft.problems):
+            whose.setdefault(problem, []).append(str(draft.recipe.variant))
+    told = {problem: of_variants(problem, names, len(drafts)) for problem, names in whose.items()}
+    return [replace(draft, problems=tuple(told[problem] for problem in draft.problems)) for draft in drafts]
+
+
+def of_variants(problem: Problem, names: Sequence[str], count: int) -> Problem:
+    """A problem with the variants that have it, where not all of the `count` variants do."""
+    if len(names) == count:
+        return problem
+    word = "variant" if len(names) == 1 else "variants"
+    return replace(problem, message=f"{word} {few(names)}: {problem.message}")
+
+
+def _draft(composed: Composed, common: Sequence[Problem], known: Vocabulary) -> Draft:
+    problems = [*common, *composed.problems]
     # No use complaining twice about a value that is already known to be wrong.
     settled = {problem.where for problem in problems} | composed.unresolved
     faults = structure(composed.root, known.finn_words)

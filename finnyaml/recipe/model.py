@@ -6,10 +6,12 @@ them relative to itself). Every value that the user wrote can be traced back to 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from finnyaml.errors import Where
 
@@ -30,6 +32,28 @@ class CodeRef:
     file: Path | None = None
     module: str | None = None
     plugin: str | None = None
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A file from the network, which the store gets once. It stands in a recipe as the path `@inputs/<name>`."""
+
+    url: str
+    sha256: str
+    pointer: Pointer
+
+    @property
+    def path(self) -> Path:
+        """The path that stands for it: by content, so that it does not matter from where it comes."""
+        base = re.sub(r"[^A-Za-z0-9._-]+", "-", unquote(urlsplit(self.url).path).rpartition("/")[2])[-100:]
+        return Path("@inputs", f"{self.sha256[:16]}-{base}")
+
+    @property
+    def shown(self) -> str:
+        """The URL as people and logs may see it: without what may be a secret."""
+        parts = urlsplit(self.url)
+        host = parts.netloc.rpartition("@")[2]
+        return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
 
 @dataclass(frozen=True)
@@ -292,14 +316,25 @@ class Recipe:
     """Who makes and simulates hardware: `open` (our RTL steps), `vivado` (FINN's own), `auto`."""
     verify: Verify | None = None
     lint: LintSettings = LintSettings()
+    remotes: Mapping[str, Remote] = field(default_factory=dict)
+    """Files from the network, by the paths that stand for them in the other fields."""
     bundle: BundleSpec | None = None
     """None: only made when the command line asks for it."""
+    variant: str | None = None
+    """The name of this variant of a recipe with a matrix."""
+    variants: tuple[str, ...] = ()
+    """The names of all its variants."""
     positions: Mapping[Pointer, Where] = field(repr=False, default_factory=dict)
 
     @property
     def directory(self) -> Path:
         """The folder that relative paths of the recipe start from."""
         return self.path.parent
+
+    @property
+    def output(self) -> Path:
+        """The folder for results: the workspace, or what holds those of all variants."""
+        return self.workspace if self.variant is None else self.workspace.parent
 
     def at(self, pointer: Pointer) -> Where | None:
         """The place of `pointer` in the file that wrote it, or of its nearest written ancestor."""

@@ -97,3 +97,21 @@ class Node:
         if isinstance(self.value, list):
             return Node.of([child.moved(where) for child in self.value], where, where)
         return Node(self.value, where, where)
+
+
+def merge(base: Node, derived: Node) -> Node:
+    """`derived` over `base`: mappings merge deep, everything else replaces; null removes what the base has.
+
+    Merging is associative as long as every key keeps its kind (mapping or not) and nothing is removed.
+    """
+    if not (isinstance(base.value, dict) and isinstance(derived.value, dict)):
+        return derived
+    items = dict(base.value)
+    for key, child in derived.value.items():
+        if key not in items:
+            items[key] = child
+        elif child.value is None:
+            del items[key]
+        else:
+            items[key] = merge(items[key], child)
+    return Node.of(items, derived.where, derived.key)

@@ -42,6 +42,10 @@ def check(recipe: Recipe, known: Vocabulary) -> Iterator[Problem]:
     if known.plugins is not None:
         yield from _plugins(recipe, known.plugins)
     yield from check_bundle(recipe, known)
+    for remote in recipe.remotes.values():
+        if "@" in remote.url.partition("//")[2].partition("/")[0]:
+            where, hint = recipe.at((*remote.pointer, "url")), "recipes are shared: leave out the user and password"
+            yield Problem("the URL has a user or a password in it", where, hint)
     yield from _output(recipe)
 
 
@@ -118,8 +122,9 @@ def _plugins(recipe: Recipe, known: Mapping[str, Collection[str]]) -> Iterator[P
 
 
 def _names_in(folder: Path) -> str:
-    """The first few names in a folder; empty where there are none, or no folder."""
-    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    """The first few names in a folder, without workspaces; empty where there are none, or no folder."""
+    within = folder.iterdir() if folder.is_dir() else ()
+    names = sorted(path.name for path in within if not (path / ".finnyaml").is_dir())  # a variant's
     return ", ".join([*map(quoted, names[:3]), *(["..."] if len(names) > 3 else [])])
 
 
@@ -128,7 +133,7 @@ def _output(recipe: Recipe) -> Iterator[Problem]:
 
     It may lie on another disk, behind a link, if there is nothing there that is somebody else's.
     """
-    folder, workspace = recipe.directory, recipe.workspace
+    folder, workspace = recipe.directory, recipe.output
     written = recipe.resolved.get("output", "build")
     where, inside = recipe.at(("output",)), "write a folder inside the recipe's, such as `output: build`"
 

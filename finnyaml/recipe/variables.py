@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from finnyaml.errors import Problem, Where
@@ -38,6 +38,19 @@ class Variables:
         self.unresolved: set[Where] = set()
         """Where a text was left as it is because of a problem; no use complaining about that text again."""
 
+    @property
+    def names(self) -> Iterable[str]:
+        """The names of `vars`."""
+        return self._vars.keys()
+
+    def value(self, name: str) -> Node | None:
+        """The value of a variable of `vars`; None where there is none, or it cannot be resolved."""
+        return self._variable(name, 1) if name in self._vars else None
+
+    def resolved(self, node: Node) -> Node:
+        """A value with the variables in it substituted."""
+        return self._substitute(node, 1)
+
     def apply(self, root: Node) -> Node:
         """`root` with all variables substituted."""
         assert isinstance(root.value, dict)
@@ -48,7 +61,7 @@ class Variables:
             if section == "vars" and isinstance(node.value, dict):
                 values = {name: self._resolved[name] or raw for name, raw in self._vars.items()}
                 items[section] = Node.of(values, node.where, node.key)
-            elif section != "env":  # it is read before any variable has a value
+            elif section not in ("env", "matrix", "when"):  # they are read before any variable has a value
                 items[section] = self._substitute(node, 1)
         return Node.of(items, root.where, root.key)
 

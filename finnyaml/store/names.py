@@ -35,8 +35,10 @@ class Names:
         return any(f"{folder}/".startswith(os.path.join(path, "")) for folder in (self._recipe, self._real))
 
     def hide(self, path: str | Path) -> str:
-        """The name of an absolute path outside the sandbox."""
+        """The name of an absolute path outside the sandbox; that of a staged input is its path already."""
         path = str(path)
+        if path.startswith("@inputs/"):
+            return path
         if ".." in path.split(os.sep):  # `link/..` is not always where `link` is
             path = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
         if path.startswith(os.path.join(_PYTHON, "")):

@@ -108,7 +108,7 @@ def collect(
     """
     with store.alone():
         dropped = _drop_traces(store, max_age_days, max_bytes, keep)
-        needed = {blob for _, trace in ls(store) for blob in store.reachable(trace)}
+        needed = {blob for _, trace in ls(store) for blob in (*store.reachable(trace), *_fetched(trace))}
         objects, size, horizon = 0, 0, time.time() - GRACE
         for digest, status in store.objects():
             if digest not in needed and status.st_mtime < horizon:
@@ -121,6 +121,13 @@ def collect(
         for folder in ("memos", *(f"{CACHE}/{path.name}" for path in caches)):
             _sweep_files(store, folder, time.time() - MEMO_DAYS * _DAY)
     return Collected(dropped, objects, size)
+
+
+def _fetched(trace: Trace) -> Iterator[str]:
+    """Files that were laid in for a task: such as came from the network stay as long as what was made of them."""
+    yield from (
+        digest for name, digest in trace.reads.get("file", {}).items() if name.startswith("@inputs/") and digest
+    )
 
 
 def _drop_traces(store: Store, max_age_days: float | None, max_bytes: int | None, keep: Collection[str]) -> int:

@@ -57,7 +57,7 @@ class Report:
 
 
 def examine(store: Path, environ: Mapping[str, str] | None = None) -> Report:
-    """Look at this machine. Nothing is imported: a FINN that is broken is still reported."""
+    """Look at this machine. Nothing is imported here: a FINN that is broken is still reported."""
     environ = os.environ if environ is None else environ
     return Report(
         _python(),

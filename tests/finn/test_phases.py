@@ -324,3 +324,15 @@ def test_old_names_lead_to_real_steps(catalog: Catalog) -> None:
 def test_a_configuration_that_finn_refuses_names_the_field(door: Finn) -> None:
     with pytest.raises(StepFailed, match="shell_flow_type"):
         config.make(door.config_class, {"output_dir": "o", "synth_clk_period_ns": 5.0, "shell_flow_type": "x"})
+
+
+def test_shells_and_outputs_are_finns(catalog: Catalog) -> None:
+    from finn.builder.build_dataflow_config import DataflowOutputType, ShellFlowType
+    from finn.util import basic
+
+    assert {catalog.shells[board] for board in basic.pynq_part_map} == {ShellFlowType.VIVADO_ZYNQ.value}
+    assert {catalog.shells[board] for board in basic.alveo_part_map} == {ShellFlowType.VITIS_ALVEO.value}
+    assert catalog.outputs.keys() <= {kind.value for kind in DataflowOutputType}
+    assert catalog.outputs["estimate_reports"] == ("step_generate_estimate_reports",)
+    assert "step_synthesize_bitfile" in catalog.outputs["bitfile"]
+    assert "step_out_of_context_synthesis" not in catalog.outputs["stitched_ip"]  # it only insists on it

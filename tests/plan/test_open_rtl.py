@@ -103,7 +103,14 @@ def test_nothing_stands_for_a_step_that_would_do_nothing(maker: Maker) -> None:
     assert tasks["set_fifo_depths"].uses == "rtl.size_fifos"
 
 
-@pytest.mark.parametrize("fifo", ["depths: {StreamingFIFO_rtl_0: 4}", "auto: false", "strategy: force_minimal_fifos"])
+@pytest.mark.parametrize(
+    "fifo",
+    [
+        "depths: {StreamingFIFO_rtl_0: 4}",
+        "auto: false, depths: {StreamingFIFO_rtl_0: 4}",
+        "strategy: force_minimal_fifos",
+    ],
+)
 def test_depths_that_the_recipe_gives_are_not_searched(maker: Maker, fifo: str) -> None:
     tasks = plan(maker, f"{FLOW}fifo: {{{fifo}}}\n").tasks
     assert tasks["set_fifo_depths"].uses == "step_set_fifo_depths"

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from finnyaml.errors import Problem, RecipeError, Where
-from finnyaml.recipe.compose import merge
 from finnyaml.recipe.document import parse
 from finnyaml.recipe.load import load_recipe
+from finnyaml.recipe.node import merge
 from tests.recipe.folder import MINIMAL, Folder
 
 

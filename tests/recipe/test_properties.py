@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 
 from finnyaml.errors import Problem, RecipeError, Where
 from finnyaml.lint.catalogue import RULES
-from finnyaml.recipe.compose import merge
 from finnyaml.recipe.document import parse
 from finnyaml.recipe.load import load_recipe
-from finnyaml.recipe.node import Node
+from finnyaml.recipe.node import Node, merge
 from finnyaml.recipe.scalars import resolve
 from finnyaml.recipe.schema import strict_schema
 from finnyaml.recipe.snippet import render_problems

@@ -1,0 +1,211 @@
+"""The variants of a recipe with a matrix, planned and built together: what they have in common is one task."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from finnyaml.api.arguments import Names, listening, many, names_of
+from finnyaml.api.plan import Plan, counts_of, lines_of
+from finnyaml.api.result import Result
+from finnyaml.engine import build as building
+from finnyaml.engine.events import Listener
+from finnyaml.engine.session import Session, open_sessions
+from finnyaml.errors import ExitCode, RecipeError
+from finnyaml.plan.select import Selection, select
+from finnyaml.plan.status import Looks
+from finnyaml.plan.vocabulary import vocabulary
+from finnyaml.recipe.load import load_recipes
+from finnyaml.text import counted, few
+
+if TYPE_CHECKING:
+    from finnyaml.api.recipe import Recipe
+
+
+class Variants(Mapping[str, "Recipe"]):
+    """The variants by name, in the order of the matrix, as `Recipe.variants` gives them."""
+
+    def __init__(
+        self,
+        make: Callable[[str | None], Recipe],
+        path: Path,
+        sets: Sequence[str],
+        store: Path | None,
+        patterns: Sequence[str] = (),
+    ) -> None:
+        """Made by `Recipe.variants`."""
+        self._make = make
+        self._path = path
+        self._sets = tuple(sets)
+        self._store = store
+        self._patterns = tuple(patterns)
+
+    @cached_property
+    def _names(self) -> tuple[str | None, ...]:
+        found = load_recipes(self._path, self._sets, os.environ, vocabulary(), self._patterns)
+        return tuple(recipe.variant for recipe, _ in found)
+
+    def __getitem__(self, name: str) -> Recipe:
+        if name not in [*self]:
+            raise KeyError(name)
+        return self._make(name or None)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name or "" for name in self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def plan(
+        self,
+        *targets: str,
+        start: str | None = None,
+        stop: str | None = None,
+        only: Names = (),
+        force: Names = (),
+        distrust: bool = False,
+        progress: Listener | bool = False,
+    ) -> Plans:
+        """What a build of them would run now, and why; the arguments are those of `Recipe.plan`.
+
+        A variant that has none of the targets or steps that are named is left out.
+
+        Raises what `Recipe.plan` raises.
+        """
+        with self._opened(1, targets, listening(progress)) as sessions:
+            chosen = _selected(sessions, targets, start, stop, names_of(only), names_of(force), distrust)
+            looks, plans = Looks(), {}
+            for session, selection in chosen:
+                judge = session.judge(selection.distrusted, looks)
+                statuses = judge.survey(selection.tasks, selection.forced)
+                selection.check(statuses)
+                plans[session.recipe.variant or ""] = Plan(session, statuses)
+            return Plans(plans)
+
+    def build(
+        self,
+        *targets: str,
+        start: str | None = None,
+        stop: str | None = None,
+        only: Names = (),
+        force: Names = (),
+        distrust: bool = False,
+        jobs: int | None = None,
+        keep_going: bool = False,
+        frozen: bool = False,
+        lock: bool = False,
+        offline: bool = False,
+        progress: Listener | bool = False,
+    ) -> dict[str, Result]:
+        """Bring them up to date, several at a time; what they have in common runs once.
+
+        The arguments are those of `Recipe.build`, and so is what is raised, but for BuildFailed: of each variant the
+        `Result` says whether it is `ok`. One that fails does not keep the others from being built.
+        """
+        options = building.Options(many(jobs), keep_going, frozen, lock, offline)
+        listener = listening(progress)
+        with self._opened(options.jobs, targets, listener) as sessions:
+            chosen = _selected(sessions, targets, start, stop, names_of(only), names_of(force), distrust)
+            reports = building.build_all(chosen, options, listener)
+        return {report.session.recipe.variant or "": Result(report) for report in reports}
+
+    @contextmanager
+    def _opened(self, jobs: int, targets: Sequence[str], listener: Listener) -> Iterator[list[Session]]:
+        def note(text: str) -> None:
+            listener({"event": "note", "text": text})
+
+        sessions = open_sessions(self._path, self._sets, self._store, jobs, note, targets, self._patterns)
+        try:
+            warnings = dict.fromkeys(problem for session in sessions for problem in session.warnings)
+            if warnings:
+                listener({"event": "warnings", "problems": tuple(warnings)})
+            yield sessions
+        finally:
+            sessions[0].close()
+
+
+def _selected(
+    sessions: Sequence[Session],
+    targets: Sequence[str],
+    start: str | None,
+    stop: str | None,
+    only: Sequence[str],
+    force: Sequence[str],
+    distrust: bool,
+) -> list[tuple[Session, Selection]]:
+    """What is selected of each variant that has something of these names. RecipeError where none has."""
+    chosen: list[tuple[Session, Selection]] = []
+    refused: RecipeError | None = None
+    for session in sessions:
+        try:
+            chosen.append((session, select(session.plan, targets, start, stop, only, force, distrust=distrust)))
+        except RecipeError as error:
+            refused = refused or error
+    if refused and not chosen:
+        raise refused
+    return chosen
+
+
+class Plans(Mapping[str, Plan]):
+    """The plan of each variant. `str(plans)` is what `finnyaml plan` prints: tasks that several share stand once."""
+
+    def __init__(self, plans: Mapping[str, Plan]) -> None:
+        """Made by `Variants.plan`."""
+        self._plans = plans
+
+    def __getitem__(self, name: str) -> Plan:
+        return self._plans[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._plans)
+
+    def __len__(self) -> int:
+        return len(self._plans)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What `finnyaml plan` gives the shell: TOOL_MISSING where a task cannot run here, else OK."""
+        return max(plan.exit_code for plan in self.values())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What else there is to know."""
+        return tuple(dict.fromkeys(note for plan in self.values() for note in plan.notes))
+
+    def rows(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Every task once: its id, and the variants that have it."""
+        return [(row[0][1], tuple(variant for variant, _ in row)) for row in self._rows()]
+
+    def to_json(self) -> dict[str, Any]:
+        """What `finnyaml plan --json` prints: a plan, or that of each variant by its name."""
+        if [*self] == [""]:
+            return self[""].to_json()
+        return {"variants": {name: plan.to_json() for name, plan in self.items()}}
+
+    def __str__(self) -> str:
+        if len(self) == 1:
+            return str(next(iter(self.values())))
+        rows = [(row, *row[0]) for row in self._rows()]
+        lines = lines_of(
+            [
+                (self[variant], name, "" if len(row) == len(self) else few([each for each, _ in row]))
+                for row, variant, name in rows
+            ]
+        )
+        head = f"{counted(len(self), 'variant')}: {', '.join(self)}"
+        end = counts_of([(self[variant], name) for _, variant, name in rows])
+        if any(len(row) > 1 and self[variant].tasks[name].state == "waiting" for row, variant, name in rows):
+            end.append("where variants wait together, some may part: that shows when it is known what the steps read")
+        return "\n".join([head, *lines, *end])
+
+    def _rows(self) -> list[list[tuple[str, str]]]:
+        """Each task, as (variant, id) of every variant that has it; those of the first variant first."""
+        rows: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        for variant, plan in self.items():
+            for name, work in plan.works.items():
+                rows.setdefault((name, work), []).append((variant, name))
+        return [*rows.values()]
