@@ -396,7 +396,7 @@ def bisection(step: Task, point: Task, code: CodeOf, *, exact: bool = False) -> 
         "data": {**data, "limit": min(data["limit"] or BISECT_SAMPLES, BISECT_SAMPLES)},
         "max_drop": point.gate.limits.max_drop if point.gate and point.params["metric"]["kind"] in FRACTIONS else None,
         "folder": f"{FOLDER}/bisect-{step.id}",
-        "may_change": step.expect == "change",
+        "may_change": step.expect != "exact",
         **({"exact": True} if exact else {}),
     }
     return replace(
