@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import importlib.machinery
+import importlib.util
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -70,6 +73,32 @@ def check_code(
         yield Problem(f"{shown} is not valid Python", where, f"{ref.file}:{line}: {getattr(error, 'msg', error)}")
     else:
         yield from _check_function(tree, ref, where, positional, keywords)
+        yield from _check_imports(tree, ref.file, where)
+
+
+def _check_imports(tree: ast.Module, file: Path, where: Where) -> Iterator[Problem]:
+    """Packages that the file imports as soon as it is loaded, and that are neither installed nor beside it.
+
+    Imports below `if`, `try` and in functions may never run; who changes where Python looks knows better.
+    """
+    if any(isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.path" for node in ast.walk(tree)):
+        return
+    for statement in tree.body:
+        names = [alias.name for alias in statement.names] if isinstance(statement, ast.Import) else []
+        if isinstance(statement, ast.ImportFrom) and not statement.level and statement.module:
+            names = [statement.module]
+        for package in dict.fromkeys(name.partition(".")[0] for name in names):
+            if not _is_there(package, file.parent):
+                message = f"{file.name} imports {package} (line {statement.lineno}), which is not installed here"
+                hint = f"install it into the environment of {sys.executable}, or put it beside the file"
+                yield Problem(message, where, hint, "warning")
+
+
+def _is_there(package: str, folder: Path) -> bool:
+    if package in sys.stdlib_module_names or package in sys.modules:
+        return True
+    beside = importlib.machinery.PathFinder.find_spec(package, [str(folder)])
+    return beside is not None or importlib.util.find_spec(package) is not None
 
 
 def _check_function(

@@ -282,3 +282,28 @@ def test_both_target_fps_and_a_folding_config_is_a_warning(folder: Folder) -> No
     assert warning.where and (warning.where.line, warning.where.column) == (4, 15)
     assert "the config overrides FINN's choice for the nodes it names" in warning.message
     assert folder.load(MINIMAL + "folding: {target_fps: 1, defaults: {ram_style: [auto, all]}}\n")[1] == ()
+
+
+def test_packages_that_custom_code_lacks(folder: Folder) -> None:
+    folder.write("helper.py", "")
+    code = """
+import os, helper, no_such_package.part
+from another_one import thing
+from . import beside
+try:
+    import optional
+except ImportError:
+    optional = None
+def mine(model, cfg):
+    import late
+    return model
+"""
+    folder.write("code.py", code)
+    told = folder.load(f"{ONNX}steps: ['code.py:mine']\n")[1]
+    assert [problem.message for problem in told] == [
+        "code.py imports no_such_package (line 2), which is not installed here",
+        "code.py imports another_one (line 3), which is not installed here",
+    ]
+    assert told[0].severity == "warning" and told[0].where and told[0].where.line == 2
+    folder.write("code.py", f"import sys\nsys.path.insert(0, '/elsewhere')\n{code}")
+    assert folder.load(f"{ONNX}steps: ['code.py:mine']\n")[1] == ()
