@@ -16,6 +16,7 @@ from finnyaml.engine.inside import explained
 from finnyaml.engine.outcome import Bisected, Outcome, Report
 from finnyaml.engine.run import MAX_REPAIRS, Engine
 from finnyaml.engine.session import Session
+from finnyaml.engine.speed import below_target
 from finnyaml.errors import ExitCode, FinnyamlError, Problem, RecipeError
 from finnyaml.plan import without_vivado
 from finnyaml.plan.select import Selection
@@ -82,7 +83,8 @@ def build(session: Session, selection: Selection, options: Options, listener: Li
                 record.save_last_build(recipe.workspace, outcome.records)
             if not selection.partial and len(outcome.built) == len(plan.tasks):
                 outcome.unverified = _never_ran(session, outcome)
-            warnings = [*_of_unverified(session, outcome), *_nothing_verified(session, outcome), *found]
+            warnings = [*_of_unverified(session, outcome), *_nothing_verified(session, outcome)]
+            warnings += [*found, *below_target(session.plan, outcome.built, session.store)]
         code = outcome.code
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
