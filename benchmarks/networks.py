@@ -42,17 +42,17 @@ def signature(batched: BatchedModel) -> bytes:
     names = {batched.input: "input"}
     lines = [f"{batched.input_shape} {batched.input_datatype.name}".encode()]
     for segment in batched.program.steps:
-        constants = {t: numpy_helper.to_array(c) for t, c in segment._constants.items()}
+        constants = {t: numpy_helper.to_array(c) for t, c in segment.constants.items()}
         plain = {t: f"{v.dtype} {v.shape} {hashlib.sha256(v.tobytes()).hexdigest()}" for t, v in constants.items()}
         lines.append(f"optimised {segment.optimised}".encode())
-        for node in segment._nodes:
+        for node in segment.nodes:
             copied = NodeProto()
             copied.CopyFrom(node)
             copied.name = ""
             copied.input[:] = [plain.get(t) or names.setdefault(t, str(len(names))) for t in node.input]
             copied.output[:] = [names.setdefault(t, str(len(names))) for t in node.output]
             lines.append(copied.SerializeToString(deterministic=True))
-        lines.append(" ".join(names[t] for t in segment._fetched).encode())
+        lines.append(" ".join(names[t] for t in segment.fetched).encode())
         lines += [f"{names[w.tensor]} {w.datatype.name}".encode() for w in segment.watches]
         lines += [f"{names[g.largest]} {g.first}".encode() for g in segment.guards]
     lines.append(" ".join(names.get(t, t) for t in batched.graph.wanted).encode())

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from finnyaml.errors import StepFailed
-from finnyaml.verify.outputs import BATCH
 
 if TYPE_CHECKING:
     from finnyaml.accelerator.numbers.datatypes import Datatype
@@ -40,7 +39,7 @@ def of_data(data: DataSet, count: int) -> Samples:
     wanted = numbers[np.arange(size) * data.size // size]
     inputs, labels = [], []
     low, high = np.inf, -np.inf
-    for batch in data.batches(BATCH):
+    for batch in data.batches(data.batch):
         low, high = min(low, float(batch.inputs.min())), max(high, float(batch.inputs.max()))
         kept = np.isin(batch.index, wanted)
         inputs.append(batch.inputs[kept])

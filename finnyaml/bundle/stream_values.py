@@ -13,7 +13,6 @@ from finnyaml.bundle import golden, host_part
 from finnyaml.finn.ports import Port, check_hardware, ports
 from finnyaml.verify.data.layout import taken
 from finnyaml.verify.executor import BatchedModel
-from finnyaml.verify.outputs import BATCH
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
@@ -43,7 +42,7 @@ def of_data(whole: ModelWrapper, model: ModelWrapper, data: DataSet, layout: str
     ends = ports(model)
     graph = BatchedModel(whole, taps=[end.tensor for end in ends])
     index, values = [], []
-    for batch in data.batches(BATCH):
+    for batch in data.batches(data.batch):
         result = graph.run(taken(batch.inputs, graph.input_shape, data.layout, layout))
         index.append(batch.index)
         values.append([_fitting(result[end.tensor], end) for end in ends])

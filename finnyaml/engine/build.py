@@ -18,6 +18,7 @@ from finnyaml.engine.inside import explained
 from finnyaml.engine.outcome import Bisected, Outcome, Report
 from finnyaml.engine.run import MAX_REPAIRS, Engine, together
 from finnyaml.engine.session import Session
+from finnyaml.engine.speed import below_target
 from finnyaml.errors import ExitCode, FinnyamlError, InvalidSetting, Problem, RecipeError, ToolMissing, Where
 from finnyaml.plan import without_vivado
 from finnyaml.plan.select import Selection
@@ -168,6 +169,7 @@ class _Build:
         if not self.selection.partial and len(outcome.built) == len(self.plan.tasks):
             outcome.unverified = _never_ran(session, outcome)
         self._warnings = [*_of_unverified(session, outcome), *_nothing_verified(session, outcome), *found]
+        self._warnings += below_target(self.plan, outcome.built, self.engine.store)
         self._code, self._through = outcome.code, True
 
     def broken_off(self, error: BaseException) -> None:

@@ -189,6 +189,7 @@ RULES: dict[str, Rule] = {
         Rule("folding-does-not-divide", "error", "PE or SIMD does not divide what the layer folds"),
         Rule("no-folding", "warning", "Nothing is folded: every matrix layer runs with PE = SIMD = 1"),
         Rule("throughput-off-target", "warning", "The estimated throughput is far from target_fps"),
+        Rule("unnamed-bottleneck", "warning", "A layer that the folding does not name is the slowest"),
         Rule("runtime-weights-ignored", "warning", "runtime_writeable_weights has no effect with this mem_mode"),
         Rule("rtl-not-possible", "warning", "RTL is asked for, but FINN will make the layer in HLS"),
         Rule(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from onnx import NodeProto
+from qonnx.custom_op.registry import getCustomOp
 
 from finnyaml.finn.invalid_settings import defaults_for, indivisible
 from finnyaml.graph.surgery import set_attributes
@@ -94,6 +95,48 @@ def _throughput(view: View, stage: Stage) -> Iterator[Finding]:
         return
     message = f"{told} ({folding}), {cycles:,} cycles per frame"
     yield finding("throughput-off-target", message, node=slowest.name, hint=hint, pointer=("folding", "target_fps"))
+
+
+@checks("unnamed-bottleneck")
+def _unnamed(view: View, stage: Stage) -> Iterator[Finding]:
+    """A layer that the folding does not name stays as FINN made it, also where older versions had no such layer."""
+    entries = stage.config.get("folding") or {}
+    if not entries or stage.config.get("target_fps") or not stage.past(APPLIED):
+        return
+    layers = _cycles(view)
+    named = [pair for pair in layers if pair[0].name in entries or defaults_for(pair[0].op_type, entries)]
+    if not named:
+        return
+    slowest, cycles = max(layers, key=lambda pair: pair[1])
+    pace = max(named, key=lambda pair: pair[1])
+    better = _faster(slowest, pace[1]) if cycles > pace[1] else None
+    if better is None:
+        return
+    attribute, value, left = better
+    yield finding(
+        "unnamed-bottleneck",
+        f"{slowest.name} needs {cycles:,} cycles per frame{_rate(cycles, stage)}, and the folding does not name it; "
+        f"the slowest layer that it names, {pace[0].name}, needs {pace[1]:,}",
+        node=slowest.name,
+        hint=f"add it to the folding: `{slowest.name}: {{{attribute}: {value}}}` makes it {left:,} cycles",
+        pointer=("folding",),
+    )
+
+
+def _faster(node: NodeProto, pace: int) -> tuple[str, int, int] | None:
+    """How a layer is folded to need no more cycles than `pace`, or else the fewest: attribute, value, its cycles."""
+    changed = copy.deepcopy(node)
+    layer = getCustomOp(changed)
+    attribute = next((name for name in ("PE", "SIMD") if name in layer.get_nodeattr_types()), None)
+    if attribute is None:
+        return None
+    now = layer.get_nodeattr(attribute)
+    best, least = now, int(layer.get_exp_cycles())
+    for value in range(now + 1, max(layer.get_normal_input_shape()[-1], layer.get_normal_output_shape()[-1]) + 1):
+        layer.set_nodeattr(attribute, value)
+        if least > pace and indivisible(layer, {attribute: value}) is None and layer.get_exp_cycles() < least:
+            best, least = value, int(layer.get_exp_cycles())
+    return (attribute, best, least) if best != now else None
 
 
 def _cycles(view: View) -> list[tuple[NodeProto, int]]:

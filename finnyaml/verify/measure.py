@@ -21,7 +21,7 @@ from finnyaml.verify.data.dataset import Batch, DataSet
 from finnyaml.verify.data.layout import taken
 from finnyaml.verify.executor import BatchedModel, NotExecutable, checked, input_of
 from finnyaml.verify.metrics import Agreement, Metric, TopK, wilson
-from finnyaml.verify.outputs import BATCH, Archive, Recorded, Stored
+from finnyaml.verify.outputs import Archive, Recorded, Stored
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
@@ -84,9 +84,9 @@ def measure(
     unchanged = None if before is None else Unchanged(before, classes=metric.is_fraction, indices=indices)
     whole = not isinstance(graph, Recorded) and _is_whole(graph)
     stored = (reference, before, before.scores if before else None)
-    pieces = [repeat(None) if item is None else item.pieces(data.chunks(BATCH)) for item in stored]
+    pieces = [repeat(None) if item is None else item.pieces(data.chunks(data.batch)) for item in stored]
     with Archive(path, data.size) as archive:
-        for batch, expected, earlier, old in zip(data.batches(BATCH), *pieces, strict=False):
+        for batch, expected, earlier, old in zip(data.batches(data.batch), *pieces, strict=False):
             data_type = str(batch.inputs.dtype)
             outputs, scores = _outputs(graph, batch, data, layout)
             if compares:

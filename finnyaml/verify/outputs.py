@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
     from finnyaml.verify.data.dataset import DataSet
 
-BATCH = 256
-"""Samples that are run at once."""
-
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every member: equal predictions are equal files."""
 
@@ -159,7 +156,7 @@ def _rows(index: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray
 def keep(function: Callable[[np.ndarray], np.ndarray], data: DataSet, path: Path, layout: str | None) -> None:
     """Run `function` (batch [n, ...] to outputs [n, ...]) on all data and archive these; `layout`: what it takes."""
     with Archive(path, data.size) as archive:
-        for batch in data.batches(BATCH):
+        for batch in data.batches(data.batch):
             outputs = function(delivered(batch.inputs, data.layout, layout))
             archive.add(index=batch.index, outputs=outputs, labels=batch.labels)
 

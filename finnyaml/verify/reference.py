@@ -6,8 +6,9 @@ executor. Runs in a worker.
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,16 @@ from finnyaml.errors import StepFailed
 from finnyaml.recipe.model import InputSpec, Processing
 from finnyaml.steps.code import explain, load_function
 from finnyaml.verify.data.layout import fitted
+from finnyaml.verify.memory import at_once
 
 Function = Callable[[np.ndarray], np.ndarray]
 """From a batch [n, ...] to a batch [n, ...]."""
+
+
+_AT_ONCE = 4
+"""How often inputs and outputs of the largest module are held at once: quantizers compute in many small operations,
+and branches keep what they begin with.
+"""
 
 
 def torch_reference(
@@ -79,10 +87,45 @@ def _normalised(batch: np.ndarray, options: Mapping[str, Any], layout: str | Non
     return result
 
 
+@contextlib.contextmanager
+def _largest() -> Iterator[list[int]]:
+    """In a list, how many bytes the inputs and outputs of a module called inside are together, of the largest one."""
+    from torch.nn.modules.module import register_module_forward_hook
+
+    found = [0]
+
+    def look(module: Any, inputs: Any, output: Any) -> None:
+        found[0] = max(found[0], _bytes(inputs) + _bytes(output))
+
+    hook = register_module_forward_hook(look)
+    try:
+        yield found
+    finally:
+        hook.remove()
+
+
+def _bytes(values: Any) -> int:
+    """The bytes of tensors, and of those in tuples and lists (a QuantTensor is one)."""
+    if isinstance(values, (tuple, list)):
+        return sum(map(_bytes, values))
+    return int(getattr(values, "nbytes", 0))
+
+
 def _of_module(module: Any) -> Function:
     import torch
 
+    sizes: dict[tuple[int, ...], int] = {}
+
     def run(batch: np.ndarray) -> np.ndarray:
+        shape = batch.shape[1:]
+        if shape not in sizes:
+            with _largest() as largest:
+                computed(batch[:1])
+            sizes[shape] = at_once(_AT_ONCE * largest[0])
+        parts = [computed(batch[i : i + sizes[shape]]) for i in range(0, len(batch), sizes[shape])]
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    def computed(batch: np.ndarray) -> np.ndarray:
         try:
             with torch.no_grad():
                 answer = module(torch.from_numpy(np.ascontiguousarray(batch)))

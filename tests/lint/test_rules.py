@@ -331,6 +331,33 @@ def test_throughput(hardware):
     assert "fold more" in fast.hint
 
 
+def test_a_slowest_layer_that_the_folding_does_not_name(hardware):
+    last = "apply_folding_config"
+    model = copy.deepcopy(hardware[last])
+    folding = {"MVAU_hls_0": {"PE": 16, "SIMD": 4}}  # 2 cycles; MVAU_hls_1 needs 64 and is not named
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            attribute.i = folding.get(node.name, {}).get(attribute.name, attribute.i)
+
+    def findings(folding, last=last, **config):
+        return found(model, last, "unnamed-bottleneck", folding=folding, **config)
+
+    (slow,) = findings(folding, synth_clk_period_ns=10.0)
+    assert slow.node == "MVAU_hls_1" and slow.pointer == ("folding",)
+    assert slow.message == (
+        "MVAU_hls_1 needs 64 cycles per frame, 1,562,500.0 frames a second, and the folding does not name it; the "
+        "slowest layer that it names, MVAU_hls_0, needs 2"
+    )
+    assert slow.hint == "add it to the folding: `MVAU_hls_1: {PE: 4}` makes it 16 cycles"
+    thresholds = {"Thresholding_rtl_0": {"PE": 1}}
+    (half,) = findings({**folding, **thresholds})
+    assert half.hint == slow.hint and "slowest layer that it names, Thresholding_rtl_0, needs 16" in half.message
+    assert findings({**folding, "MVAU_hls_1": {"PE": 1}}) == [], "it is named"
+    assert findings({**folding, "Defaults": {"PE": [1, ["MVAU_hls"]]}}) == []
+    assert findings({}) == [] and findings(folding, target_fps=1000) == [], "FINN folds it"
+    assert findings(folding, last="specialize_layers") == [], "nothing is folded yet"
+
+
 @pytest.mark.parametrize(
     ("attributes", "found_one"),
     [

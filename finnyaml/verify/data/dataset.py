@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,10 @@ from finnyaml.steps.code import load_function, reference
 from finnyaml.verify.data import arrays
 from finnyaml.verify.data.batches import Batches, Pair, call, pair, refused
 from finnyaml.verify.data.images import Images
+from finnyaml.verify.memory import at_once
+
+_COPIES = 8 * 4
+"""Bytes for each value of a batch: float32, and what readers, layouts and pre-processing make of it on the way."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,11 @@ class DataSet:
     def shape(self) -> tuple[int, ...]:
         """The shape of one sample."""
         return self._samples.shape[1:]
+
+    @property
+    def batch(self) -> int:
+        """How many samples to read at once: fewer where they are large."""
+        return at_once(_COPIES * math.prod(self.shape))
 
     def chunks(self, count: int) -> list[np.ndarray]:
         """The numbers of the samples, int64 [count]: the `index` of every batch that `batches` gives."""

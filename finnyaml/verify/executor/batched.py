@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Literal
 
@@ -10,10 +11,12 @@ from onnx import NodeProto, TensorProto, helper
 
 from finnyaml.verify.executor import watch
 from finnyaml.verify.executor.base import Graph, NotExecutable
+from finnyaml.verify.executor.live import live_bytes
 from finnyaml.verify.executor.prepare import constants, needed, prepare, run_node, sanitised
 from finnyaml.verify.executor.program import Fallback, Program, compile_program
 from finnyaml.verify.executor.segments import Segment
 from finnyaml.verify.executor.watch import Violation
+from finnyaml.verify.memory import MOST, at_once
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
@@ -93,9 +96,25 @@ class BatchedModel:
                 f"the data has the shape {list(values.shape[1:])} per sample, "
                 f"the input {self.input} wants {list(self.input_shape[1:])}"
             )
+        if len(values) <= self.at_once:
+            return self._computed(values)
+        whole: dict[str, np.ndarray] = {}
+        for begin in range(0, len(values), self.at_once):
+            for tensor, part in self._computed(values[begin : begin + self.at_once]).items():
+                array = whole.setdefault(tensor, np.empty((len(values), *part.shape[1:]), part.dtype))
+                array[begin : begin + len(part)] = part
+        return whole
+
+    @functools.cached_property
+    def at_once(self) -> int:
+        """How many samples are computed at once: fewer where they need much memory, whatever `run` is given."""
+        return at_once(live_bytes(self.graph, self.program))
+
+    def _computed(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+        """Execute on samples [n, ...] that are computed at once."""
         while True:
             before = len(self._distrusted)
-            result = self._execute(values)
+            result = self._execute(batch)
             if result is not None or len(self._distrusted) == before:
                 return result or {}
             self.program = self._compile()
@@ -113,7 +132,7 @@ class BatchedModel:
         uses = [set(s.inputs if isinstance(s, Segment) else s.input) for s in steps]
         for place, step in enumerate(steps):
             if isinstance(step, Segment):
-                if close := step.run(values, self._violations):
+                if close := step.run(values, self._violations, tidy=self.at_once < MOST):
                     self._distrusted |= close
                     return None
             else:

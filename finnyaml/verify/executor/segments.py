@@ -55,6 +55,7 @@ class Lowered:
 class Segment:
     """Consecutive lowered nodes in one session. inputs and outputs: names of tensors of the source graph.
 
+    nodes: what the session computes, with `constants` by name. fetched: what it returns, outputs and what is watched.
     exact: whether all its sums are exact, in any order. optimised: whether onnxruntime may optimise it; if not it
     computes node by node, just so.
     """
@@ -94,30 +95,34 @@ class Segment:
         guarded = {t for guard in self.guards for t in guard.tensors}
         self.watches = [w for w in watches if w.tensor not in guarded]
         nodes = [*nodes, *(n for w in self.watches for n in w.nodes())]
-        self._fetched = [*self.outputs, *(name for w in self.watches for name in w.names)]
-        self._fetched += [guard.largest for guard in self.guards]
+        self.fetched = [*self.outputs, *(name for w in self.watches for name in w.names)]
+        self.fetched += [guard.largest for guard in self.guards]
         free = optimise and (self.exact or (len(parts) == 1 and parts[0].sums is Sums.LONE))
         inputs = [helper.make_tensor_value_info(t, types.get(t, TensorProto.FLOAT), None) for t in self.inputs]
-        model = model_of(nodes, inputs, self._fetched, known)
+        model = model_of(nodes, inputs, self.fetched, known)
         self._session = _session(model, optimise=free, threads=threads)
-        self._nodes, self._constants, self.optimised = nodes, {t.name: t for t in model.graph.initializer}, free
+        self.nodes, self.constants, self.optimised = nodes, {t.name: t for t in model.graph.initializer}, free
 
     def plain(self) -> tuple[list[NodeProto], dict[str, np.ndarray]]:
         """The nodes that make `outputs`, none that only watch; the constants (any shape) that they use, by name."""
-        nodes = needed(self._nodes, self.outputs)
+        nodes = needed(self.nodes, self.outputs)
         used = {t for n in nodes for t in n.input}
-        return nodes, {t: numpy_helper.to_array(c) for t, c in self._constants.items() if t in used}
+        return nodes, {t: numpy_helper.to_array(c) for t, c in self.constants.items() if t in used}
 
-    def run(self, values: dict[str, np.ndarray], violations: Violations) -> set[str]:
+    def run(self, values: dict[str, np.ndarray], violations: Violations, *, tidy: bool) -> set[str]:
         """Execute on a batch: takes `inputs` [n, ...] from the values, adds `outputs` [n, ...], judges what is watched.
 
+        tidy: give the memory back that was needed inside; else it is kept for the next batch, in each session.
         Returns the tensors that may be outside their datatype, which this session cannot say (see `close`).
         """
         try:
-            results = self._session.run(self._fetched, {t: values[t] for t in self.inputs})
+            options = onnxruntime.RunOptions()
+            if tidy:
+                options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+            results = self._session.run(self.fetched, {t: values[t] for t in self.inputs}, options)
         except Exception as error:  # onnxruntime's own kinds have no common base
             raise NotExecutable(f"onnxruntime cannot execute the graph: {str(error).splitlines()[0]}") from error
-        found = dict(zip(self._fetched, results, strict=True))
+        found = dict(zip(self.fetched, results, strict=True))
         for tensor in self.outputs:
             values[tensor] = found[tensor]
         for watch in self.watches:

@@ -11,7 +11,6 @@ from finnyaml.verify.bisect.within import find_loss
 from finnyaml.verify.classes import class_labels, predictions
 from finnyaml.verify.data.layout import delivered
 from finnyaml.verify.gates import FEW, USUAL_DROP
-from finnyaml.verify.outputs import BATCH
 from finnyaml.worker.context import Context, needed_model
 from finnyaml.worker.functions import function_of
 from finnyaml.worker.inputs import data_set, reference_of, whole_graph
@@ -51,11 +50,11 @@ def _samples(context: Context) -> Samples:
     """All samples in memory: there are few, and every state is run on them."""
     params, metric = context.params, context.params["metric"]
     data, reference = data_set(context, params["data"]), reference_of(context)
-    batches = list(data.batches(BATCH))
+    batches = list(data.batches(data.batch))
     inputs = np.concatenate([delivered(batch.inputs, data.layout, params["layout"]) for batch in batches])
     if params.get("exact"):
         return Samples(inputs, indices=metric["indices"])
-    outputs = np.concatenate(list(reference.pieces(data.chunks(BATCH)))) if reference is not None else None
+    outputs = np.concatenate(list(reference.pieces(data.chunks(data.batch)))) if reference is not None else None
     if metric["kind"] not in ("top_k", "agreement"):
         return Samples(inputs, outputs=outputs)
     labels = class_labels(np.concatenate([batch.labels for batch in batches])) if data.labelled else None

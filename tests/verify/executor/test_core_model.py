@@ -128,7 +128,7 @@ def test_sums_in_8_bits_are_still_watched(over: int) -> None:
     samples = np.concatenate([image, RANDOM.integers(0, 2, (40, 8, 3, 3))])
     batched = BatchedModel(model)
     (segment,) = batched.program.steps
-    assert "QLinearConv" in {n.op_type for n in segment._nodes}
+    assert "QLinearConv" in {n.op_type for n in segment.nodes}
     assert (len(segment.watches), len(segment.guards)) == (0, 1)
     np.testing.assert_array_equal(batched.run(samples[1:])["y"], reference(model, samples[1:])["y"])
     assert batched.program.steps[0] is segment
@@ -155,7 +155,7 @@ def test_normalisation_before_a_threshold_is_folded_to_the_bit(offset: float) ->
     values = np.arange(-130, 131).clip(-128, 127).reshape(29, 1, 3, 3)
     samples = np.repeat(values, channels, axis=1)
     batched = agrees(model, samples)
-    lowered = {n.op_type for s in batched.program.steps for n in s._nodes}
+    lowered = {n.op_type for s in batched.program.steps for n in s.nodes}
     assert "BatchNormalization" not in lowered
     assert len(np.unique(batched.run(samples)["y"])) > 2
 
@@ -209,7 +209,7 @@ def test_sums_beyond_2_to_the_24_are_held_exactly(lowered_from: str) -> None:
         exact, big = (big @ w.astype(np.float64)), image
     found = BatchedModel(model, taps=[]).run(big)["y"]
     assert float(found.reshape(())) == np.float32(exact.item())
-    assert "Cast" in {n.op_type for s in BatchedModel(model).program.steps for n in s._nodes}
+    assert "Cast" in {n.op_type for s in BatchedModel(model).program.steps for n in s.nodes}
 
 
 def test_sums_of_reals_are_not_optimised_but_sums_of_integers_are() -> None:
@@ -232,7 +232,7 @@ def convolution(steps: int, kept: bool = False) -> list[str]:
     constants = {"m": weights.astype(np.float32), "t": np.arange(steps, dtype=np.float32)[None]}
     model = graph(nodes, shapes, constants, {"x": "INT4", "w": "INT4", "a": "INT32", "y": "UINT4"})
     batched = BatchedModel(model, taps=["w"] if kept else [])
-    return [n.op_type for step in batched.program.steps for n in step._nodes]
+    return [n.op_type for step in batched.program.steps for n in step.nodes]
 
 
 def test_windows_become_convolutions_again() -> None:
@@ -253,7 +253,7 @@ def test_padding_before_windows_joins_the_convolution_if_it_is_zero(value: int, 
     constants["m"] = RANDOM.integers(-3, 4, (18, 3)).astype(np.float32)
     model = graph(nodes, shapes, constants, {"x": "INT4", "p": "INT4", "w": "INT4", "y": "INT16"})
     batched = agrees(model, RANDOM.integers(-8, 8, (4, 5, 6, 2)))
-    assert ("Pad" in {n.op_type for n in batched.program.steps[0]._nodes}) is (value != 0)
+    assert ("Pad" in {n.op_type for n in batched.program.steps[0].nodes}) is (value != 0)
 
 
 # ---------------------------------------------------------------------------------------------------- the self-check
