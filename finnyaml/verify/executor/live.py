@@ -80,5 +80,6 @@ def _bytes(info: ValueInfoProto | None) -> int:
     kind = info.type.tensor_type if info is not None else None
     if kind is None or not kind.HasField("shape"):
         return 0
-    width: int = helper.tensor_dtype_to_np_dtype(kind.elem_type or TensorProto.FLOAT).itemsize
-    return math.prod(max(dim.dim_value, 1) for dim in kind.shape.dim) * width
+    width = helper.tensor_dtype_to_np_dtype(kind.elem_type or TensorProto.FLOAT).itemsize
+    size: int = math.prod(max(dim.dim_value, 1) for dim in kind.shape.dim) * width
+    return size
