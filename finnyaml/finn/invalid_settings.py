@@ -163,8 +163,8 @@ def indivisible(layer: Any, attributes: Mapping[str, Any]) -> tuple[str | None, 
 
     The attribute to blame among `attributes` (None: FINN does not say), a sentence, and what to do.
     """
-    refusal = _refusal(layer)
-    if refusal is None:
+    refused = refusal(layer)
+    if refused is None:
         return None
     known = layer.get_nodeattr_types()
     for attribute in sorted(DIMENSIONS.keys() & attributes.keys()):
@@ -178,10 +178,10 @@ def indivisible(layer: Any, attributes: Mapping[str, Any]) -> tuple[str | None, 
                     f"{attribute} {factor} does not divide {dimension} {size}",
                     f"divisors of {size}: {divisors}",
                 )
-    return (None, f"FINN refuses this folding: {refusal}", None) if refusal else None
+    return (None, f"FINN refuses this folding: {refused}", None) if refused else None
 
 
-def _refusal(layer: Any) -> str | None:
+def refusal(layer: Any) -> str | None:
     """Why a layer cannot be folded so: FINN's own words, or "" where the folded stream loses values; None if it can.
 
     Some layers assert when they are asked for their folded shapes; others divide with a remainder and go on.

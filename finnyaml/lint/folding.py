@@ -9,7 +9,7 @@ from typing import Any
 from onnx import NodeProto
 from qonnx.custom_op.registry import getCustomOp
 
-from finnyaml.finn.invalid_settings import defaults_for, indivisible
+from finnyaml.finn.invalid_settings import defaults_for, indivisible, refusal
 from finnyaml.graph.surgery import set_attributes
 from finnyaml.graph.view import View, attributes, is_hardware, kind, style
 from finnyaml.lint.catalogue import Finding
@@ -134,7 +134,7 @@ def _faster(node: NodeProto, pace: int) -> tuple[str, int, int] | None:
     best, least = now, int(layer.get_exp_cycles())
     for value in range(now + 1, max(layer.get_normal_input_shape()[-1], layer.get_normal_output_shape()[-1]) + 1):
         layer.set_nodeattr(attribute, value)
-        if least > pace and indivisible(layer, {attribute: value}) is None and layer.get_exp_cycles() < least:
+        if least > pace and refusal(layer) is None and layer.get_exp_cycles() < least:
             best, least = value, int(layer.get_exp_cycles())
     return (attribute, best, least) if best != now else None
 
