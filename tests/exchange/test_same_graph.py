@@ -16,15 +16,30 @@ SCRIPT = """\
 import finn.builder.build_dataflow as build
 import finn.builder.build_dataflow_config as build_cfg
 from finn.builder.custom_step_library.general import add_postproc_top1, add_preproc_divide_by_255
-from qonnx.transformation.general import GiveUniqueNodeNames
+import numpy as np
+from onnx import helper
+from qonnx.transformation.infer_shapes import InferShapes
+
+MIDDLE = 0.5
 
 
-def step_named(model, cfg):
-    return model.transform(GiveUniqueNodeNames())
+def centred(model, cfg):
+    source = model.graph.node[0].output[0]
+    consumers, tensor = model.find_consumers(source), source
+    for position, operator in ((1, "Sub"), (2, "Div")):
+        constant = model.make_new_valueinfo_name()
+        model.set_initializer(constant, np.asarray([MIDDLE], np.float32))
+        result = model.make_new_valueinfo_name()
+        model.set_tensor_shape(result, model.get_tensor_shape(model.graph.input[0].name))
+        model.graph.node.insert(position, helper.make_node(operator, [tensor, constant], [result]))
+        tensor = result
+    for node in consumers:
+        node.input[0] = tensor
+    return model.transform(InferShapes())
 
 
 cfg = build_cfg.DataflowBuildConfig(
-    steps=[add_preproc_divide_by_255, add_postproc_top1, step_named, *build_cfg.estimate_only_dataflow_steps],
+    steps=[add_preproc_divide_by_255, centred, add_postproc_top1, *build_cfg.estimate_only_dataflow_steps],
     output_dir="output_digits",
     target_fps=100000,
     synth_clk_period_ns=10.0,
