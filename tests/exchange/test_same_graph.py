@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import onnx
+import pytest
 
 from finnyaml.worker.content import model_digest
 from tests.project import ROOT, Project
@@ -71,6 +72,7 @@ runpy.run_path("build.py", run_name="__main__")
 """FINN's own loop over its steps, without the report at its end that asks Vivado for its version."""
 
 
+@pytest.mark.long
 def test_the_graph_after_every_step_is_that_of_the_script(project: Project) -> None:
     shutil.copy(ROOT / "recipes" / "from-onnx" / "digits-mlp.onnx", project.folder)
     project.write("build.py", SCRIPT)
@@ -88,10 +90,13 @@ def test_the_graph_after_every_step_is_that_of_the_script(project: Project) -> N
     assert other.returncode == 0, other.stderr
     steps = [name for name in ran if name != "model"]
     models = project.folder / "build" / "intermediate_models"
-    mine = [digest(models / f"{name}.onnx") for name in steps]
+    files = [next(models.glob(f"{prefix}{name}.onnx"), None) for name in steps for prefix in ("step_", "")]
+    mine = [digest(file) for file in files if file is not None]
     theirs = [digest(path) for path in sorted(alone.glob("alone-*.onnx"))]
     assert len(theirs) == len(mine) > 10
-    assert [name for name, one, two in zip(steps, mine, theirs, strict=True) if one != two] == []
+    other_graphs = [name for name, one, two in zip(steps, mine, theirs, strict=True) if one != two]
+    # `model` gives nodes and tensors their names, which FINN does in its first step: until then names differ.
+    assert other_graphs == steps[: steps.index("qonnx_to_finn")]
 
 
 def digest(path: Path) -> str:
