@@ -174,7 +174,8 @@ def check(found: Field, value: Any, catalog: Catalog) -> Problem | None:
     for item in value if found.kind == "list" else [value]:
         if str(item) not in found.choices:
             message = f"{item!r} is not a value of {found.name} in {catalog}"
-            words = did_you_mean(str(item), (*found.choices, *found.names), 3, else_="")
+            other = [name for name in found.names if name.lower() not in found.choices]
+            words = did_you_mean(str(item), (*found.choices, *other), 3, else_="")
             return Problem(message, hint=words if words and words.startswith("did") else f"it has {_choices(found)}")
     return None
 
