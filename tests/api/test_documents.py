@@ -43,6 +43,7 @@ def _shown(cell: Any) -> str:
     )
 
 
+@pytest.mark.long
 def test_the_notebook_runs(folder: Path, environment: None) -> None:
     notebook = nbformat.read(folder / "docs" / "notebook.ipynb", as_version=4)
     # Plots and widgets are not needed; what a cell raises ends the test with its traceback.

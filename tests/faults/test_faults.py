@@ -9,7 +9,7 @@ import pytest
 from tests.faults.kinds import KINDS, chance
 from tests.faults.sound import Sound
 
-ROUNDS = {"kills": 4, "corruptions": 3, "full": 1, "failing": 1, "clock": 1, "paths": 1}
+ROUNDS = {"kills": 2, "corruptions": 3, "full": 1, "failing": 1, "clock": 1, "paths": 1}
 """How often in one run of the tests. FINN's own steps, ten builds at once and a slow disk take too long for that."""
 
 

@@ -230,6 +230,7 @@ def test_wrong_data_is_named(original: Path, test_set: Path, tmp_path: Path, spo
     assert {problem["name"] for problem in report["problems"]} == names
 
 
+@pytest.mark.long
 def test_an_attached_bitfile_outlives_the_next_build(recipes: Path, built_digits: Project, tmp_path: Path) -> None:
     """The .bit and .hwh are made up (tests/board/files.py)."""
     project = Project(recipes / "attached", built_digits.store, empty=True)
@@ -255,6 +256,7 @@ def test_an_attached_bitfile_outlives_the_next_build(recipes: Path, built_digits
     assert facts(bundle)["driver"]["bitfile"] is None and not (bundle / "bitfile").exists()
 
 
+@pytest.mark.long
 def test_a_gate_that_stops_the_build_stops_the_bundle(recipes: Path, built_digits: Project) -> None:
     project = Project(recipes / "digits-cnv", built_digits.store, empty=True)
     result = project.build("bundle", code=3)
@@ -347,6 +349,7 @@ def test_missing_weights_are_named(with_weights: Path, test_set: Path, tmp_path:
     assert done.returncode == 1 and "weights not loaded" in done.stdout + done.stderr
 
 
+@pytest.mark.long
 def test_the_real_pynq_drives_it(original: Path) -> None:
     """Over the software stand-in of tests/board, below PYNQ's device interface."""
     if not (ROOT / ".venv-board").exists():

@@ -221,10 +221,11 @@ def test_new_weights_need_no_new_program(built: Project) -> None:
             r"MVAU_rtl_0 \(MVAU_rtl\) is the first layer .* Its output channels 2 and 5 are exchanged",
             marks=pytest.mark.long,
         ),
-        (
+        pytest.param(
             "one_beat_less",
             "rtl.size_fifos",
             r"a frame comes out every .* StreamingFIFO_rtl_\d+ has depth \d+, not \d+ \(between ",
+            marks=pytest.mark.long,
         ),
     ],
 )

@@ -46,7 +46,8 @@ def samples_of(batched: BatchedModel, name: str, count: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    "name", ["digits-cnv", "TFC_1W1A", "CNV_1W1A", pytest.param("CNV_2W2A", marks=pytest.mark.long)]
+    "name",
+    ["digits-cnv", "TFC_1W1A", *(pytest.param(name, marks=pytest.mark.long) for name in ("CNV_1W1A", "CNV_2W2A"))],
 )
 def test_every_tensor_at_every_stage(name: str, built: Built) -> None:
     """Integer tensors to the bit; the graph is compared with and without optimisation."""
