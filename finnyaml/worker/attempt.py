@@ -9,7 +9,7 @@ import traceback
 from finnyaml.errors import FinnyamlError
 from finnyaml.finn.known import Known, known
 from finnyaml.store import ObjectDamaged
-from finnyaml.text import visible
+from finnyaml.text import shortened, visible
 from finnyaml.worker.error_logs import gather
 from finnyaml.worker.job import Done, Failure, Job
 from finnyaml.worker.placing import Place, place_of
@@ -24,7 +24,8 @@ def attempt(worker: Worker, job: Job) -> Done | Failure:
         sys.stdout.flush()
         sys.stderr.flush()
         told = gather(failure(error), job, worker.sandbox)
-        print(told.traceback, file=sys.stderr)  # the log that the message names: below what the step printed
+        # Into the log that the message names, below what the step printed.
+        print("\n".join(map(shortened, told.traceback.splitlines())), file=sys.stderr)
         sys.stderr.flush()
         return told
 
@@ -35,7 +36,7 @@ def failure(error: BaseException) -> Failure:
     Of an exception of FINN and the like also where it came from, what is known of it, and what to do.
     """
     hint = error.hint if isinstance(error, FinnyamlError) else None
-    message = visible(str(error)).strip() or repr(error)
+    message = str(error) or repr(error)
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         hint = "steps run in a folder of the store: `finnyaml cache gc` frees space, `--store` takes another disk"
     if isinstance(error, AssertionError) and not str(error):
@@ -45,14 +46,14 @@ def failure(error: BaseException) -> Failure:
     place = Place()
     if not isinstance(error, FinnyamlError):
         place = place_of(error)
-        told = known(message, place.transformation, place.op_type)
+        told = known(visible(message), place.transformation, place.op_type)
     return Failure(
         type=type(error).__name__,
         message=message,
         hint=hint or (told.remedy if told else None),
         place=str(place) or None,
         known=told.means if told else None,
-        traceback=visible("".join(traceback.format_exception(error))),
+        traceback="".join(traceback.format_exception(error)),
         invalid_settings=getattr(error, "invalid_settings", ()),
         damaged=error.digest if isinstance(error, ObjectDamaged) else None,
     )

@@ -12,7 +12,7 @@ from finnyaml.finn.catalog import Catalog
 from finnyaml.kinds.code import no_code
 from finnyaml.plan import graph
 from finnyaml.plan.vocabulary import vocabulary
-from finnyaml.recipe.load import draft_recipe
+from finnyaml.recipe.load import draft_recipe, refusal
 from finnyaml.recipe.snippet import render_problems
 from tests.fuzz.mutation import edited
 from tests.fuzz.watch import watched
@@ -65,7 +65,7 @@ class Recipes:
         try:
             draft = draft_recipe(path, (), {}, self._known)
             if not draft.sound:
-                raise draft.refused(graph.wrong_names(draft.recipe, self._catalog, vivado=False))
+                raise refusal([draft], graph.wrong_names(draft.recipe, self._catalog, vivado=False))
             graph.build(draft.recipe, self._catalog, no_code, vivado=False)
         except RecipeError as error:
             render_problems(error.problems)
