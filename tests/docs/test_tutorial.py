@@ -37,6 +37,7 @@ def normal(line: str) -> str:
     return " ".join(re.sub(r"\d[\d.,]*", "#", line).split())
 
 
+@pytest.mark.long
 @pytest.mark.timeout(3600)  # a dozen commands, most of which import FINN or torch
 def test_the_tutorial(tmp_path: Path, store_folder: Path) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

@@ -70,6 +70,7 @@ def test_set_folding_unfolds_the_kernels_for_more_frames(built: Any) -> None:
     assert adding.onnx_node.name == "IntegerAdd_rtl_0" and adding.get_nodeattr("cycles_estimate") == 64
 
 
+@pytest.mark.long
 def test_the_stitched_hardware_computes_what_the_network_computes(
     built: Any, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

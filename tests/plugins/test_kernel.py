@@ -43,6 +43,7 @@ for input_stall, output_stall in ((0, 0), (30, 0), (0, 40), (30, 30)):
 """
 
 
+@pytest.mark.long
 def test_it_computes_what_finns_python_does(
     installed: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
