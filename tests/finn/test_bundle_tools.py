@@ -16,6 +16,8 @@ from tests.finn.test_bundle import facts, host
 from tests.finn.test_tools import FLOW, Site
 from tests.project import ROOT, Project
 
+pytestmark = pytest.mark.long  # each of them builds to the end with stand-ins of the tools
+
 FILL = '''
 import sys
 from pathlib import Path
