@@ -113,7 +113,7 @@ def _outcome(fault: Fault, result: Any) -> Outcome:
     if verdict["state"] != "failed":
         changed = (task["measurement"].get("before") or {}).get("changed")
         return Outcome(fault, "said" if verdict["notes"] and changed else "unseen" if changed else "same", told=told)
-    if loss is None or not loss.found:  # an overflow is said with its node, there is no place to look for
+    if loss is None or not loss.found:  # the gate itself names the node of an overflow
         right = {"node": put["node"] in told, "cause": bool(re.search(fault.says, told))}
         return Outcome(fault, "failed", right, told)
     found = loss.found

@@ -22,12 +22,11 @@ def below_target(plan: Plan, built: Mapping[str, Any], store: Store) -> Iterator
     told: set[str] = set()
     for end in plan.targets.values():
         wanted = plan.ancestors([end]) | {end}
-        order = [name for name in plan.tasks if name in wanted and name in built]
-        rates = {name: _rate(plan.tasks[name], key_figures(built[name].artifact, store)) for name in order}
-        measured = [(name, rate) for name, rate in rates.items() if rate is not None]
-        if not measured:
+        last_first = [name for name in reversed([*plan.tasks]) if name in wanted and name in built]
+        rates = ((name, _rate(plan.tasks[name], key_figures(built[name].artifact, store))) for name in last_first)
+        name, rate = next(((name, rate) for name, rate in rates if rate is not None), ("", 0.0))
+        if not name:
             continue
-        name, rate = measured[-1]
         task = plan.tasks[name]
         target = task.config.get("target_fps")
         if not target or rate >= target or name in told:

@@ -9,7 +9,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from finnyaml import plugins
 from finnyaml.errors import FinnyamlError
 from finnyaml.graph.view import View
-from finnyaml.lint import (
+from finnyaml.lint import (  # noqa: F401 - importing these is what registers their rules
     activations,
     branches,
     conversion,
@@ -27,22 +27,6 @@ from finnyaml.lint.catalogue import RULES, Finding
 from finnyaml.lint.rules import CHECKS, Check, Stage
 
 __all__ = ["Finding", "Stage", "check"]
-
-# Importing these is what registers their rules.
-_MODULES = (
-    activations,
-    branches,
-    conversion,
-    folding,
-    inputs,
-    layers,
-    left,
-    matrices,
-    padding,
-    quantizers,
-    rtl,
-    thresholds,
-)
 
 
 def check(model: ModelWrapper, stage: Stage) -> list[Finding]:

@@ -1,8 +1,8 @@
 """One recipe that stands for many: `matrix:` makes variants of its variables, `when:` lays settings over them.
 
 Combinations follow GitHub Actions: the product of the lists; without what an entry of `exclude` fits; then each entry
-of `include` adds its variables to every combination of the product in which it overwrites none of the lists' values,
-and is a combination of its own where there is no such one.
+of `include` adds its variables to all combinations of the product whose values from the lists it leaves as they are. An
+entry that fits none of them is a further combination.
 """
 
 from __future__ import annotations

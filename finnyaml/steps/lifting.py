@@ -12,7 +12,7 @@ from qonnx.transformation.infer_datatypes import InferDataTypes
 from qonnx.transformation.infer_shapes import InferShapes
 
 from finnyaml.errors import StepFailed
-from finnyaml.graph.surgery import Node, Repaired, free_name, set_attributes
+from finnyaml.graph.surgery import Node, Repaired, free_name, set_attributes, store_constant
 from finnyaml.graph.view import View, attributes, name
 from finnyaml.lint.layers import WINDOWED, is_one_dimensional
 
@@ -238,8 +238,7 @@ class _Edit:
 
     def _store(self, like: str, values: np.ndarray) -> str:
         made = free_name(f"{like}_4d", self._taken)
-        self._model.set_initializer(made, np.ascontiguousarray(values))
-        self._model.set_tensor_datatype(made, self._view.datatype(like))
+        store_constant(self._model, made, np.ascontiguousarray(values), like=like)
         return made
 
     def _refuse(self, node: Node, hint: str) -> StepFailed:

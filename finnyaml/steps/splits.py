@@ -10,7 +10,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.general import RemoveUnusedTensors
 
 from finnyaml.errors import StepFailed
-from finnyaml.graph.surgery import Node, Repaired, free_name, set_attributes
+from finnyaml.graph.surgery import Node, Repaired, free_name, set_attributes, store_constant
 from finnyaml.graph.view import View, name
 from finnyaml.lint.layers import groups_of, part_of
 
@@ -34,8 +34,7 @@ def absorb_splits(model: ModelWrapper) -> Repaired:
             continue
         layer, weights = part.layer, view.constant(part.layer.input[1])
         assert weights is not None
-        datatype = view.datatype(layer.input[1])
-        _refuse_without_zero("absorb_splits", layer, datatype)
+        _refuse_without_zero("absorb_splits", layer, view.datatype(layer.input[1]))
         axis = 1 if layer.op_type == "Conv" else 0
         shape = list(weights.shape)
         shape[axis] = part.channels
@@ -44,8 +43,7 @@ def absorb_splits(model: ModelWrapper) -> Repaired:
         where[axis] = slice(part.start, part.start + weights.shape[axis])
         spread[tuple(where)] = weights
         made = free_name(f"{layer.input[1]}_spread", taken)
-        model.set_initializer(made, spread)
-        model.set_tensor_datatype(made, datatype)
+        store_constant(model, made, spread, like=layer.input[1])
         layer.input[0], layer.input[1] = node.input[0], made
         model.graph.node.remove(node)
         changes.append(
@@ -73,16 +71,14 @@ def expand_groups(model: ModelWrapper) -> Repaired:
         weights = view.constant(node.input[1]) if groups else None
         if weights is None:
             continue
-        datatype = view.datatype(node.input[1])
-        _refuse_without_zero("expand_groups", node, datatype)
+        _refuse_without_zero("expand_groups", node, view.datatype(node.input[1]))
         outputs, inputs = weights.shape[0] // groups, weights.shape[1]
         dense = np.zeros((weights.shape[0], inputs * groups, *weights.shape[2:]), weights.dtype)
         for group in range(groups):
             rows = slice(group * outputs, (group + 1) * outputs)
             dense[rows, group * inputs : (group + 1) * inputs] = weights[rows]
         made = free_name(f"{node.input[1]}_dense", taken)
-        model.set_initializer(made, dense)
-        model.set_tensor_datatype(made, datatype)
+        store_constant(model, made, dense, like=node.input[1])
         node.input[1] = made
         set_attributes(node, group=1)
         changes.append(f"{name(node)} has weights of 0 in place of its {groups} groups")

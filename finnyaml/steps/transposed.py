@@ -13,7 +13,7 @@ from qonnx.transformation.infer_shapes import InferShapes
 
 from finnyaml.errors import StepFailed
 from finnyaml.graph.operators import HARDWARE
-from finnyaml.graph.surgery import Node, Repaired, free_name
+from finnyaml.graph.surgery import Node, Repaired, free_name, store_constant
 from finnyaml.graph.view import View, attributes, name
 from finnyaml.lint.layers import holds_integers, scale_of_one
 
@@ -59,8 +59,8 @@ def _lower(model: ModelWrapper, node: Node) -> None:
     batch, channels, height, width = shape
     stuffed = [batch, (height - 1) * strides[0] + 1, (width - 1) * strides[1] + 1, channels]
     turned = free_name(f"{node.input[1]}_turned", taken)
-    model.set_initializer(turned, np.ascontiguousarray(np.moveaxis(np.rot90(weights, 2, (2, 3)), 0, 1)))
-    model.set_tensor_datatype(turned, view.datatype(node.input[1]))
+    kernels = np.ascontiguousarray(np.moveaxis(np.rot90(weights, 2, (2, 3)), 0, 1))
+    store_constant(model, turned, kernels, like=node.input[1])
     result = str(node.output[0])
     last, zeros, spread, image = (free_name(f"{result}_{what}", taken) for what in ("in", "nhwc", "zeros", "image"))
     pixels = {"ImgDim": [height, width], "Stride": strides, "NumChannels": channels, "SIMD": 1, "numInputVectors": 1}
