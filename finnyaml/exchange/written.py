@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from finnyaml.exchange.to_recipe import Draft
+from finnyaml.recipe.scalars import written
 
 WIDTH = 110
-_WORDS = frozenset(("null", "true", "false", "yes", "no", "on", "off", "y", "n", "."))
 
 
 def text(made: Draft, source: str) -> str:
     """The recipe; `source` is what it was imported from."""
-    lines = [f"# Written by `finnyaml import {source}`.", "", f"name: {scalar(made.name)}"]
+    lines = [f"# Written by `finnyaml import {source}`.", "", f"name: {written(made.name)}"]
     for section, value in made.sections.items():
         if section in ("model", "steps", "folding", "verify", "output"):
             lines.append("")
@@ -34,12 +32,12 @@ def _entry(key: str, value: Any, at: tuple[str | int, ...], made: Draft, depth: 
     indent = "  " * depth
     remark = f"  # {made.remarks[at]}" if at in made.remarks else ""
     inside = any(place[: len(at)] == at and len(place) > len(at) for place in made.remarks)
-    flow = f"{indent}{scalar(key)}: {one_line(value)}"
+    flow = f"{indent}{written(key)}: {one_line(value)}"
     nested = isinstance(value, (dict, list)) and bool(value)
     if not nested or (not inside and len(flow) <= WIDTH and at != ("steps",) and key not in ("model", "verify")):
         yield flow + remark
         return
-    yield f"{indent}{scalar(key)}:{remark}"
+    yield f"{indent}{written(key)}:{remark}"
     if isinstance(value, dict):
         for name, item in value.items():
             yield from _entry(str(name), item, (*at, str(name)), made, depth + 1)
@@ -52,17 +50,7 @@ def _entry(key: str, value: Any, at: tuple[str | int, ...], made: Draft, depth: 
 def one_line(value: Any) -> str:
     """A value as YAML in one line."""
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{scalar(key)}: {one_line(item)}' for key, item in value.items())}}}"
+        return f"{{{', '.join(f'{written(key)}: {one_line(item)}' for key, item in value.items())}}}"
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(one_line, value))}]"
-    return scalar(value)
-
-
-def scalar(value: Any) -> str:
-    """A single value as YAML: plain where that is safe, else quoted; `${` is not a variable here."""
-    if isinstance(value, float) and value == value and abs(value) != float("inf"):
-        return repr(value) if "e" not in repr(value) else format(value, "f").rstrip("0")
-    plain = isinstance(value, str) and re.fullmatch(r"[A-Za-z_./][\w./+-]*", value, re.ASCII)
-    if plain and value.lower() not in _WORDS and not value.startswith("."):
-        return str(value)
-    return json.dumps(value, ensure_ascii=False).replace("${", "$${")
+    return written(value)

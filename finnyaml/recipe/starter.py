@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-import json
+import functools
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from typing import Any
 
 from finnyaml.errors import Problem, RecipeError
 from finnyaml.files import kind_of
-from finnyaml.recipe import dataset
+from finnyaml.recipe import dataset, scalars
 from finnyaml.recipe.dataset import Found
 from finnyaml.recipe.paths import similar_file
 from finnyaml.text import did_you_mean, either, relative
@@ -27,6 +27,8 @@ SCHEMA = "recipe.schema.json"
 """The JSON Schema beside a recipe."""
 LAYOUTS = {1: "N", 2: "NC", 3: "NCW", 4: "NCHW"}
 QONNX_OPERATORS = frozenset(("Quant", "IntQuant", "BipolarQuant", "FloatQuant", "Trunc"))
+_PLAIN = r"[A-Za-z_.][\w./-]*(:\w+)?"
+"""Text of a recipe that needs no quotes: names, paths, and functions as `model.py:net`."""
 _MODULES = ("Module", "Sequential", "QuantModule")
 
 
@@ -81,7 +83,7 @@ def recipe_text(source: Source, board: str | None, clock_ns: float | None, schem
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["yaml"] = _yaml
+    environment.filters["yaml"] = functools.partial(scalars.written, plain=_PLAIN)
     text = environment.get_template("recipe.yaml.j2").render(
         source=source,
         name=_name(source.name),
@@ -263,14 +265,3 @@ def _aligned(line: str) -> str:
 
 def _name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-")[:100] or "network"
-
-
-def _yaml(value: Any) -> str:
-    """A value as YAML: plain where that is safe, else quoted; `${` is not a variable here."""
-    plain = isinstance(value, str) and re.fullmatch(r"[A-Za-z_.][\w./-]*(:\w+)?", value, re.ASCII)
-    if plain and value.lower() not in _WORDS:
-        return str(value)
-    return json.dumps(value, ensure_ascii=False).replace("${", "$${")
-
-
-_WORDS = frozenset(("null", "true", "false", "yes", "no", "on", "off", "y", "n", "."))
