@@ -59,10 +59,15 @@ def quoted(text: object) -> str:
     return f"'{shown[: _LONGEST - 3]}...'" if len(shown) > _LONGEST and not isinstance(text, Path) else f"'{shown}'"
 
 
+def listed(words: Iterable[str], word: str = "and") -> str:
+    """`a`, `a and b`, `a, b and c`; `word` is what stands before the last."""
+    *head, last = words
+    return f"{', '.join(head)} {word} {last}" if head else last
+
+
 def either(words: Iterable[str]) -> str:
     """`a`, `a or b`, `a, b or c`."""
-    *head, last = words
-    return f"{', '.join(head)} or {last}" if head else last
+    return listed(words, "or")
 
 
 def few(names: Sequence[str]) -> str:

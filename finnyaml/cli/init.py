@@ -11,7 +11,7 @@ import typer
 from finnyaml.cli.arguments import RECIPE
 from finnyaml.cli.console import save, show
 from finnyaml.errors import Problem, RecipeError
-from finnyaml.text import relative
+from finnyaml.text import listed, relative
 
 
 def init(
@@ -66,5 +66,4 @@ def _told(text: str, recipe: str, schema: str) -> Iterator[str]:
 
 
 def _lines(numbers: list[str]) -> str:
-    *head, last = numbers
-    return f"lines {', '.join(head)} and {last}" if head else f"line {last}"
+    return f"line{'s' if len(numbers) > 1 else ''} {listed(numbers)}"

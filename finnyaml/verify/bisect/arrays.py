@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from finnyaml.text import listed
+
 _AXES = {
     2: (("row", "rows"), ("column", "columns")),
     4: (
@@ -56,9 +58,7 @@ def _place(changed: np.ndarray, whole: np.ndarray) -> str:
         lines = np.unique(where[:, axis])
         filled = np.moveaxis(whole, axis, 0)[lines].all() and len(where) > 1
         if len(lines) <= min(_FEW, changed.shape[axis] - 1) and (filled or not few):
-            shown = [str(line) for line in lines]
-            listed = f"{', '.join(shown[:-1])} and {shown[-1]}" if len(shown) > 1 else shown[0]
-            return f"{several if len(shown) > 1 else one} {listed} "
+            return f"{several if len(lines) > 1 else one} {listed(map(str, lines))} "
     if few:
         return f"{' and '.join(str(place.tolist()) for place in where)} "
     return f"{len(where)} of {changed.size} values "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from finnyaml.text import listed
 from finnyaml.verify.bisect.fit import Fit
 from finnyaml.verify.bisect.result import Where
 
@@ -76,4 +77,4 @@ def _listed(channels: tuple[int, ...]) -> str:
         return f"channel {shown[0]}"
     if len(channels) > len(shown):
         return f"channels {', '.join(shown)} and {len(channels) - len(shown)} more"
-    return f"channels {', '.join(shown[:-1])} and {shown[-1]}"
+    return f"channels {listed(shown)}"
