@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import ChainMap, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -131,9 +131,16 @@ def _explain_branches(error: _Error, pointer: Pointer, root: Node) -> Iterator[F
         for sub in min(right_kind, key=len):
             yield from _explain(sub, root)
         return
-    names = [branch.get("title") or _KINDS[branch["type"]] for branch in error.validator_value]
+    names = [_name_of(branch) for branch in error.validator_value]
     message = f"{dotted(pointer)} must be {either(names)}, not {kind(error.instance)}"
     yield Fault(Problem(message, root.nearest(pointer).place, _hint(error, pointer)), pointer)
+
+
+def _name_of(branch: dict[str, Any]) -> str:
+    """What a value of this alternative is called."""
+    told = ChainMap(*_flat(branch))
+    title: str = told.get("title") or _KINDS[told["type"]]
+    return title
 
 
 def _not_exactly_one(error: _Error, pointer: Pointer, root: Node) -> Iterator[Fault]:

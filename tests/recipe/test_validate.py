@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import pytest
 
+from finnyaml.recipe.document import parse
+from finnyaml.recipe.schema import strict_schema
+from finnyaml.recipe.validate import structure
 from tests.recipe.folder import MINIMAL, Folder
 
 BREVITAS = "model: {brevitas: model.py:digits_cnv, input: {shape: [1, 1, 14, 14]}}\nsteps: estimate_only\n"
@@ -98,6 +106,7 @@ def test_wrong(folder: Folder, text: str, words: list[str]) -> None:
             "model:\n  brevitas: model.py:digits_cnv\n  input: ▶{datatype: UINT8}\nsteps: f\n",
             ["model.input.shape is missing", "Needed to export a Brevitas module"],
         ),
+        ("model: {onnx: ▶3}\nsteps: f\n", ["model.onnx must be text or a file from the network, not the number 3"]),
         ("model: {onnx: model.onnx, input: {datatype: ▶uint8}}\nsteps: f\n", ["data type", "did you mean 'UINT8'?"]),
         ("model: {onnx: model.onnx, input: {datatype: ▶BYTE}}\nsteps: f\n", ["'BYTE' cannot be", "UINT8"]),
         ("model: {onnx: model.onnx, input: {layout: ▶nhwc}}\nsteps: f\n", ["NCHW, NHWC", "did you mean 'NHWC'?"]),
@@ -162,3 +171,42 @@ def test_all_errors_at_once_in_order(folder: Folder) -> None:
 
 def test_a_brevitas_model_is_complete(folder: Folder) -> None:
     assert folder.recipe(BREVITAS).model.brevitas
+
+
+ODD = (None, True, -1.5, "x", [None], {"x": None})
+"""A value of every kind that YAML knows."""
+
+
+def _places(
+    schema: dict[str, Any], before: tuple[str | int, ...] = (), depth: int = 7
+) -> Iterator[tuple[str | int, ...]]:
+    """Everything that the schema says something about, as ways from the root."""
+    definitions = strict_schema()["$defs"]
+    inner = [(name, part) for name, part in schema.get("properties", {}).items()]
+    inner += [("x", part) for part in [schema.get("additionalProperties")] if isinstance(part, dict)]
+    inner += [(0, part) for part in [schema.get("items")] if part]
+    for name, part in inner if depth else ():
+        yield (*before, name)
+        yield from _places(part, (*before, name), depth - 1)
+    for part in [
+        *schema.get("anyOf", ()),
+        *schema.get("oneOf", ()),
+        *(schema[key] for key in ("then", "else") if key in schema),
+    ]:
+        yield from _places(part, before, depth)
+    if "$ref" in schema:
+        yield from _places(definitions[schema["$ref"].rpartition("/")[2]], before, depth)
+
+
+def test_any_value_at_any_place_is_taken_or_refused_in_words() -> None:
+    places = set(_places(strict_schema()))
+    assert ("model", "onnx", "url") in places and ("steps", "insert", 0, "steps", 0, "needs", 0) in places
+    for place in places:
+        for value in ODD:
+            document: Any = value
+            for name in reversed(place):
+                document = [document] if name == 0 else {name: document}
+            root = parse(json.dumps(document), Path("recipe.yaml"), [])
+            assert root is not None
+            for fault in structure(root):
+                assert fault.problem.message
