@@ -5,13 +5,33 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from tests.project import Project, warm
 
 LONGEST = ("finn", "end_to_end", "rtl", "docs", "api", "bundle", "bisect", "faults", "fuzz")
 """Folders of the tests that take longest. They come first, so that of two processes none is left alone at the end."""
+
+
+BUILT_ONCE = tuple(f"tests/finn/test_{name}.py" for name in ("bundle", "digits", "story", "tools"))
+"""Tests that start from one long build: one process runs them all, so that it is made once."""
+
+
+class _Files(LoadFileScheduling):  # type: ignore[misc]
+    """Each file in one process, as `--dist loadfile`; those of `BUILT_ONCE` together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return BUILT_ONCE[0] if file in BUILT_ONCE else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    """What `--dist loadfile` runs where."""
+    return _Files(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -318,11 +318,13 @@ def _weight_file(bundle: Path) -> Path:
     return bundle / entry["file"]
 
 
+@pytest.mark.long
 def test_weights_that_are_loaded_give_the_same_answers(with_weights: Path, test_set: Path) -> None:
     done = host(with_weights, "validate", "--emulate", "--data", test_set)
     assert done.returncode == 0 and "98.8 %" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.long
 def test_one_flipped_bit_of_a_weight_is_named(with_weights: Path, tmp_path: Path) -> None:
     spoilt = Path(shutil.copytree(with_weights, tmp_path / "spoilt"))
     words = _weight_file(spoilt).read_text().splitlines()
@@ -332,6 +334,7 @@ def test_one_flipped_bit_of_a_weight_is_named(with_weights: Path, tmp_path: Path
     assert done.returncode == 1 and "weights damaged: driver/runtime_weights/" in done.stdout
 
 
+@pytest.mark.long
 def test_the_emulation_computes_with_the_weights_of_the_file(with_weights: Path, tmp_path: Path) -> None:
     spoilt = Path(shutil.copytree(with_weights, tmp_path / "spoilt"))
     words = _weight_file(spoilt).read_text().splitlines()
@@ -340,6 +343,7 @@ def test_the_emulation_computes_with_the_weights_of_the_file(with_weights: Path,
     assert done.returncode == 1 and "accelerator's outputs differ" in done.stdout
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", ["selftest", "validate"])
 def test_missing_weights_are_named(with_weights: Path, test_set: Path, tmp_path: Path, command: str) -> None:
     spoilt = Path(shutil.copytree(with_weights, tmp_path / "spoilt"))

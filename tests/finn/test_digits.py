@@ -88,6 +88,7 @@ def test_a_target_that_gives_the_same_folding_stops_early(digits: Project) -> No
     assert digits.ran("--set", "folding.target_fps=2001") == ["target_fps_parallelization"]
 
 
+@pytest.mark.long
 def test_a_clock_for_hls_alone_rebuilds_only_code_generation(digits: Project) -> None:
     assert digits.ran("--set", "target.hls_clock_ns=10.0") == ["hw_codegen"]
 
@@ -142,10 +143,25 @@ def test_the_final_configuration_can_be_fed_back(digits: Project, built_digits: 
 @pytest.mark.parametrize(
     ("setting", "message", "hint"),
     [
-        ("folding.nodes={MVA_hls_3: {PE: 2}}", "MVA_hls_3 is not a node of the model", "did you mean 'MVAU_hls_3'"),
-        ("folding.nodes={MVAU_hls_0: {PEE: 2}}", "MVAU_hls_0 (MVAU_hls) has no attribute PEE", "did you mean 'PE'?"),
+        pytest.param(
+            "folding.nodes={MVA_hls_3: {PE: 2}}",
+            "MVA_hls_3 is not a node of the model",
+            "did you mean 'MVAU_hls_3'",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            "folding.nodes={MVAU_hls_0: {PEE: 2}}",
+            "MVAU_hls_0 (MVAU_hls) has no attribute PEE",
+            "did you mean 'PE'?",
+            marks=pytest.mark.long,
+        ),
         ("folding.nodes={MVAU_hls_1: {PE: 7}}", "MVAU_hls_1: PE 7 does not divide MH 16", "divisors of 16: 1, 2, 4"),
-        ("folding.defaults={PE: [1, [MVAU_rtl]]}", "no layer of the model is a MVAU_rtl", "did you mean 'MVAU_hls"),
+        pytest.param(
+            "folding.defaults={PE: [1, [MVAU_rtl]]}",
+            "no layer of the model is a MVAU_rtl",
+            "did you mean 'MVAU_hls",
+            marks=pytest.mark.long,
+        ),
         ("specialize.nodes={MVAU_hls_0: hls}", "MVAU_hls_0 is not a node of the model before", "did you mean 'MVAU_0'"),
     ],
 )

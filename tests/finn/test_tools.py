@@ -262,6 +262,7 @@ def test_a_store_that_moved_gives_the_same_results_with_paths_of_its_new_place(b
     _check_paths(built, moved)
 
 
+@pytest.mark.long
 def test_another_version_rebuilds_exactly_what_used_it(built: Site, moved: Site) -> None:
     """Rebuilt in the moved store, from the restored results of the steps before it."""
     moved.steps(TWICE)
