@@ -27,6 +27,9 @@ from finnyaml.worker.job import Failure, Job
 DATA_TYPES = ("UINT8", "INT8", "UINT16", "INT16")
 """What measured data may be, in QONNX's names: those of NumPy in capitals."""
 
+ERROR = "LintError"
+"""The failure type of a task that was not started for what the rules find."""
+
 FIELDS = ("target_fps", "synth_clk_period_ns", "board", "fpga_part", "standalone_thresholds")
 """Fields of FINN's configuration that rules look at."""
 
@@ -64,6 +67,27 @@ def findings(plan: Plan, built: Mapping[str, Built], store: Store, pool: Pool, l
         store.put_memo(name, told)
     found = {task: [Finding.of(item) for item in items] for task, items in told.items()}
     return tuple(_first_of_each(plan, found, plan.recipe.lint.ignore))
+
+
+def stopping(plan: Plan, task: Task, built: Mapping[str, Built], store: Store, pool: Pool, log: Path) -> Failure | None:
+    """Why a task that needs tools must not start: errors that the rules find in the graphs that it is made of.
+
+    Asked for the first of such tasks on each branch; what comes behind it does not start without it.
+    """
+    above = plan.ancestors([task.id]) - {task.id}
+    if not task.calls_tools or any(plan.tasks[name].calls_tools for name in above):
+        return None
+    of = {name: item for name, item in built.items() if name in above or plan.tasks[name].checks in above}
+    wrong = [item for _, item in findings(plan, of, store, pool, log) if item.severity == "error"]
+    if not wrong:
+        return None
+    rules = ", ".join(dict.fromkeys(item.rule for item in wrong))
+    count = counted(len(wrong), "error")
+    return Failure(
+        ERROR,
+        f"{task.id} was not started: it needs tools, and the graphs before it have {count} ({rules})",
+        f"what to do stands with each of them; where one is not so, let the recipe say `lint: {{ignore: [{rules}]}}`",
+    )
 
 
 def problem(plan: Plan, task: str, finding: Finding) -> Problem:

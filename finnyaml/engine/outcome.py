@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from finnyaml.engine import refusals
+from finnyaml.engine import lints, refusals
 from finnyaml.engine.session import Session
 from finnyaml.errors import ExitCode, Problem
 from finnyaml.plan.select import Selection
@@ -58,7 +58,7 @@ class Outcome:
             return ExitCode.TOOL_MISSING if self.blocked else ExitCode.OK
         if all(failure.type == "ToolMissing" for failure in self.failed.values()):
             return ExitCode.TOOL_MISSING
-        bad_input = all(failure.invalid_settings for failure in self.failed.values())
+        bad_input = all(failure.invalid_settings or failure.type == lints.ERROR for failure in self.failed.values())
         return ExitCode.BAD_INPUT if bad_input else ExitCode.STEP_FAILED
 
 

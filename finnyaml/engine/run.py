@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finnyaml.engine import record, refusals
+from finnyaml.engine import lints, record, refusals
 from finnyaml.engine.events import EventLog, Listener
 from finnyaml.engine.fetch import NotFetched, fetch
 from finnyaml.engine.outcome import Outcome
@@ -186,6 +186,10 @@ class Engine:
                 return status, self._keep(task, status, job, result)
             self._save_job(job)
             return status, result
+
+    def stopped_by_lint(self, task: Task, there: Mapping[str, Built]) -> Failure | None:
+        """Why the task is not to be started; None where nothing speaks against it."""
+        return lints.stopping(self.judge.plan, task, there, self.store, self.pool, self.log_of("lint"))
 
     def look(self, task: Task, outcome: Outcome) -> Built | Failure:
         """Run a task that is in no plan, on what the plan has built: a further measurement, a search for a cause."""
@@ -439,11 +443,13 @@ class _Pass:
         self._running[task.id] = _work(task, status)
         self._shared.started.add(status.key)
         self._shared.working.append(self._running[task.id])
+        there = dict(self.engine.outcome.there)
 
         def work() -> None:
             result: Built | Failure | BaseException
             try:
-                status_now, result = self.engine.execute(task, status, needed, forced)
+                stopped = self.engine.stopped_by_lint(task, there)
+                status_now, result = (status, stopped) if stopped else self.engine.execute(task, status, needed, forced)
             except BaseException as error:
                 status_now, result = status, error
             self._shared.finished.put((self, task, status_now, result))

@@ -336,7 +336,7 @@ class _Builder:
         above: dict[str, set[str]] = {}
         for name, task in self._tasks.items():
             above[name] = set(task.needs).union(*(above.get(need, ()) for need in task.needs))
-            if task.tools or task.uses in open_rtl.STEPS:
+            if task.calls_tools:
                 gates = tuple(points[step] for step in self._tasks if step in above[name] and step in points)
                 tasks[name] = replace(tasks[name], after=gates)
         return tasks

@@ -10,7 +10,7 @@ from finnyaml import plugins
 from finnyaml.finn.settings import Staged
 from finnyaml.kinds import KINDS, Kind
 from finnyaml.recipe.model import SILENT, Pointer, Trust
-from finnyaml.steps import builtin
+from finnyaml.steps import builtin, open_rtl
 from finnyaml.store.digests import digest_of
 from finnyaml.verify.gates import Gate
 
@@ -75,6 +75,11 @@ class Task:
     def is_step(self) -> bool:
         """Whether it makes a model or files for the workspace, rather than looking at what others made."""
         return not self.declared.looks
+
+    @property
+    def calls_tools(self) -> bool:
+        """Whether it hands work to external tools: nothing that can be known before is left to it."""
+        return bool(self.tools) or self.kind in open_rtl.STEPS
 
     @property
     def runs_users_code(self) -> bool:

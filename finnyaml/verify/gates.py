@@ -60,6 +60,10 @@ class Verdict:
 
 def verdict(gate: Gate, measurement: Mapping[str, Any]) -> Verdict:
     """What a gate says of a measurement. A point that could not be measured is never passed."""
+    since = measurement.get("broken_since")
+    if since is not None and gate.exact:
+        reason = f"the graph cannot be executed any more, and after {since} it could: {measurement['reason']}"
+        return Verdict("failed", (reason,))
     if measurement["state"] == "not executable":
         return Verdict("not verified", (f"not executable here: {measurement['reason']}",))
     overflows = tuple(_overflows(measurement, settled=gate.settled))

@@ -19,7 +19,7 @@ from finnyaml.verify.before import Unchanged
 from finnyaml.verify.classes import predictions
 from finnyaml.verify.data.dataset import Batch, DataSet
 from finnyaml.verify.data.layout import taken
-from finnyaml.verify.executor import BatchedModel, NotExecutable, checked, input_of
+from finnyaml.verify.executor import BatchedModel, Broken, NotExecutable, checked, input_of
 from finnyaml.verify.metrics import Agreement, Metric, TopK, wilson
 from finnyaml.verify.outputs import Archive, Recorded, Stored
 
@@ -75,7 +75,9 @@ def measure(
     try:
         graph = recorded or _compiled(model, data, layout)
     except NotExecutable as error:
-        return {"state": "not executable", "reason": str(error), "metric": metric.name, "samples": data.size}
+        told = {"state": "not executable", "reason": str(error), "metric": metric.name, "samples": data.size}
+        broken = isinstance(error, Broken) and before is not None
+        return {**told, **({"broken_since": before.name} if broken and before else {})}
     compares = reference is not None or not metric.needs_reference
     comparison = _Comparison(new_metric(), indices, tolerance)
     data_type = ""

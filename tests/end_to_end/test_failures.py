@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.project import RECIPE, Project
+from tests.project import RECIPE, STEPS, Project
 from tests.waiting import wait_until
 
 
@@ -244,6 +244,41 @@ def test_a_missing_tool_stops_the_build_before_anything_runs(project: Project) -
     assert "same: no-such-tool is missing" in told and "--keep-going" in told
     assert project.build("--keep-going", code=4)["tasks"]["scale"]["state"] == "ran"
     assert project.run("plan", "recipe.yaml").returncode == 4
+
+
+NARROW = '''
+
+def narrow(model, cfg):
+    from qonnx.core.datatype import DataType
+
+    model.set_tensor_datatype(model.graph.input[0].name, DataType["INT4"])
+    return model
+
+
+def vivado(model, cfg):
+    """Leave a mark that it ran."""
+    Path(cfg.output_dir, "ran.txt").write_text("ran")
+    return model
+'''
+
+
+@pytest.mark.long
+def test_no_tool_starts_on_a_graph_in_which_the_rules_find_an_error(project: Project) -> None:
+    project.write("steps.py", STEPS + NARROW)
+    text = """
+        name: narrow
+        model: {onnx: tiny.onnx, input: {datatype: UINT8}}
+        steps: [{uses: "steps.py:narrow"}, {uses: "steps.py:vivado", tools: [gcc]}]
+    """
+    project.write("recipe.yaml", text)
+    done = project.run("build", "recipe.yaml")
+    assert done.returncode == 2, done.stderr
+    assert "vivado was not started: it needs tools" in done.stderr
+    assert "is INT4 (-8 to 7), but the data is UINT8" in done.stderr
+    assert not (project.folder / "build/ran.txt").exists()
+    project.write("recipe.yaml", text.rstrip() + "\n        lint: {ignore: [input-cannot-hold-data]}\n")
+    project.build()
+    assert (project.folder / "build/ran.txt").exists()
 
 
 def test_results_of_a_tool_stay_good_where_the_tool_is_not(project: Project) -> None:

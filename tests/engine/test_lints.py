@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
+import pytest
+
+from finnyaml.engine import lints
 from finnyaml.engine.lints import _first_of_each
 from finnyaml.lint.catalogue import Finding
 
@@ -58,3 +62,24 @@ def test_what_follows_from_a_root_is_counted_and_not_told() -> None:
     told = _first_of_each(plan, found, ())
     assert [item.rule for _, item in told] == ["branches-not-streamlined", "no-folding"]
     assert told[0][1].message == "m (3 findings at later stages: told once this is settled)"
+
+
+def stopped(monkeypatch: pytest.MonkeyPatch, task: str, found: list[tuple[str, Finding]]) -> str | None:
+    """What keeps `task` of a chain, whose last two tasks call tools, from starting."""
+    plan: Any = Plan()
+    tasks = {name: SimpleNamespace(id=name, calls_tools=name in CHAIN[2:], checks=None) for name in CHAIN}
+    monkeypatch.setattr(Plan, "tasks", tasks)
+    nothing: Any = None
+    monkeypatch.setattr(lints, "findings", lambda plan, built, *_: [item for item in found if item[0] in built])
+    failure = lints.stopping(plan, plan.tasks[task], dict.fromkeys(CHAIN, nothing), nothing, nothing, Path("log"))
+    return failure and failure.message
+
+
+def test_an_error_before_it_keeps_the_first_task_with_tools_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = ("tidy_up", of("grouped-convolution"))
+    told = stopped(monkeypatch, "streamline", [wrong, ("tidy_up", of("input-cannot-hold-data"))])
+    assert told is not None and "2 errors (grouped-convolution, input-" in told
+    assert stopped(monkeypatch, "represent_bipolar", [wrong]) is None, "it calls no tool"
+    assert stopped(monkeypatch, "convert_to_hw", [wrong]) is None, "the one before it was not started"
+    assert stopped(monkeypatch, "streamline", [("convert_to_hw", of("grouped-convolution"))]) is None
+    assert stopped(monkeypatch, "streamline", [("tidy_up", Finding("no-folding", "warning", "m"))]) is None

@@ -92,6 +92,33 @@ def test_shapes_that_do_not_fit_are_not_executable(tmp_path: Path) -> None:
     assert "MatMul dimension mismatch" in found["reason"]
 
 
+def test_a_graph_that_an_exact_step_has_broken_fails_the_gate(tmp_path: Path) -> None:
+    measured(tmp_path, graph())
+    model = graph()
+    model.set_initializer("w", np.ascontiguousarray(WEIGHT.T))
+    found = measured(tmp_path, model, before=Stored("source", tmp_path / "source.npz", "outputs"))
+    said = verdict(Gate(exact=True), found)
+    assert said.state == "failed"
+    (reason,) = said.reasons
+    assert (
+        reason.startswith("the graph cannot be executed any more, and after source it could: ") and "mismatch" in reason
+    )
+    assert verdict(Gate(exact=False), found).state == "not verified"
+    halves = graph(WEIGHT / 2)  # an annotation that is not true
+    assert (
+        verdict(Gate(), measured(tmp_path, halves, before=Stored("s", tmp_path / "source.npz", "outputs"))).state
+        == "failed"
+    )
+
+
+def test_a_layer_that_needs_its_code_to_be_executed_is_not_broken(tmp_path: Path) -> None:
+    measured(tmp_path, graph())
+    model = graph()
+    model.graph.node[0].op_type, model.graph.node[0].domain = "NoSuchLayer", "finn.custom_op.fpgadataflow.hls"
+    found = measured(tmp_path, model, before=Stored("source", tmp_path / "source.npz", "outputs"))
+    assert verdict(Gate(exact=True), found).state == "not verified"
+
+
 def test_errors_are_measured_against_the_reference(tmp_path: Path) -> None:
     found = measured(tmp_path, graph(WEIGHT + 1), MeanSquaredError)
     data = samples(tmp_path)

@@ -25,6 +25,10 @@ class NotExecutable(StepFailed):
     """The graph, or one of its nodes, cannot be executed here; the message says why."""
 
 
+class Broken(NotExecutable):
+    """The graph is at fault: an operator that is known here does not take what it is given."""
+
+
 class NotLowerable(Exception):
     """This node has no batched form; the message is the reason. It then runs per sample through qonnx."""
 

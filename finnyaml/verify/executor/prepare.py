@@ -14,7 +14,7 @@ from finnyaml.finn.kernels import kernels
 from finnyaml.finn.partitions import memory_of
 from finnyaml.graph import view
 from finnyaml.graph.operators import HARDWARE, PARTITION
-from finnyaml.verify.executor.base import NotExecutable
+from finnyaml.verify.executor.base import Broken, NotExecutable
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
@@ -226,7 +226,9 @@ def run_node(model: ModelWrapper, node: NodeProto, values: dict[str, np.ndarray]
     try:
         execute_node(node, context, model.graph, opset)
     except Exception as error:
-        raise NotExecutable(f"{node.op_type} {view.name(node)} cannot be executed: {error}") from error
+        # Of FINN's layers some need code that is compiled first; ONNX's own operators need nothing.
+        kind = NotExecutable if node.domain else Broken
+        raise kind(f"{node.op_type} {view.name(node)} cannot be executed: {error}") from error
     return {t: sanitised(np.asarray(context[t]), model.get_tensor_datatype(t), t) for t in node.output if t}
 
 
@@ -240,11 +242,11 @@ def sanitised(value: np.ndarray, datatype: Any, tensor: str) -> np.ndarray:
 
 
 def refuse_rounding(error: float, datatype: Any, tensor: str) -> None:
-    """NotExecutable if values of an integer tensor are further from integers than qonnx tolerates."""
+    """Broken if values of an integer tensor are further from integers than qonnx tolerates."""
     from qonnx.util.basic import get_execution_error_thresh
 
     if not error <= get_execution_error_thresh():
-        raise NotExecutable(
+        raise Broken(
             f"{tensor} is annotated {datatype.name} but holds values that are not integers (off by up to {error:.3g})",
             hint="qonnx refuses to execute this too; correct the annotation, or the scale of the data",
         )

@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
-from finnyaml.verify.executor.base import IR_VERSION, OPSET, NotExecutable, Windows
+from finnyaml.verify.executor.base import IR_VERSION, OPSET, Broken, Windows
 from finnyaml.verify.executor.fuse import fuse
 from finnyaml.verify.executor.integers import in_bytes
 from finnyaml.verify.executor.interval import Interval
@@ -121,7 +121,7 @@ class Segment:
                 options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
             results = self._session.run(self.fetched, {t: values[t] for t in self.inputs}, options)
         except Exception as error:  # onnxruntime's own kinds have no common base
-            raise NotExecutable(f"onnxruntime cannot execute the graph: {str(error).splitlines()[0]}") from error
+            raise Broken(f"onnxruntime cannot execute the graph: {str(error).splitlines()[0]}") from error
         found = dict(zip(self.fetched, results, strict=True))
         for tensor in self.outputs:
             values[tensor] = found[tensor]
