@@ -79,6 +79,7 @@ KINDS: Mapping[str, Kind] = {
                 "args": "what the function is called with",
                 "weights": "the checkpoint",
                 "weights_key": "where in the checkpoint the weights are",
+                "export": "what Brevitas' export is called with",
                 **INPUT,
             },
             source=True,

@@ -202,6 +202,8 @@ def _source_tasks(recipe: Recipe, code: CodeOf) -> list[Task]:
     if recipe.model.brevitas is not None:
         kind, uses = "brevitas", recipe.model.brevitas.text
         params |= {"code": code_params(recipe.model.brevitas, names), "args": dict(recipe.model.args)}
+        if recipe.model.export:  # without it, keys are as before
+            params["export"] = dict(recipe.model.export)
         if recipe.model.weights is not None:
             params |= {"weights": names.hide(recipe.model.weights), "weights_key": recipe.model.weights_key}
     else:

@@ -87,6 +87,7 @@ class _Builder:
             args=data.get("args", {}),
             weights=self._file(data.get("weights"), ("model", "weights")),
             weights_key=data.get("weights_key"),
+            export=data.get("export", {}),
             input=model.InputSpec(tuple(shape) if shape else None, spec.get("datatype"), spec.get("layout")),
             trust=_trust(data),
         )

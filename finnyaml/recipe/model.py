@@ -101,6 +101,8 @@ class ModelSource:
     weights: Path | None = None
     weights_key: str | None = None
     """Where the state dict is inside the checkpoint, e.g. `state_dict`; None: the file is the state dict."""
+    export: Mapping[str, Any] = field(default_factory=dict)
+    """What Brevitas' export is called with beside the module: `dynamo`, `opset_version`."""
     input: InputSpec = InputSpec()
     trust: Trust = SILENT
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,30 +24,43 @@ if TYPE_CHECKING:
 _RECURRENT = ("LSTM", "GRU", "RNN")
 
 
-def export(module: torch.nn.Module, sample: torch.Tensor) -> onnx.ModelProto:
+def export(module: torch.nn.Module, sample: torch.Tensor, options: Mapping[str, Any]) -> onnx.ModelProto:
     """Export by PyTorch's exporter, else by its older one, which traces; its graph has to give the module's answers.
 
+    `options` are arguments of Brevitas' `export_qonnx`; `dynamo` among them says which exporter, and no other is asked.
+
     Raises:
-        StepFailed: both fail, or what was traced is another network (a decision on data is left out); with the cause.
+        StepFailed: no exporter can, or what was traced is another network (a decision on data is left out); with the
+            cause.
     """
     from brevitas.export import export_qonnx
 
-    try:
-        return export_qonnx(module, args=sample)
-    except Exception as error:
-        first = _cause(error)
-    try:
-        wanted = _answers(module, sample)
-        model = export_qonnx(module, args=sample, dynamo=False)
-        same = _same(model, wanted)
-    except Exception:
-        same = False
-    if not same:
-        raise StepFailed(
-            f"Brevitas cannot export the model to QONNX: {visible(explain(first))}",
-            hint="forward() has to be traceable: no control flow that depends on data, operators that ONNX has",
-        ) from first
-    print(f"exported by PyTorch's older exporter (dynamo=False), since the newer one fails: {visible(explain(first))}")
+    chosen, options = options.get("dynamo"), {key: value for key, value in options.items() if key != "dynamo"}
+    first: BaseException | None = None
+    if chosen is not False:
+        try:
+            return export_qonnx(module, args=sample, **options)
+        except Exception as error:
+            first = _cause(error)
+    if chosen is not True:
+        try:
+            wanted = _answers(module, sample)
+            model = export_qonnx(module, args=sample, dynamo=False, **options)
+            if _same(model, wanted):
+                why = f", since the newer one fails: {visible(explain(first))}" if first else ""
+                print(f"exported by PyTorch's older exporter (dynamo=False){why}")
+                return _named_by_module(model)
+            first = first or ValueError("the graph that was traced does not give the module's answers")
+        except Exception as error:
+            first = first or _cause(error)
+    raise StepFailed(
+        f"Brevitas cannot export the model to QONNX: {visible(explain(first))}",
+        hint="forward() has to be traceable: no control flow that depends on data, operators that ONNX has",
+    ) from first
+
+
+def _named_by_module(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A graph of the older exporter, changed so that its nodes know their modules as those of the newer one do."""
     for node in model.graph.node:  # it names nodes by module: /features/3/Conv
         parts = node.name.strip("/").split("/")
         entry = node.metadata_props.add()

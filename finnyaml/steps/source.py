@@ -39,6 +39,7 @@ def export_brevitas(
     weights: Path | None,
     weights_key: str | None,
     shape: Sequence[int],
+    options: Mapping[str, Any] | None = None,
 ) -> onnx.ModelProto:
     """Make the module, load its weights and export it to QONNX in eval mode.
 
@@ -47,7 +48,7 @@ def export_brevitas(
 
     The factory returns a `torch.nn.Module` when called with `args`. Of the checkpoint `weights` only tensors are read,
     its pickled code is never run; `weights_key` is its entry with the state dict (None: it is the state dict). `shape`
-    is that of the module's float32 input, batch first (NCHW for images).
+    is that of the module's float32 input, batch first (NCHW for images). `options` are for Brevitas' export.
 
     Raises:
         StepFailed: whatever of this the user can mend, told with their file and line.
@@ -64,7 +65,7 @@ def export_brevitas(
             f"the model does not take an input of shape {list(shape)}: {explain(error)}",
             hint="model.input.shape is the shape that forward() gets, the batch first: [1, channels, height, width]",
         ) from error
-    model = exporting.export(module, sample)
+    model = exporting.export(module, sample, options or {})
     exporting.refuse_what_is_lost(model, ran)
     return _without_traces_of_this_machine(model)
 

@@ -25,13 +25,14 @@ from tests.recipe.folder import MINIMAL, Folder
 COMPLETE = """\
 name: digits
 description: the whole syntax
-vars: {bits: 1, pth: weights.pth}
+vars: {bits: 1, pth: weights.pth, opset: 18}
 env: [DATA_ROOT]
 model:
   brevitas: model.py:digits_cnv
   args: {act_bits: "${bits}"}
   weights: ${pth}
   weights_key: state_dict
+  export: {dynamo: false, opset_version: "${opset}"}
   input: {shape: [1, 1, 14, 14], datatype: UINT8, layout: NCHW}
 preprocess:
   - to_tensor
@@ -81,6 +82,7 @@ def test_everything(folder: Folder) -> None:
     assert recipe.model.brevitas == CodeRef("model.py:digits_cnv", "digits_cnv", model)
     assert recipe.model.args == {"act_bits": 1}
     assert recipe.model.weights == folder.path / "weights.pth"
+    assert recipe.model.export == {"dynamo": False, "opset_version": 18}
     assert recipe.model.input == InputSpec((1, 1, 14, 14), "UINT8", "NCHW")
     assert [stage.kind for stage in recipe.preprocess] == ["to_tensor", "normalize", "brevitas", "onnx"]
     assert recipe.preprocess[1].options == {"mean": 0.5, "std": [0.5]}
@@ -139,10 +141,10 @@ def test_every_value_has_its_position(folder: Folder) -> None:
     folder.write("fold.json", "{}")
     recipe = folder.recipe(COMPLETE)
     place = recipe.path
-    assert recipe.at(("folding", "target_fps")) == Where(place, 26, 15)
-    assert recipe.at(("folding",)) == Where(place, 25, 1), "a block mapping: its key"
-    assert recipe.at(("steps", 2, "with")) == Where(place, 22, 56)
-    assert recipe.at(("steps", 2, "nothing", "there")) == Where(place, 22, 5), "the nearest ancestor"
+    assert recipe.at(("folding", "target_fps")) == Where(place, 27, 15)
+    assert recipe.at(("folding",)) == Where(place, 26, 1), "a block mapping: its key"
+    assert recipe.at(("steps", 2, "with")) == Where(place, 23, 56)
+    assert recipe.at(("steps", 2, "nothing", "there")) == Where(place, 23, 5), "the nearest ancestor"
     assert recipe.at(("model", "args", "act_bits")) == Where(place, 3, 14), "a variable: where it was written"
 
     def pointers(value: object, pointer: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:

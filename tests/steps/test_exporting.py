@@ -30,6 +30,13 @@ class Recurrent(nn.Module):
         return self.fc(getattr(y, "value", y)[:, -1, :])
 
 
+class Plain(nn.Sequential):
+    """One layer."""
+
+    def __init__(self) -> None:
+        super().__init__(qnn.QuantLinear(4, 3, bias=False, weight_bit_width=4))
+
+
 class Deciding(nn.Module):
     """Decides by its data, which no graph can hold."""
 
@@ -67,6 +74,14 @@ def test_the_older_exporter_stands_in(monkeypatch: pytest.MonkeyPatch, capsys: p
     model = export_brevitas(lambda: nn.Sequential(*layers), {}, None, None, (1, 1, 4, 4))
     assert {"0", "1"} <= {module_of(node) for node in model.graph.node}
     assert "TypeError: the cause" in capsys.readouterr().out
+
+
+def test_the_recipe_says_how_to_export(capsys: pytest.CaptureFixture[str]) -> None:
+    model = export_brevitas(Plain, {}, None, None, (1, 4), {"dynamo": False, "opset_version": 17})
+    assert {entry.version for entry in model.opset_import if not entry.domain} == {17}
+    assert capsys.readouterr().out == "exported by PyTorch's older exporter (dynamo=False)\n"
+    with pytest.raises(StepFailed, match="GuardOnDataDependent"):  # it is asked alone
+        export_brevitas(Deciding, {}, None, None, (1, 4), {"dynamo": True})
 
 
 def test_an_output_that_does_not_depend_on_the_input_is_refused() -> None:

@@ -17,7 +17,8 @@ def brevitas(context: Context) -> ModelWrapper:
     spec = input_spec(params)
     factory = code.load_function(code_ref(context), context.recipe_dir)
     weights = context.file(params["weights"]) if params.get("weights") else None
-    proto = source.export_brevitas(factory, params["args"], weights, params.get("weights_key"), spec.shape or ())
+    key, options = params.get("weights_key"), params.get("export", {})
+    proto = source.export_brevitas(factory, params["args"], weights, key, spec.shape or (), options)
     return source.annotate_input(proto, spec)
 
 
