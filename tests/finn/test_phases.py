@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import importlib
 import os
 import sys
@@ -39,6 +40,7 @@ def step_two(model, cfg):
 
 
 def _execute(step, model, cfg):
+    assert step.__name__
     return step(model, cfg)
 
 
@@ -89,6 +91,27 @@ def phase_with_an_import(model, cfg):
     import os.path
     model = step_one(model, cfg)
     model = [*model, os.path.basename("a/b")]
+    return model
+
+
+def phase_with_a_condition(model, cfg):
+    model = step_one(model, cfg)
+    sized = [item for item in model if item == "two"]
+    if not sized and cfg.wide:
+        model = _execute(step_two, model, cfg)
+    elif sized:
+        print("skipped")
+    model = _execute(step_one, model, cfg)
+    return model
+
+
+def phase_with_statements_that_reach_over_each_other(model, cfg):
+    model = step_one(model, cfg)
+    first = "first"
+    second = "second"
+    model = step_one([*model, first], cfg)
+    model = step_one([*model, second], cfg)
+    model = step_two(model, cfg)
     return model
 
 
@@ -149,6 +172,31 @@ def test_calls_of_steps_are_steps(finn: Finn) -> None:
 
 def test_everything_else_is_a_segment(finn: Finn) -> None:
     assert parts(finn, "phase_mixed") == (("segment", "0"), ("step", "step_one"), ("segment", "2"), ("segment", "3"))
+
+
+def test_a_condition_goes_with_the_variables_it_uses_and_takes_no_other_step_along(finn: Finn) -> None:
+    made = parts(finn, "phase_with_a_condition")
+    assert made == (("step", "step_one"), ("segment", "1-2"), ("step", "step_one"))
+    made = parts(finn, "phase_with_statements_that_reach_over_each_other")
+    assert made == (("step", "step_one"), ("segment", "1-4"), ("step", "step_two"))
+
+
+def test_what_a_segment_calls_is_asked_for_by_name(finn: Finn) -> None:
+    called = []
+
+    def noted(name: str, step: Any) -> Any:
+        @functools.wraps(step)
+        def call(model: Any, cfg: Any) -> Any:
+            called.append(name)
+            return step(model, cfg)
+
+        return call
+
+    assert segment("phase_with_a_condition", "1-2", noted)(["one"], Config()) == ["one"]
+    assert not called
+    assert segment("phase_with_a_condition", "1-2", noted)(["one"], Config(wide=True)) == ["one", "two"]
+    assert segment("phase_with_an_import", "all", noted)([], Config()) == ["one", "b"]
+    assert called == ["step_two", "step_one"]
 
 
 @pytest.mark.parametrize(
