@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import enum
 import functools
+import importlib.util
 import inspect
 import operator
 import sys
@@ -16,11 +17,18 @@ from collections.abc import Callable, Sequence
 from pathlib import PurePath
 from typing import Any
 
+from finnyaml.finn import own_checks
 from finnyaml.finn.catalog import Catalog, Field, FinnStep, Phase
 from finnyaml.finn.door import Finn, StepFunction, open_door
 
 FILE_SUFFIXES = ("_file", "_path", "_npy")
 """FINN annotates some file names as plain `str`; these endings give them away."""
+
+LAUNCH = "launch_process_helper"
+"""What FINN's module of the stitching starts Vivado with, where `finnyaml.finn.stitched` can stand in for that."""
+
+MINIMAL_FIFOS = "force_minimal_fifos"
+"""FINN's strategy that puts in FIFOs without sizing them."""
 
 WHOLE = "all"
 """The index of a segment that is the whole phase."""
@@ -46,7 +54,22 @@ def catalog(finn: Finn, identity: str, distribution: str, version: str) -> Catal
         points={point: name for name, step in finn.steps.items() for point in _points(step)},
         shells=dict(finn.shells),
         outputs=_outputs(finn),
+        lacks=_lacks(finn),
+        checks=own_checks.there(),
     )
+
+
+def _lacks(finn: Finn) -> tuple[str, ...]:
+    """What the open RTL path needs of FINN and this one does not have."""
+    stitching = sys.modules.get("finn.transformation.fpgadataflow.create_stitched_ip")
+    strategies = getattr(finn.config_module, "AutoFIFOSizingMethod", None)
+    needs = {
+        "finn.util.settings": importlib.util.find_spec("finn.util.settings"),
+        "finn.xsi": importlib.util.find_spec("finn.xsi"),
+        f"{LAUNCH} in create_stitched_ip": stitching and hasattr(stitching, LAUNCH),
+        f"the FIFO strategy {MINIMAL_FIFOS}": strategies and MINIMAL_FIFOS in [member.value for member in strategies],
+    }
+    return tuple(name for name, found in needs.items() if not found)
 
 
 def _fields(config_class: type) -> dict[str, Field]:
@@ -195,8 +218,8 @@ def _flows(module: types.ModuleType, finn: Finn) -> dict[str, tuple[str, ...]]:
 def _phase(name: str, function: Any, finn: Finn) -> Phase:
     """Split a phase into its top-level statements, so that each step in it is cached on its own.
 
-    A statement `model = wrapper(step_x, model, cfg)` is the step. Conditions, loops and the like become a segment, which
-    runs as one task exactly as FINN wrote it, together with the statements that make the variables it uses.
+    A statement `model = wrapper(step_x, model, cfg)` is the step. Conditions, loops and the like become a segment,
+    which runs as one task exactly as FINN wrote it, together with the statements that make the variables it uses.
     """
     statements = phase_statements(function)
     parts = []

@@ -90,7 +90,7 @@ class View:
 
 
 def preferred_opset() -> int:
-    """The version that qonnx takes for a domain of which the model says none; qonnx of FINN 0.10 has one name for all."""
+    """The version that qonnx takes for a domain where the model says none; that of FINN 0.10 has one for all."""
     return int((getattr(basic, "get_preferred_qonnx_opset", None) or basic.get_preferred_onnx_opset)())
 
 

@@ -1,0 +1,85 @@
+"""FINNs that are not the one installed here: what is said of their version, what they lack, why they do not import."""
+
+from __future__ import annotations
+
+import importlib
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from finnyaml.finn import aliases, door, identity, versions
+from finnyaml.finn.door import FinnUnusable
+
+
+@pytest.mark.parametrize(
+    ("distribution", "version", "said"),
+    [
+        ("finn-plus", "1.6.1", None),
+        ("finn-plus", "1.4.0", None),
+        ("finn-plus", "1.5.0+local", None),
+        ("finn-plus", "1.3.2", "finn-plus 1.3.2 is older than what finnyaml is tested with"),
+        ("finn-plus", "1.7.0", "finn-plus 1.7.0 is newer than what finnyaml is tested with"),
+        ("finn-plus", "1.10.0", "newer"),
+        ("finn", "0.0.0", None),
+        ("finn", "unknown version", None),
+    ],
+)
+def test_a_version_that_is_not_tested_is_told(distribution: str, version: str, said: str | None) -> None:
+    found = versions.untested(distribution, version)
+    assert found is None if said is None else found is not None and said in found
+
+
+def test_the_version_that_is_installed_is_tested() -> None:
+    assert versions.untested(*identity.distribution_of_finn()) is None
+
+
+def test_a_step_that_a_later_one_does_again_is_left_out_where_finn_does_not_have_it() -> None:
+    known = ("step_tidy_up", "step_minimize_bit_width")
+    assert aliases.left_out("minimize_bit_width_initial", known)
+    assert aliases.left_out("step_minimize_bit_width_initial", known)
+    assert not aliases.left_out("minimize_bit_width_initial", (*known, "step_minimize_bit_width_initial"))
+    assert not aliases.left_out("minimize_bit_width_intial", known)
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "hint"),
+    [
+        (KeyError("FINN_ROOT"), "the environment variable FINN_ROOT is not set", "export FINN_ROOT="),
+        (ModuleNotFoundError("no", name="torchvision.ops"), "it needs torchvision, which is not installed", "install"),
+        (ModuleNotFoundError("No module named 'finn.x'", name="finn.x"), "No module named 'finn.x'", "pip install"),
+        (ImportError("it is broken"), "it is broken", "pip install"),
+        (RuntimeError("no CUDA"), "RuntimeError: no CUDA", "pip install"),
+    ],
+)
+def test_why_finn_does_not_import_is_said(
+    error: Exception, message: str, hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(name: str) -> Any:
+        raise error
+
+    monkeypatch.setattr(importlib, "import_module", fails)
+    with pytest.raises(FinnUnusable) as found:
+        door._import("finn.builder.build_dataflow_config")
+    assert found.value.message == f"FINN does not import here: {message}"
+    assert found.value.hint and hint in found.value.hint
+
+
+def test_the_checkout_that_finn_root_should_name_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "finn-rtllib").mkdir()
+    monkeypatch.setattr(identity, "package_root", lambda name: tmp_path / "src" / "finn")
+    assert door._why_not(KeyError("FINN_ROOT"))[1].startswith(f"export FINN_ROOT={tmp_path},")
+
+
+def test_a_finn_without_a_reshape_layer_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(door, "_import", lambda name: pytest.fail(f"{name} is imported"))
+    door.register_reshape()
+
+
+def test_the_opset_of_an_older_qonnx(monkeypatch: pytest.MonkeyPatch) -> None:
+    from finnyaml.graph import view
+
+    monkeypatch.setattr(view, "basic", types.SimpleNamespace(get_preferred_onnx_opset=lambda: 11))
+    assert view.preferred_opset() == 11
