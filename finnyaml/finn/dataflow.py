@@ -19,8 +19,7 @@ from finnyaml.rtl.design import Fifo, Stream
 from finnyaml.rtl.netlist import INPUT, OUTPUT
 
 _FIFO = "StreamingFIFO"
-_DEPTH = re.compile(r"\b(?:fifo\s*#\(\s*\.DEPTH|Q_srl\s*#\(\s*\.depth)\((\d+)\)")
-"""In the code of a FIFO; finn-plus has a `fifo` from 1.6.0 on, other FINNs a `Q_srl`."""
+_DEPTH = re.compile(r"\bfifo\s*#\(\s*\.DEPTH\((\d+)\)")
 _FORK = "FINN's InsertFork duplicates streams; does the flow have convert_to_hw?"
 _AGAIN = "hw_codegen makes the code of the layers anew; was something changed after it?"
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from finnyaml.finn import own_checks
 from finnyaml.finn.catalog import Catalog, Field, FinnStep, Phase
-from finnyaml.finn.door import Finn, StepFunction, open_door
+from finnyaml.finn.door import Finn, StepFunction, open_door, rtl_source
 
 FILE_SUFFIXES = ("_file", "_path", "_npy")
 """FINN annotates some file names as plain `str`; these endings give them away."""
@@ -66,6 +66,7 @@ def _lacks(finn: Finn) -> tuple[str, ...]:
     needs = {
         "finn.util.settings": importlib.util.find_spec("finn.util.settings"),
         "finn.xsi": importlib.util.find_spec("finn.xsi"),
+        "fifo.sv": rtl_source("fifo/hdl/fifo.sv"),
         f"{LAUNCH} in create_stitched_ip": stitching and hasattr(stitching, LAUNCH),
         f"the FIFO strategy {MINIMAL_FIFOS}": strategies and MINIMAL_FIFOS in [member.value for member in strategies],
     }

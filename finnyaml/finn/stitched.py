@@ -72,13 +72,13 @@ def _instead(stitching: Any, vivado: Callable[..., tuple[str, str]]) -> Iterator
         "wait_for_file": lambda path, *_, **__: Path(path).is_file(),
     }
     module = vars(stitching)
-    if "launch_process_helper" not in module:
+    if missing := [name for name in instead if name not in module]:
         raise StepFailed(
-            f"{_finn()} starts Vivado in another way than finnyaml knows (it has no launch_process_helper)",
+            f"{_finn()} starts Vivado in another way than finnyaml knows (it has no {missing[0]})",
             hint=f"the open RTL path knows {versions.OPEN_RTL}",
         )
-    before = {name: module[name] for name in instead if name in module}  # the others came with finn-plus 1.5 and 1.6
-    module.update({name: instead[name] for name in before})
+    before = {name: module[name] for name in instead}
+    module.update(instead)
     try:
         yield
     finally:

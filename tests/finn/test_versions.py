@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import re
 import types
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from finnyaml.finn import aliases, door, identity, versions
 from finnyaml.finn.door import FinnUnusable
+from tests.project import ROOT
 
 
 @pytest.mark.parametrize(
@@ -83,3 +86,11 @@ def test_the_opset_of_an_older_qonnx(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(view, "basic", types.SimpleNamespace(get_preferred_onnx_opset=lambda: 11))
     assert view.preferred_opset() == 11
+
+
+def test_each_night_the_versions_are_built_that_are_said_to_be_tested() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/finn-versions.yml").read_text())
+    nightly = workflow["jobs"]["check-finn"]["strategy"]["matrix"]["version"]
+    pinned = re.search(r'"finn-plus==(.+)"', (ROOT / "pyproject.toml").read_text())
+    assert pinned is not None and pinned[1] == versions.NEWEST
+    assert nightly[0] == versions.OLDEST and not any(versions.untested("finn-plus", each) for each in nightly)
