@@ -141,15 +141,23 @@ def _import(name: str) -> types.ModuleType:
 
 def _why_not(error: Exception) -> tuple[str, str]:
     """What keeps FINN from being imported, and what to do."""
-    root = identity.package_root("finn")
-    if isinstance(error, KeyError) and error.args == ("FINN_ROOT",):
-        place = root.parents[1] if root is not None and (root.parents[1] / "finn-rtllib").is_dir() else "its checkout"
-        return "the environment variable FINN_ROOT is not set", f"export FINN_ROOT={place}, as FINN's container does"
+    install = f"{INSTALL_FINN}, or run finnyaml in the environment that has FINN"
+    if isinstance(error, KeyError) and str(error.args[0]).startswith("FINN_"):
+        return (
+            f"the environment variable {error.args[0]} is not set",
+            _set_root() if "FINN_ROOT" in error.args else install,
+        )
     missing = isinstance(error, ModuleNotFoundError) and str(error.name).partition(".")[0]
     if missing and missing not in identity.SOURCE_PACKAGES:
         return f"it needs {missing}, which is not installed", f"install {missing} in the environment of this Python"
     told = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
-    return told, f"{INSTALL_FINN}, or run finnyaml in the environment that has FINN"
+    return told, install
+
+
+def _set_root() -> str:
+    root = identity.package_root("finn")
+    place = root.parents[1] if root is not None and (root.parents[1] / "finn-rtllib").is_dir() else "its checkout"
+    return f"export FINN_ROOT={place}, as FINN's container does"
 
 
 class _StepsFinder(importlib.abc.MetaPathFinder):

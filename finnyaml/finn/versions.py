@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-OLDEST, NEWEST = "1.4.0", "1.6.1"
-"""Of finn-plus; `make check-finn VERSION=...` builds with one of them."""
+OLDEST, NEWEST = "1.5.0", "1.6.1"
+"""Of finn-plus; `make check-finn VERSION=...` builds with one of them. Older ones do not import without Vivado."""
 
 OPEN_RTL = "finn-plus 1.6.0 or 1.6.1"
 """The FINNs with which the open RTL path runs: those before have FIFOs that hold and take other cycles."""

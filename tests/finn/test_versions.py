@@ -20,9 +20,8 @@ from tests.project import ROOT
     ("distribution", "version", "said"),
     [
         ("finn-plus", "1.6.1", None),
-        ("finn-plus", "1.4.0", None),
         ("finn-plus", "1.5.0+local", None),
-        ("finn-plus", "1.3.2", "finn-plus 1.3.2 is older than what finnyaml is tested with"),
+        ("finn-plus", "1.4.0", "finn-plus 1.4.0 is older than what finnyaml is tested with"),
         ("finn-plus", "1.7.0", "finn-plus 1.7.0 is newer than what finnyaml is tested with"),
         ("finn-plus", "1.10.0", "newer"),
         ("finn", "0.0.0", None),
@@ -50,6 +49,7 @@ def test_a_step_that_a_later_one_does_again_is_left_out_where_finn_does_not_have
     ("error", "message", "hint"),
     [
         (KeyError("FINN_ROOT"), "the environment variable FINN_ROOT is not set", "export FINN_ROOT="),
+        (KeyError("FINN_XSI"), "the environment variable FINN_XSI is not set", "pip install"),
         (ModuleNotFoundError("no", name="torchvision.ops"), "it needs torchvision, which is not installed", "install"),
         (ModuleNotFoundError("No module named 'finn.x'", name="finn.x"), "No module named 'finn.x'", "pip install"),
         (ImportError("it is broken"), "it is broken", "pip install"),
