@@ -15,15 +15,17 @@ import sys
 import typing
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from finnyaml.errors import StepFailed
+from finnyaml.errors import StepFailed, ToolMissing
 from finnyaml.finn import config, introspect
 from finnyaml.finn.catalog import Catalog
 from finnyaml.finn.door import Finn, open_door
 from finnyaml.finn.introspect import segment
+from finnyaml.worker.runners import segment as runner
 
 PHASES = '''
 """Stands in for finn.builder.build_dataflow_phases."""
@@ -197,6 +199,27 @@ def test_what_a_segment_calls_is_asked_for_by_name(finn: Finn) -> None:
     assert segment("phase_with_a_condition", "1-2", noted)(["one"], Config(wide=True)) == ["one", "two"]
     assert segment("phase_with_an_import", "all", noted)([], Config()) == ["one", "b"]
     assert called == ["step_two", "step_one"]
+
+
+def test_a_step_under_a_condition_looks_for_its_tools_when_it_is_called(
+    finn: Finn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def needs(step: str, fields: Any, *, distribution: str) -> tuple[str, ...]:
+        return ("vivado", "make") if step == "step_two" and fields.get("wide") and not fields.get("absent") else ()
+
+    def run(*, wide: bool) -> Any:
+        params = {"phase": "phase_with_a_condition", "index": "1-2"}
+        return runner.run(SimpleNamespace(params=params, model=["one"], config=lambda: Config(wide)))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(runner, "needs", needs)
+    monkeypatch.setattr(runner, "made_model", lambda result, context: result)
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert run(wide=False) == ["one"]
+    with pytest.raises(ToolMissing, match="phase_with_a_condition calls two here, which needs vivado, make") as found:
+        run(wide=True)
+    assert found.value.hint and "Vivado" in found.value.hint
+    monkeypatch.setattr(runner, "needs", lambda *_, **__: ())
+    assert run(wide=True) == ["one", "two"]
 
 
 @pytest.mark.parametrize(
