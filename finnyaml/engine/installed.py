@@ -61,9 +61,10 @@ def imported(root: Path) -> Check:
     catalog = Catalog.from_json(found)
     there = {"step": catalog.steps, "flow": catalog.flows, "build option": catalog.fields, "board": catalog.boards}
     note = ", ".join(counted(len(named), word) for word, named in there.items())
+    note += f". finnyaml is tested with {versions.TESTED}"
     if catalog.lacks:
-        note += f"; the open RTL path does not run with it: it has no {listed(catalog.lacks, 'or')}"
-    state, hint = ("note", f"{version}: look at what it builds, and tell us") if version else ("found", None)
+        note += f". The open RTL path does not run with this one: it has no {listed(catalog.lacks, 'or')}"
+    state, hint = ("note", "where a step fails, try it with one of those") if version else ("found", None)
     return Check("FINN imports", state, installation.version, installation.distribution, enables, note, hint)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import sys
 import types
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
+from finnyaml.errors import StepFailed
 from finnyaml.finn import aliases, door, identity, versions
 from finnyaml.finn.door import FinnUnusable
+from finnyaml.finn.kernels.register import register
 from tests.project import ROOT
 
 
@@ -94,3 +97,12 @@ def test_each_night_the_versions_are_built_that_are_said_to_be_tested() -> None:
     pinned = re.search(r'"finn-plus==(.+)"', (ROOT / "pyproject.toml").read_text())
     assert pinned is not None and pinned[1] == versions.NEWEST
     assert nightly[0] == versions.OLDEST and not any(versions.untested("finn-plus", each) for each in nightly)
+
+
+def test_a_finn_without_the_layers_that_ours_stand_for_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("finn.custom_op", "finn.custom_op.fpgadataflow"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    monkeypatch.setattr(sys.modules["finn.custom_op.fpgadataflow"], "rtl", None, raising=False)
+    monkeypatch.setitem(sys.modules, "finn.transformation", types.ModuleType("finn.transformation"))
+    with pytest.raises(StepFailed, match=r"RTL layers do not go with .*: it has no finn\.transformation\.fpgadataflow"):
+        register()
