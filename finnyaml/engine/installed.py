@@ -64,7 +64,8 @@ def imported(root: Path) -> Check:
     note += f". finnyaml is tested with {versions.TESTED}"
     if catalog.lacks:
         note += f". The open RTL path does not run with this one: it has no {listed(catalog.lacks, 'or')}"
-    state, hint = ("note", "where a step fails, try it with one of those") if version else ("found", None)
+    hint = "where a step fails, try it with one of those" if version else None
+    state = "note" if version else "found"
     return Check("FINN imports", state, installation.version, installation.distribution, enables, note, hint)
 
 
@@ -93,9 +94,9 @@ def describe(catalog: Catalog, name: str, recipe: Path | None) -> dict[str, Any]
         kind = open_rtl.STEPS[name]
         settings_ = [f"{key} ({json.dumps(value)})" for key, value in kind.settings.items()]
         return {"rtl": name, "doc": kind.does, "tools": list(kind.tools), "settings": settings_}
-    for group, known in _plugins():
-        if name in known:
-            return {"plug-in": name, "group": f"finnyaml.{group}", **_plugin(known[name])}
+    for group, brought in _plugins():
+        if name in brought:
+            return {"plug-in": name, "group": f"finnyaml.{group}", **_plugin(brought[name])}
     last = record.last_build(load_recipes(recipe)[0][0].workspace) if recipe else {}  # of variants, the first
     uses = last[name]["parts"]["step"][1] if name in last else name
     real = aliases.resolve(uses, catalog.steps)

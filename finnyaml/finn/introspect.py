@@ -286,11 +286,8 @@ def segment(phase: str, index: str, around: Around = lambda name, step: step) ->
     finn = open_door()
     function = finn.phases[phase]
     namespace = dict(vars(sys.modules[function.__module__]))
-    namespace |= {
-        name: around(value.__name__, value)
-        for name, value in namespace.items()
-        if finn.steps.get(getattr(value, "__name__", "")) is value
-    }
+    known = {id(step): (name, step) for name, step in finn.steps.items()}
+    namespace |= {name: around(*known[id(value)]) for name, value in namespace.items() if id(value) in known}
     if index == WHOLE:
         return types.FunctionType(function.__code__, namespace, phase, function.__defaults__, function.__closure__)
     first, _, last = index.partition("-")

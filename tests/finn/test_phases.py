@@ -412,3 +412,17 @@ def test_shells_and_outputs_are_finns(catalog: Catalog) -> None:
     assert catalog.outputs["estimate_reports"] == ("step_generate_estimate_reports",)
     assert "step_synthesize_bitfile" in catalog.outputs["bitfile"]
     assert "step_out_of_context_synthesis" not in catalog.outputs["stitched_ip"]  # it only insists on it
+
+
+def test_this_finn_has_what_the_open_rtl_path_needs(catalog: Catalog) -> None:
+    assert catalog.lacks == ()
+
+
+def test_what_a_finn_lacks_for_the_open_rtl_path_is_named(door: Finn, monkeypatch: pytest.MonkeyPatch) -> None:
+    from finn.transformation.fpgadataflow import create_stitched_ip
+
+    monkeypatch.setattr(introspect, "rtl_source", lambda name: None)
+    monkeypatch.delattr(create_stitched_ip, introspect.LAUNCH)
+    monkeypatch.setattr(introspect, "MINIMAL_FIFOS", "none_at_all")
+    names = ("fifo.sv", "launch_process_helper in create_stitched_ip", "the FIFO strategy none_at_all")
+    assert introspect._lacks(door) == names
