@@ -55,9 +55,9 @@ def imported(root: Path) -> Check:
         return Check("FINN imports", "note", enables=enables, note=f"not tried: {error.message}")
     version = versions.untested(installation.distribution, installation.version)
     if isinstance(found, Failure):
-        hint = found.hint or "mend what the message names, in the environment of this Python"
+        mend = found.hint or "mend what the message names, in the environment of this Python"
         note = f"{found.message} ({version})" if version else found.message
-        return Check("FINN imports", "missing", enables=enables, note=note, hint=hint)
+        return Check("FINN imports", "missing", enables=enables, note=note, hint=mend)
     catalog = Catalog.from_json(found)
     there = {"step": catalog.steps, "flow": catalog.flows, "build option": catalog.fields, "board": catalog.boards}
     note = ", ".join(counted(len(named), word) for word, named in there.items())

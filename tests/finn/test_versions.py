@@ -106,3 +106,12 @@ def test_a_finn_without_the_layers_that_ours_stand_for_is_named(monkeypatch: pyt
     monkeypatch.setitem(sys.modules, "finn.transformation", types.ModuleType("finn.transformation"))
     with pytest.raises(StepFailed, match=r"RTL layers do not go with .*: it has no finn\.transformation\.fpgadataflow"):
         register()
+
+
+@pytest.mark.parametrize("domain", ["", "finn.custom_op.fpgadataflow", "qonnx.custom_op.general"])
+def test_what_an_older_qonnx_has_classes_for(domain: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from finnyaml.finn import invalid_settings
+
+    monkeypatch.setattr(invalid_settings, "registry", types.SimpleNamespace())
+    node = types.SimpleNamespace(domain=domain, op_type="MVAU" if domain else "Add")
+    assert invalid_settings._is_custom(node) is bool(domain)
