@@ -59,12 +59,13 @@ BENCH_READY := .venv-bench/.ready-$(call key,requirements/bench.txt)
 DOCS_READY := .venv-docs/.ready-$(call key,requirements/docs.txt)
 BOARD_READY := .venv-board/.ready-$(call key,requirements/board.txt)
 
-.PHONY: help setup finn-examples setup-bench setup-board setup-docs demo test test-long coverage lint docs format check-wheel bench fuzz lock clean distclean
+.PHONY: help setup finn-examples check-finn setup-bench setup-board setup-docs demo test test-long coverage lint docs format check-wheel bench fuzz lock clean distclean
 
 help:
 	@sed -n '/^# make/s/^# //p' $(firstword $(MAKEFILE_LIST)); \
 	echo 'make setup   only set everything up, in $(VENV)'; \
 	echo 'make finn-examples  build the networks of recipes/finn-examples, with random weights, to hardware code'; \
+	echo 'make check-finn VERSION=1.5.0  builds with that version of finn-plus, in an environment of its own'; \
 	echo 'make docs    the documentation as a site, in site/html; a broken link is an error'; \
 	echo 'make test-long  tests that only show more of what the others do, on larger networks and whole builds'; \
 	echo 'make coverage  the tests, and which lines of the package they run (PYTEST_ARGS=... chooses tests)'; \
@@ -100,6 +101,26 @@ endif
 # The networks of recipes/finn-examples with random weights, to hardware code: some minutes, so the tests only plan them.
 finn-examples: setup
 	@$(BIN)/finnyaml build --keep-going recipes/finn-examples/stand-in.yaml
+
+# With another version of finn-plus: recipes that run on all (finnyaml/finn/versions.py). FINN's other pins follow from it.
+VERSION ?=
+
+check-finn:
+	@test -n "$(VERSION)" || { echo "Which version of finn-plus? make check-finn VERSION=1.5.0" >&2; exit 2; }
+	@$(uv); $(python); \
+	env="$$PWD/.venv-finn-$(VERSION)"; \
+	"$$uv" venv --quiet --no-project --clear --python "$$py" "$$env"; \
+	echo "finnyaml: installing finn-plus $(VERSION) into .venv-finn-$(VERSION)"; \
+	export VIRTUAL_ENV="$$env"; \
+	echo "finn-plus==$(VERSION)" > "$$env/overrides.txt"; \
+	"$$uv" pip install --quiet --overrides requirements/overrides.txt --overrides "$$env/overrides.txt" -r pyproject.toml --extra finn; \
+	"$$uv" pip install --quiet hatchling editables; \
+	"$$uv" pip install --quiet --no-deps --no-build-isolation --editable .; \
+	cp -r recipes "$$env"; cd "$$env"; export FINNYAML_STORE="$$env/store"; \
+	for recipe in digits-cnv-fixed tfc-w1a1 from-onnx; do bin/finnyaml build recipes/$$recipe/recipe.yaml; done; \
+	if bin/finnyaml plan recipes/digits-rtl/recipe.yaml > /dev/null 2> "$$env/refused"; then \
+		bin/finnyaml build recipes/digits-rtl/recipe.yaml --to simulate; \
+	else cat "$$env/refused"; grep -q "the open RTL path.* does not run with finn-plus $(VERSION)" "$$env/refused"; fi
 
 lint: setup
 	@$(BIN)/ruff check --quiet .
@@ -205,4 +226,4 @@ clean:
 	find . -name __pycache__ -not -path './.venv*' -type d -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf .venv .venv-tools .venv-bench .venv-docs .venv-board .venv-board38 .venv-wheel
+	rm -rf .venv .venv-tools .venv-bench .venv-docs .venv-board .venv-board38 .venv-wheel .venv-finn-*

@@ -326,11 +326,14 @@ def _changed(path: str, state: list[Any]) -> bool:
 def _digest(path: str) -> str | None:
     import hashlib
 
+    digest = hashlib.sha256()
     try:
         with reading(path, follow=True) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            while block := file.read(1 << 18):  # hashlib.file_digest is of Python 3.11
+                digest.update(block)
     except OSError:
         return None
+    return digest.hexdigest()
 
 
 def _on_path(command: str) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from finnyaml.engine import lints
+from finnyaml.engine import finn_checks, lints
 from finnyaml.engine.session import Session, open_sessions
 from finnyaml.errors import ExitCode, Problem, RecipeError
 from finnyaml.finn import identity
@@ -75,6 +75,7 @@ def _look_at(session: Session, found: Checked, looks: Looks) -> None:
     statuses = session.judge(looks=looks).survey(set(session.plan.tasks))
     built = {name: status.built for name, status in statuses.items() if status.built is not None}
     with session.store.session(), tempfile.TemporaryDirectory() as folder:
+        found.problems += finn_checks.problems(session, Path(folder, "log"))
         seen = lints.findings(session.plan, built, session.store, session.pool, Path(folder, "log"))
     found.problems += [lints.problem(session.plan, task, finding) for task, finding in seen]
     for task, finding in seen:

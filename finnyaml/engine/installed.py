@@ -15,14 +15,14 @@ from finnyaml.engine import record
 from finnyaml.engine.pool import Pool
 from finnyaml.engine.session import facts, installed_catalog, open_store
 from finnyaml.errors import INSTALL_FINN, Problem, RecipeError, StoreError, ToolMissing
-from finnyaml.finn import aliases, identity, settings
+from finnyaml.finn import aliases, identity, settings, versions
 from finnyaml.finn.catalog import Catalog, Field
 from finnyaml.plan import phases
 from finnyaml.plugins import Plugin
 from finnyaml.recipe.load import load_recipes
 from finnyaml.steps import builtin, open_rtl
 from finnyaml.store import Store
-from finnyaml.text import counted, did_you_mean
+from finnyaml.text import counted, did_you_mean, listed
 from finnyaml.tools.doctor import Check
 from finnyaml.tools.needs import needs
 from finnyaml.worker.job import Failure
@@ -53,13 +53,20 @@ def imported(root: Path) -> Check:
             found = pool.catalog(facts(installation), Path(folder, "log"))
     except StoreError as error:
         return Check("FINN imports", "note", enables=enables, note=f"not tried: {error.message}")
+    version = versions.untested(installation.distribution, installation.version)
     if isinstance(found, Failure):
-        hint = found.hint or "mend what the message names, in the environment of this Python"
-        return Check("FINN imports", "missing", enables=enables, note=found.message, hint=hint)
+        mend = found.hint or "mend what the message names, in the environment of this Python"
+        note = f"{found.message} ({version})" if version else found.message
+        return Check("FINN imports", "missing", enables=enables, note=note, hint=mend)
     catalog = Catalog.from_json(found)
     there = {"step": catalog.steps, "flow": catalog.flows, "build option": catalog.fields, "board": catalog.boards}
     note = ", ".join(counted(len(named), word) for word, named in there.items())
-    return Check("FINN imports", "found", installation.version, installation.distribution, enables, note)
+    note += f". finnyaml is tested with {versions.TESTED}"
+    if catalog.lacks:
+        note += f". The open RTL path does not run with this one: it has no {listed(catalog.lacks, 'or')}"
+    hint = "where a step fails, try it with one of those" if version else None
+    state = "note" if version else "found"
+    return Check("FINN imports", state, installation.version, installation.distribution, enables, note, hint)
 
 
 def steps(catalog: Catalog) -> dict[str, Any]:
@@ -87,9 +94,9 @@ def describe(catalog: Catalog, name: str, recipe: Path | None) -> dict[str, Any]
         kind = open_rtl.STEPS[name]
         settings_ = [f"{key} ({json.dumps(value)})" for key, value in kind.settings.items()]
         return {"rtl": name, "doc": kind.does, "tools": list(kind.tools), "settings": settings_}
-    for group, listed in _plugins():
-        if name in listed:
-            return {"plug-in": name, "group": f"finnyaml.{group}", **_plugin(listed[name])}
+    for group, brought in _plugins():
+        if name in brought:
+            return {"plug-in": name, "group": f"finnyaml.{group}", **_plugin(brought[name])}
     last = record.last_build(load_recipes(recipe)[0][0].workspace) if recipe else {}  # of variants, the first
     uses = last[name]["parts"]["step"][1] if name in last else name
     real = aliases.resolve(uses, catalog.steps)

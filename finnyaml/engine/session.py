@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from finnyaml.engine import known_nodes, record
 from finnyaml.engine.pool import Pool
 from finnyaml.errors import INSTALL_FINN, FinnyamlError, Problem, RecipeError, StepFailed, ToolMissing
-from finnyaml.finn import identity
+from finnyaml.finn import identity, versions
 from finnyaml.finn.catalog import Catalog
 from finnyaml.finn.identity import Installation
 from finnyaml.kinds.code import Code
@@ -141,6 +141,7 @@ def open_sessions(
         code = Code(store.memo, store.put_memo, finn)
         recipes = [_with_bundle(draft.recipe, targets) for draft in drafts]
         plans = _plans(recipes, catalog, code)
+        untested = tuple(_untested(installation))
     except BaseException:
         pool.close()
         raise
@@ -151,7 +152,7 @@ def open_sessions(
             installation,
             catalog,
             plan,
-            (*draft.problems, *more, *known_nodes.unmatched(plan)),
+            (*draft.problems, *more, *known_nodes.unmatched(plan), *untested),
             pool,
             record.last_build(recipe.workspace),
             tuple(sets),
@@ -159,6 +160,12 @@ def open_sessions(
         )
         for draft, recipe, (plan, more) in zip(drafts, recipes, plans, strict=True)
     ]
+
+
+def _untested(installation: Installation) -> Iterator[Problem]:
+    told = versions.untested(installation.distribution, installation.version)
+    if told is not None:
+        yield Problem(told, hint="where a step fails, try it with one of those", severity="warning")
 
 
 def _with_bundle(recipe: Recipe, targets: Sequence[str]) -> Recipe:
@@ -222,6 +229,8 @@ def installed_catalog(store: Store, installation: Installation, pool: Pool, noti
         with tempfile.TemporaryDirectory() as folder:
             known = pool.catalog(facts(installation), Path(folder, "log"))
         if not isinstance(known, dict):
-            raise StepFailed(f"{installation} could not be asked what it has: {known.message}", hint=known.hint)
+            version = versions.untested(installation.distribution, installation.version)
+            why = f"{known.message} ({version})" if version else known.message
+            raise StepFailed(f"{installation} could not be asked what it has: {why}", hint=known.hint)
         store.put_memo(name, known)
     return Catalog.from_json(known)

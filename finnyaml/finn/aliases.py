@@ -15,6 +15,15 @@ SYNONYMS: tuple[tuple[str, ...], ...] = (
     ("step_make_driver", "step_make_pynq_driver"),
 )
 
+OPTIONAL: frozenset[str] = frozenset(("step_minimize_bit_width_initial",))
+"""Steps that a later step does again, so that a FINN that does not have them builds the same without."""
+
+
+def left_out(name: str, known: Iterable[str]) -> bool:
+    """Whether the installed FINN does not have step `name`, and a recipe that lists it means the same without it."""
+    full = name if name.startswith("step_") else f"step_{name}"
+    return full in OPTIONAL and full not in known
+
 
 def resolve(name: str, known: Iterable[str]) -> str | None:
     """The name that the installed FINN has for step `name`; None where it has none.

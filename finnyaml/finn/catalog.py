@@ -86,6 +86,10 @@ class Catalog:
     """The shell (`vivado_zynq`) that FINN makes for a board, as far as its tables say it."""
     outputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Each of FINN's outputs (`bitfile`) with the steps that look whether it is asked for."""
+    lacks: tuple[str, ...] = ()
+    """What the open RTL path needs and this FINN does not have; with any of it missing, that path does not run."""
+    checks: bool = False
+    """Whether FINN has checks of a configuration of its own (`finnyaml.finn.own_checks`)."""
 
     def __str__(self) -> str:
         return f"{self.distribution} {self.version}"
@@ -108,4 +112,5 @@ class Catalog:
         }
         outputs = {name: tuple(steps) for name, steps in data["outputs"].items()}
         tables = {"fields": fields, "steps": steps, "phases": phases, "flows": flows, "outputs": outputs}
-        return cls(**{**data, **tables, "datatypes": tuple(data["datatypes"])})
+        lists = {name: tuple(data[name]) for name in ("datatypes", "lacks")}
+        return cls(**{**data, **tables, **lists})

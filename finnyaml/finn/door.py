@@ -11,6 +11,7 @@ import functools
 import importlib
 import importlib.abc
 import importlib.machinery
+import importlib.util
 import os
 import sys
 import types
@@ -101,8 +102,9 @@ def open_door() -> Finn:
 
 
 def register_reshape() -> None:
-    """Make FINN's Reshape layer known: FINN registers it only along with its RTL layers."""
-    _import("finn.custom_op.fpgadataflow.reshape")
+    """Make FINN's Reshape layer known, where this FINN has one: it registers it only along with its RTL layers."""
+    if importlib.util.find_spec("finn.custom_op.fpgadataflow.reshape") is not None:
+        _import("finn.custom_op.fpgadataflow.reshape")
 
 
 def upsampling(model: Any) -> Any:
@@ -130,11 +132,32 @@ def rtl_source(name: str) -> str | None:
 def _import(name: str) -> types.ModuleType:
     try:
         return importlib.import_module(name)
-    except ImportError as error:
-        raise FinnUnusable(
-            f"FINN does not import here: {error}",
-            hint=f"{INSTALL_FINN}, or run finnyaml in the environment that has FINN",
-        ) from error
+    except FinnyamlError:
+        raise
+    except Exception as error:  # whatever its modules do while they are imported
+        told, hint = _why_not(error)
+        raise FinnUnusable(f"FINN does not import here: {told}", hint=hint) from error
+
+
+def _why_not(error: Exception) -> tuple[str, str]:
+    """What keeps FINN from being imported, and what to do."""
+    install = f"{INSTALL_FINN}, or run finnyaml in the environment that has FINN"
+    if isinstance(error, KeyError) and str(error.args[0]).startswith("FINN_"):
+        return (
+            f"the environment variable {error.args[0]} is not set",
+            _set_root() if "FINN_ROOT" in error.args else install,
+        )
+    missing = isinstance(error, ModuleNotFoundError) and str(error.name).partition(".")[0]
+    if missing and missing not in identity.SOURCE_PACKAGES:
+        return f"it needs {missing}, which is not installed", f"install {missing} in the environment of this Python"
+    told = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
+    return told, install
+
+
+def _set_root() -> str:
+    root = identity.package_root("finn")
+    place = root.parents[1] if root is not None and (root.parents[1] / "finn-rtllib").is_dir() else "its checkout"
+    return f"export FINN_ROOT={place}, as FINN's container does"
 
 
 class _StepsFinder(importlib.abc.MetaPathFinder):

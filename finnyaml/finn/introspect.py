@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import enum
 import functools
+import importlib.util
 import inspect
 import operator
 import sys
@@ -16,16 +17,26 @@ from collections.abc import Callable, Sequence
 from pathlib import PurePath
 from typing import Any
 
+from finnyaml.finn import own_checks
 from finnyaml.finn.catalog import Catalog, Field, FinnStep, Phase
-from finnyaml.finn.door import Finn, open_door
+from finnyaml.finn.door import Finn, StepFunction, open_door, rtl_source
 
 FILE_SUFFIXES = ("_file", "_path", "_npy")
 """FINN annotates some file names as plain `str`; these endings give them away."""
+
+LAUNCH = "launch_process_helper"
+"""What FINN's module of the stitching starts Vivado with, where `finnyaml.finn.stitched` can stand in for that."""
+
+MINIMAL_FIFOS = "force_minimal_fifos"
+"""FINN's strategy that puts in FIFOs without sizing them."""
 
 WHOLE = "all"
 """The index of a segment that is the whole phase."""
 
 _Kind = tuple[str, "tuple[str, ...]", "str | None"]
+
+Around = Callable[[str, StepFunction], StepFunction]
+"""What is called in place of a step, of its name and the step."""
 
 
 def catalog(finn: Finn, identity: str, distribution: str, version: str) -> Catalog:
@@ -43,7 +54,23 @@ def catalog(finn: Finn, identity: str, distribution: str, version: str) -> Catal
         points={point: name for name, step in finn.steps.items() for point in _points(step)},
         shells=dict(finn.shells),
         outputs=_outputs(finn),
+        lacks=_lacks(finn),
+        checks=own_checks.there(),
     )
+
+
+def _lacks(finn: Finn) -> tuple[str, ...]:
+    """What the open RTL path needs of FINN and this one does not have."""
+    stitching = sys.modules.get("finn.transformation.fpgadataflow.create_stitched_ip")
+    strategies = getattr(finn.config_module, "AutoFIFOSizingMethod", None)
+    needs = {
+        "finn.util.settings": importlib.util.find_spec("finn.util.settings"),
+        "finn.xsi": importlib.util.find_spec("finn.xsi"),
+        "fifo.sv": rtl_source("fifo/hdl/fifo.sv"),
+        f"{LAUNCH} in create_stitched_ip": stitching and hasattr(stitching, LAUNCH),
+        f"the FIFO strategy {MINIMAL_FIFOS}": strategies and MINIMAL_FIFOS in [member.value for member in strategies],
+    }
+    return tuple(name for name, found in needs.items() if not found)
 
 
 def _fields(config_class: type) -> dict[str, Field]:
@@ -192,33 +219,49 @@ def _flows(module: types.ModuleType, finn: Finn) -> dict[str, tuple[str, ...]]:
 def _phase(name: str, function: Any, finn: Finn) -> Phase:
     """Split a phase into its top-level statements, so that each step in it is cached on its own.
 
-    A statement `model = wrapper(step_x, model, cfg)` is the step; statements with conditions or loops become a segment,
-    which runs as one task exactly as FINN wrote it. A phase whose statements hang together is one segment.
+    A statement `model = wrapper(step_x, model, cfg)` is the step. Conditions, loops and the like become a segment,
+    which runs as one task exactly as FINN wrote it, together with the statements that make the variables it uses.
     """
-    parts = [("segment", WHOLE)]
     statements = phase_statements(function)
-    if _separable(statements):
-        steps = [_called_step(statement, finn) for statement in statements]
-        parts = [("step", step) if step else ("segment", str(index)) for index, step in enumerate(steps)]
-    return Phase(name, _summary(function), function.__module__, tuple(parts))
+    parts = []
+    for first, last in _groups(function, statements):
+        step = _called_step(statements[first], finn) if first == last else None
+        parts.append(("step", step) if step else ("segment", str(first) if first == last else f"{first}-{last}"))
+    return Phase(name, _summary(function), function.__module__, tuple(parts or [("segment", WHOLE)]))
 
 
-def _separable(statements: Sequence[ast.stmt]) -> bool:
-    """Whether only `model` goes from each statement to the next: no other variable, no early return."""
-    bound: set[str] = set()
-    for statement in statements:
-        nodes = list(ast.walk(statement))
-        names = [node for node in nodes if isinstance(node, ast.Name)]
-        if any(isinstance(node, ast.Return) for node in nodes) or bound.intersection(node.id for node in names):
-            return False
-        bound.update(node.id for node in names if not isinstance(node.ctx, ast.Load))
-        for node in nodes:
-            if isinstance(node, (ast.Import, ast.ImportFrom)):
-                bound.update(alias.asname or alias.name.partition(".")[0] for alias in node.names)
-            elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-                bound.add(node.name)
-        bound.discard("model")
-    return True
+def _groups(function: Any, statements: Sequence[ast.stmt]) -> list[tuple[int, int]]:
+    """The first and the last statement of each part: only `model` goes from one part to another, no other variable.
+
+    None where no statement can be told from the others: one may end the phase early, variables go through all of it, or
+    it has names of its own for the model and the configuration.
+    """
+    nodes = [list(ast.walk(statement)) for statement in statements]
+    if any(isinstance(node, ast.Return) for inside in nodes for node in inside):
+        return []
+    if list(inspect.signature(function).parameters) != ["model", "cfg"]:
+        return []
+    used = [{node.id for node in inside if isinstance(node, ast.Name)} for inside in nodes]
+    groups: list[tuple[int, int]] = []
+    for index, inside in enumerate(nodes):
+        bound = _bound(inside) - {"model"}
+        last = max((other for other, names in enumerate(used) if other > index and bound & names), default=index)
+        if groups and index <= groups[-1][1]:
+            groups[-1] = (groups[-1][0], max(last, groups[-1][1]))
+        else:
+            groups.append((index, last))
+    return [] if groups == [(0, len(statements) - 1)] and len(statements) > 1 else groups
+
+
+def _bound(nodes: Sequence[ast.AST]) -> set[str]:
+    """The names that a statement binds."""
+    bound = {node.id for node in nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
+    for node in nodes:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            bound.update(alias.asname or alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            bound.add(node.name)
+    return bound
 
 
 def phase_statements(function: Any) -> list[ast.stmt]:
@@ -233,21 +276,25 @@ def phase_statements(function: Any) -> list[ast.stmt]:
     ]
 
 
-def segment(phase: str, index: str) -> Callable[[Any, Any], Any]:
-    """The statement `index` of a phase as a function `(model, cfg) -> model` in the phase's own module.
+def segment(phase: str, index: str, around: Around = lambda name, step: step) -> Callable[[Any, Any], Any]:
+    """The statements `index` ("2", "2-3") of a phase as a function `(model, cfg) -> model` of the phase's own module.
 
     A phase is a row of steps, some under conditions that depend on the model; those cannot be told apart before the
-    model is there. So the statement itself runs, unchanged, as one task.
+    model is there. So the statements themselves run, unchanged, as one task. `around` gives what is called in place of
+    each step of FINN.
     """
-    function = open_door().phases[phase]
+    finn = open_door()
+    function = finn.phases[phase]
+    namespace = dict(vars(sys.modules[function.__module__]))
+    known = {id(step): (name, step) for name, step in finn.steps.items()}
+    namespace |= {name: around(*known[id(value)]) for name, value in namespace.items() if id(value) in known}
     if index == WHOLE:
-        return function
-    statement = phase_statements(function)[int(index)]
+        return types.FunctionType(function.__code__, namespace, phase, function.__defaults__, function.__closure__)
+    first, _, last = index.partition("-")
     module = ast.parse("def part(model, cfg):\n    return model")
     definition = module.body[0]
     assert isinstance(definition, ast.FunctionDef)
-    definition.body.insert(0, statement)
-    namespace = dict(vars(sys.modules[function.__module__]))
+    definition.body[:0] = phase_statements(function)[int(first) : int(last or first) + 1]
     exec(compile(ast.fix_missing_locations(module), f"<{phase}>", "exec"), namespace)  # noqa: S102 - FINN's own source
     return namespace["part"]  # type: ignore[no-any-return]
 

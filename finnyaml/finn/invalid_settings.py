@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from qonnx.custom_op.registry import getCustomOp, is_custom_op
+from qonnx.custom_op import registry
+from qonnx.custom_op.registry import getCustomOp
 
 from finnyaml.errors import FinnyamlError, InvalidSetting
 from finnyaml.finn.entries import DEFAULTS, advice
@@ -136,7 +137,7 @@ def _unknown_node(field: str, name: str, nodes: Sequence[str]) -> InvalidSetting
 
 
 def _unknown_attributes(field: str, name: str, node: Any, attributes: Mapping[str, Any]) -> Iterator[InvalidSetting]:
-    if not is_custom_op(node.domain, node.op_type):
+    if not _is_custom(node):
         yield InvalidSetting(field, (name,), f"{name} is a plain ONNX {node.op_type}: FINN cannot configure it")
         return
     known = getCustomOp(node).get_nodeattr_types()
@@ -145,6 +146,12 @@ def _unknown_attributes(field: str, name: str, node: Any, attributes: Mapping[st
             hint = did_you_mean(attribute, known, 2, else_="it has")
             message = f"{name} ({node.op_type}) has no attribute {attribute}"
             yield InvalidSetting(field, (name, attribute), message, hint)
+
+
+def _is_custom(node: Any) -> bool:
+    """Whether QONNX or FINN has a class for the node. The qonnx of FINN 0.10 asks for its domain only."""
+    known = getattr(registry, "is_custom_op", None)
+    return bool(known(node.domain, node.op_type) if known is not None else node.domain not in ("", "ai.onnx"))
 
 
 def _indivisible(field: str, entries: Mapping[str, Any], nodes: Mapping[str, Any]) -> Iterator[InvalidSetting]:

@@ -12,7 +12,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 
 from finnyaml.errors import StepFailed
-from finnyaml.finn import dataflow, estimates
+from finnyaml.finn import dataflow, estimates, versions
 from finnyaml.finn.identity import distribution_of_finn
 from finnyaml.finn.kernels import kernels
 from finnyaml.finn.kernels.register import register
@@ -75,7 +75,7 @@ def _instead(stitching: Any, vivado: Callable[..., tuple[str, str]]) -> Iterator
     if missing := [name for name in instead if name not in module]:
         raise StepFailed(
             f"{_finn()} starts Vivado in another way than finnyaml knows (it has no {missing[0]})",
-            hint="the open RTL path knows finn-plus 1.6.1",
+            hint=f"the open RTL path knows {versions.OPEN_RTL}",
         )
     before = {name: module[name] for name in instead}
     module.update(instead)

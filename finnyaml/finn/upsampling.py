@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from finn.transformation.fpgadataflow.convert_to_hw.upsample import InferUpsample
+import importlib
+
 from finn.transformation.streamline.absorb import AbsorbConsecutiveTransposes, AbsorbTransposeIntoMultiThreshold
 from finn.transformation.streamline.reorder import MakeScaleResizeNHWC
 from qonnx.core.modelwrapper import ModelWrapper
@@ -10,9 +11,16 @@ from qonnx.transformation.general import GiveReadableTensorNames, GiveUniqueNode
 from qonnx.transformation.infer_data_layouts import InferDataLayouts
 from qonnx.transformation.infer_datatypes import InferDataTypes
 
+CONVERTERS = "finn.transformation.fpgadataflow.convert_to_hw"
+"""A package with a module for each sort of layers in finn-plus; one module, `..._layers`, in FINN."""
+
 
 def repeat_pixels(model: ModelWrapper) -> ModelWrapper:
     """Turn every Resize to channels last, and make FINN's layer of it that repeats pixels."""
+    try:
+        converters = importlib.import_module(f"{CONVERTERS}.upsample")
+    except ModuleNotFoundError:
+        converters = importlib.import_module(f"{CONVERTERS}_layers")
     for transformation in (
         InferDataLayouts(),
         MakeScaleResizeNHWC(),
@@ -21,7 +29,7 @@ def repeat_pixels(model: ModelWrapper) -> ModelWrapper:
         AbsorbConsecutiveTransposes(),
         InferDataLayouts(),
         InferDataTypes(),
-        InferUpsample(),
+        converters.InferUpsample(),
         GiveUniqueNodeNames(),
         GiveReadableTensorNames(),
     ):

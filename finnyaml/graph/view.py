@@ -10,6 +10,7 @@ from onnx import NodeProto, helper, numpy_helper
 from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
+from qonnx.util import basic
 
 from finnyaml.graph.operators import HARDWARE
 
@@ -86,6 +87,11 @@ class View:
         if id(node) not in self._instances:
             self._instances[id(node)] = getCustomOp(node)
         return self._instances[id(node)]
+
+
+def preferred_opset() -> int:
+    """The version that qonnx takes for a domain where the model says none; that of FINN 0.10 has one for all."""
+    return int((getattr(basic, "get_preferred_qonnx_opset", None) or basic.get_preferred_onnx_opset)())
 
 
 def attributes(node: NodeProto) -> Mapping[str, Any]:

@@ -217,6 +217,12 @@ KINDS: Mapping[str, Kind] = {
             parameters={"stages": "the graphs, each with where in the build it stands"},
         ),
         _look(
+            "finn_checks",
+            "Runs FINN's own checks of the configuration. In no plan: it runs when a recipe is linted.",
+            "finn_checks:run",
+            warm_up=f"{WARM_UP}:configuration",
+        ),
+        _look(
             "contract",
             "Derives the contract of the accelerator; exports its graphs and golden samples.",
             "bundle:contract",

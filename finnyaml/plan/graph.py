@@ -87,10 +87,11 @@ def build(recipe: Recipe, catalog: Catalog, code: CodeOf, *, vivado: bool = True
     Raises:
         RecipeError: with every problem found.
     """
-    toolchain = _toolchain(recipe, vivado=vivado)
+    toolchain = _toolchain(recipe, catalog, vivado=vivado)
     placed, base, configs, problems = _named(recipe, catalog, toolchain)
     sources = _source_tasks(recipe, code)
     needs = _needs(placed, [task.id for task in sources], recipe, problems)
+    problems += without_vivado.not_with(recipe, placed, catalog)
     problems += without_vivado.unstitched(recipe, placed, needs)
     problems += contradictions.problems(recipe, catalog, placed, base, configs)
     if toolchain == "open":
@@ -170,11 +171,12 @@ def wrong_names(recipe: Recipe, catalog: Catalog, *, vivado: bool = True) -> lis
 
     Unlike `build`, for the usable part of a recipe too that has other errors.
     """
-    return _named(recipe, catalog, _toolchain(recipe, vivado=vivado))[-1]
+    return _named(recipe, catalog, _toolchain(recipe, catalog, vivado=vivado))[-1]
 
 
-def _toolchain(recipe: Recipe, *, vivado: bool) -> str:
-    return recipe.toolchain if recipe.toolchain != "auto" else "vivado" if vivado else "open"
+def _toolchain(recipe: Recipe, catalog: Catalog, *, vivado: bool) -> str:
+    """What runs the steps that need Xilinx' tools: theirs too where nothing of ours can stand for them."""
+    return recipe.toolchain if recipe.toolchain != "auto" else "vivado" if vivado or catalog.lacks else "open"
 
 
 def _named(

@@ -331,12 +331,12 @@ class _Builder:
         return golden
 
     def _gated(self, tasks: dict[str, Task]) -> dict[str, Task]:
-        """Nothing that needs an external tool starts before the gates above it have passed."""
+        """Nothing that needs an external tool, or may need one, starts before the gates above it have passed."""
         points = {task.checks: task.id for task in tasks.values() if task.checks}
         above: dict[str, set[str]] = {}
         for name, task in self._tasks.items():
             above[name] = set(task.needs).union(*(above.get(need, ()) for need in task.needs))
-            if task.calls_tools:
+            if task.calls_tools or task.kind == "segment":
                 gates = tuple(points[step] for step in self._tasks if step in above[name] and step in points)
                 tasks[name] = replace(tasks[name], after=gates)
         return tasks

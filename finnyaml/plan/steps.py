@@ -93,6 +93,10 @@ class Expansion:
             self.problems += phases.check(phase, entry, self.recipe)
             yield from phases.parts(phase, entry, self._steps_for)
             return
+        if aliases.left_out(entry.uses, self.catalog.steps):
+            notice = f"{self.catalog} has no step {aliases.short(entry.uses)}, which a later one does again: left out"
+            self._problem(notice, entry.pointer, None, "warning")
+            return
         name = aliases.resolve(entry.uses, self.catalog.steps)
         if name is None:
             own = (*builtin.STEPS, *open_rtl.STEPS, *plugins.installed("steps"), *plugins.installed("repairs"))

@@ -6,13 +6,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from finnyaml.errors import Problem
-from finnyaml.finn import aliases
+from finnyaml.finn import aliases, versions
 from finnyaml.finn.catalog import Catalog
 from finnyaml.finn.settings import FinnConfig
 from finnyaml.plan.placed import Placed
 from finnyaml.plan.task import Task
 from finnyaml.recipe.model import Recipe
 from finnyaml.steps import open_rtl
+from finnyaml.text import listed
 from finnyaml.tools.needs import needs
 
 MINIMAL = "force_minimal_fifos"
@@ -97,6 +98,18 @@ def unstitched(recipe: Recipe, placed: Sequence[Placed], linked: Mapping[str, Se
         if item.step is not None and "step_create_stitched_ip" not in uses.values():
             hint = "list create_stitched_ip or rtl.stitch before it"
         yield Problem(f"{told} needs the design that rtl.stitch makes", recipe.at(item.entry.pointer), hint)
+
+
+def not_with(recipe: Recipe, placed: Sequence[Placed], catalog: Catalog) -> Iterator[Problem]:
+    """Steps of the open RTL path, where FINN does not have what that path needs. Holds for any toolchain."""
+    first = next((item for item in placed if item.uses in open_rtl.STEPS), None)
+    if catalog.lacks and first is not None:
+        told = first.uses if first.step is None else f"{first.uses} (for {aliases.short(first.step)})"
+        message = (
+            f"the open RTL path, and so {told}, does not run with {catalog}: it has no {listed(catalog.lacks, 'or')}"
+        )
+        hint = f"use {versions.OPEN_RTL}; or FINN's own steps, with Vivado (`toolchain: vivado`)"
+        yield Problem(message, recipe.at(first.entry.pointer), hint)
 
 
 def _above(name: str, linked: Mapping[str, Sequence[str]]) -> set[str]:

@@ -98,4 +98,6 @@ def _compare(model: ModelWrapper, view: View, node: Node, index: int, old: Any, 
     model.set_tensor_datatype(stored, wider)
     if kind(node) == "Thresholding":
         set_attributes(node, weightDataType=wider.name)
-    getCustomOp(node).minimize_weight_bit_width(model)
+    layer = getCustomOp(node)
+    if hasattr(layer, "minimize_weight_bit_width"):  # FINN 0.10 has it for matrices only, and asks in the same way
+        layer.minimize_weight_bit_width(model)

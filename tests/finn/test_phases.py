@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import importlib
 import os
 import sys
 import typing
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from finnyaml.errors import StepFailed
+from finnyaml.errors import StepFailed, ToolMissing
 from finnyaml.finn import config, introspect
 from finnyaml.finn.catalog import Catalog
 from finnyaml.finn.door import Finn, open_door
 from finnyaml.finn.introspect import segment
+from finnyaml.worker.runners import segment as runner
 
 PHASES = '''
 """Stands in for finn.builder.build_dataflow_phases."""
@@ -39,6 +42,7 @@ def step_two(model, cfg):
 
 
 def _execute(step, model, cfg):
+    assert step.__name__
     return step(model, cfg)
 
 
@@ -92,10 +96,36 @@ def phase_with_an_import(model, cfg):
     return model
 
 
+def phase_with_a_condition(model, cfg):
+    model = step_one(model, cfg)
+    sized = [item for item in model if item == "two"]
+    if not sized and cfg.wide:
+        model = _execute(step_two, model, cfg)
+    elif sized:
+        print("skipped")
+    model = _execute(step_one, model, cfg)
+    return model
+
+
+def phase_with_statements_that_reach_over_each_other(model, cfg):
+    model = step_one(model, cfg)
+    first = "first"
+    second = "second"
+    model = step_one([*model, first], cfg)
+    model = step_one([*model, second], cfg)
+    model = step_two(model, cfg)
+    return model
+
+
 def phase_of_other_names(graph, config):
     graph = step_one(graph, config)
     if config.wide:
         graph = step_two(graph, config)
+    return graph
+
+
+def phase_of_other_names_and_one_step(graph, config):
+    graph = step_one(graph, config)
     return graph
 
 
@@ -149,6 +179,52 @@ def test_calls_of_steps_are_steps(finn: Finn) -> None:
 
 def test_everything_else_is_a_segment(finn: Finn) -> None:
     assert parts(finn, "phase_mixed") == (("segment", "0"), ("step", "step_one"), ("segment", "2"), ("segment", "3"))
+
+
+def test_a_condition_goes_with_the_variables_it_uses_and_takes_no_other_step_along(finn: Finn) -> None:
+    made = parts(finn, "phase_with_a_condition")
+    assert made == (("step", "step_one"), ("segment", "1-2"), ("step", "step_one"))
+    made = parts(finn, "phase_with_statements_that_reach_over_each_other")
+    assert made == (("step", "step_one"), ("segment", "1-4"), ("step", "step_two"))
+
+
+def test_what_a_segment_calls_is_asked_for_by_name(finn: Finn) -> None:
+    called = []
+
+    def noted(name: str, step: Any) -> Any:
+        @functools.wraps(step)
+        def call(model: Any, cfg: Any) -> Any:
+            called.append(name)
+            return step(model, cfg)
+
+        return call
+
+    assert segment("phase_with_a_condition", "1-2", noted)(["one"], Config()) == ["one"]
+    assert not called
+    assert segment("phase_with_a_condition", "1-2", noted)(["one"], Config(wide=True)) == ["one", "two"]
+    assert segment("phase_with_an_import", "all", noted)([], Config()) == ["one", "b"]
+    assert called == ["step_two", "step_one"]
+
+
+def test_a_step_under_a_condition_looks_for_its_tools_when_it_is_called(
+    finn: Finn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def needs(step: str, fields: Any, *, distribution: str) -> tuple[str, ...]:
+        return ("vivado", "make") if step == "step_two" and fields.get("wide") and not fields.get("absent") else ()
+
+    def run(*, wide: bool) -> Any:
+        params = {"phase": "phase_with_a_condition", "index": "1-2"}
+        return runner.run(SimpleNamespace(params=params, model=["one"], config=lambda: Config(wide)))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(runner, "needs", needs)
+    monkeypatch.setattr(runner, "made_model", lambda result, context: result)
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert run(wide=False) == ["one"]
+    with pytest.raises(ToolMissing, match="phase_with_a_condition calls two here, which needs vivado, make") as found:
+        run(wide=True)
+    assert found.value.hint and "Vivado" in found.value.hint
+    monkeypatch.setattr(runner, "needs", lambda *_, **__: ())
+    assert run(wide=True) == ["one", "two"]
 
 
 @pytest.mark.parametrize(
@@ -336,3 +412,17 @@ def test_shells_and_outputs_are_finns(catalog: Catalog) -> None:
     assert catalog.outputs["estimate_reports"] == ("step_generate_estimate_reports",)
     assert "step_synthesize_bitfile" in catalog.outputs["bitfile"]
     assert "step_out_of_context_synthesis" not in catalog.outputs["stitched_ip"]  # it only insists on it
+
+
+def test_this_finn_has_what_the_open_rtl_path_needs(catalog: Catalog) -> None:
+    assert catalog.lacks == ()
+
+
+def test_what_a_finn_lacks_for_the_open_rtl_path_is_named(door: Finn, monkeypatch: pytest.MonkeyPatch) -> None:
+    from finn.transformation.fpgadataflow import create_stitched_ip
+
+    monkeypatch.setattr(introspect, "rtl_source", lambda name: None)
+    monkeypatch.delattr(create_stitched_ip, introspect.LAUNCH)
+    monkeypatch.setattr(introspect, "MINIMAL_FIFOS", "none_at_all")
+    names = ("fifo.sv", "launch_process_helper in create_stitched_ip", "the FIFO strategy none_at_all")
+    assert introspect._lacks(door) == names

@@ -152,6 +152,15 @@ def test_an_old_name_runs_the_step_of_today_with_a_notice(maker: Maker) -> None:
     assert shown(notice).startswith("2:9 step_convert_to_hls is called convert_to_hw in finn 0.99")
 
 
+def test_a_step_that_a_later_one_does_again_is_left_out_with_a_notice(maker: Maker) -> None:
+    plan, (notice,) = maker.planned("steps: [tidy_up, minimize_bit_width_initial, streamline]")
+    assert list(plan.tasks) == ["model", "tidy_up", "streamline"] and plan.tasks["streamline"].needs == ("tidy_up",)
+    assert notice.severity == "warning"
+    assert shown(notice).startswith(
+        "2:18 finn 0.99 has no step minimize_bit_width_initial, which a later one does again"
+    )
+
+
 def test_the_name_of_today_with_or_without_prefix_needs_no_notice(maker: Maker) -> None:
     plan, notices = maker.planned("steps: [step_tidy_up, streamline]")
     assert list(plan.tasks) == ["model", "tidy_up", "streamline"]

@@ -129,6 +129,22 @@ def test_a_strategy_that_needs_vivado_is_refused_where_the_toolchain_is_open(mak
     assert problem.where is not None
 
 
+@pytest.mark.parametrize("text", [f"toolchain: open\n{FLOW}outputs: [stitched_ip]\n", "steps: [rtl.stitch]\n"])
+def test_a_finn_that_lacks_what_the_open_path_needs_is_refused_by_name(maker: Maker, text: str) -> None:
+    with pytest.raises(RecipeError) as found:
+        graph.build(maker.recipe(text), replace(MADE_UP, lacks=("finn.xsi", "finn.y")), code_of, vivado=False)
+    (problem,) = found.value.problems
+    assert "does not run with finn-plus 0.99: it has no finn.xsi or finn.y" in problem.message
+    assert problem.where is not None and problem.hint and "toolchain: vivado" in problem.hint
+
+
+def test_nothing_stands_for_finns_steps_by_itself_where_the_open_path_does_not_run(maker: Maker) -> None:
+    found = replace(MADE_UP, lacks=("finn.xsi",))
+    tasks = graph.build(maker.recipe(f"{FLOW}outputs: [stitched_ip]\n"), found, code_of, vivado=False)[0].tasks
+    assert {task.kind for task in tasks.values()} == {"onnx", "finn"}
+    assert "vivado" in tasks["create_stitched_ip"].tools
+
+
 def test_settings_for_a_step_that_is_not_run_are_refused(maker: Maker) -> None:
     (problem,) = refused(maker, "steps: [{uses: create_stitched_ip, with: {folding: {target_fps: 5}}}]")
     assert "rtl.stitch stands for create_stitched_ip: it reads nothing of `folding`" in problem.message

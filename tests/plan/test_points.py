@@ -120,6 +120,11 @@ def test_work_with_tools_waits_for_the_gates_above_it_and_for_no_others(maker: M
     assert "verify.streamline" not in plan.tasks["hw_ipgen"].needs
 
 
+def test_a_part_of_a_phase_may_call_tools_and_waits_for_the_gates(maker: Maker) -> None:
+    plan = maker.plan(f"steps: [tidy_up, phase_build]\n{DATA}  points: [tidy_up]\n")
+    assert (plan.tasks["build.2"].kind, plan.tasks["build.2"].after) == ("segment", ("verify.tidy_up",))
+
+
 def test_a_selection_takes_the_points_of_its_steps_along_and_only_does_not(maker: Maker) -> None:
     plan = maker.plan(f"steps: short\n{DATA}")
     assert select(plan, stop="tidy_up").tasks == {

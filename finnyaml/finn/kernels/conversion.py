@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from finn.util.basic import getHWCustomOp
 from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.custom_op.registry import getCustomOp
 from qonnx.transformation.general import GiveUniqueNodeNames
 
 from finnyaml.finn.kernels import kernels
@@ -32,7 +32,7 @@ def use_kernels(model: ModelWrapper) -> tuple[ModelWrapper, list[tuple[str, str]
         if style(node) != "hls" or node.op_type not in known:
             continue
         candidate = _as_kernel(node, known[node.op_type])
-        reason = getHWCustomOp(candidate).why_not()
+        reason = getCustomOp(candidate).why_not()
         if reason is None:
             node.CopyFrom(candidate)
         else:
@@ -47,7 +47,7 @@ def _as_kernel(node: NodeProto, kernel: str) -> NodeProto:
     copy = NodeProto()
     copy.CopyFrom(node)
     copy.op_type, copy.domain = kernel, RTL
-    instance: Any = getHWCustomOp(copy)
+    instance: Any = getCustomOp(copy)
     types = instance.get_nodeattr_types()
     kept = [attribute for attribute in copy.attribute if attribute.name in types]
     del copy.attribute[:]

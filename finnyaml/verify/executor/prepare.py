@@ -216,15 +216,14 @@ def run_node(model: ModelWrapper, node: NodeProto, values: dict[str, np.ndarray]
     Values and the outputs returned are by tensor, with its annotated shape, float32.
     """
     from qonnx.core.onnx_exec import execute_node
-    from qonnx.util.basic import get_preferred_qonnx_opset
 
-    opset = model.get_opset_imports().get(node.domain, get_preferred_qonnx_opset())
+    opset = model.get_opset_imports().get(node.domain, view.preferred_opset())
     context = {t: values[t] for t in node.input if t}
     for tensor in node.output:
         shape = model.get_tensor_shape(tensor)
         context[tensor] = np.zeros(shape if shape is not None else (), np.float32)
     try:
-        execute_node(node, context, model.graph, opset)
+        execute_node(node, context, model.graph, opset_version=opset)  # its place differs between versions
     except Exception as error:
         # Of FINN's layers some need code that is compiled first; ONNX's own operators need nothing.
         kind = NotExecutable if node.domain else Broken

@@ -9,6 +9,7 @@ from typing import Any
 from onnx import NodeProto
 
 from finnyaml import plugins
+from finnyaml.graph.view import preferred_opset
 
 # imported for the lowerings that they register
 from finnyaml.verify.executor import elementwise, hardware, qonnx_ops, streams  # noqa: F401
@@ -56,9 +57,8 @@ def _instance(node: NodeProto, graph: Graph) -> Any:
     if node.domain in STANDARD:
         return None
     from qonnx.custom_op.registry import getCustomOp
-    from qonnx.util.basic import get_preferred_qonnx_opset
 
     try:
-        return getCustomOp(node, graph.opsets.get(node.domain, get_preferred_qonnx_opset()))
+        return getCustomOp(node, graph.opsets.get(node.domain, preferred_opset()))
     except KeyError as error:
         raise NotLowerable(f"qonnx knows no {node.op_type} in {node.domain}") from error
