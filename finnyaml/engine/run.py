@@ -429,7 +429,7 @@ class _Pass:
         return True
 
     def _made_in_this_run(self, task: Task, needed: Mapping[str, Built], status: Status) -> Status | None:
-        """The result that another plan has just made: what has to run whatever the store has runs once for all plans."""
+        """The result that another plan has just made: what has to run, whatever the store has, runs once for all."""
         if status.key not in self._shared.started:
             return None
         found = self.engine.judge.judge(task, needed, trusted=True)

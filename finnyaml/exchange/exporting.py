@@ -246,12 +246,16 @@ class _Writer:
             lines.append('if __name__ == "__main__":\n')
             lines.append(f"    build.build_dataflow_cfg({self.model!r}, config)\n")
             return "".join(lines)
-        same = {name: value for name, value in self.values.items() if all(_has(other, name, value) for other in writers)}
+        same = {
+            name: value for name, value in self.values.items() if all(_has(other, name, value) for other in writers)
+        }
         own = [{name: value for name, value in other.values.items() if name not in same} for other in writers]
         lines.append(f"STEPS = {steps}")
         lines.append(f"COMMON = (\n{_indented(same)}\n)\n\nVARIANTS = {{\n")
         for writer, values in zip(writers, own, strict=True):
-            lines.append(f"    {writer.recipe.variant!r}: (\n        {writer.model!r},\n{_indented(values, 8)},\n    ),\n")
+            lines.append(
+                f"    {writer.recipe.variant!r}: (\n        {writer.model!r},\n{_indented(values, 8)},\n    ),\n"
+            )
         lines.append('}\n\nif __name__ == "__main__":\n    for model, own in VARIANTS.values():\n')
         lines.append("        config = DataflowBuildConfig.from_dict({**COMMON, **own})\n")
         lines.append("        config.steps = STEPS\n        build.build_dataflow_cfg(model, config)\n")

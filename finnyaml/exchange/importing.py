@@ -87,7 +87,9 @@ def _write(
     force: bool,
 ) -> Result:
     made = _names_of_made(builds, folder)
-    found = merged([draft(_placed(build, folder), catalog, folder, made) for build in builds], name_of(None, None, folder))
+    found = merged(
+        [draft(_placed(build, folder), catalog, folder, made) for build in builds], name_of(None, None, folder)
+    )
     drafts: list[tuple[Path, Draft]] = []
     used: dict[str, int] = {}
     for one in found:
@@ -109,7 +111,7 @@ def _write(
 
 
 def _names_of_made(builds: Sequence[Build], folder: Path) -> dict[Path, str]:
-    """What the files that a script made are called beside the recipes: by their build, or by what their builds share."""
+    """What files that a script made are called beside the recipes: by their build, or by what their builds share."""
     users: dict[tuple[str, bytes], list[tuple[Path, str]]] = {}
     for build in builds:
         for file in (build.model, *build.values.values()):

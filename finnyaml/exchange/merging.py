@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, takewhile
 from math import prod
 from typing import Any
 
@@ -164,13 +163,20 @@ class _Table:
         return _follows([self._columns[place] for place in places], column)
 
     def _axis(self, place: Path, taken: list[str]) -> _Axis:
-        word = "model" if place == MODEL else place[-2] if place[-1] in ("file", "npy") and len(place) > 1 else place[-1]
+        word = (
+            "model" if place == MODEL else place[-2] if place[-1] in ("file", "npy") and len(place) > 1 else place[-1]
+        )
         name = word if word not in (*taken, *WORDS) else "_".join(place)
         taken.append(name)
         column = self._columns[place]
         texts = [value for value in column if value is not ABSENT]
         if place != MODEL and place[-1] != "file":
-            return _Axis(name, place, tuple(NONE if value is ABSENT else value for value in column), WithVariables(f"${{{name}}}"))
+            return _Axis(
+                name,
+                place,
+                tuple(NONE if value is ABSENT else value for value in column),
+                WithVariables(f"${{{name}}}"),
+            )
         start, end = _around(texts, [draft.name for draft in self._drafts])
         values = [NONE if value is ABSENT else value[len(start) : len(value) - len(end)] for value in column]
         return _Axis(name, place, tuple(values), WithVariables(f"{start}${{{name}}}{end}"))
@@ -217,7 +223,10 @@ def _follows(columns: Sequence[tuple[Any, ...]], column: tuple[Any, ...]) -> boo
     """Whether equal values in `columns` mean equal ones in `column`."""
     seen: dict[str, Any] = {}
     rows = (_text([_groups([other[index]]).pop() for other in columns]) for index in range(len(column)))
-    return all(_groups([seen.setdefault(row, value), value]) == _groups([value]) for row, value in zip(rows, column, strict=True))
+    return all(
+        _groups([seen.setdefault(row, value), value]) == _groups([value])
+        for row, value in zip(rows, column, strict=True)
+    )
 
 
 def _determines(axes: Sequence[_Axis], column: tuple[Any, ...]) -> bool:
@@ -260,9 +269,13 @@ def _template(column: tuple[Any, ...], axes: Sequence[_Axis]) -> WithVariables |
 # -- words ------------------------------------------------------------------------------------------------------------
 
 
+def _common(texts: Sequence[str]) -> str:
+    return "".join(signs[0] for signs in takewhile(lambda signs: len({*signs}) == 1, zip(*texts, strict=False)))
+
+
 def _beginning(names: Sequence[str]) -> str:
     """What names have in common at their beginning, up to where a word ends in all of them."""
-    start = os.path.commonprefix(list(names))
+    start = _common(names)
     if all(name[len(start) :][:1] in ("", "-", "_", ".") for name in names):
         return start
     return start[: max(start.rfind(sign) for sign in "-_.") + 1]
@@ -273,8 +286,8 @@ def _around(texts: Sequence[str], names: Sequence[str]) -> tuple[str, str]:
 
     What is left is what the builds are called by, if that is in their `names`.
     """
-    before = "".join(os.path.commonprefix(list(texts)).rpartition("/")[:2])
-    ending = os.path.commonprefix([text[::-1] for text in texts])[::-1]
+    before = "".join(_common(texts).rpartition("/")[:2])
+    ending = _common([text[::-1] for text in texts])[::-1]
     found = [ending[sign.start() :] for sign in re.finditer(r"[-_.]", ending)]
     endings = [after for after in found if all(len(text) > len(before) + len(after) for text in texts)]
     for after in reversed(endings):

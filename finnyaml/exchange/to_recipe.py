@@ -146,7 +146,9 @@ class _Writer:
         if value in (None, {}, [], ""):
             return
         if name == "output_dir":
-            self._draft.dropped.append((f"{name}: {value}", "finnyaml writes what was built to the folder of `output:`"))
+            self._draft.dropped.append(
+                (f"{name}: {value}", "finnyaml writes what was built to the folder of `output:`")
+            )
         elif name == "start_step":
             reason = "finnyaml knows what is built and begins there; `finnyaml build --from STEP` insists on it"
             self._draft.dropped.append((f"{name}: {value}", reason))

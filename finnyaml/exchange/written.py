@@ -55,7 +55,9 @@ def _entry(key: str, value: Any, at: tuple[str | int, ...], made: Draft, depth: 
         if len(flow) <= WIDTH or not isinstance(item, dict) or note:
             yield flow
             continue
-        lines = [line for name, inner in item.items() for line in _entry(name, inner, (*at, index, name), made, depth + 2)]
+        lines = [
+            line for name, inner in item.items() for line in _entry(name, inner, (*at, index, name), made, depth + 2)
+        ]
         yield f"{indent}  - {lines[0].lstrip()}"
         yield from lines[1:]
 

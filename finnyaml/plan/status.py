@@ -123,9 +123,7 @@ class Judge:
                 found[task.id] = Status("waiting", tuple(Reason("waits", need) for need in waits))
         return found
 
-    def judge(
-        self, task: Task, built: Mapping[str, Built], *, forced: bool = False, trusted: bool = False
-    ) -> Status:
+    def judge(self, task: Task, built: Mapping[str, Built], *, forced: bool = False, trusted: bool = False) -> Status:
         """Whether a task has to run, given all that it needs. `trusted`: doubts do not count this time.
 
         Raises:

@@ -77,7 +77,7 @@ def resnet(channels: int, blocks: Sequence[int], pixels: int, classes: int = 100
 
 
 class Bottleneck(nn.Module):
-    """Convolutions over 1, 3 and 1 pixels beside a shortcut. One quantizer serves both: sums of integers need one scale."""
+    """Convolutions over 1, 3 and 1 pixels beside a shortcut. One quantizer serves both: their sum needs one scale."""
 
     def __init__(self, width: int, inside: int, stride: int) -> None:
         super().__init__()

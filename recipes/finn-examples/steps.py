@@ -7,7 +7,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 
 def streamline_depthwise(model: ModelWrapper, cfg: object) -> ModelWrapper:
-    """Move scales per channel past depthwise convolutions into the thresholds behind, while these are convolutions still."""
+    """Move scales per channel past depthwise convolutions, into the thresholds behind them. Before `streamline`."""
     for transformation in (Streamline(), MoveMulPastDWConv(), AbsorbMulIntoMultiThreshold()):
         model = model.transform(transformation)
     return model

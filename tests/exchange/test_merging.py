@@ -112,7 +112,11 @@ def test_what_is_left_out_is_said_once_with_all_values() -> None:
 def test_every_variant_is_the_recipe_that_its_draft_would_be(tmp_path: Path) -> None:
     boards = [("Z1", "tfc"), ("Z1", "cnv"), ("U250", "cnv")]
     drafts = [platform(board, net) for board, net in boards]
-    for path in ("models/tfc_tidy.onnx", "models/cnv_tidy.onnx", *(item.sections["folding"]["file"] for item in drafts)):
+    for path in (
+        "models/tfc_tidy.onnx",
+        "models/cnv_tidy.onnx",
+        *(item.sections["folding"]["file"] for item in drafts),
+    ):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_text("{}")
     for board in ("Z1", "U250"):

@@ -193,7 +193,7 @@ def test_extracted_steps_have_the_values_of_the_script(examples: Imported) -> No
 
 def test_what_is_gone_or_made_or_refused_is_said(examples: Imported) -> None:
     said = examples.done.stdout
-    assert "default_swg_exception: True (gone since finn-plus 1.6" in said
+    assert "default_swg_exception: True (gone since finn-plus 1.5" in said
     assert "auto_fifo_strategy: CHARACTERIZE (gone since" in said
     assert "finn.transformation.nowhere" in said
     assert "models/absent.onnx, which is not there" in said
