@@ -14,7 +14,7 @@ from typing import Any
 from finnyaml.exchange.to_recipe import Draft
 from finnyaml.exchange.written import WithVariables
 from finnyaml.recipe.matrix import MOST as MOST_VARIANTS
-from finnyaml.recipe.matrix import WORDS
+from finnyaml.recipe.matrix import WORDS, name_of
 
 MOST = 8
 """In so many values variants of one recipe may differ."""
@@ -108,6 +108,8 @@ class _Table:
     def draft(self, name: str) -> Draft | None:
         """The recipe with a matrix; None where the models have settings of their own."""
         axes = self._axes()
+        if not self._told_apart(axes):
+            return None
         base: dict[Path, Any] = dict(self._same)
         conditions: dict[str, tuple[dict[str, Any], dict[Path, Any]]] = {}
         for place, column in self._columns.items():
@@ -158,6 +160,12 @@ class _Table:
             return (_Axis("build", None, tuple(_labels([draft.name for draft in self._drafts]))),)
         taken: list[str] = []
         return tuple(self._axis(place, taken) for place in chosen)
+
+    def _told_apart(self, axes: Sequence[_Axis]) -> bool:
+        """Whether all follows from the variables, and variants can be called by them."""
+        names = [name_of(row) for row in zip(*(axis.values for axis in axes), strict=True)]
+        found = {name.lower() for name in names if name is not None}
+        return len(found) == len(names) and all(_determines(axes, column) for column in self._columns.values())
 
     def _determined(self, column: tuple[Any, ...], places: Sequence[Path]) -> bool:
         return _follows([self._columns[place] for place in places], column)

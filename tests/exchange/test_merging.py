@@ -86,11 +86,17 @@ def test_what_no_variable_can_say_follows_from_the_names() -> None:
         draft("other", finn={f"option_{number}": number for number in range(9)}),
         draft("same", "net.onnx"),
         draft("other", folding={"file": "${x}"}),
+        draft("net", outputs=["a"]),
     ],
-    ids=["other-steps", "other-stages", "many-values", "no-difference", "text-like-a-variable"],
+    ids=["other-steps", "other-stages", "many-values", "no-difference", "text-like-a-variable", "no-names"],
 )
 def test_what_has_little_in_common_stays_apart(other: Draft) -> None:
     assert merged([draft("net"), other], "folder") == [draft("net"), other]
+
+
+def test_names_that_are_one_folder_on_some_machines_are_not_given() -> None:
+    drafts = [draft("one", target={"board": "zcu"}), draft("two", target={"board": "ZCU"})]
+    assert merged(drafts, "folder") == drafts
 
 
 def test_models_with_settings_of_their_own_stay_apart_and_each_has_its_boards() -> None:
