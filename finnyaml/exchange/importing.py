@@ -86,9 +86,9 @@ def _write(
     catalog: Catalog,
     force: bool,
 ) -> Result:
-    made = _names_of_made(builds, folder)
+    called = _names_of_made(builds, folder)
     found = merged(
-        [draft(_placed(build, folder), catalog, folder, made) for build in builds], name_of(None, None, folder)
+        [draft(_placed(build, folder), catalog, folder, called) for build in builds], name_of(None, None, folder)
     )
     drafts: list[tuple[Path, Draft]] = []
     used: dict[str, int] = {}
@@ -117,7 +117,7 @@ def _names_of_made(builds: Sequence[Build], folder: Path) -> dict[Path, str]:
         for file in (build.model, *build.values.values()):
             if isinstance(file, File) and file.made is not None:
                 users.setdefault((file.path.name, file.made.read_bytes()), []).append((file.made, build.name))
-    found = {}
+    found: dict[Path, str] = {}
     for (name, _), listed in users.items():
         start = common_name([build for _, build in listed], name_of(None, None, folder))
         # Two files that have the names of all builds in common would have one name.

@@ -24,11 +24,12 @@ ORDER = (
     "outputs", "finn", "when", "verify", "output",
 )  # fmt: skip
 
-MODEL = ("model", "onnx")
-_FIRST = (("target", "board"), ("target", "part"), MODEL)
-"""What people name their builds by, first of all."""
-
 Path = tuple[str, ...]
+"""A place in a recipe."""
+
+MODEL: Path = ("model", "onnx")
+_FIRST: tuple[Path, ...] = (("target", "board"), ("target", "part"), MODEL)
+"""What people name their builds by, first of all."""
 
 
 class _Absent:
@@ -118,7 +119,7 @@ class _Table:
             if text is not None:
                 base[place] = text
                 exceptions = [index for index, value in enumerate(column) if value is ABSENT]
-                needed = (own,) if own else ()
+                needed: tuple[_Axis, ...] = (own,) if own else ()
             else:
                 needed = next(some for some in _subsets(axes) if _determines(some, column))
                 if any(axis.path == MODEL for axis in needed):
