@@ -35,7 +35,7 @@ def import_(
     force: Annotated[bool, typer.Option("--force", help="Write over files of earlier imports.")] = False,
     store: StoreOption = None,
 ) -> None:
-    """Write the recipes of a FINN project: one for each build that it asks for.
+    """Write the recipes of a FINN project. Builds that differ in few values are one recipe, with a matrix.
 
     A Python script is run, since only that tells what it builds: your own code, in a process of its own and in a copy
     of its folder, with FINN's build functions replaced. Nothing is built, and nothing of yours is changed. What has no

@@ -417,12 +417,11 @@ class _Pass:
         status = self.engine.judge.judge(task, needed, forced=forced)
         if status.built is None and self._may_be_done_by_another(task, status, forced):
             return False
-        if forced and status.key in self._shared.started:  # once in a run is enough
-            forced, status = False, self.engine.judge.judge(task, needed)
+        if status.built is None and (made := self._made_in_this_run(task, needed, status)):
+            forced, status = False, made
         del self._waiting[task.id]
         if status.built is not None:
-            new = status.key in self._shared.started and status.built.trace.created >= self._shared.since
-            self.engine.finish(task, status, status.built, ran=False, shared=new)
+            self.engine.finish(task, status, status.built, ran=False, shared=self._is_new(status))
         elif task.id not in self._selection.runnable:
             message = f"it would have to run again, and --from or --only leave it out: {status.reasons[0]}"
             self.engine.fail(task, Failure("NotSelected", message, "select it too"))
@@ -433,11 +432,23 @@ class _Pass:
             self._start(task, status, needed, forced)
         return True
 
+    def _made_in_this_run(self, task: Task, needed: Mapping[str, Built], status: Status) -> Status | None:
+        """The result that another plan has just made: what has to run, whatever the store has, runs once for all."""
+        if status.key not in self._shared.started:
+            return None
+        found = self.engine.judge.judge(task, needed, trusted=True)
+        return found if self._is_new(found) else None
+
+    def _is_new(self, status: Status) -> bool:
+        made = status.built is not None and status.built.trace.created >= self._shared.since
+        return made and status.key in self._shared.started
+
     def _may_be_done_by_another(self, task: Task, status: Status, forced: bool) -> bool:
         """Whether another plan does this work now, or (as long as nobody knows what it reads) what may be the same."""
         key, settings = _work(task, status)
         others = [work for work in self._shared.working if work[0] == key]
-        return bool(others) and (forced or (key, settings) in others or not self.engine.store.traces(key))
+        again = forced or any(reason.kind == "distrusted" for reason in status.reasons)
+        return bool(others) and (again or (key, settings) in others or not self.engine.store.traces(key))
 
     def _start(self, task: Task, status: Status, needed: Mapping[str, Built], forced: bool) -> None:
         self._running[task.id] = _work(task, status)

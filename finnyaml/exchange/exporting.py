@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pprint
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,27 +27,35 @@ class Script:
     dropped: tuple[tuple[str, str], ...]
 
 
-def export(recipe: Recipe, catalog: Catalog, folder: Path) -> Script:
-    """The script of a recipe, to lie in `folder`.
+def export(recipes: Sequence[Recipe], catalog: Catalog, folder: Path) -> Script:
+    """The script of a recipe, or of variants of one, to lie in `folder`.
 
     Raises:
         RecipeError: the recipe names what this FINN does not have, or cannot be a script of FINN.
     """
-    return _Writer(recipe, catalog, folder).script()
+    writers = [_Writer(recipe, catalog, folder) for recipe in recipes]
+    first = writers[0]
+    for writer in writers:
+        if writer.listed() != first.listed():
+            recipe, other = writer.recipe, first.recipe
+            message = f"{recipe.variant} has other steps than {other.variant}, and a script of FINN has one list"
+            hint = f"export them one by one: `--variant {recipe.variant}`"
+            raise RecipeError([Problem(message, recipe.at(("steps",)), hint)])
+    files = {name: data for writer in writers for name, data in writer.files.items()}
+    dropped = tuple(dict.fromkeys(item for writer in writers for item in writer.dropped))
+    return Script(first.text(writers, dropped), files, dropped)
 
 
 class _Writer:
     def __init__(self, recipe: Recipe, catalog: Catalog, folder: Path) -> None:
-        self._recipe, self._catalog, self._folder = recipe, catalog, folder
-        self._dropped: list[tuple[str, str]] = []
-        self._files: dict[str, bytes] = {}
+        self.recipe = self._recipe = recipe
+        self._catalog, self._folder = catalog, folder
+        self.dropped: list[tuple[str, str]] = []
+        self.files: dict[str, bytes] = {}
         self._imports: dict[str, str] = {}
         self._paths: list[str] = []
         self._registered: list[str] = []
         self._helpers: set[str] = set()
-
-    def script(self) -> Script:
-        recipe = self._recipe
         expansion = Expansion(recipe, self._catalog, "vivado")
         placed = expansion.placed()
         config, problems = settings.resolve(recipe, self._catalog)
@@ -55,10 +63,13 @@ class _Writer:
         wrong += list(self._impossible(placed))
         if wrong:
             raise RecipeError(wrong)
-        steps = [*self._processing(), *(text for item in placed if (text := self._step(item)))]
-        values = self._values(config) | self._verification()
+        self._steps = [*self._processing(), *(text for item in placed if (text := self._step(item)))]
+        self.values = self._values(config) | self._verification()
         self._others()
-        return Script(self._text(steps, values), self._files, tuple(self._dropped))
+
+    def listed(self) -> Any:
+        """All that the script says of its steps."""
+        return self._steps, self._registered, self._imports, self._paths
 
     def _impossible(self, placed: list[Placed]) -> Iterator[Problem]:
         """What no script of FINN can say: it runs one row of steps, all with the same settings."""
@@ -155,7 +166,7 @@ class _Writer:
                     value = self._relative(staged.source or Path(content["file"]))
                 else:
                     value = f"{self._recipe.name}.{name.removesuffix('_file')}.json"
-                    self._files[value] = staged.data or b""
+                    self.files[value] = staged.data or b""
             values[name] = str(value) if isinstance(value, Path) else value
         if self._recipe.settings.specialize.get("prefer"):
             self._drop("specialize: {prefer: ...}", "write `nodes:` or `defaults:` of specialize instead")
@@ -195,20 +206,22 @@ class _Writer:
             self._drop("lint", "FINN has no lint")
 
     def _drop(self, what: str, why: str) -> None:
-        self._dropped.append((what, why))
+        self.dropped.append((what, why))
 
     def _relative(self, path: Path) -> str:
         return Path(os.path.relpath(path, self._folder)).as_posix()
 
     # -- text ---------------------------------------------------------------------------------------------------------
 
-    def _text(self, steps: list[str], values: Mapping[str, Any]) -> str:
+    def text(self, writers: Sequence[_Writer], dropped: Sequence[tuple[str, str]]) -> str:
+        """The script that builds all of `writers`, which have the same steps."""
         recipe = self._recipe
-        title = recipe.description.strip().replace('"""', "'''") or f"Build {recipe.name} with FINN."
+        what = recipe.name if recipe.variant is None else f"the variants of {recipe.path.name}"
+        title = recipe.description.strip().replace('"""', "'''") or f"Build {what} with FINN."
         lines = [f'"""{title}\n\nWritten by `finnyaml export {recipe.path.name}`; it needs FINN only.\n"""\n']
-        if self._dropped:
+        if dropped:
             lines.append("\n# Not in this script:\n")
-            lines += [f"#   {what}   ({why})\n" for what, why in self._dropped]
+            lines += [f"#   {what}   ({why})\n" for what, why in dropped]
         lines.append("\n" + ("import functools\n" if "named" in self._helpers else "") + "import os\n")
         lines.append("import sys\n" if self._paths else "")
         lines.append("\nimport finn.builder.build_dataflow as build\n")
@@ -226,14 +239,39 @@ class _Writer:
                 lines.append(f"\n\n{text}")
         lines.append("\n\n" if self._helpers else "\n")
         lines += self._registered
-        lines.append(f"config = DataflowBuildConfig.from_dict(\n{_indented(values)}\n)\n")
-        lines.append("config.steps = [\n" + "".join(f"    {step},\n" for step in steps) + "]\n\n")
-        assert recipe.model.onnx is not None
-        lines.append('if __name__ == "__main__":\n')
-        lines.append(f"    build.build_dataflow_cfg({self._relative(recipe.model.onnx)!r}, config)\n")
+        steps = "[\n" + "".join(f"    {step},\n" for step in self._steps) + "]\n\n"
+        if recipe.variant is None:
+            lines.append(f"config = DataflowBuildConfig.from_dict(\n{_indented(self.values)}\n)\n")
+            lines.append(f"config.steps = {steps}")
+            lines.append('if __name__ == "__main__":\n')
+            lines.append(f"    build.build_dataflow_cfg({self.model!r}, config)\n")
+            return "".join(lines)
+        same = {
+            name: value for name, value in self.values.items() if all(_has(other, name, value) for other in writers)
+        }
+        own = [{name: value for name, value in other.values.items() if name not in same} for other in writers]
+        lines.append(f"STEPS = {steps}")
+        lines.append(f"COMMON = (\n{_indented(same)}\n)\n\nVARIANTS = {{\n")
+        for writer, values in zip(writers, own, strict=True):
+            lines.append(
+                f"    {writer.recipe.variant!r}: (\n        {writer.model!r},\n{_indented(values, 8)},\n    ),\n"
+            )
+        lines.append('}\n\nif __name__ == "__main__":\n    for model, own in VARIANTS.values():\n')
+        lines.append("        config = DataflowBuildConfig.from_dict({**COMMON, **own})\n")
+        lines.append("        config.steps = STEPS\n        build.build_dataflow_cfg(model, config)\n")
         return "".join(lines)
 
+    @property
+    def model(self) -> str:
+        """The model as the script names it."""
+        assert self._recipe.model.onnx is not None
+        return self._relative(self._recipe.model.onnx)
 
-def _indented(values: Mapping[str, Any]) -> str:
+
+def _has(writer: _Writer, name: str, value: Any) -> bool:
+    return name in writer.values and repr(writer.values[name]) == repr(value)
+
+
+def _indented(values: Mapping[str, Any], by: int = 4) -> str:
     text = pprint.pformat(dict(values), sort_dicts=False, width=110)
-    return "\n".join(f"    {line}" for line in text.splitlines())
+    return "\n".join(f"{' ' * by}{line}" for line in text.splitlines())

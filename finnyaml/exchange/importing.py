@@ -11,7 +11,9 @@ from typing import Any
 
 from finnyaml.errors import Problem, RecipeError
 from finnyaml.exchange import configuration, script, settings_file
-from finnyaml.exchange.build import Build
+from finnyaml.exchange.build import Build, File
+from finnyaml.exchange.configuration import name_of
+from finnyaml.exchange.merging import common_name, merged
 from finnyaml.exchange.to_recipe import Draft, copy_files, draft
 from finnyaml.exchange.written import text
 from finnyaml.finn.catalog import Catalog
@@ -84,16 +86,18 @@ def _write(
     catalog: Catalog,
     force: bool,
 ) -> Result:
-    single = len(builds) == 1
+    called = _names_of_made(builds, folder)
+    found = merged(
+        [draft(_placed(build, folder), catalog, folder, called) for build in builds], name_of(None, None, folder)
+    )
     drafts: list[tuple[Path, Draft]] = []
     used: dict[str, int] = {}
-    for build in builds:
-        used[build.name] = used.get(build.name, 0) + 1
-        name = build.name if used[build.name] == 1 else f"{build.name}-{used[build.name]}"
-        made = draft(_placed(build, folder), catalog, folder, "build" if single else f"build/{name}")
-        made.name = name
-        drafts.append((folder / ("recipe.yaml" if single else f"{name}.yaml"), made))
-        notes = [*notes, *(note for note in build.notes if note not in notes)]
+    for one in found:
+        used[one.name] = used.get(one.name, 0) + 1
+        one.name = one.name if used[one.name] == 1 else f"{one.name}-{used[one.name]}"
+        one.sections["output"] = "build" if len(found) == 1 else f"build/{one.name}"
+        drafts.append((folder / ("recipe.yaml" if len(found) == 1 else f"{one.name}.yaml"), one))
+    notes = [*notes, *(note for build in builds for note in build.notes)]
     written = [folder / name for name in files]
     targets = [*(path for path, _ in drafts), *written, *(to for _, made in drafts for _, to in made.copies)]
     _make_way(targets, folder, force)
@@ -104,6 +108,22 @@ def _write(
         copy_files(made)
         path.write_text(text(made, shown_source), encoding="utf-8")
     return Result(tuple(targets), tuple(drafts), tuple(dict.fromkeys(notes)))
+
+
+def _names_of_made(builds: Sequence[Build], folder: Path) -> dict[Path, str]:
+    """What files that a script made are called beside the recipes: by their build, or by what their builds share."""
+    users: dict[tuple[str, bytes], list[tuple[Path, str]]] = {}
+    for build in builds:
+        for file in (build.model, *build.values.values()):
+            if isinstance(file, File) and file.made is not None:
+                users.setdefault((file.path.name, file.made.read_bytes()), []).append((file.made, build.name))
+    found: dict[Path, str] = {}
+    for (name, _), listed in users.items():
+        start = common_name([build for _, build in listed], name_of(None, None, folder))
+        # Two files that have the names of all builds in common would have one name.
+        alone = [other for other, _ in users if other == name] == [name]
+        found |= {made: f"{start if alone else build}.{name}" for made, build in listed}
+    return found
 
 
 def _clean(data: Mapping[str, Any], source: Path, folder: Path, force: bool) -> Result:

@@ -8,24 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+_SINCE_1_5 = "gone since finn-plus 1.5 (Xilinx's FINN still has it)"
+
 OPTIONS: Mapping[str, str] = {
-    "default_swg_exception": "gone since finn-plus 1.6: FIFO sizes are found by simulation, which needs no exception",
-    "default_swg_exceptions": "never was an option of FINN; default_swg_exception is gone since finn-plus 1.6",
-    "force_python_rtlsim": "gone since finn-plus 1.6: there is one simulation of RTL (docs/rtl.md has an open one)",
-    "split_large_fifos": "gone since finn-plus 1.6: large FIFOs are made of memory (`fifo: {large_mem_style: ...}`)",
-    "force_rtl_conv_inp_gen": "gone since FINN 0.10: `specialize: {defaults: ...}` says which layers are RTL",
-    "rtlsim_batch_size": "gone since finn-plus 1.6; `frames` of rtl.simulate has it in the open path",
-    "rtlsim_use_vivado_comps": "gone since FINN simulates with xsi, which takes Vivado's components as they are",
-    "fifosim_n_inferences": "gone since finn-plus 1.6: FINN finds itself how long it simulates",
-    "fifosim_input_throttle": "gone since finn-plus 1.6: FINN finds itself how it feeds the simulation",
+    "default_mem_mode": "gone since FINN 0.10: `mem_mode: [internal_decoupled, [MVAU_rtl]]` in `defaults` of folding",
+    "default_swg_exception": f"{_SINCE_1_5}: its way of sizing FIFOs needs no exception",
+    "default_swg_exceptions": "no FINN reads it: finn-plus 1.4 has it in a file by mistake, for default_swg_exception",
+    "force_python_rtlsim": "gone since FINN simulates with xsi (2025; finn-plus never had it): one simulation is left",
+    "split_large_fifos": (
+        "gone since finn-plus 1.6 (Xilinx's FINN still has it): its FIFO chooses by size what memory it is made of, "
+        "`fifo: {large_mem_style: ...}` for large ones"
+    ),
+    "force_rtl_conv_inp_gen": "gone since FINN 0.10: `defaults: {ConvolutionInputGenerator: rtl}` of specialize",
+    "rtlsim_batch_size": f"{_SINCE_1_5}: `frames` of rtl.simulate says it in the open path",
+    "rtlsim_use_vivado_comps": f"{_SINCE_1_5}: it simulates with Vivado, which has its own components",
+    "fifosim_n_inferences": f"{_SINCE_1_5}: its way of sizing FIFOs has no such setting",
+    "fifosim_input_throttle": f"{_SINCE_1_5}: its way of sizing FIFOs has no such setting",
+    "live_fifo_sizing": "of finn-plus 1.2 to 1.4: `fifo: {strategy: live_fifo}` since 1.5",
     "part": "a word of finn-plus' benchmarks for fpga_part",
 }
-"""Options of FINN's build configuration: since when they are gone, and what replaces them."""
+"""Options of FINN's build configuration: since when they are gone, and what replaces them.
+
+By the releases: FINN 0.7 to 0.10.1 and its branch `dev` of April 2026; finn-plus 1.0 to 1.6.1.
+"""
 
 CHOICES: Mapping[tuple[str, str], str] = {
-    ("auto_fifo_strategy", "largefifo_rtlsim"): "gone since finn-plus 1.6: FINN's own default takes its place",
-    ("auto_fifo_strategy", "characterize"): "gone since finn-plus 1.6: FINN's own default takes its place",
-    ("auto_fifo_strategy", "characterize_analytic"): "gone since finn-plus 1.6: FINN's own default takes its place",
+    ("auto_fifo_strategy", choice): f"{_SINCE_1_5}: its own default takes its place"
+    for choice in ("largefifo_rtlsim", "characterize")
 }
 """Values of options, as FINN wrote them."""
 
@@ -38,7 +47,7 @@ ADDED_STEPS: Mapping[str, tuple[str, tuple[str, ...], str]] = {
     "step_hls_codegen": (
         "step_minimize_bit_width",
         ("step_apply_folding_config", "step_target_fps_parallelization", "step_create_dataflow_partition"),
-        "thresholds are rounded in this step now, and code generation needs that",
+        "it came with FINN 0.10; thresholds are rounded in this step now, and code generation needs that",
     ),
 }
 """Old steps that are more than one now: the further step, what it follows (the first that is listed), and why."""

@@ -39,16 +39,18 @@ class Draft:
     """Files that the script made: from where, and where they go."""
 
 
-def draft(build: Build, catalog: Catalog, folder: Path, output: str) -> Draft:
-    """The recipe of a build, to be written into `folder`; `output` is its workspace."""
-    return _Writer(build, catalog, folder, output).draft()
+def draft(build: Build, catalog: Catalog, folder: Path, made: Mapping[Path, str] | None = None) -> Draft:
+    """The recipe of a build, to be written into `folder`; all but its `output`.
+
+    `made` says what files that the script made are called there.
+    """
+    return _Writer(build, catalog, folder, made or {}).draft()
 
 
 class _Writer:
-    def __init__(self, build: Build, catalog: Catalog, folder: Path, output: str) -> None:
-        self._build, self._catalog, self._folder = build, catalog, folder
+    def __init__(self, build: Build, catalog: Catalog, folder: Path, made: Mapping[Path, str]) -> None:
+        self._build, self._catalog, self._folder, self._made = build, catalog, folder, made
         self._draft = Draft(build.name, dropped=list(build.dropped))
-        self._output = output
         self._values = dict(build.values)
 
     def draft(self) -> Draft:
@@ -97,7 +99,6 @@ class _Writer:
         self._verification(verification, carried)
         if carried and "finn" not in sections:
             sections["finn"] = carried
-        sections["output"] = self._output
         return self._draft
 
     def _without_defaults(self) -> None:
@@ -131,7 +132,7 @@ class _Writer:
         """A file as the recipe names it; one that the script made goes beside the recipe."""
         if file.made is None:
             return self._relative(file.path)
-        target = self._folder / f"{self._build.name}.{file.path.name}"
+        target = self._folder / self._made.get(file.made, f"{self._build.name}.{file.path.name}")
         self._draft.copies.append((file.made, target))
         self._draft.todo.append(
             f"{target.name} is what the script made ({file.path.name}): run import again when it does"
@@ -146,7 +147,7 @@ class _Writer:
             return
         if name == "output_dir":
             self._draft.dropped.append(
-                (f"{name}: {value}", f"finnyaml writes what was built to `output: {self._output}`")
+                (f"{name}: {value}", "finnyaml writes what was built to the folder of `output:`")
             )
         elif name == "start_step":
             reason = "finnyaml knows what is built and begins there; `finnyaml build --from STEP` insists on it"
@@ -194,7 +195,7 @@ class _Writer:
             return
         file = value if isinstance(value, File) else File(Path(str(value)))
         if not file.there and file.path.name == _AUTO_FOLDING:
-            reason = f"it is not there, and FINN makes it from target_fps: {self._output}/report/{_AUTO_FOLDING}"
+            reason = f"it is not there, and FINN makes it from target_fps: report/{_AUTO_FOLDING} of what is built"
             self._draft.dropped.append((f"{name}: {file.path.name}", reason))
             return
         parts[section]["file"] = self._file(file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,11 +12,17 @@ from finnyaml.recipe.scalars import written
 WIDTH = 110
 
 
+class WithVariables(str):
+    """A text in which `${name}` is a variable of the recipe."""
+
+    __slots__ = ()
+
+
 def text(made: Draft, source: str) -> str:
     """The recipe; `source` is what it was imported from."""
     lines = [f"# Written by `finnyaml import {source}`.", "", f"name: {written(made.name)}"]
     for section, value in made.sections.items():
-        if section in ("model", "steps", "folding", "verify", "output"):
+        if section in ("matrix", "model", "steps", "folding", "when", "verify", "output"):
             lines.append("")
         lines += _entry(section, value, (section,), made, 0)
     for section, (value, reason) in made.off.items():
@@ -44,7 +51,15 @@ def _entry(key: str, value: Any, at: tuple[str | int, ...], made: Draft, depth: 
         return
     for index, item in enumerate(value):
         note = f"  # {made.remarks[(*at, index)]}" if (*at, index) in made.remarks else ""
-        yield f"{indent}  - {one_line(item)}{note}"
+        flow = f"{indent}  - {one_line(item)}{note}"
+        if len(flow) <= WIDTH or not isinstance(item, dict) or note:
+            yield flow
+            continue
+        lines = [
+            line for name, inner in item.items() for line in _entry(name, inner, (*at, index, name), made, depth + 2)
+        ]
+        yield f"{indent}  - {lines[0].lstrip()}"
+        yield from lines[1:]
 
 
 def one_line(value: Any) -> str:
@@ -53,4 +68,6 @@ def one_line(value: Any) -> str:
         return f"{{{', '.join(f'{written(key)}: {one_line(item)}' for key, item in value.items())}}}"
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(one_line, value))}]"
+    if isinstance(value, WithVariables):
+        return json.dumps(value, ensure_ascii=False)
     return written(value)

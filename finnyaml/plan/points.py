@@ -35,6 +35,9 @@ SIMULATIONS = "out/rtl/simulation"
 GOLDEN = {"verify_input_npy": "golden_input.npy", "verify_expected_output_npy": "golden_output.npy"}
 """FINN's configuration fields for its own verification, and the files made for them."""
 
+RUN_WITHIN: Mapping[str, str] = {"step_hw_ipgen": "step_generate_hardware"}
+"""Steps of FINN that another of its steps runs as a part of itself, with their verification."""
+
 FRACTIONS = frozenset(("top_k", "agreement"))
 """Kinds of metrics that are a share of the samples."""
 
@@ -314,7 +317,8 @@ class _Builder:
         golden = False
         for point in wanted:
             step = self._catalog.points.get(point)
-            tasks = [task for task in self._tasks.values() if step is not None and task.uses == step]
+            runs = () if step is None else (step, RUN_WITHIN.get(step))
+            tasks = [task for task in self._tasks.values() if task.uses in runs]
             if not tasks and point in asked:
                 message = f"no step of this recipe runs {point}" + (f" (FINN runs it in {step})" if step else "")
                 self._problem(message, asked[point].pointer, None)

@@ -123,8 +123,8 @@ class Judge:
                 found[task.id] = Status("waiting", tuple(Reason("waits", need) for need in waits))
         return found
 
-    def judge(self, task: Task, built: Mapping[str, Built], *, forced: bool = False) -> Status:
-        """Whether a task has to run, given all that it needs.
+    def judge(self, task: Task, built: Mapping[str, Built], *, forced: bool = False, trusted: bool = False) -> Status:
+        """Whether a task has to run, given all that it needs. `trusted`: doubts do not count this time.
 
         Raises:
             TreeConflict: two of the tasks it needs left different files of one name.
@@ -144,7 +144,7 @@ class Judge:
                 differences = self._differences(trace, task, tree)
                 if not differences:
                     doubtful = doubts(task, trace)
-                    doubted = doubtful and task.id in self._distrusted
+                    doubted = doubtful and not trusted and task.id in self._distrusted
                     found = Reason("distrusted", doubtful[0]) if doubted else self._restore(trace, tree)
                     if isinstance(found, Built):
                         return Status("cached", (), found, key, parts, tree, doubts=doubtful)

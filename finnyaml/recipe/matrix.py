@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import product
@@ -167,6 +167,13 @@ def _variant(
     return Variant(_clean(parts, matrix.place, problems), made)
 
 
+def name_of(values: Iterable[object]) -> str | None:
+    """What a variant with these values is called; None where that is nothing that a folder can be called."""
+    words = [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(words)).strip("-.")
+    return name if name and len(os.fsencode(name)) <= LONGEST_ID else None
+
+
 def _clean(parts: Sequence[Node], where: Where, problems: list[Problem]) -> str | None:
     """The name that these values make: a folder is called so. None where they make none."""
     for part in parts:
@@ -174,10 +181,10 @@ def _clean(parts: Sequence[Node], where: Where, problems: list[Problem]) -> str 
             message = f"{kind(part.plain())} cannot be part of the name of a variant"
             problems.append(Problem(message, part.where, "say how variants are called: `name: ${board}-${net}`"))
             return None
-    words = [str(part.value).lower() if isinstance(part.value, bool) else str(part.value) for part in parts]
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(words)).strip("-.")
-    if not name or len(os.fsencode(name)) > LONGEST_ID:
-        message = f"a variant cannot be called {quoted('-'.join(words))}"
+    words = [part.value for part in parts]
+    name = name_of(words)
+    if name is None:
+        message = f"a variant cannot be called {quoted('-'.join(map(str, words)))}"
         hint = f"its name is that of a folder: 1 to {LONGEST_ID} letters, digits, `.`, `_` and `-`"
         problems.append(Problem(message, where, hint))
         return None

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
 from finnyaml.engine.run import Engine, together
 from finnyaml.plan.graph import Plan
 from finnyaml.plan.select import Selection
@@ -16,7 +18,7 @@ Make = Callable[..., World]
 Part = tuple[Engine, Plan, Selection]
 
 
-def parts(here: World, *fps: int, forced: tuple[str, ...] = ()) -> list[Part]:
+def parts(here: World, *fps: int, forced: tuple[str, ...] = (), distrusted: tuple[str, ...] = ()) -> list[Part]:
     """A plan for each: `a` reads a setting that all share (`fps` is what the stand-in says it reads), `b` its own."""
     found = []
     for value in fps:
@@ -25,7 +27,7 @@ def parts(here: World, *fps: int, forced: tuple[str, ...] = ()) -> list[Part]:
             name: replace(item, config=reads.get(name, {})) if name != "model" else item
             for name, item in here.tasks.items()
         }
-        found.append((here.prepared(), here.plan, here.selection(forced=forced)))
+        found.append((here.prepared(distrusted=distrusted), here.plan, here.selection(forced=forced)))
     return found
 
 
@@ -75,6 +77,24 @@ def test_a_forced_task_runs_once_for_all(world: Make) -> None:
     here.pool.jobs.clear()
     run(parts(here, 10, 20, forced=("a",)), jobs=2)
     assert here.pool.ran == ["a"]
+
+
+def test_what_a_forced_task_reads_of_its_own_variant_is_other_work(world: Make) -> None:
+    here = world(task("a", "model"), task("b", "a"))
+    run(parts(here, 10, 20), jobs=2)
+    here.pool.jobs.clear()
+    run(parts(here, 10, 20, forced=("b",)), jobs=2)
+    assert here.pool.ran == ["b", "b"]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_doubtful_task_runs_once_for_all(world: Make, jobs: int) -> None:
+    here = world(task("a", "model"), task("b", "a"))
+    here.pool.answers = {name: lambda job: here.pool.done(job, differs=("asks for the time",)) for name in "ab"}
+    run(parts(here, 10, 20), jobs=jobs)
+    here.pool.jobs.clear()
+    run(parts(here, 10, 20, distrusted=("a", "b")), jobs=jobs)
+    assert here.pool.ran == ["a", "b", "b"]
 
 
 def test_one_that_fails_ends_alone(world: Make) -> None:

@@ -146,14 +146,18 @@ def examples(tmp_path_factory: pytest.TempPathFactory, warm_store: Path) -> Impo
     return Imported(done, project.folder.parent / "recipes")
 
 
-def test_every_configuration_is_a_recipe(examples: Imported) -> None:
-    zynq, alveo = examples.recipe("tiny_Pynq-Z1"), examples.recipe("tiny_U250")
-    assert zynq["target"] == {"clock_ns": 10.0, "board": "Pynq-Z1", "shell": "vivado_zynq"}
-    assert alveo["target"]["shell"] == "vitis_alveo"
-    assert alveo["target"]["vitis_platform"].startswith("xilinx_u250")
-    assert zynq["folding"] == {"target_fps": 77, "file": "tiny_Pynq-Z1.folding.json", "mvau_wwidth_max": 80}
-    assert zynq["finn"] == {"vitis_opt_strategy": "3"}
-    assert zynq["output"] != alveo["output"]
+def test_a_loop_over_platforms_is_one_recipe_with_a_matrix(examples: Imported) -> None:
+    made = examples.recipe("tiny")
+    assert made["matrix"] == {"board": ["Pynq-Z1", "U250"]}
+    assert made["target"] == {"clock_ns": 10.0, "board": "${board}", "shell": "vivado_zynq"}
+    (entry,) = made["when"]
+    assert entry["if"] == {"board": "U250"}
+    assert entry["then"]["target"].pop("vitis_platform").startswith("xilinx_u250")
+    assert entry["then"] == {"target": {"shell": "vitis_alveo"}}
+    assert made["folding"] == {"target_fps": 77, "file": "tiny.folding.json", "mvau_wwidth_max": 80}
+    assert made["finn"] == {"vitis_opt_strategy": "3"}
+    assert sorted(file.stem for file in examples.folder.glob("*.yaml")) == ["third", "tiny"]
+    assert {made["output"], examples.recipe("third")["output"]} == {"build/tiny", "build/third"}
 
 
 def test_a_folder_that_the_script_makes_is_a_build_too(examples: Imported) -> None:
@@ -164,7 +168,7 @@ def test_a_folder_that_the_script_makes_is_a_build_too(examples: Imported) -> No
 
 
 def test_custom_steps_of_every_sort_are_named(examples: Imported) -> None:
-    steps = examples.recipe("tiny_Pynq-Z1")["steps"]
+    steps = examples.recipe("tiny")["steps"]
     assert steps[0] == {"uses": "steps.py:step_preprocess", "id": "top"}
     assert steps[1] == "../build/custom_steps.py:step_names"
     assert steps[2:4] == ["steps.py:step_scaled", "steps.py:step_scaled_2"]
@@ -189,12 +193,12 @@ def test_extracted_steps_have_the_values_of_the_script(examples: Imported) -> No
 
 def test_what_is_gone_or_made_or_refused_is_said(examples: Imported) -> None:
     said = examples.done.stdout
-    assert "default_swg_exception: True (gone since finn-plus 1.6" in said
+    assert "default_swg_exception: True (gone since finn-plus 1.5" in said
     assert "auto_fifo_strategy: CHARACTERIZE (gone since" in said
     assert "finn.transformation.nowhere" in said
     assert "models/absent.onnx, which is not there" in said
     assert "lets a script write in a copy" in said
-    assert (examples.folder / "tiny_Pynq-Z1.made.onnx").is_file()
+    assert (examples.folder / "tiny.made.onnx").is_file()
 
 
 @pytest.mark.parametrize(
@@ -262,3 +266,30 @@ def test_a_recipe_goes_round_and_comes_back(project: Project) -> None:
     before = yaml.safe_load(PLAIN)
     del before["description"]  # it is the docstring of the script
     assert again == before
+
+
+VARIANTS = """
+name: tiny
+matrix: {board: [Pynq-Z1, Pynq-Z2, U250], target_fps: [100, 200]}
+
+model: {onnx: tiny.onnx}
+steps: [tidy_up, streamline]
+
+folding: {target_fps: "${target_fps}", file: "folding_${board}.json"}
+target: {board: "${board}", clock_ns: 5.0, shell: vivado_zynq}
+outputs: [estimate_reports]
+when: [{if: {board: U250}, then: {target: {clock_ns: 3.0, shell: vitis_alveo}}}]
+output: build
+"""
+
+
+@pytest.mark.long
+def test_variants_go_round_and_come_back(project: Project) -> None:
+    project.write("recipe.yaml", VARIANTS)
+    for board in ("Pynq-Z1", "Pynq-Z2", "U250"):
+        project.write(f"folding_{board}.json", '{"Defaults": {}}')
+    assert project.run("export", "recipe.yaml").returncode == 0
+    (project.folder / "recipe.yaml").unlink()
+    done = project.run("import", "build.py")
+    assert done.returncode == 0, done.stderr
+    assert yaml.safe_load((project.folder / "recipe.yaml").read_text()) == yaml.safe_load(VARIANTS)

@@ -21,7 +21,10 @@ OUTPUTS = ("stitched_ip", "estimate_reports", "rtlsim_performance")
 MADE_UP = replace(
     CATALOG,
     distribution="finn-plus",
-    steps={**CATALOG.steps, **{f"step_{name}": FinnStep(f"step_{name}", "", "made.up") for name in HARDWARE}},
+    steps={
+        **CATALOG.steps,
+        **{f"step_{name}": FinnStep(f"step_{name}", "", "made.up") for name in (*HARDWARE, "generate_hardware")},
+    },
     flows={**CATALOG.flows, "hardware": tuple(f"step_{name}" for name in HARDWARE)},
     points={**CATALOG.points, "stitched_ip_rtlsim": "step_create_stitched_ip"},
     fields={
@@ -184,6 +187,14 @@ def test_finns_own_node_by_node_simulation_needs_a_compiler_and_no_vivado(maker:
     task = plan(maker, f"{FLOW}{DATA}  points: [node_by_node_rtlsim]\n").tasks["hw_ipgen"]
     assert task.verifies == ("node_by_node_rtlsim",)
     assert task.tools == ("g++",)
+
+
+@pytest.mark.parametrize(("vivado", "name"), [(True, "generate_hardware"), (False, "generate_hardware.insert")])
+def test_a_step_that_runs_another_verifies_for_it(maker: Maker, vivado: bool, name: str) -> None:
+    text = f"steps: [generate_hardware]\n{DATA}  points: [node_by_node_rtlsim]\n"
+    task = plan(maker, text, vivado=vivado).tasks[name]
+    assert task.verifies == ("node_by_node_rtlsim",)
+    assert task.config["verify_steps"] == ["node_by_node_rtlsim"]
 
 
 def test_the_style_that_is_preferred_goes_to_the_step_that_decides(maker: Maker) -> None:

@@ -1,0 +1,139 @@
+"""Drafts that differ in few values are one recipe with a matrix, which means what they mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from finnyaml.exchange.merging import merged
+from finnyaml.exchange.to_recipe import Draft
+from finnyaml.exchange.written import text
+from finnyaml.recipe.load import load_recipes
+
+
+def draft(name: str, model: str = "net.onnx", **sections: Any) -> Draft:
+    more = {"steps": ["tidy_up"], **sections}
+    return Draft(name, {"model": {"onnx": model}, **more}, dropped=[(f"output_dir: output_{name}", "a folder")])
+
+
+def platform(board: str, net: str = "a") -> Draft:
+    """As in a loop over boards and networks: Alveo has another shell, a platform, and another clock."""
+    alveo = board.startswith("U")
+    target = {"board": board, "shell": "alveo" if alveo else "zynq", "clock_ns": 3.0 if alveo else 5.0}
+    more = {"vitis_platform": "x_250"} if alveo else {}
+    files = {"folding": {"file": f"fold/{net}_{board}.json"}, "specialize": {"file": f"{board}.json"}}
+    return draft(f"{net}_{board}", f"models/{net}_tidy.onnx", target={**target, **more}, **files)
+
+
+def one(*drafts: Draft) -> dict[str, Any]:
+    (made,) = merged(drafts, "folder")
+    return {"name": made.name, **made.sections}
+
+
+def test_what_follows_from_the_board_stands_under_it() -> None:
+    made = one(*map(platform, ("Z1", "Z2", "U250")))
+    assert made == {
+        "name": "a",
+        "matrix": {"board": ["Z1", "Z2", "U250"]},
+        "model": {"onnx": "models/a_tidy.onnx"},
+        "steps": ["tidy_up"],
+        "folding": {"file": "fold/a_${board}.json"},
+        "specialize": {"file": "${board}.json"},
+        "target": {"board": "${board}", "shell": "zynq", "clock_ns": 5.0},
+        "when": [
+            {
+                "if": {"board": "U250"},
+                "then": {"target": {"shell": "alveo", "clock_ns": 3.0, "vitis_platform": "x_250"}},
+            }
+        ],
+    }
+
+
+def test_boards_and_networks_are_two_variables() -> None:
+    made = one(*(platform(board, net) for board in ("Z1", "U250") for net in ("tfc-w1", "cnv-w1")))
+    assert made["matrix"] == {"board": ["Z1", "U250"], "model": ["tfc-w1", "cnv-w1"]}
+    assert made["model"] == {"onnx": "models/${model}_tidy.onnx"}
+    assert made["folding"] == {"file": "fold/${model}_${board}.json"}
+    assert made["name"] == "folder"
+
+
+def test_combinations_that_are_not_there_are_not_made() -> None:
+    made = one(platform("Z1", "aa"), platform("U250", "aa"), platform("U250", "bb"))
+    assert made["matrix"] == {
+        "include": [{"board": "Z1", "model": "aa"}, {"board": "U250", "model": "aa"}, {"board": "U250", "model": "bb"}]
+    }
+
+
+def test_variants_are_called_what_the_builds_were_called() -> None:
+    made = one(*(draft(f"net_{name}", folding={"target_fps": fps}) for name, fps in (("slow", 10), ("fast", 99))))
+    assert made["matrix"] == {"include": [{"name": "slow", "target_fps": 10}, {"name": "fast", "target_fps": 99}]}
+    assert made["folding"] == {"target_fps": "${target_fps}"}
+
+
+def test_what_no_variable_can_say_follows_from_the_names() -> None:
+    made = one(draft("net_all", outputs=["a", "b"], finn={"x": [1]}), draft("net_few", outputs=["a"]))
+    assert made["matrix"] == {"build": ["all", "few"]}
+    assert made["when"] == [{"if": {"build": "few"}, "then": {"outputs": ["a"], "finn": {"x": None}}}]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        draft("other", steps=["streamline"]),
+        draft("other", preprocess=["to_tensor"]),
+        draft("other", finn={f"option_{number}": number for number in range(9)}),
+        draft("same", "net.onnx"),
+        draft("other", folding={"file": "${x}"}),
+        draft("net", outputs=["a"]),
+    ],
+    ids=["other-steps", "other-stages", "many-values", "no-difference", "text-like-a-variable", "no-names"],
+)
+def test_what_has_little_in_common_stays_apart(other: Draft) -> None:
+    assert merged([draft("net"), other], "folder") == [draft("net"), other]
+
+
+def test_names_that_are_one_folder_on_some_machines_are_not_given() -> None:
+    drafts = [draft("one", target={"board": "zcu"}), draft("two", target={"board": "ZCU"})]
+    assert merged(drafts, "folder") == drafts
+
+
+def test_models_with_settings_of_their_own_stay_apart_and_each_has_its_boards() -> None:
+    drafts = [
+        draft(f"{net}_{board}", f"{net}.onnx", folding={"target_fps": fps}, target={"board": board})
+        for net, fps in (("big", 10), ("small", 500))
+        for board in ("Z1", "Z2")
+    ]
+    found = merged(drafts, "folder")
+    assert [made.name for made in found] == ["big", "small"]
+    assert [made.sections["matrix"] for made in found] == [{"board": ["Z1", "Z2"]}] * 2
+
+
+def test_what_is_left_out_is_said_once_with_all_values() -> None:
+    (made,) = merged([platform("Z1"), platform("Z2")], "folder")
+    assert made.dropped == [("output_dir: output_a_Z1, output_a_Z2", "a folder")]
+
+
+def test_every_variant_is_the_recipe_that_its_draft_would_be(tmp_path: Path) -> None:
+    boards = [("Z1", "tfc"), ("Z1", "cnv"), ("U250", "cnv")]
+    drafts = [platform(board, net) for board, net in boards]
+    for path in (
+        "models/tfc_tidy.onnx",
+        "models/cnv_tidy.onnx",
+        *(item.sections["folding"]["file"] for item in drafts),
+    ):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text("{}")
+    for board in ("Z1", "U250"):
+        (tmp_path / f"{board}.json").write_text("{}")
+    (made,) = merged(drafts, "folder")
+    made.sections["output"] = "build"
+    (tmp_path / "all.yaml").write_text(text(made, "x"))
+    loaded = [recipe for recipe, _ in load_recipes(tmp_path / "all.yaml")]
+    assert [recipe.variant for recipe in loaded] == ["Z1-tfc", "Z1-cnv", "U250-cnv"]
+    for recipe, item in zip(loaded, drafts, strict=True):
+        item.sections["output"] = "build"
+        (tmp_path / "one.yaml").write_text(text(item, "x"))
+        ((alone, _),) = load_recipes(tmp_path / "one.yaml")
+        assert (recipe.settings, recipe.model) == (alone.settings, alone.model)
