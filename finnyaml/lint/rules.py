@@ -20,7 +20,8 @@ class Stage:
 
     `config` holds what the recipe asks for, as far as it says anything, by the names of `DataflowBuildConfig`:
     `target_fps`, `synth_clk_period_ns` (nanoseconds), `board`, `fpga_part`, `standalone_thresholds`; and the content
-    of the two files, in FINN's format, as `folding` and `specialize`; and `prefer`, the style of all other layers.
+    of the two files, in FINN's format, as `folding` and `specialize`; `prefer`, the style of all other layers; and
+    `toolchain`, `open` or `vivado`.
     """
 
     task: str

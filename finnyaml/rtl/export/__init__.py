@@ -40,7 +40,7 @@ def export(folder: Path, destination: Path, inputs: np.ndarray, outputs: np.ndar
     if any(destination.iterdir()):
         raise StepFailed(f"{destination} is not empty", hint="give the export a folder of its own")
     vectors = {"inputs.hex": words(inputs, design.input), "outputs.hex": words(outputs, design.output)}
-    overlay.overlay(folder, design, destination, overlay.SIMULATION)
+    mended = overlay.overlay(folder, design, destination, overlay.SIMULATION)
     for image in design.data:
         (destination / image).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folder / image, destination / image)
@@ -56,7 +56,8 @@ def export(folder: Path, destination: Path, inputs: np.ndarray, outputs: np.ndar
         keep_trailing_newline=True,
     )
     changed = [name for name in design.sources if (folder / name).read_bytes() != (destination / name).read_bytes()]
-    context = {**_context(design, len(inputs)), "changed": changed}
+    rewritten = [name for name in changed if name not in mended]
+    context = {**_context(design, len(inputs)), "rewritten": rewritten, "mended": mended}
     for template in sorted(TEMPLATES.rglob(f"*{ENDING}")):
         name = template.relative_to(TEMPLATES).as_posix()
         text = environment.get_template(name).render(context)
