@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.rtl.matrix_bench import Shape, run as simulated
+from tests.rtl.matrix_bench import Shape
+from tests.rtl.matrix_bench import run as simulated
 
 SHAPES, AT_ONCE, CYCLES = 96, 6, 12_000
 

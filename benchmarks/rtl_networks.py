@@ -39,7 +39,7 @@ def hardware(case: Case, output: Path) -> Hardware:
     """FINN's steps from Brevitas to set_fifo_depths; FINN writes into `output`.
 
     Raises:
-        SystemExit: a layer is not RTL, or folded so that FINN's RTL loses results when it has to wait.
+        SystemExit: a layer is not RTL.
     """
     from finnyaml.finn.door import open_door
     from finnyaml.finn.specialize import prefer, settle
@@ -84,20 +84,8 @@ def hardware(case: Case, output: Path) -> Hardware:
         raise SystemExit("; ".join(left))
     model = settled.model
     run("target_fps_parallelization", "apply_folding_config", "minimize_bit_width")
-    _refuse_whole_rows(model)
     run("hw_codegen", "hw_ipgen", "set_fifo_depths")
     return Hardware(model, part, settled.styles)
-
-
-def _refuse_whole_rows(model: Any) -> None:
-    """With SIMD = MW, FINN's MVAU_rtl loses results under back-pressure: docs/lints/output-queue-too-short.md."""
-    from qonnx.custom_op.registry import getCustomOp
-
-    for node in model.graph.node:
-        if node.op_type == "MVAU_rtl":
-            layer = getCustomOp(node)
-            if layer.get_nodeattr("SIMD") == layer.get_nodeattr("MW"):
-                raise SystemExit(f"{node.name} takes a whole row at once: ask for fewer images per second")
 
 
 def with_branches(model: Any) -> Any:

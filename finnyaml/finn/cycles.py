@@ -182,7 +182,5 @@ def _windows(shape: Windows, axis: int) -> int:
 
 def _last(shape: Windows) -> int:
     """The last word that a window needs."""
-    down, right = (
-        (_windows(shape, axis) - 1) * shape.stride[axis] + _extent(shape, axis) - 1 for axis in (0, 1)
-    )
+    down, right = ((_windows(shape, axis) - 1) * shape.stride[axis] + _extent(shape, axis) - 1 for axis in (0, 1))
     return (down * shape.image[1] + right + 1) * shape.words - 1

@@ -93,7 +93,8 @@ OUTPUT_QUEUE = Patch(
             "// finnyaml: when the queue says stop it holds one result, and one more comes for each SF cycles of the core\n"
             "\t\t// (mvu.sv takes 4 + $clog2(SIMD) + (SIMD == 1)) and of the cycle in which it says so.\n"
             "\t\tlocalparam int unsigned  SOFT_DEPTH = 4 + $clog2(SIMD) + (SIMD == 1);\n"
-            "\t\tlocalparam int unsigned  LATENCY = SOFT_DEPTH > CORE_PIPELINE_DEPTH? SOFT_DEPTH : CORE_PIPELINE_DEPTH;\n"
+            "\t\tlocalparam int unsigned  LATENCY =\n"
+            "\t\t\tSOFT_DEPTH > CORE_PIPELINE_DEPTH? SOFT_DEPTH : CORE_PIPELINE_DEPTH;\n"
             "\t\tlocalparam int unsigned  STILL_COMING = (LATENCY + SF) / SF;\n"
             "\t\tlocalparam int unsigned  MAX_IN_FLIGHT =\n"
             "\t\t\tSTILL_COMING > CORE_PIPELINE_DEPTH? STILL_COMING : CORE_PIPELINE_DEPTH;\n",

@@ -25,7 +25,9 @@ def layer(op_type: str = "MVAU_rtl", kind: str = "INT4", **attributes: int) -> M
     if op_type == "VVAU_rtl":
         given = {name: value for name, value in given.items() if name not in ("MW", "MH")}
         given |= {"Channels": 4, "Kernel": [3, 3], "Dim": [4, 4]}
-    node = helper.make_node(op_type, ["x", "w"], ["y"], name=f"{op_type}_0", domain=domain, backend="fpgadataflow", **given)
+    node = helper.make_node(
+        op_type, ["x", "w"], ["y"], name=f"{op_type}_0", domain=domain, backend="fpgadataflow", **given
+    )
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, size]) for name, size in (("x", 9), ("y", 4))]
     model = ModelWrapper(helper.make_model(helper.make_graph([node], "one", ends[:1], ends[1:])))
     model.set_tensor_datatype("w", DataType[kind])

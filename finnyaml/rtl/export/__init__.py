@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,17 @@ RESET_NS = 200
 """DSP slices need 100 ns before they take data, and Xilinx' models as long for their own reset."""
 
 
-def export(folder: Path, destination: Path, inputs: np.ndarray, outputs: np.ndarray) -> None:
+def export(
+    folder: Path,
+    destination: Path,
+    inputs: np.ndarray,
+    outputs: np.ndarray,
+    told: Mapping[str, int] | None = None,
+) -> None:
     """Write the design in `folder` to `destination`, which is new or empty, and needs nothing outside of itself.
 
     inputs [frames, *input.shape[1:]] and outputs [frames, *output.shape[1:]]: what the test bench sends, and what has
-    to come out.
+    to come out. told: which wrong bits these show (`finnyaml.bundle.telling.Told`, plain).
     Raises StepFailed: golden values that do not fit the streams, a name that no script can have, a destination with
     files in it, FINN's sources are others than expected.
     """
@@ -57,7 +64,7 @@ def export(folder: Path, destination: Path, inputs: np.ndarray, outputs: np.ndar
     )
     changed = [name for name in design.sources if (folder / name).read_bytes() != (destination / name).read_bytes()]
     rewritten = [name for name in changed if name not in mended]
-    context = {**_context(design, len(inputs)), "rewritten": rewritten, "mended": mended}
+    context = {**_context(design, len(inputs)), "rewritten": rewritten, "mended": mended, "told": told}
     for template in sorted(TEMPLATES.rglob(f"*{ENDING}")):
         name = template.relative_to(TEMPLATES).as_posix()
         text = environment.get_template(name).render(context)
