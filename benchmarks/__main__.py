@@ -16,6 +16,7 @@ from benchmarks import (
     cold,
     executor,
     faults,
+    flips,
     growth,
     incremental,
     noop,
@@ -42,10 +43,11 @@ BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
     "published": published.run,
     "trust": trust.run,
     "queues": queues.run,
+    "flips": flips.run,
     "windows": windows.run,
 }
 
-ON_REQUEST = ("seeded", "published", "trust", "queues", "windows")
+ON_REQUEST = ("seeded", "published", "trust", "queues", "windows", "flips")
 """Those that take long, and so only run by their names."""
 
 

@@ -131,9 +131,9 @@ def _flip(draw: np.random.RandomState, constants: Mapping[str, tuple[int, int]])
     at = int(draw.randint(0, sum(size * bits for size, bits in constants.values())))
     for name, (size, bits) in constants.items():
         if at < size * bits:
-            break
+            return Flip(name, *divmod(at, bits))
         at -= size * bits
-    return Flip(name, *divmod(at, bits))
+    raise AssertionError("no bit is behind the last")
 
 
 def _flipped(value: int, bit: int, bits: int, *, signed: bool) -> int:

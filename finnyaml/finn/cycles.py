@@ -16,11 +16,13 @@ from math import prod
 from typing import Any, NamedTuple
 
 EXACT = frozenset(
-    ("FMPadding_rtl", "MVAU_rtl", "Thresholding_rtl", "VVAU_rtl", "Pool_rtl", "DuplicateStreams_rtl")
-    + ("IntegerAdd_rtl", "GlobalAccPool_rtl", "LabelSelect_rtl")
+    (
+        *("FMPadding_rtl", "MVAU_rtl", "VVAU_rtl"),
+        *("DuplicateStreams_rtl", "GlobalAccPool_rtl", "IntegerAdd_rtl", "LabelSelect_rtl", "Pool_rtl"),
+    )
 )
-"""Layers for which FINN's `get_exp_cycles` (or that of our kernels) is what was simulated, for the shapes of
-tests/finn/test_cycles.py."""
+"""Layers that take what FINN's `get_exp_cycles`, or that of our kernels, says: tests/finn/test_cycles.py,
+tests/finn/test_kernels.py and tests/rtl/test_lost_results.py count them in simulation."""
 
 
 def exact_cycles(layer: Any) -> int | None:
@@ -54,7 +56,7 @@ class Windows(NamedTuple):
 
 
 def shape_of(layer: Any) -> Windows | None:
-    """The shape of a ConvolutionInputGenerator_rtl; None for one that is set at run time, or has FINN's unfinished M."""
+    """The shape of a ConvolutionInputGenerator_rtl; None if it is set at run time, or has FINN's unfinished M."""
     if layer.get_nodeattr("dynamic_mode") or layer.get_nodeattr("M") != 1:
         return None
     pairs = [layer.get_nodeattr(name) for name in ("IFMDim", "ConvKernelDim", "Stride", "Dilation")]

