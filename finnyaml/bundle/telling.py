@@ -1,9 +1,9 @@
 """Golden frames that tell: few samples, chosen from many, that show nearly every wrong bit which any of them shows.
 
 Bits of weights and thresholds are flipped at random, one at a time, and the layers computed again. A frame tells of a
-flip if its output changes. Frames are added for the flips that none of the chosen tells of, until of a fresh lot of
-flips enough are told of. The figure is that of the last lot, for which nothing was chosen. All draws are the same ones
-in every build.
+flip if its output changes. Frames are added for the flips that none of the chosen tells of, until enough of a fresh
+lot of flips are told of. The figure is that of the frames chosen before the last lot; those added for what they missed
+of it come on top. All draws are the same ones in every build.
 """
 
 from __future__ import annotations
@@ -58,11 +58,11 @@ def choose(model: ModelWrapper, candidates: Frames, most: int) -> tuple[Frames, 
     draw = np.random.RandomState(np.random.MT19937(0))
     first = min(FIRST, most, count)
     chosen = [place * count // first for place in range(first)]
-    for lot in range(MOST_LOTS):
+    for _ in range(MOST_LOTS):
         told, missed = _look(model, candidates, chosen, [_flip(draw, constants) for _ in range(LOT)])
-        if told.found >= ENOUGH * told.shown or len(chosen) >= most or lot == MOST_LOTS - 1:
-            break
         chosen = sorted({*chosen, *_cover(missed, most - len(chosen))})
+        if told.found >= ENOUGH * told.shown or len(chosen) >= most:
+            break
     return _of(candidates, chosen), told
 
 
@@ -71,14 +71,13 @@ def flipped(model: ModelWrapper, flip: Flip) -> ModelWrapper:
     changed = copy.deepcopy(model)
     values = changed.get_initializer(flip.tensor).copy()
     datatype = parse(changed.get_tensor_datatype(flip.tensor).name)
-    row, place = (values.reshape(-1, values.shape[-1]), np.unravel_index(flip.place, values.shape))
-    flat = values.reshape(-1)
-    wrong = _flipped(int(flat[flip.place]), flip.bit, datatype.bits, signed=datatype.low < 0)
+    rows = values.reshape(-1, values.shape[-1])  # of thresholds, one for each channel
+    row, place = divmod(flip.place, values.shape[-1])
+    wrong = _flipped(int(rows[row, place]), flip.bit, datatype.bits, signed=datatype.low < 0)
     if _is_thresholds(changed, flip.tensor):
-        line = row[flip.place // values.shape[-1]]
-        line[:] = _searched(line, int(place[-1]), wrong)
+        rows[row] = _searched(rows[row], place, wrong)
     else:
-        flat[flip.place] = wrong
+        rows[row, place] = wrong
     changed.set_initializer(flip.tensor, values)
     return changed
 

@@ -86,7 +86,7 @@ THRESHOLDING = Patch(
 )
 OUTPUT_QUEUE = Patch(
     "mvu_vvu_axi.sv",
-    "its output queue is too short where results follow each other closely, and loses some",
+    "the output queue is too short where results follow each other closely, so that some are lost",
     (
         Replace(
             "localparam int unsigned  MAX_IN_FLIGHT = CORE_PIPELINE_DEPTH;\n",
