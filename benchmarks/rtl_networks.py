@@ -43,7 +43,7 @@ def hardware(case: Case, output: Path) -> Hardware:
     """
     from finnyaml.finn.door import open_door
     from finnyaml.finn.specialize import prefer, settle
-    from finnyaml.steps import repairs
+    from finnyaml.steps import bipolar, host
 
     start = "step_qonnx_to_finn"
     model = stages(case.network, output, last=start)[start]
@@ -68,13 +68,13 @@ def hardware(case: Case, output: Path) -> Hardware:
 
     run("tidy_up")
     if case.bipolar:
-        model = repairs.represent_bipolar(model).model
+        model = bipolar.represent_bipolar(model).model
     if case.residual:
         model = with_branches(model)
     else:
         run("streamline")
     run("convert_to_hw")
-    model = repairs.leave_to_host(model).model
+    model = host.leave_to_host(model).model
     run("minimize_bit_width_initial", "create_dataflow_partition")
     model = prefer(model, "rtl")
     run("specialize_layers")

