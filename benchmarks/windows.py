@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from tests.finn.two_layers import build_folder
 from tests.finn.window_shapes import intervals, shapes
 
 SHAPES, AT_ONCE = 300, 20
@@ -13,10 +14,13 @@ SHAPES, AT_ONCE = 300, 20
 
 def run(folder: Path) -> None:
     """Print how many shapes of each style FINN's and our figure hold for."""
-    from finnyaml.finn.cycles import exact_cycles
-    from finnyaml.finn.door import open_door
+    with build_folder(folder):
+        _compare(folder)
 
-    assert open_door().steps_module
+
+def _compare(folder: Path) -> None:
+    from finnyaml.finn.cycles import exact_cycles
+
     layers = shapes(SHAPES, seed=19)
     counted: dict[str, Counter[str]] = {}
     off = []

@@ -34,7 +34,7 @@ def is_short(layer: Any, model: ModelWrapper, part: str | None, clock_ns: float)
     segment = max(1, int(layer._resolve_segment_len(clock_ns or 10.0)))
     depth = 3 + (-(-simd // 3) - 1) // segment
     latency = 4 + ceil(log2(simd)) + (simd == 1) if _is_soft(layer, model) else depth
-    return ceil((latency + 1) / parts) > depth
+    return (latency + 1) // parts > depth
 
 
 def _is_versal(part: str) -> bool:

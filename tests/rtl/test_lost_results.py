@@ -16,7 +16,7 @@ from tests.rtl.matrix_bench import CYCLES, UNIT, Ran, Shape, run, theirs
 SHAPES = {
     "a row at once": Shape(mw=3, mh=2, pe=1, simd=3, signed_activations=True),
     "half of one": Shape(mw=2, mh=1, pe=1, simd=1),
-    "half of one, on Versal": Shape(mw=6, mh=1, pe=1, simd=3, version=3, segmentlen=1, activation_width=2),
+    "half of one, on Versal": Shape(mw=10, mh=1, pe=1, simd=5, version=3, segmentlen=2, activation_width=2),
 }
 
 
