@@ -11,7 +11,23 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import big, cold, executor, faults, growth, incremental, noop, packing, published, rtl, seeded, trust
+from benchmarks import (
+    big,
+    cold,
+    executor,
+    faults,
+    flips,
+    growth,
+    incremental,
+    noop,
+    packing,
+    published,
+    queues,
+    rtl,
+    seeded,
+    trust,
+    windows,
+)
 from benchmarks.bench import machine
 
 BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
@@ -26,9 +42,12 @@ BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
     "seeded": seeded.run,
     "published": published.run,
     "trust": trust.run,
+    "queues": queues.run,
+    "flips": flips.run,
+    "windows": windows.run,
 }
 
-ON_REQUEST = ("seeded", "published", "trust")
+ON_REQUEST = ("seeded", "published", "trust", "queues", "windows", "flips")
 """Those that take long, and so only run by their names."""
 
 

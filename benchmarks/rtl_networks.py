@@ -39,11 +39,11 @@ def hardware(case: Case, output: Path) -> Hardware:
     """FINN's steps from Brevitas to set_fifo_depths; FINN writes into `output`.
 
     Raises:
-        SystemExit: a layer is not RTL, or folded so that FINN's RTL loses results when it has to wait.
+        SystemExit: a layer is not RTL.
     """
     from finnyaml.finn.door import open_door
     from finnyaml.finn.specialize import prefer, settle
-    from finnyaml.steps import repairs
+    from finnyaml.steps import bipolar, host
 
     start = "step_qonnx_to_finn"
     model = stages(case.network, output, last=start)[start]
@@ -68,13 +68,13 @@ def hardware(case: Case, output: Path) -> Hardware:
 
     run("tidy_up")
     if case.bipolar:
-        model = repairs.represent_bipolar(model).model
+        model = bipolar.represent_bipolar(model).model
     if case.residual:
         model = with_branches(model)
     else:
         run("streamline")
     run("convert_to_hw")
-    model = repairs.leave_to_host(model).model
+    model = host.leave_to_host(model).model
     run("minimize_bit_width_initial", "create_dataflow_partition")
     model = prefer(model, "rtl")
     run("specialize_layers")
@@ -84,20 +84,8 @@ def hardware(case: Case, output: Path) -> Hardware:
         raise SystemExit("; ".join(left))
     model = settled.model
     run("target_fps_parallelization", "apply_folding_config", "minimize_bit_width")
-    _refuse_whole_rows(model)
     run("hw_codegen", "hw_ipgen", "set_fifo_depths")
     return Hardware(model, part, settled.styles)
-
-
-def _refuse_whole_rows(model: Any) -> None:
-    """With SIMD = MW, FINN's MVAU_rtl loses results under back-pressure: docs/lints/output-queue-too-short.md."""
-    from qonnx.custom_op.registry import getCustomOp
-
-    for node in model.graph.node:
-        if node.op_type == "MVAU_rtl":
-            layer = getCustomOp(node)
-            if layer.get_nodeattr("SIMD") == layer.get_nodeattr("MW"):
-                raise SystemExit(f"{node.name} takes a whole row at once: ask for fewer images per second")
 
 
 def with_branches(model: Any) -> Any:

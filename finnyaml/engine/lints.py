@@ -112,7 +112,8 @@ def _stages(plan: Plan, built: Mapping[str, Built]) -> tuple[list[dict[str, Any]
         after[name] = {task.uses}.union(*(after[need] for need in needs))
         # A setting that `with:` gave to one task holds for the graphs after it, too.
         before = {key: value for need in needs for key, value in config[need].items()}
-        config[name] = {"prefer": plan.recipe.settings.specialize.get("prefer"), **before, **_config(task)}
+        whole = {"prefer": plan.recipe.settings.specialize.get("prefer"), "toolchain": plan.toolchain}
+        config[name] = {**whole, **before, **_config(task)}
         if name not in built or MODEL not in built[name].tree:
             continue
         file = f"{len(stages)}.onnx"

@@ -38,7 +38,7 @@ REPORTS: Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
     ),
     "ooc_synth_and_timing.json": ((), {"LUT": "LUT", "FF": "FF", "DSP": "DSP", "WNS": "WNS", "fmax_mhz": "fmax_mhz"}),
     "rtl_fifo_sizing.json": ((), {"interval": "interval", "bits": "FIFO bits"}),
-    "rtl_simulation.json": ((), {"interval": "interval", "latency": "latency", "fps": "fps"}),
+    "rtl_simulation.json": ((), {"interval": "interval", "latency": "latency", "fps": "fps", "slowest": "slowest"}),
     "rtl_synthesis.json": (
         ("total", "yosys"),
         {"LUT": "LUT", "FF": "FF", "BRAM18": "BRAM18", "URAM": "URAM", "DSP": "DSP"},

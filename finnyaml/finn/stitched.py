@@ -13,6 +13,7 @@ from qonnx.custom_op.registry import getCustomOp
 
 from finnyaml.errors import StepFailed
 from finnyaml.finn import dataflow, estimates, versions
+from finnyaml.finn.cycles import exact_cycles
 from finnyaml.finn.identity import distribution_of_finn
 from finnyaml.finn.kernels import kernels
 from finnyaml.finn.kernels.register import register
@@ -156,10 +157,11 @@ def _layers(model: ModelWrapper) -> list[covered.Layer]:
 
 def _node(node: Any, operator: Any, design: BlockDesign, part: str) -> Node:
     cells = [cell for cell in design.cells if cell.node == node.name]
+    exact = exact_cycles(operator)
     return Node(
         name=node.name,
         op_type=node.op_type,
-        cycles=int(operator.get_exp_cycles()),
+        cycles=int(operator.get_exp_cycles()) if exact is None else exact,
         sources=tuple({"module": cell.module, "parameters": dict(cell.parameters)} for cell in cells),
         estimate=estimates.resources(operator, part),
     )

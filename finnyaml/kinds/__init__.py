@@ -160,7 +160,7 @@ KINDS: Mapping[str, Kind] = {
             "export",
             "Writes the design as a folder of its own, with a test bench and a script for Vivado.",
             makes="files",
-            settings={"frames": 4},
+            settings={"frames": 64},
             parameters=FRAMES,
             frames=True,
         ),

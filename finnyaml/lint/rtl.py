@@ -5,20 +5,22 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 
-from finnyaml.finn import specialize
+from finnyaml.finn import output_queue, specialize
 from finnyaml.finn.door import open_door, rtl_source
+from finnyaml.finn.identity import distribution_of_finn
 from finnyaml.finn.kernels import kernels
 from finnyaml.graph.operators import HARDWARE, PARTITION
-from finnyaml.graph.view import View, attributes
+from finnyaml.graph.view import View
 from finnyaml.lint.catalogue import Finding
 from finnyaml.lint.folding import configured
 from finnyaml.lint.rules import Stage, checks, finding
+from finnyaml.rtl.overlay import OUTPUT_QUEUE, mends
 
 DECIDES = "step_create_dataflow_partition"
 """From here on the layers have the names and widths with which specialize_layers decides."""
 
 SHORT = "MAX_IN_FLIGHT = CORE_PIPELINE_DEPTH;"
-"""How the source of the layer sizes its output queue: one place too few where a result comes in every cycle."""
+"""How the source of the layer sizes its output queue: too short where results follow each other closely."""
 
 
 @checks("rtl-not-possible")
@@ -36,7 +38,7 @@ def _rtl(view: View, stage: Stage) -> Iterator[Finding]:
     ]
     if not wanted:
         return
-    part = stage.config.get("fpga_part") or open_door().boards.get(str(stage.config.get("board")), "")
+    part = _part(stage) or ""
     for node in wanted if part else ():
         if specialize.decision(view.model, node, part) == "hls":
             reasons = specialize.why_hls(view.model, node, part)
@@ -51,22 +53,53 @@ def _rtl(view: View, stage: Stage) -> Iterator[Finding]:
 
 @checks("output-queue-too-short")
 def _queue(view: View, stage: Stage) -> Iterator[Finding]:
-    """Found by simulation: with SIMD = MW an assertion of FINN's own fails under back-pressure, otherwise never."""
+    """Found by simulation: an assertion of FINN's own fails under back-pressure, otherwise never."""
+    source = _source()
+    if SHORT not in source:
+        return
+    mended = stage.config.get("toolchain") == "open" and mends(OUTPUT_QUEUE, source)
+    clock = stage.config.get("synth_clk_period_ns") or 0.0
     for node in configured(view, stage):
-        written = attributes(node)
-        if node.op_type != "MVAU_rtl" or written.get("SIMD", 1) != written.get("MW") or not _is_short():
+        if node.op_type not in output_queue.LAYERS:
             continue
-        yield finding(
-            "output-queue-too-short",
-            f"{node.name} takes a whole row at once (SIMD = MW = {written['MW']}) and so gives a result every cycle: "
-            "when the next layer makes it wait, FINN's RTL overwrites results that are on their way",
-            node=node.name,
-            hint="choose a smaller SIMD, or see that nothing ever waits (docs/lints/output-queue-too-short.md)",
-            pointer=("folding", "nodes", node.name),
-        )
+        parts = output_queue.cycles_to_a_result(view.layer(node))
+        if not output_queue.is_short(view.layer(node), view.model, _part(stage), clock):
+            continue
+        often = "a result every cycle" if parts == 1 else f"a result every {parts} cycles"
+        row = " takes a whole row at once (SIMD = MW), and so" if parts == 1 else ""
+        lost = "when the next layer makes it wait, FINN's RTL overwrites results that are on their way"
+        if mended:
+            yield finding(
+                "output-queue-too-short",
+                f"{node.name}{row} gives {often}: {lost}. What finnyaml simulates, synthesises and exports has a "
+                "longer queue; FINN's own steps give Vivado the source as it is",
+                node=node.name,
+                severity="info",
+                hint="before a build with Vivado choose a smaller SIMD (docs/lints/output-queue-too-short.md)",
+                pointer=("folding", "nodes", node.name),
+            )
+        else:
+            yield finding(
+                "output-queue-too-short",
+                f"{node.name}{row} gives {often}: {lost}{_unknown(stage, source)}",
+                node=node.name,
+                hint="choose a smaller SIMD, or see that nothing ever waits (docs/lints/output-queue-too-short.md)",
+                pointer=("folding", "nodes", node.name),
+            )
+
+
+def _part(stage: Stage) -> str | None:
+    return stage.config.get("fpga_part") or open_door().boards.get(str(stage.config.get("board")))
+
+
+def _unknown(stage: Stage, source: str) -> str:
+    """Why the open RTL path does not mend it either, where it does not."""
+    if stage.config.get("toolchain") != "open" or mends(OUTPUT_QUEUE, source):
+        return ""
+    return f". finnyaml mends that in another mvu_vvu_axi.sv than that of {' '.join(distribution_of_finn())}"
 
 
 @functools.cache
-def _is_short() -> bool:
-    """Whether the installed FINN still has it."""
-    return SHORT in (rtl_source("mvu/mvu_vvu_axi.sv") or "")
+def _source() -> str:
+    """The source of the layer in the installed FINN."""
+    return rtl_source("mvu/mvu_vvu_axi.sv") or ""

@@ -20,7 +20,8 @@ class Stage:
 
     `config` holds what the recipe asks for, as far as it says anything, by the names of `DataflowBuildConfig`:
     `target_fps`, `synth_clk_period_ns` (nanoseconds), `board`, `fpga_part`, `standalone_thresholds`; and the content
-    of the two files, in FINN's format, as `folding` and `specialize`; and `prefer`, the style of all other layers.
+    of the two files, in FINN's format, as `folding` and `specialize`; `prefer`, the style of all other layers; and
+    `toolchain`, `open` or `vivado`.
     """
 
     task: str
@@ -57,6 +58,6 @@ def checks(rule: str | Rule) -> Callable[[Check], Check]:
 
 
 def finding(rule: str, message: str, **details: Any) -> Finding:
-    """A finding with the severity that its rule has, and with its repair unless `details` name another or None."""
+    """A finding with the severity and the repair that its rule has, unless `details` name others."""
     known = _KNOWN[rule]
-    return Finding(rule, known.severity, message, **{"repair": known.repair, **details})
+    return Finding(rule, message=message, **{"severity": known.severity, "repair": known.repair, **details})

@@ -264,7 +264,8 @@ def _rtl_params(item: Placed, recipe: Recipe) -> dict[str, Any]:
     data = None
     if recipe.verify is not None:
         spec = recipe.verify.data
-        limit = min(params["frames"], spec.limit or params["frames"])
+        wanted = max(params["frames"], open_rtl.CANDIDATES if item.uses == "rtl.export" else 0)
+        limit = min(wanted, spec.limit or wanted)
         data = data_params(replace(spec, limit=limit), Names(None, recipe.directory))
     return {**params, "data": data, "layout": recipe.model.input.layout, "file": f"{SIMULATIONS}/{item.id}.npz"}
 

@@ -64,9 +64,9 @@ class Fifo:
 
 @dataclass(frozen=True)
 class Node:
-    """A FINN node. cycles: FINN's estimate for one frame. sources: the modules its cells are made of, each as
-    {"module": name, "parameters": {name: value}}. estimate: FINN's resource estimate for the part: LUT, BRAM_18K,
-    URAM, DSP.
+    """A FINN node. cycles: for one frame, if it never waits; FINN's estimate where nothing better is known.
+    sources: the modules its cells are made of, each as {"module": name, "parameters": {name: value}}. estimate: FINN's
+    resource estimate for the part: LUT, BRAM_18K, URAM, DSP.
     """
 
     name: str

@@ -136,8 +136,6 @@ def _copy(top: str, sources: Sequence[Path], finn: str, folder: Path) -> tuple[l
 
     A file that comes twice is taken once; FINN copies some of its library into the folder of each layer.
     """
-    known, for_this = overlay.patches_for(finn, overlay.SIMULATION)
-    patches = {patch.file: patch for patch in for_this}
     own = _own(top)
     texts: dict[str, str] = {}
     data: dict[Path, str] = {}
@@ -163,8 +161,7 @@ def _copy(top: str, sources: Sequence[Path], finn: str, folder: Path) -> tuple[l
             raise StepFailed(
                 f"a source of {top} is missing: {error}", hint="hw_codegen makes the code of the layers anew"
             ) from error
-        if source.name in patches:
-            text = overlay.patched(text, patches[source.name], finn, known)
+        text = overlay.patched_source(source.name, text, finn, overlay.SIMULATION)
         if _PUMPED.search(text):
             raise StepFailed(
                 f"{top} runs its memory or its multipliers at twice the clock ({source.name}), and a simulation here "

@@ -6,6 +6,7 @@ edit is for and which FINN it was written for is part of it.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -36,11 +37,16 @@ class Move:
 
 @dataclass(frozen=True)
 class Patch:
-    """The edits of one file, known by its name in src/. why: what the tool cannot do, for messages."""
+    """The edits of one file, known by its name in src/. why: what the tool cannot do, for messages.
+
+    only: SHA-256 of the one text that the edits are for. They mend what is wrong in it, and any other text is left as
+    it is: nobody knows whether it has the fault.
+    """
 
     file: str
     why: str
     edits: tuple[Replace | Move, ...]
+    only: str | None = None
 
 
 Patches = Mapping[str, tuple[Patch, ...]]
@@ -78,27 +84,74 @@ THRESHOLDING = Patch(
     "the first stage selects a range of no bits",
     (Replace("1 : p.ptr[M-1:SN+1] < 2**stage", "1 : (p.ptr[M-1:0] >> (SN+1)) < 2**stage"),),
 )
+OUTPUT_QUEUE = Patch(
+    "mvu_vvu_axi.sv",
+    "the output queue is too short where results follow each other closely, so that some are lost",
+    (
+        Replace(
+            "localparam int unsigned  MAX_IN_FLIGHT = CORE_PIPELINE_DEPTH;\n",
+            "// finnyaml: when the queue says stop it holds one result, and one more comes for each SF cycles that\n"
+            "\t\t// the core takes (mvu.sv: SOFT_DEPTH), and for the cycle in which it says so.\n"
+            "\t\tlocalparam int unsigned  SOFT_DEPTH = 4 + $clog2(SIMD) + (SIMD == 1);\n"
+            "\t\tlocalparam int unsigned  LATENCY =\n"
+            "\t\t\tSOFT_DEPTH > CORE_PIPELINE_DEPTH? SOFT_DEPTH : CORE_PIPELINE_DEPTH;\n"
+            "\t\tlocalparam int unsigned  STILL_COMING = (LATENCY + SF) / SF;\n"
+            "\t\tlocalparam int unsigned  MAX_IN_FLIGHT =\n"
+            "\t\t\tSTILL_COMING > CORE_PIPELINE_DEPTH? STILL_COMING : CORE_PIPELINE_DEPTH;\n",
+        ),
+    ),
+    only="f4c91ae7cbb2887c92b034c2364481e9d40e31313bbd1aff82491c1350388dab",
+)
+"""Found by simulation; tests/rtl/test_lost_results.py shows the fault and that it is gone."""
 
-SIMULATION: Patches = {"finn-plus 1.6.1": (ADD_MULTI, FIFO)}
-SYNTHESIS: Patches = {"finn-plus 1.6.1": (ADD_MULTI, FIFO, MVU, THRESHOLDING)}
+SIMULATION: Patches = {"finn-plus 1.6.1": (ADD_MULTI, FIFO, OUTPUT_QUEUE)}
+SYNTHESIS: Patches = {"finn-plus 1.6.1": (ADD_MULTI, FIFO, MVU, OUTPUT_QUEUE, THRESHOLDING)}
 
 
-def overlay(folder: Path, design: Design, destination: Path, patches: Patches) -> None:
+def overlay(folder: Path, design: Design, destination: Path, patches: Patches) -> dict[str, str]:
     """Copy the sources of a design folder to `destination`, under the same relative names, those with patches patched.
 
     Data is not copied. For a FINN that has no entry in `patches` those of the newest that has one are tried.
+    Returns what was wrong in the sources that are other hardware now, by their name in the folder.
     Raises StepFailed: a patch does not fit the file that FINN has.
     """
-    known, for_this = patches_for(design.finn, patches)
+    mended = {}
     for source in design.sources:
         path = destination / source
         path.parent.mkdir(parents=True, exist_ok=True)
         text = (folder / source).read_text(encoding="utf-8")
         name = PurePosixPath(source).name
-        for patch in for_this:
-            if patch.file == name:
-                text = patched(text, patch, design.finn, known)
-        path.write_text(text, encoding="utf-8")
+        path.write_text(patched_source(name, text, design.finn, patches), encoding="utf-8")
+        for patch in _patches(name, text, design.finn, patches):
+            if patch.only is not None:
+                mended[source] = patch.why
+    return mended
+
+
+def patched_source(name: str, text: str, finn: str, patches: Patches) -> str:
+    """The text of the source of that name with all patches for it.
+
+    Raises StepFailed: a patch does not fit.
+    """
+    known = _known(finn, patches)
+    for patch in _patches(name, text, finn, patches):
+        text = patched(text, patch, finn, known)
+    return text
+
+
+def mends(patch: Patch, text: str) -> bool:
+    """Whether a patch is for this very text of a source."""
+    return patch.only == hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _known(finn: str, patches: Patches) -> str:
+    return finn if finn in patches else list(patches)[-1]
+
+
+def _patches(name: str, text: str, finn: str, patches: Patches) -> list[Patch]:
+    """Those for a source of this name and text."""
+    named = (patch for patch in patches[_known(finn, patches)] if patch.file == name)
+    return [patch for patch in named if patch.only is None or mends(patch, text)]
 
 
 def patched(text: str, patch: Patch, finn: str, known: str) -> str:
@@ -120,12 +173,6 @@ def patched(text: str, patch: Patch, finn: str, known: str) -> str:
             )
         text = after
     return text
-
-
-def patches_for(finn: str, patches: Patches) -> tuple[str, tuple[Patch, ...]]:
-    """Those of a FINN, or of the newest that has an entry; and for which FINN they are."""
-    known = finn if finn in patches else list(patches)[-1]
-    return known, patches[known]
 
 
 def _applied(text: str, edit: Replace | Move) -> str | None:

@@ -16,12 +16,14 @@ def metrics(design: Design, run: Run) -> dict[str, Any]:
     "interval": cycles per frame once the pipeline is full: the median over the second half of the frames of each
     process, with "interval_least" and "interval_most" around it; None where no process had two frames. "latency":
     cycles from the first beat of the first frame in to its last beat out, both counted. "estimate": FINN's figures for
-    both; "ratio": interval to FINN's. "fps": frames per second at the clock of the design. "fifos": by node the most it
+    both; "ratio": interval to FINN's. "slowest": the layer that takes the most cycles by itself,
+    "slowest_cycles": how many. "fps": frames per second at the clock of the design. "fifos": by node the most it
     held, its depth, and its width in bits. "cycles", "seconds", "cycles_per_second": of the simulation itself.
     """
     ends = np.split(run.last_out, np.cumsum(run.chunks)[:-1])
     steady = np.concatenate([np.diff(each)[max(0, len(each) - 1) // 2 :] for each in ends])
     interval = float(np.median(steady)) if len(steady) else None
+    slowest = max(design.nodes, key=lambda node: node.cycles, default=None)
     return {
         "frames": len(run.last_out),
         "interval": interval,
@@ -30,6 +32,8 @@ def metrics(design: Design, run: Run) -> dict[str, Any]:
         "latency": int(run.last_out[0] - run.first_in[0] + 1) if len(run.last_out) else None,
         "estimate": {"interval": design.max_cycles, "latency": design.latency_cycles},
         "ratio": interval / design.max_cycles if interval and design.max_cycles else None,
+        "slowest": slowest and slowest.name,
+        "slowest_cycles": slowest and slowest.cycles,
         "clock_ns": design.clock_ns,
         "fps": 1e9 / (interval * design.clock_ns) if interval else None,
         "fifos": {

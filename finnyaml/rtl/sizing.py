@@ -106,8 +106,8 @@ def size(simulator: Simulator, inputs: np.ndarray, *, target: int | None, slack:
         slowest = max(design.nodes, key=lambda node: node.cycles)
         raise StepFailed(
             f"no FIFO depths give one frame every {target} cycles: with FIFOs without bounds it takes {reachable:.10g}",
-            hint=f"FINN's estimate is {slowest.cycles} cycles for {slowest.name}: fold it less, or ask for no less "
-            f"than {ceil(reachable)} cycles",
+            hint=f"{slowest.name} takes {slowest.cycles} cycles by itself: fold it less, or ask for no less than "
+            f"{ceil(reachable)} cycles",
         )
 
     def keeps(length: int) -> Callable[[Depths], bool]:

@@ -36,3 +36,6 @@ SAME_GRAPH = MODEL_KEPT | {"rtl.simulate", "rtl.size_fifos"}
 
 SIMULATED_IN = {"stitched_ip_rtlsim": "rtl.simulate"}
 """FINN's verification points that our steps answer: the step that does."""
+
+CANDIDATES = 128
+"""Samples that rtl.export chooses its frames from, at least."""

@@ -51,8 +51,8 @@ def slow(design: Design, figures: Mapping[str, Any], target: int) -> Explanation
         return Explanation(
             "slow",
             None,
-            f"{said} No layer is that slow by FINN's estimate, and no FIFO was ever full: what comes in or is taken "
-            "out is slower.",
+            f"{said} No layer is that slow by itself, and no FIFO was ever full: what comes in or is taken out is "
+            "slower.",
             data,
         )
     # What is full holds up what lies in front of it: so the jam begins at the last one. Where branches join, the
@@ -64,7 +64,7 @@ def slow(design: Design, figures: Mapping[str, Any], target: int) -> Explanation
     return Explanation(
         "slow",
         culprit.node,
-        f"{said} No layer is that slow by FINN's estimate ({slowest.name}: {slowest.cycles}), but "
+        f"{said} No layer is that slow by itself ({slowest.name}: {slowest.cycles}), but "
         f"{described(culprit)} was full.{why} It is too shallow. {_DEEPER}",
         {**data, "fifo": culprit.node, "depth": culprit.depth, "full": [fifo.node for fifo in full]},
     )

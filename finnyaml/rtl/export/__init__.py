@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,17 @@ RESET_NS = 200
 """DSP slices need 100 ns before they take data, and Xilinx' models as long for their own reset."""
 
 
-def export(folder: Path, destination: Path, inputs: np.ndarray, outputs: np.ndarray) -> None:
+def export(
+    folder: Path,
+    destination: Path,
+    inputs: np.ndarray,
+    outputs: np.ndarray,
+    told: Mapping[str, int] | None = None,
+) -> None:
     """Write the design in `folder` to `destination`, which is new or empty, and needs nothing outside of itself.
 
     inputs [frames, *input.shape[1:]] and outputs [frames, *output.shape[1:]]: what the test bench sends, and what has
-    to come out.
+    to come out. told: which wrong bits these show (`finnyaml.bundle.telling.Told`, plain).
     Raises StepFailed: golden values that do not fit the streams, a name that no script can have, a destination with
     files in it, FINN's sources are others than expected.
     """
@@ -40,7 +47,7 @@ def export(folder: Path, destination: Path, inputs: np.ndarray, outputs: np.ndar
     if any(destination.iterdir()):
         raise StepFailed(f"{destination} is not empty", hint="give the export a folder of its own")
     vectors = {"inputs.hex": words(inputs, design.input), "outputs.hex": words(outputs, design.output)}
-    overlay.overlay(folder, design, destination, overlay.SIMULATION)
+    mended = overlay.overlay(folder, design, destination, overlay.SIMULATION)
     for image in design.data:
         (destination / image).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folder / image, destination / image)
@@ -56,7 +63,8 @@ def export(folder: Path, destination: Path, inputs: np.ndarray, outputs: np.ndar
         keep_trailing_newline=True,
     )
     changed = [name for name in design.sources if (folder / name).read_bytes() != (destination / name).read_bytes()]
-    context = {**_context(design, len(inputs)), "changed": changed}
+    rewritten = [name for name in changed if name not in mended]
+    context = {**_context(design, len(inputs)), "rewritten": rewritten, "mended": mended, "told": told}
     for template in sorted(TEMPLATES.rglob(f"*{ENDING}")):
         name = template.relative_to(TEMPLATES).as_posix()
         text = environment.get_template(name).render(context)

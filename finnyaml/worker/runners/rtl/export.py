@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
+from finnyaml.bundle import stream_values, telling
 from finnyaml.rtl import export as exports
+from finnyaml.steps.open_rtl import CANDIDATES
 from finnyaml.worker.context import Context, needed_model
 from finnyaml.worker.runners.rtl.common import design_of, empty
 from finnyaml.worker.runners.rtl.frames import frames_of
 
 
 def run(context: Context) -> None:
-    """Write the design as a folder of its own."""
-    frames = frames_of(context, needed_model(context))
-    exports.export(design_of(context), empty(context.root / "out/rtl/export"), frames.inputs, frames.outputs)
+    """Write the design as a folder of its own, with the frames that tell the most of wrong bits."""
+    model, most = needed_model(context), context.params["frames"]
+    at_random = context.params["data"] is None
+    candidates = stream_values.at_random(model, max(most, CANDIDATES)) if at_random else frames_of(context, model)
+    frames, told = telling.choose(model, candidates, most)
+    if told is not None:
+        context.metrics["golden_frames"] = {"frames": len(frames.inputs), **asdict(told)}
+    folder = empty(context.root / "out/rtl/export")
+    exports.export(design_of(context), folder, frames.inputs, frames.outputs, told and asdict(told))
