@@ -6,6 +6,12 @@ of them meet. FINN's step `streamline` has none of those for forks and joins.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from finn.transformation.fpgadataflow.convert_to_hw.concat import InferConcatLayer
 from finn.transformation.streamline import absorb, reorder
 from finn.transformation.streamline.collapse_repeated import CollapseRepeatedAdd, CollapseRepeatedMul
 from finn.transformation.streamline.round_thresholds import RoundAndClipThresholds
@@ -15,7 +21,61 @@ from qonnx.transformation.infer_data_layouts import InferDataLayouts
 from qonnx.transformation.infer_datatypes import InferDataTypes
 from qonnx.transformation.infer_shapes import InferShapes
 
-ROUND = (
+
+def _of_one_rank(model: ModelWrapper, producers: Sequence[Any]) -> bool:
+    """Whether all these nodes have a constant with as many dimensions as their data; at others FINN's may stop."""
+    return all(
+        producer is not None
+        and (constant := model.get_initializer(producer.input[1])) is not None
+        and constant.ndim == len(model.get_tensor_shape(producer.input[0]))
+        for producer in producers
+    )
+
+
+def _are_one_number(model: ModelWrapper, producers: Sequence[Any]) -> bool:
+    """Whether all these nodes have one and the same number."""
+    constants = [model.get_initializer(producer.input[1]) for producer in producers]
+    return all(each.size == 1 for each in constants) and len({each.item() for each in constants}) == 1
+
+
+class _MulPastJoinAdd(reorder.MoveMulPastJoinAdd):  # type: ignore[misc]
+    """FINN's compares scales of one number only; of more it ends in an exception."""
+
+    def are_producers_identical(self, model: ModelWrapper, producers: Sequence[Any]) -> bool:
+        if any(producer is None or producer.op_type != "Mul" for producer in producers):
+            return False
+        first, *others = (model.get_initializer(producer.input[1]) for producer in producers)
+        return first is not None and all(other is not None and np.array_equal(first, other) for other in others)
+
+
+class _MulPastJoinConcat(reorder.MoveMulPastJoinConcat):  # type: ignore[misc]
+    """FINN's compares scales per channel of branches with different numbers of channels, and ends in an exception."""
+
+    are_producers_identical_scalar_ops = staticmethod(_are_one_number)
+
+    def are_producers_channelwise_ops(self, channel_dim: int, model: ModelWrapper, producers: Sequence[Any]) -> bool:
+        return _of_one_rank(model, producers) and bool(
+            super().are_producers_channelwise_ops(channel_dim, model, producers)
+        )
+
+
+class _AddPastJoinConcat(_MulPastJoinConcat):
+    """The same for biases."""
+
+    def __init__(self) -> None:
+        reorder.MoveAffinePastJoinConcat.__init__(self, ["Add"])
+
+
+class _AddPastJoinAdd(reorder.MoveAddPastJoinAdd):  # type: ignore[misc]
+    """FINN's makes one number of biases per channel: the sum of them all."""
+
+    def move_node(self, model: ModelWrapper, n: Any, producers: Sequence[Any]) -> bool:
+        biases = [model.get_initializer(producer.input[1]) for producer in producers]
+        model.set_initializer(producers[0].input[1], functools.reduce(np.add, biases))
+        return bool(reorder.MoveIdenticalOpPastJoinOp.move_node(self, model, n, producers))
+
+
+MOVES = (
     reorder.MoveScalarLinearPastFork,
     reorder.MoveTransposePastFork,
     reorder.MoveScalarLinearPastInvariants,
@@ -24,10 +84,10 @@ ROUND = (
     reorder.MoveScalarAddPastMatMul,
     reorder.MoveScalarLinearPastSplit,
     reorder.MoveTransposePastSplit,
-    reorder.MoveMulPastJoinConcat,
-    reorder.MoveAddPastJoinConcat,
-    reorder.MoveMulPastJoinAdd,
-    reorder.MoveAddPastJoinAdd,
+    _MulPastJoinConcat,
+    _AddPastJoinConcat,
+    _MulPastJoinAdd,
+    _AddPastJoinAdd,
     reorder.MoveTransposePastJoinConcat,
     reorder.MoveTransposePastJoinAdd,
     reorder.MakeMaxPoolNHWC,
@@ -40,7 +100,6 @@ ROUND = (
     InferShapes,
     InferDataTypes,
     InferDataLayouts,
-    RoundAndClipThresholds,
     GiveUniqueNodeNames,
     GiveReadableTensorNames,
 )
@@ -51,12 +110,23 @@ _MOST = 20
 
 def streamline_branches(model: ModelWrapper) -> ModelWrapper:
     """Apply the transformations, round after round, until nothing changes."""
+    model = _rounds(model, MOVES)
+    for join in model.get_nodes_by_op_type("Concat"):
+        if len({model.get_tensor_datatype(tensor).name for tensor in join.input}) > 1:
+            # QONNX takes the type of the first input for that of the result. FINN's layer knows better, and has to be
+            # there before thresholds are rounded and layers are made for the type.
+            model = model.transform(InferConcatLayer())
+            break
+    return _rounds(model, (*MOVES, RoundAndClipThresholds))
+
+
+def _rounds(model: ModelWrapper, transformations: Sequence[Any]) -> ModelWrapper:
     before = b""
     for _ in range(_MOST):
         now = model.model.SerializeToString(deterministic=True)
         if now == before:
             break
         before = now
-        for transformation in ROUND:
+        for transformation in transformations:
             model = model.transform(transformation())
     return model

@@ -2,63 +2,204 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from finnyaml.graph.operators import PASSING
 from finnyaml.graph.view import View, attributes, kind, name
 from finnyaml.lint.catalogue import Finding
+from finnyaml.lint.layers import holds_integers
 from finnyaml.lint.quantizers import QUANTIZERS
 from finnyaml.lint.rules import Stage, checks, finding
 
-_JOINS = frozenset(("Add", "Concat", "ElementwiseAdd"))
+_JOINS = frozenset(("Add", "Concat", "ElementwiseAdd", "StreamingConcat"))
 _SCALES = frozenset(("Mul", "ElementwiseMul"))
-_PASSED = frozenset(("Flatten", "MaxPool", "MaxPoolNHWC", "Reshape", "Transpose", "Shuffle"))
+_THRESHOLDS = frozenset(("MultiThreshold", "Thresholding"))
+_PASSED = PASSING - {"Concat"} | {"Shuffle", "UpsampleNearestNeighbour"}
+_PER_CHANNEL = frozenset(("Add", "BatchNormalization", "Div", "Mul", "Relu", "Sub", "Transpose"))
+
+LARGEST = 16
+"""The largest integer that a branch is multiplied by, to give it the scale of others."""
+
+MOST = 255
+"""Steps that a branch may have then: as many thresholds a layer has that multiplies."""
+
+
+@dataclass(frozen=True)
+class Branch:
+    """What a join gets from one side: integers times a scale.
+
+    `integers` is the tensor that holds them, and `scaling` the node that multiplies them, None where nothing does.
+    `scale` is None where it is not one number; `low` and `high` bound the integers as far as they are known. `words`
+    say the scale, and who made it. `follows`: it is not one number because of another join, before this one.
+    """
+
+    tensor: str
+    words: str
+    scale: float | None = None
+    low: int = 0
+    high: int = MOST + 1
+    integers: str = ""
+    scaling: Any = None
+    follows: bool = False
 
 
 @dataclass(frozen=True)
 class Join:
-    """A node at which branches meet, with the scale of each (None: not one number), and that in words."""
+    """A node at which branches meet.
+
+    `factors` are what the integers of the branches have to be multiplied by, so that one `scale` stands for all; None
+    where nothing does. `per_channel`: only quantizers are behind a Concat, which can take a scale for each channel.
+    """
 
     node: Any
-    scales: tuple[float | None, ...]
-    words: str
+    branches: tuple[Branch, ...]
+    scale: float | None
+    factors: tuple[int, ...] | None
+    per_channel: bool = False
+
+    @property
+    def words(self) -> str:
+        """The scales of all branches."""
+        return " and ".join(branch.words for branch in self.branches)
 
     @property
     def equal(self) -> bool:
         """Whether all branches have one and the same scale."""
-        return None not in self.scales and len(set(self.scales)) == 1
+        return self.factors is not None and set(self.factors) == {1}
 
 
 def joins(view: View) -> Iterator[Join]:
-    """Every join of branches of which one at least has a scale before it."""
+    """Every join of branches of which one at least has a scale before it; not those that another join decides on."""
     for node in view.nodes:
-        tensors = view.dynamic_inputs(node)
-        if kind(node) in _JOINS and len(tensors) > 1:
-            found = [_scale(view, tensor) for tensor in tensors]
-            if any(scaled for _, _, scaled in found):
-                words = " and ".join(words for _, words, _ in found)
-                yield Join(node, tuple(scale for scale, _, _ in found), words)
+        if kind(node) in _JOINS and len(view.dynamic_inputs(node)) > 1:
+            join = _join(view, node)
+            if any(_is_scaled(branch) for branch in join.branches) and not any(each.follows for each in join.branches):
+                yield join
 
 
-def _scale(view: View, tensor: str) -> tuple[float | None, str, bool]:
-    """The scale of a tensor's values, that in words, and whether it is one that could move behind a join."""
-    node = view.producer(tensor)
+def _is_scaled(branch: Branch) -> bool:
+    return branch.scale != 1.0 if branch.scale is not None else branch.scaling is not None
+
+
+def _join(view: View, node: Any) -> Join:
+    branches = tuple(_branch(view, tensor) for tensor in view.dynamic_inputs(node))
+    scale, factors = _common(branches)
+    behind = kind(node) == "Concat" and not factors and all(each.integers for each in branches)
+    return Join(node, branches, scale, factors, behind and _only_quantizers(view, node))
+
+
+def _common(branches: Sequence[Branch]) -> tuple[float | None, tuple[int, ...] | None]:
+    """The largest scale of which those of all branches are multiples, and how often they have it."""
+    scales = [branch.scale for branch in branches]
+    if any(scale is None or scale <= 0 for scale in scales):
+        return None, None
+    known = np.array(scales, np.float64)
+    for parts in range(1, LARGEST + 1):
+        scale = float(known.min() / parts)
+        factors = np.rint(known / scale)
+        if factors.max() > LARGEST:
+            break
+        if (np.abs(factors * scale - known) <= known * 2.0**-23).all():  # equal as floats are
+            steps = [(each.high - each.low) * factor for each, factor in zip(branches, factors, strict=True)]
+            fits = all(factor == 1 or most <= MOST for factor, most in zip(factors, steps, strict=True))
+            return (scale, tuple(int(factor) for factor in factors)) if fits else (None, None)
+    return None, None
+
+
+def _branch(view: View, tensor: str) -> Branch:
+    """What a join gets by `tensor`."""
+    source = tensor
+    node = view.producer(source)
     while node is not None and kind(node) in _PASSED:
-        tensor = view.dynamic_inputs(node)[0]
-        node = view.producer(tensor)
-    scaling = node is not None and (kind(node) in _SCALES or node.op_type in QUANTIZERS)
-    constants = [view.constant(each) for each in node.input if view.is_constant(each)] if scaling else []
-    if constants and constants[0] is not None:
-        value = constants[0]
-        if value.size == 1:
-            scale = float(value.item())
-            return scale, f"{scale:.5g} ({name(node)})", not (scale == 1.0 and view.datatype(tensor).is_integer())
-        return None, f"one per channel ({name(node)})", True
-    if view.datatype(tensor).is_integer():
-        return 1.0, "1 (integers)", False
-    return None, f"none, since nothing quantizes it ({name(node) if node is not None else tensor})", False
+        source = view.dynamic_inputs(node)[0]
+        node = view.producer(source)
+    if node is None:
+        return _integers(view, tensor, source, None)
+    if kind(node) in _JOINS and len(view.dynamic_inputs(node)) > 1:
+        return _joined(view, tensor, source, node)
+    if node.op_type in QUANTIZERS and view.dynamic_inputs(node):
+        return _quantized(view, tensor, source, node)
+    factor = _factor(view, node)
+    if factor is None:
+        return _integers(view, tensor, source, node)
+    before = _branch(view, view.dynamic_inputs(node)[0])
+    if before.scale is None:
+        return dataclasses.replace(before, tensor=tensor)
+    if factor.size != 1:
+        words = f"one per channel ({name(node)})"
+        return dataclasses.replace(before, tensor=tensor, words=words, scale=None, scaling=node)
+    scale = before.scale * float(factor.item())
+    words = f"{scale:.5g} ({name(node)})"
+    return dataclasses.replace(before, tensor=tensor, words=words, scale=scale, scaling=node)
+
+
+def _factor(view: View, node: Any) -> np.ndarray | None:
+    """What a node multiplies by; None for any other node."""
+    if kind(node) not in _SCALES or len(view.dynamic_inputs(node)) != 1:
+        return None
+    return next((view.constant(each) for each in node.input if view.is_constant(each)), None)
+
+
+def _integers(view: View, tensor: str, source: str, node: Any) -> Branch:
+    """A branch that no scale stands before: of integers, or of floats that nothing quantizes."""
+    if not holds_integers(view, source):
+        maker = name(node) if node is not None else source
+        return Branch(tensor, f"none, since nothing quantizes it ({maker})")
+    written = attributes(node) if node is not None else {}
+    datatype = view.datatype(source)
+    low, high = int(datatype.min()), int(datatype.max())
+    thresholds = view.shape(node.input[1]) if node is not None and kind(node) in _THRESHOLDS else ()
+    if thresholds and written.get("out_scale", 1.0) == 1.0 and node.op_type == "MultiThreshold":
+        low = int(written.get("out_bias", 0))
+        high = low + thresholds[-1]
+    return Branch(tensor, "1 (integers)", 1.0, low, high, source)
+
+
+def _quantized(view: View, tensor: str, source: str, node: Any) -> Branch:
+    scale, bits = view.constant(node.input[1]), view.constant(node.input[3])
+    if scale is None or bits is None:
+        return Branch(tensor, f"one that is computed ({name(node)})", scaling=node)
+    written, width = attributes(node), int(bits.reshape(-1)[0])
+    signed = bool(written.get("signed", 1))
+    low = -(2 ** (width - 1)) + int(written.get("narrow", 0)) if signed else 0
+    bounds = {"low": low, "high": (2 ** (width - 1) if signed else 2**width) - 1}
+    if scale.size != 1:
+        return Branch(tensor, f"one per channel ({name(node)})", **bounds, integers=source, scaling=node)
+    one = float(scale.item())
+    return Branch(tensor, f"{one:.5g} ({name(node)})", one, **bounds, integers=source, scaling=node)
+
+
+def _joined(view: View, tensor: str, source: str, node: Any) -> Branch:
+    """What comes out of another join: the scale that its branches get, and how large the integers are then."""
+    join = _join(view, node)
+    if join.scale is None or join.factors is None:
+        return Branch(tensor, f"none, since its own branches have several ({name(node)})", follows=True)
+    ends = [(each.low * by, each.high * by) for each, by in zip(join.branches, join.factors, strict=True)]
+    both = (min, max) if kind(node) == "Concat" else (sum, sum)
+    low, high = both[0](low for low, _ in ends), both[1](high for _, high in ends)
+    return Branch(tensor, f"{join.scale:.5g} ({name(node)})", join.scale, low, high, source, None)
+
+
+def _only_quantizers(view: View, node: Any) -> bool:
+    """Whether a join is followed by quantizers, with nothing before them that mixes channels."""
+    todo = list(node.output)
+    while todo:
+        tensor = todo.pop()
+        users = view.consumers(tensor)
+        if not users or tensor in view.outputs:
+            return False
+        for user in users:
+            if user.op_type in QUANTIZERS or user.op_type == "MultiThreshold":
+                continue
+            if user.op_type not in _PER_CHANNEL or len(view.dynamic_inputs(user)) != 1:
+                return False
+            todo += user.output
+    return True
 
 
 @checks("branches-not-streamlined")
@@ -69,6 +210,24 @@ def _branches(view: View, stage: Stage) -> Iterator[Finding]:
             yield finding(
                 "branches-not-streamlined",
                 f"{what}. FINN's streamline moves scales past no fork and no join: layers behind them get floats",
+                node=name(join.node),
+                hint="insert the step streamline_branches after streamline: exact",
+            )
+        elif join.factors is not None:
+            times = " and ".join(map(str, join.factors))
+            yield finding(
+                "branches-not-streamlined",
+                f"{what}. Integers can be joined only where one scale stands for all: these are {times} times "
+                f"{join.scale:.5g}",
+                node=name(join.node),
+                hint="insert the step streamline_branches after streamline: it multiplies the integers of the coarser "
+                "branches, exact. One shared quantizer module costs less hardware",
+            )
+        elif join.per_channel:
+            yield finding(
+                "branches-not-streamlined",
+                f"{what}. FINN's streamline moves no scales past a join, and the quantizers behind could take them, "
+                "channel by channel",
                 node=name(join.node),
                 hint="insert the step streamline_branches after streamline: exact",
             )
