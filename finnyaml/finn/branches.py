@@ -16,6 +16,7 @@ from finn.transformation.streamline import absorb, reorder
 from finn.transformation.streamline.collapse_repeated import CollapseRepeatedAdd, CollapseRepeatedMul
 from finn.transformation.streamline.round_thresholds import RoundAndClipThresholds
 from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.transformation.base import Transformation
 from qonnx.transformation.general import GiveReadableTensorNames, GiveUniqueNodeNames
 from qonnx.transformation.infer_data_layouts import InferDataLayouts
 from qonnx.transformation.infer_datatypes import InferDataTypes
@@ -75,11 +76,33 @@ class _AddPastJoinAdd(reorder.MoveAddPastJoinAdd):  # type: ignore[misc]
         return bool(reorder.MoveIdenticalOpPastJoinOp.move_node(self, model, n, producers))
 
 
+class _MulPastMaxPool(Transformation):  # type: ignore[misc]
+    """Move a scale past a max-pooling: FINN's does so only while it is channels first."""
+
+    def apply(self, model: ModelWrapper) -> tuple[ModelWrapper, bool]:
+        changed = False
+        for pool in [node for node in model.graph.node if node.op_type in ("MaxPool", "MaxPoolNHWC")]:
+            scale = model.find_producer(pool.input[0])
+            number = model.get_initializer(scale.input[1]) if scale is not None and scale.op_type == "Mul" else None
+            if number is None or number.size != 1 or number.item() <= 0 or model.is_fork_node(scale):
+                continue
+            between, result = str(scale.output[0]), str(pool.output[0])
+            shape = model.get_tensor_shape(result)
+            pool.input[0], pool.output[0] = scale.input[0], between
+            scale.input[0], scale.output[0] = between, result
+            model.set_tensor_shape(between, shape)
+            model.graph.node.remove(scale)
+            model.graph.node.insert(list(model.graph.node).index(pool) + 1, scale)
+            changed = True
+        return model.transform(InferDataTypes()) if changed else model, False
+
+
 MOVES = (
     reorder.MoveScalarLinearPastFork,
     reorder.MoveTransposePastFork,
     reorder.MoveScalarLinearPastInvariants,
     reorder.MoveScalesPastIm2Col,
+    _MulPastMaxPool,
     reorder.MoveScalarMulPastMatMul,
     reorder.MoveScalarAddPastMatMul,
     reorder.MoveScalarLinearPastSplit,

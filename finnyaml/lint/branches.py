@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from finnyaml.lint.catalogue import Finding
 from finnyaml.lint.layers import holds_integers
 from finnyaml.lint.quantizers import QUANTIZERS
 from finnyaml.lint.rules import Stage, checks, finding
+from finnyaml.text import few
 
 _JOINS = frozenset(("Add", "Concat", "ElementwiseAdd", "StreamingConcat"))
 _SCALES = frozenset(("Mul", "ElementwiseMul"))
@@ -53,7 +54,7 @@ class Join:
     """A node at which branches meet.
 
     `factors` are what the integers of the branches have to be multiplied by, so that one `scale` stands for all; None
-    where nothing does. `per_channel`: only quantizers are behind a Concat, which can take a scale for each channel.
+    where nothing does. `per_channel`: only quantizers are behind, which can take a scale for each channel.
     """
 
     node: Any
@@ -68,9 +69,11 @@ class Join:
         return " and ".join(branch.words for branch in self.branches)
 
     @property
-    def equal(self) -> bool:
-        """Whether all branches have one and the same scale."""
-        return self.factors is not None and set(self.factors) == {1}
+    def kind(self) -> Literal["equal", "multiples", "per channel", "apart"]:
+        """How its scales can become one, or one for each channel."""
+        if self.factors is not None:
+            return "equal" if set(self.factors) == {1} else "multiples"
+        return "per channel" if self.per_channel else "apart"
 
 
 def joins(view: View) -> Iterator[Join]:
@@ -89,8 +92,15 @@ def _is_scaled(branch: Branch) -> bool:
 def _join(view: View, node: Any) -> Join:
     branches = tuple(_branch(view, tensor) for tensor in view.dynamic_inputs(node))
     scale, factors = _common(branches)
-    behind = kind(node) == "Concat" and not factors and all(each.integers for each in branches)
-    return Join(node, branches, scale, factors, behind and _only_quantizers(view, node))
+    known = not factors and all(each.integers for each in branches)
+    channels = known and (kind(node) == "Concat" or _alike(view, branches))
+    return Join(node, branches, scale, factors, channels and _only_quantizers(view, node))
+
+
+def _alike(view: View, branches: Sequence[Branch]) -> bool:
+    """Whether all branches have the same scales, one for each channel."""
+    scales = [view.constant(each.scaling.input[1]) if each.scaling is not None else None for each in branches]
+    return all(each is not None and np.array_equal(each, scales[0]) for each in scales)
 
 
 def _common(branches: Sequence[Branch]) -> tuple[float | None, tuple[int, ...] | None]:
@@ -124,6 +134,9 @@ def _branch(view: View, tensor: str) -> Branch:
         return _joined(view, tensor, source, node)
     if node.op_type in QUANTIZERS and view.dynamic_inputs(node):
         return _quantized(view, tensor, source, node)
+    if node.op_type == "BipolarQuant" and (scales := view.constant(node.input[1])) is not None and scales.size == 1:
+        one = float(scales.item())
+        return Branch(tensor, f"{one:.5g} ({name(node)})", one, -1, 1, source, node)
     factor = _factor(view, node)
     if factor is None:
         return _integers(view, tensor, source, node)
@@ -204,43 +217,58 @@ def _only_quantizers(view: View, node: Any) -> bool:
 
 @checks("branches-not-streamlined")
 def _branches(view: View, stage: Stage) -> Iterator[Finding]:
+    alike: dict[_Kind, list[Join]] = {}
     for join in joins(view):
-        what = f"{name(join.node)} ({join.node.op_type}) joins branches with the scales {join.words}"
-        if join.equal:
-            yield finding(
-                "branches-not-streamlined",
-                f"{what}. FINN's streamline moves scales past no fork and no join: layers behind them get floats",
-                node=name(join.node),
-                hint="insert the step streamline_branches after streamline: exact",
-            )
-        elif join.factors is not None:
-            times = " and ".join(map(str, join.factors))
-            yield finding(
-                "branches-not-streamlined",
-                f"{what}. Integers can be joined only where one scale stands for all: these are {times} times "
-                f"{join.scale:.5g}",
-                node=name(join.node),
-                hint="insert the step streamline_branches after streamline: it multiplies the integers of the coarser "
-                "branches, exact. One shared quantizer module costs less hardware",
-            )
-        elif join.per_channel:
-            yield finding(
-                "branches-not-streamlined",
-                f"{what}. FINN's streamline moves no scales past a join, and the quantizers behind could take them, "
-                "channel by channel",
-                node=name(join.node),
-                hint="insert the step streamline_branches after streamline: exact",
-            )
-        else:
-            yield finding(
-                "branches-not-streamlined",
-                f"{what}. Integers can be joined only where one scale stands for all: otherwise the join, and the "
-                "layers next to it, are left in floating point, or between hardware layers",
-                node=name(join.node),
-                hint="let all branches end in one and the same quantizer module (its scale is then shared), train so, "
-                "and insert the step streamline_branches after streamline",
-                repair=None,
-            )
+        alike.setdefault(_KINDS[join.kind], []).append(join)
+    for kind_, (first, *others) in alike.items():
+        times = " and ".join(map(str, first.factors or ()))
+        yield finding(
+            "branches-not-streamlined",
+            f"{name(first.node)} ({first.node.op_type}) joins branches with the scales {first.words}"
+            f"{_as_do(others)}. {kind_.why.format(times=times, scale=first.scale)}",
+            node=name(first.node),
+            hint=kind_.hint,
+            **({} if kind_.repaired else {"repair": None}),
+        )
+
+
+def _as_do(others: Sequence[Join]) -> str:
+    """Further joins of one kind, in words."""
+    named = few([name(join.node) for join in others])
+    return f" (and so {'does' if len(others) == 1 else 'do'} {named})" if others else ""
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What is said of joins of one kind."""
+
+    why: str
+    hint: str
+    repaired: bool = True
+
+
+_STEP = "insert the step streamline_branches after streamline: "
+_KINDS = {
+    "equal": _Kind(
+        "FINN's streamline moves scales past no fork and no join: layers behind them get floats", f"{_STEP}exact"
+    ),
+    "multiples": _Kind(
+        "Integers can be joined only where one scale stands for all: these are {times} times {scale:.5g}",
+        f"{_STEP}it multiplies the integers of the coarser branches, exact. One shared quantizer module costs less "
+        "hardware",
+    ),
+    "per channel": _Kind(
+        "FINN's streamline moves no scales past a join; the quantizers behind it can take them, channel by channel",
+        f"{_STEP}exact",
+    ),
+    "apart": _Kind(
+        "Integers can be joined only where one scale stands for all: otherwise the join, and the layers next to it, "
+        "are left in floating point, or between hardware layers",
+        "let all branches end in one and the same quantizer module (with one scale, which is then shared), train so, "
+        "and insert the step streamline_branches after streamline",
+        repaired=False,
+    ),
+}
 
 
 _PRODUCTS = frozenset(("Conv", "Gemm", "MatMul", "XnorPopcountMatMul"))

@@ -13,6 +13,7 @@ from finnyaml.finn.door import branches
 from finnyaml.graph.surgery import Repaired, free_name, integer_type, set_attributes, store_constant
 from finnyaml.graph.view import View, attributes, name
 from finnyaml.lint.branches import Branch, Join, joins
+from finnyaml.lint.layers import holds_integers
 
 _QONNX = "qonnx.custom_op.general"
 
@@ -33,20 +34,29 @@ def streamline_branches(model: ModelWrapper) -> Repaired:
         return Repaired(copy.deepcopy(model), ())
     made = branches(copy.deepcopy(model))
     changes: list[str] = []
-    while (join := next(filter(_can_get_one, joins(View(made))), None)) is not None:
+    while (join := _next(View(made))) is not None:
         changes += _join_integers(made, join)
         made = branches(made)
     left = list(joins(View(made)))
     notes = [f"{name(join.node)} joins scales {join.words}: they stay before it" for join in left]
-    changes += [f"{name(join.node)} ({join.node.op_type}) joins integers" for join in found if join.equal]
+    changes += [f"{name(join.node)} ({join.node.op_type}) joins integers" for join in found if join.kind == "equal"]
     return Repaired(made, tuple(changes) or ("scales and transposes have passed the forks",), tuple(notes))
 
 
-def _can_get_one(join: Join) -> bool:
-    """Whether the scales are different, stand right before the join, and can become one, or one for each channel."""
-    right_before = all(branch.scaling is None or branch.tensor in branch.scaling.output for branch in join.branches)
-    different = join.factors is not None and len({branch.scale for branch in join.branches}) > 1
-    return right_before and (different or join.per_channel)
+def _next(view: View) -> Join | None:
+    """The first join whose scales stand right before it, are not one, and can become one, or one for each channel."""
+    for join in joins(view):
+        different = join.factors is not None and len({branch.scale for branch in join.branches}) > 1
+        if (different or join.per_channel) and all(_right_before(view, branch) for branch in join.branches):
+            return join
+    return None
+
+
+def _right_before(view: View, branch: Branch) -> bool:
+    """Whether a branch ends in integers, or in the one scale of integers."""
+    if branch.scaling is None:
+        return branch.scale == 1.0
+    return branch.tensor in branch.scaling.output and holds_integers(view, _source(view, branch))
 
 
 def _join_integers(model: ModelWrapper, join: Join) -> list[str]:
@@ -96,7 +106,8 @@ def _times(model: ModelWrapper, view: View, join: Join, branch: Branch, factor: 
     used = sum(list(user.input).count(tensor) for tensor in set(alone) for user in view.consumers(tensor))
     datatype = DataType[integer_type(branch.low * factor, branch.high * factor)]
     written = {"out_dtype": datatype.name, "out_bias": float(branch.low * factor), "out_scale": 1.0}
-    if maker is not None and maker.op_type == "MultiThreshold" and used == len(set(alone)):
+    own = maker is not None and maker.op_type == "MultiThreshold" and attributes(maker).get("out_scale", 1.0) == 1.0
+    if own and used == len(set(alone)):
         thresholds = free_name(f"{maker.input[1]}_times", taken)
         store_constant(model, thresholds, np.repeat(view.constant(maker.input[1]), factor, 1), like=maker.input[1])
         maker.input[1] = thresholds
@@ -118,7 +129,9 @@ def _times(model: ModelWrapper, view: View, join: Join, branch: Branch, factor: 
 
 
 def _per_channel(view: View, join: Join) -> np.ndarray:
-    """The scales of all branches along the axis of a Concat, 1 along all others."""
+    """The scales of all channels: of a sum those of any branch, of a Concat those of all along its axis."""
+    if join.node.op_type != "Concat":
+        return next(view.constant(each) for each in join.branches[0].scaling.input if view.is_constant(each))
     axis, parts = int(attributes(join.node)["axis"]), []
     for branch in join.branches:
         shape = [1] * len(view.shape(branch.tensor))
