@@ -15,6 +15,7 @@ from finn.transformation.fpgadataflow.convert_to_hw.concat import InferConcatLay
 from finn.transformation.streamline import absorb, reorder
 from finn.transformation.streamline.collapse_repeated import CollapseRepeatedAdd, CollapseRepeatedMul
 from finn.transformation.streamline.round_thresholds import RoundAndClipThresholds
+from onnx import helper
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.base import Transformation
 from qonnx.transformation.general import GiveReadableTensorNames, GiveUniqueNodeNames
@@ -133,14 +134,45 @@ _MOST = 20
 
 def streamline_branches(model: ModelWrapper) -> ModelWrapper:
     """Apply the transformations, round after round, until nothing changes."""
-    model = _rounds(model, MOVES)
-    for join in model.get_nodes_by_op_type("Concat"):
-        if len({model.get_tensor_datatype(tensor).name for tensor in join.input}) > 1:
-            # QONNX takes the type of the first input for that of the result. FINN's layer knows better, and has to be
-            # there before thresholds are rounded and layers are made for the type.
-            model = model.transform(InferConcatLayer())
-            break
-    return _rounds(model, (*MOVES, RoundAndClipThresholds))
+    return _rounds(_with_their_types(_rounds(model, MOVES)), (*MOVES, RoundAndClipThresholds))
+
+
+def _with_their_types(model: ModelWrapper) -> ModelWrapper:
+    """Make FINN's layer of each Concat of integers of several types.
+
+    QONNX takes the type of the first input for that of the result. FINN's layer knows better, and has to be there
+    before thresholds are rounded, and layers made, for the type.
+    """
+    mixed = []
+    for node in model.get_nodes_by_op_type("Concat"):
+        types = [model.get_tensor_datatype(tensor) for tensor in node.input]
+        if all(each.is_integer() for each in types) and len({each.name for each in types}) > 1:
+            mixed.append(node)
+            _along_the_last_axis(model, node)
+    return model.transform(InferConcatLayer()) if mixed else model
+
+
+def _along_the_last_axis(model: ModelWrapper, node: Any) -> None:
+    """Put transposes around a Concat along another axis: FINN's layer takes channels last."""
+    axis = next(each for each in node.attribute if each.name == "axis")
+    shape = list(model.get_tensor_shape(node.output[0]))
+    order = [each for each in range(len(shape)) if each != axis.i % len(shape)] + [axis.i % len(shape)]
+    if order[-1] == len(shape) - 1:
+        return
+    at = list(model.graph.node).index(node)
+    for index, tensor in enumerate(node.input):
+        turned = model.make_new_valueinfo_name()
+        before = model.get_tensor_shape(tensor)
+        model.set_tensor_shape(turned, [before[each] for each in order])
+        model.set_tensor_datatype(turned, model.get_tensor_datatype(tensor))
+        model.graph.node.insert(at, helper.make_node("Transpose", [tensor], [turned], perm=order))
+        node.input[index] = turned
+    joined, result = model.make_new_valueinfo_name(), str(node.output[0])
+    model.set_tensor_shape(joined, [shape[each] for each in order])
+    back = [order.index(each) for each in range(len(shape))]
+    model.graph.node.insert(at + len(node.input) + 1, helper.make_node("Transpose", [joined], [result], perm=back))
+    node.output[0] = joined
+    axis.i = len(shape) - 1
 
 
 def _rounds(model: ModelWrapper, transformations: Sequence[Any]) -> ModelWrapper:

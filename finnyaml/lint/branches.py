@@ -12,7 +12,7 @@ import numpy as np
 from finnyaml.graph.operators import PASSING
 from finnyaml.graph.view import View, attributes, kind, name
 from finnyaml.lint.catalogue import Finding
-from finnyaml.lint.layers import holds_integers
+from finnyaml.lint.layers import EVERY, LAYERS, holds_integers
 from finnyaml.lint.quantizers import QUANTIZERS
 from finnyaml.lint.rules import Stage, checks, finding
 from finnyaml.text import few
@@ -77,16 +77,23 @@ class Join:
 
 
 def joins(view: View) -> Iterator[Join]:
-    """Every join of branches of which one at least has a scale before it; not those that another join decides on."""
+    """Every join inside the network of branches that are not all integers; not those that another join decides on."""
     for node in view.nodes:
         if kind(node) in _JOINS and len(view.dynamic_inputs(node)) > 1:
             join = _join(view, node)
-            if any(_is_scaled(branch) for branch in join.branches) and not any(each.follows for each in join.branches):
+            decided = any(branch.follows for branch in join.branches)
+            if not decided and (any(map(_is_scaled, join.branches)) or _is_float(view, join)):
                 yield join
 
 
 def _is_scaled(branch: Branch) -> bool:
     return branch.scale != 1.0 if branch.scale is not None else branch.scaling is not None
+
+
+def _is_float(view: View, join: Join) -> bool:
+    """Whether nothing quantizes what is joined, and layers are behind it."""
+    floats = all(branch.scale is None for branch in join.branches)
+    return floats and any(user.op_type in LAYERS for user in view.below(join.node.output, EVERY))
 
 
 def _join(view: View, node: Any) -> Join:
