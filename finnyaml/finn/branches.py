@@ -115,6 +115,7 @@ MOVES = (
     reorder.MoveTransposePastJoinConcat,
     reorder.MoveTransposePastJoinAdd,
     reorder.MakeMaxPoolNHWC,
+    reorder.MakeScaleResizeNHWC,
     absorb.AbsorbTransposeIntoMultiThreshold,
     absorb.AbsorbConsecutiveTransposes,
     CollapseRepeatedMul,

@@ -30,7 +30,8 @@ def streamline_branches(model: ModelWrapper) -> Repaired:
     """
     view = View(model)
     found = list(joins(view))
-    if not found and not any(len(view.consumers(tensor)) > 1 for node in view.nodes for tensor in node.output):
+    tensors = [*view.inputs, *(tensor for node in view.nodes for tensor in node.output)]
+    if not found and not any(len(view.consumers(tensor)) > 1 for tensor in tensors):
         return Repaired(copy.deepcopy(model), ())
     made = branches(copy.deepcopy(model))
     changes: list[str] = []

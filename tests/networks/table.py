@@ -694,7 +694,7 @@ ROWS = (
         "join",
         "pooled, upsampled and joined (U-Net)",
         lambda: _u_net().conv(8, 3, 1, 1).relu(),
-        repairs=("upsample_nearest", "streamline_branches"),
+        repairs=("streamline_branches", "upsample_nearest"),
     ),
     Row(
         "join",
