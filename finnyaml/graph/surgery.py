@@ -45,3 +45,9 @@ def free_name(name: str, taken: set[str]) -> str:
         name += "_"
     taken.add(name)
     return name
+
+
+def integer_type(low: int, high: int) -> str:
+    """The narrowest integer type from `low` to `high`, of two bits at least."""
+    bits = max(high.bit_length(), 2) if low >= 0 else max((-low - 1).bit_length(), high.bit_length()) + 1
+    return f"{'UINT' if low >= 0 else 'INT'}{bits}"

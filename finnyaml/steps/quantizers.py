@@ -14,7 +14,7 @@ from qonnx.transformation.infer_datatypes import InferDataTypes
 from qonnx.transformation.infer_shapes import InferShapes
 
 from finnyaml.errors import StepFailed
-from finnyaml.graph.surgery import Node, Repaired, free_name
+from finnyaml.graph.surgery import Node, Repaired, free_name, integer_type
 from finnyaml.graph.view import View, attributes, name
 from finnyaml.lint.quantizers import QUANTIZERS, biased, not_taken
 from finnyaml.steps.crossings import Function, crossings
@@ -49,7 +49,7 @@ def convert_quantizers(model: ModelWrapper) -> Repaired:
         scale = _scale(view, node)
         levels = np.broadcast_to(np.arange(low + 1, high + 1), (scale.size, high - low))
         thresholds = crossings(_numbers(view, node, scale, zero), levels)
-        datatype = _datatype(low - zero, high - zero)
+        datatype = DataType[integer_type(low - zero, high - zero)]
         made, scaled, factor = (free_name(f"{node.output[0]}_{what}", taken) for what in ("steps", "number", "scale"))
         model.set_initializer(made, thresholds)
         rank = len(view.shape(node.input[0]))
@@ -149,12 +149,6 @@ def _numbers(view: View, node: Node, scale: np.ndarray, zero: int) -> Function:
         return found.reshape(values.shape)
 
     return numbers
-
-
-def _datatype(low: int, high: int) -> Any:
-    """The narrowest integer type from `low` to `high`, of two bits at least."""
-    bits = max(high.bit_length(), 2) if low >= 0 else max((-low - 1).bit_length(), high.bit_length()) + 1
-    return DataType[f"{'UINT' if low >= 0 else 'INT'}{bits}"]
 
 
 def fold_bias_quantizers(model: ModelWrapper) -> Repaired:

@@ -1,15 +1,16 @@
-"""Train the network on the digits and write its weights: about a minute on one core.
+"""Train the network on the digits, or that of another recipe, and write its weights: about a minute on one core.
 
 python train.py
+python train.py ../digits-resnet/model.py:digits_resnet
 """
 
 import importlib.util
 from argparse import ArgumentParser
 from pathlib import Path
+from types import ModuleType
 
 import torch
 from brevitas.nn import QuantConv2d, QuantLinear
-from model import digits_rtl
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -18,12 +19,17 @@ EPOCHS = 40
 BATCH = 64
 
 
+def module(file: Path) -> ModuleType:
+    """The Python file as a module."""
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
 def tensors(split: str) -> tuple[Tensor, Tensor]:
     """Images as float [n, 1, 14, 14] in 0..1, and labels, of one split."""
-    spec = importlib.util.spec_from_file_location("digits", DATA)
-    digits = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(digits)
-    images, labels = digits.load(split)
+    images, labels = module(DATA).load(split)
     return torch.from_numpy(images) / 255, torch.from_numpy(labels)
 
 
@@ -70,17 +76,15 @@ def compact(model: nn.Module) -> dict[str, Tensor]:
 
 
 def main() -> None:
-    """Train, print the held-out accuracy, write the weights."""
+    """Train, print the held-out accuracy, write the weights beside the network."""
     parser = ArgumentParser(description=__doc__)
-    parser.add_argument("--weight-bits", type=int, default=3)
-    parser.add_argument("--act-bits", type=int, default=3)
-    parser.add_argument("--output", type=Path, default=Path(__file__).with_name("weights.pth"))
-    options = parser.parse_args()
+    parser.add_argument("network", nargs="?", default=f"{Path(__file__).with_name('model.py')}:digits_rtl")
+    file, function = parser.parse_args().network.rsplit(":", 1)
     torch.manual_seed(0)
-    model = digits_rtl(options.weight_bits, options.act_bits)
+    model = getattr(module(Path(file)), function)()
     train(model, *tensors("train"))
     print(f"held-out accuracy {accuracy(model, *tensors('test')):.1%}")
-    torch.save(compact(model), options.output)
+    torch.save(compact(model), Path(file).with_name("weights.pth"))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from qonnx.core.modelwrapper import ModelWrapper
@@ -141,6 +142,113 @@ def _join(kind: str, shared: bool) -> Network:
         net.then("Mul", net.constant(3.0)).quant(3, 0.75, signed=False)
     net.x = net.node(kind, net.x, other, **({"axis": 1} if kind == "Concat" else {}))
     return net.relu() if kind == "Add" else net
+
+
+Layers = Callable[[Network], Network]
+
+
+def _beside(net: Network, *branches: Layers) -> list[str]:
+    """What branches make of the last tensor, side by side."""
+    start, made = net.x, []
+    for branch in branches:
+        net.x = start
+        made.append(branch(net).x)
+    return made
+
+
+def _same(inputs: int, outputs: int, size: int = 3) -> Layers:
+    """A convolution that keeps the size of the image."""
+    return lambda net: net.conv(inputs, outputs, size, size, pads=[size // 2] * 4)
+
+
+def _ends(layers: Layers, *quantizer: Any, **written: Any) -> Layers:
+    """Layers that end in a quantizer."""
+    return lambda net: layers(net).quant(*quantizer, **written)
+
+
+def _plus(net: Network, *tensors: str) -> Network:
+    """The sum of tensors, one after the other."""
+    net.x = tensors[0]
+    for other in tensors[1:]:
+        net.then("Add", other)
+    return net
+
+
+def _cat(net: Network, *tensors: str) -> Network:
+    net.x = net.node("Concat", *tensors, axis=1)
+    return net
+
+
+def _small() -> Network:
+    """4 quantized feature maps of 4 x 4 pixels."""
+    return features(4)
+
+
+def _two(join: Callable[..., Network], one: float, other: float, signed: bool = False) -> Network:
+    """Two branches whose quantizers have these scales, the second of them with or without a sign."""
+    net = _small()
+    return join(
+        net, *_beside(net, _ends(_same(4, 4), 3, one, signed=False), _ends(_same(4, 4, 1), 4, other, signed=signed))
+    )
+
+
+def _shortcut(net: Network, scale: float = 0.5) -> Network:
+    """A residual block whose input is added as it is."""
+    start = net.x
+    return _plus(net, _ends(_same(4, 4), 4, scale)(net).x, start).relu(3, 0.43)
+
+
+def _dense_block() -> Network:
+    net = _small()
+    joined = _cat(net, net.x, *_beside(net, _ends(_same(4, 4), signed=False, scale=0.5))).x
+    return _cat(net, joined, *_beside(net, _ends(_same(8, 4), signed=False, scale=0.25)))
+
+
+def _inception() -> Network:
+    net = _small()
+    ways: list[Layers] = [
+        _ends(_same(4, 4, 1), 3, 0.5, signed=False),
+        lambda net: _same(4, 4, 3)(_same(4, 2, 1)(net).relu(3, 0.37).conv(2, 4, 1, 1)).quant(3, 0.5, signed=False),
+        lambda net: _same(4, 4, 1)(net.pool("MaxPool", 3, 3, strides=[1, 1], pads=[1] * 4)).quant(3, 0.5, signed=False),
+    ]
+    return _cat(net, *_beside(net, *ways))
+
+
+def _over_two() -> Network:
+    net = _small()
+    start = net.x
+    first = _plus(net, _ends(_same(4, 4), 4, 0.5)(net).x, start).relu().x
+    second = _plus(net, _ends(_same(4, 4), 4, 0.5)(net).x, first).relu().x
+    return _plus(net, second, start).relu(3, 0.43)
+
+
+def _three(*scales: float) -> Network:
+    net = _small()
+    return _plus(net, *_beside(net, *(_ends(_same(4, 4, 1), 3, scale) for scale in scales)))
+
+
+def _bare(both: bool = False) -> Network:
+    net = _small()
+    ends: list[Layers] = [lambda net: _bn(_same(4, 4)(net), 4), lambda net: _bn(_same(4, 4, 1)(net), 4)]
+    return _plus(net, *_beside(net, *ends)) if both else _plus(net, net.x, *_beside(net, ends[0]))
+
+
+def _sum_then_cat() -> Network:
+    net = _small()
+    start = net.x
+    one, other = _beside(net, _ends(_same(4, 4), 4, 0.5), _ends(_same(4, 4, 1), 3, 0.5, signed=False))
+    return _cat(net, _plus(net, one, start).x, other)
+
+
+def _dense_sum() -> Network:
+    net = hidden()
+    return _plus(net, net.x, *_beside(net, _ends(lambda net: net.dense(8, 8), 4, 0.5)))
+
+
+def _u_net() -> Network:
+    net = _small()
+    small = lambda net: _resize(_same(4, 4)(net.pool("MaxPool", 2, 2)).relu(), 1, 1, 2, 2)  # noqa: E731
+    return _cat(net, net.x, *_beside(net, small))
 
 
 def _binary_join() -> Network:
@@ -500,6 +608,99 @@ ROWS = (
         refused=("branches-not-streamlined", "one scale stands for all"),
         why="integers are added with one scale; one shared quantizer",
         report="Brevitas 1101",
+    ),
+    Row(
+        "join",
+        "a residual sum whose scales are multiples of one",
+        lambda: _two(_plus, 0.2, 0.3, signed=True).relu(3, 0.43).conv(4, 3, 1, 1).relu(),
+        repairs=("streamline_branches",),
+    ),
+    Row(
+        "join",
+        "Concat of branches whose scales are multiples of one",
+        lambda: _two(_cat, 0.5, 0.25).conv(8, 3, 1, 1).relu(),
+        repairs=("streamline_branches",),
+    ),
+    Row(
+        "join",
+        "Concat of branches with and without a sign",
+        lambda: _two(_cat, 0.5, 0.5, signed=True).conv(8, 3, 1, 1).relu(),
+        repairs=("streamline_branches",),
+    ),
+    Row(
+        "join",
+        "Concat of branches with scales of their own before BatchNorm and a quantizer",
+        lambda: _bn(_two(_cat, 0.5, 0.37), 8).relu(3, 0.41).conv(8, 3, 1, 1).relu(),
+        repairs=("streamline_branches",),
+    ),
+    Row(
+        "join",
+        "a residual block whose input is added as it is, with a global average",
+        lambda: _average(_shortcut(_small()), [2, 3]).flat(4).dense(4, 3),
+        repairs=("sum_pools", "streamline_branches"),
+    ),
+    Row(
+        "join",
+        "a shortcut over two residual blocks",
+        lambda: _over_two().conv(4, 3, 1, 1).relu(),
+        repairs=("streamline_branches",),
+    ),
+    Row(
+        "join",
+        "a sum of three branches, multiples of one scale",
+        lambda: _three(0.5, 0.25, 0.75).relu(3, 0.43).conv(4, 3, 1, 1).relu(),
+        repairs=("streamline_branches",),
+    ),
+    Row(
+        "join",
+        "a sum of three branches, one with a scale of its own",
+        lambda: _three(0.5, 0.5, 0.37).relu(3, 0.43).conv(4, 3, 1, 1).relu(),
+        refused=("branches-not-streamlined", "0.5 (Add_0) and 0.37"),
+        why="integers are added with one scale; one shared quantizer",
+    ),
+    Row(
+        "join",
+        "a shortcut beside a branch that ends in BatchNorm",
+        lambda: _bare().relu(3, 0.43).conv(4, 3, 1, 1).relu(),
+        refused=("branches-not-streamlined", "nothing quantizes it (BatchNormalization_0)"),
+        why="it has no scale; one shared quantizer",
+    ),
+    Row(
+        "join",
+        "a sum of branches that both end in BatchNorm",
+        lambda: _bare(both=True).relu(3, 0.43).conv(4, 3, 1, 1).relu(),
+        refused=("branches-not-streamlined", "nothing quantizes it (BatchNormalization_1)"),
+        why="they have no scale; one shared quantizer",
+    ),
+    Row(
+        "join",
+        "a sum, then Concat",
+        lambda: _sum_then_cat().conv(8, 3, 1, 1).relu(),
+        repairs=("streamline_branches",),
+    ),
+    Row(
+        "join",
+        "a dense block (DenseNet)",
+        lambda: _dense_block().conv(12, 3, 1, 1).relu(),
+        repairs=("streamline_branches",),
+    ),
+    Row(
+        "join",
+        "an Inception block, with pooling",
+        lambda: _inception().conv(12, 3, 1, 1).relu(),
+        repairs=("streamline_branches",),
+    ),
+    Row(
+        "join",
+        "pooled, upsampled and joined (U-Net)",
+        lambda: _u_net().conv(8, 3, 1, 1).relu(),
+        repairs=("streamline_branches", "upsample_nearest"),
+    ),
+    Row(
+        "join",
+        "a residual sum of dense layers",
+        lambda: _dense_sum().relu().dense(8, 3),
+        repairs=("streamline_branches",),
     ),
     Row(
         "operator",
