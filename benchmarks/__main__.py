@@ -19,6 +19,7 @@ from benchmarks import (
     flips,
     growth,
     incremental,
+    large,
     noop,
     packing,
     published,
@@ -45,9 +46,10 @@ BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
     "queues": queues.run,
     "flips": flips.run,
     "windows": windows.run,
+    "large": large.run,
 }
 
-ON_REQUEST = ("seeded", "published", "trust", "queues", "windows", "flips")
+ON_REQUEST = ("seeded", "published", "trust", "queues", "windows", "flips", "large")
 """Those that take long, and so only run by their names."""
 
 

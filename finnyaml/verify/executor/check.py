@@ -28,15 +28,21 @@ def checked(model: ModelWrapper, samples: np.ndarray, **options: Any) -> Batched
     without = dict.fromkeys(options.pop("without", ()))
     while True:
         plain = BatchedModel(model, taps="all", without=without, threads=options.get("threads", 0), optimise=False)
-        values = {plain.input: np.ascontiguousarray(samples, np.float32), **plain.run(samples)}
-        wrong = _differing(plain, values, notices)
+        taps = options.get("taps", ())
+        wrong: dict[str, NodeProto] = {}
+        kept = []
+        for sample in np.ascontiguousarray(samples, np.float32)[:, None]:  # one by one: all tensors are in memory
+            values = {plain.input: sample, **plain.run(sample)}
+            wrong |= {node.output[0]: node for node in _differing(plain, values, notices)}
+            kept.append({t: value for t, value in values.items() if taps == "all" or t in {*plain.outputs, *taps}})
         if not wrong:
             break
-        for node in wrong:
+        for node in wrong.values():
             without[node.output[0]] = None
             notices.append(
                 f"the batched form of {node.op_type} {name(node)} does not compute what qonnx does; it runs per sample"
             )
+    values = {t: np.concatenate([each[t] for each in kept]) for t in kept[0]}
     compiled = BatchedModel(model, without=without, **options)
     if not _agree(compiled, samples, values) and options.get("optimise", True):
         notices.append("the optimised graph does not compute what its nodes do one by one; it is not optimised")
@@ -53,19 +59,17 @@ def _agree(compiled: BatchedModel, samples: np.ndarray, values: dict[str, np.nda
 
 
 def _differing(plain: BatchedModel, values: dict[str, np.ndarray], notices: list[str]) -> list[NodeProto]:
-    """The lowered nodes whose outputs are not what qonnx makes of the same inputs."""
+    """The lowered nodes whose outputs for one sample are not what qonnx makes of the same inputs."""
     wrong = []
     for node in plain.lowered:
-        for i in range(len(values[plain.input])):
-            try:
-                expected = plain.run_one(node, values, i)
-            except NotExecutable as reason:
-                # the batched form is then the only one; it goes on unchecked, as what qonnx refuses is often its point
-                notices.append(f"not checked: {reason}")
-                break
-            if not _same(plain, {t: values[t][i : i + 1] for t in expected}, expected):
-                wrong.append(node)
-                break
+        try:
+            expected = plain.run_one(node, values, 0)
+        except NotExecutable as reason:
+            # the batched form is then the only one; it goes on unchecked, as what qonnx refuses is often its point
+            notices.append(f"not checked: {reason}")
+            continue
+        if not _same(plain, {t: values[t] for t in expected}, expected):
+            wrong.append(node)
     return wrong
 
 
