@@ -94,6 +94,11 @@ def preferred_opset() -> int:
     return int((getattr(basic, "get_preferred_qonnx_opset", None) or basic.get_preferred_onnx_opset)())
 
 
+def opsets(model: ModelWrapper) -> dict[str, int]:
+    """The version of each domain, as the model says it."""
+    return {opset.domain: opset.version for opset in model.model.opset_import}
+
+
 def attributes(node: NodeProto) -> Mapping[str, Any]:
     """The attributes that are written on a node, texts decoded. Defaults of custom ops are not among them."""
     found = {}

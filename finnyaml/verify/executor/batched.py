@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from onnx import NodeProto, TensorProto, helper
 
+from finnyaml.graph import view
 from finnyaml.verify.executor import watch
 from finnyaml.verify.executor.base import Graph, NotExecutable
 from finnyaml.verify.executor.live import live_bytes
@@ -192,5 +193,5 @@ class BatchedModel:
             shapes={t: self.model.get_tensor_shape(t) for t in tensors},
             datatypes={t: self.model.get_tensor_datatype(t) for t in tensors},
             types={t: infos[t] for t in tensors if t in infos},
-            opsets=self.model.get_opset_imports(),
+            opsets=view.opsets(self.model),
         )

@@ -217,7 +217,7 @@ def run_node(model: ModelWrapper, node: NodeProto, values: dict[str, np.ndarray]
     """
     from qonnx.core.onnx_exec import execute_node
 
-    opset = model.get_opset_imports().get(node.domain, view.preferred_opset())
+    opset = view.opsets(model).get(node.domain, view.preferred_opset())
     context = {t: values[t] for t in node.input if t}
     for tensor in node.output:
         shape = model.get_tensor_shape(tensor)
