@@ -172,23 +172,19 @@ class _Table:
         return _follows([self._columns[place] for place in places], column)
 
     def _axis(self, place: Path, taken: list[str]) -> _Axis:
-        word = (
-            "model" if place == MODEL else place[-2] if place[-1] in ("file", "npy") and len(place) > 1 else place[-1]
-        )
+        """The variable for the values at a place; of files, without what all of their names have in common."""
+        file = place[-1] == "file"
+        word = "model" if place == MODEL else place[-2] if file else place[-1]
         name = word if word not in (*taken, *WORDS) else "_".join(place)
         taken.append(name)
         column = self._columns[place]
-        texts = [value for value in column if value is not ABSENT]
-        if place != MODEL and place[-1] != "file":
-            return _Axis(
-                name,
-                place,
-                tuple(NONE if value is ABSENT else value for value in column),
-                WithVariables(f"${{{name}}}"),
-            )
-        start, end = _around(texts, [draft.name for draft in self._drafts])
-        values = [NONE if value is ABSENT else value[len(start) : len(value) - len(end)] for value in column]
-        return _Axis(name, place, tuple(values), WithVariables(f"{start}${{{name}}}{end}"))
+        start, end = "", ""
+        if file or place == MODEL:
+            texts = [value for value in column if value is not ABSENT]
+            start, end = _around(texts, [draft.name for draft in self._drafts])
+            column = tuple(v if v is ABSENT else v[len(start) : len(v) - len(end)] for v in column)
+        values = tuple(NONE if value is ABSENT else value for value in column)
+        return _Axis(name, place, values, WithVariables(f"{start}${{{name}}}{end}"))
 
     def _matrix(self, axes: Sequence[_Axis]) -> dict[str, Any]:
         lists = {axis.name: [*dict.fromkeys(axis.values)] for axis in axes}
@@ -212,7 +208,7 @@ class _Table:
 
 
 def _text(value: Any) -> str:
-    """What two values have in common that are the same: `1`, `true` and `"1"` are not."""
+    """A text that is the same for values that are the same; `1`, `true` and `"1"` are not."""
     return json.dumps(value, sort_keys=True, default=str)
 
 
