@@ -23,8 +23,8 @@ from finnyaml.verify.executor import BatchedModel
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
 
-ENOUGH = 0.98
-LOT, MOST_LOTS = 100, 4
+ENOUGH = 0.97
+LOT, MOST_LOTS = 60, 3
 FIRST = 16
 """So many frames there are in any case; random ones tell of nine in ten flips."""
 _CONSTANTS = ("MVAU", "VVAU", "Thresholding")
