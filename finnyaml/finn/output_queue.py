@@ -31,7 +31,7 @@ def is_short(layer: Any, model: ModelWrapper, part: str | None, clock_ns: float)
     simd, parts = layer.get_nodeattr("SIMD"), cycles_to_a_result(layer)
     if part is None or not _is_versal(part):
         return parts == 1
-    segment = max(1, int(layer._resolve_segment_len(clock_ns or 10.0)))
+    segment = max(1, int(layer._resolve_segment_len(clock_ns)))
     depth = 3 + (-(-simd // 3) - 1) // segment
     latency = 4 + ceil(log2(simd)) + (simd == 1) if _is_soft(layer, model) else depth
     return (latency + 1) // parts > depth
