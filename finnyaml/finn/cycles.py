@@ -59,9 +59,16 @@ def shape_of(layer: Any) -> Windows | None:
     """The shape of a ConvolutionInputGenerator_rtl; None if it is set at run time, or has FINN's unfinished M."""
     if layer.get_nodeattr("dynamic_mode") or layer.get_nodeattr("M") != 1:
         return None
-    pairs = [layer.get_nodeattr(name) for name in ("IFMDim", "ConvKernelDim", "Stride", "Dilation")]
+
+    def pair(name: str) -> tuple[int, int]:
+        down, right = layer.get_nodeattr(name)
+        return int(down), int(right)
+
     return Windows(
-        *((int(pair[0]), int(pair[1])) for pair in pairs),
+        image=pair("IFMDim"),
+        kernel=pair("ConvKernelDim"),
+        stride=pair("Stride"),
+        dilation=pair("Dilation"),
         words=layer.get_nodeattr("IFMChannels") // layer.get_nodeattr("SIMD"),
         buffer=int(layer.get_buffer_depth()),
         depthwise=bool(layer.get_nodeattr("depthwise")),

@@ -21,17 +21,17 @@ def cycles_to_a_result(layer: Any) -> int:
     """Cycles in which a row of weights is taken."""
     kernel = layer.get_nodeattr("Kernel") if layer.onnx_node.op_type == "VVAU_rtl" else None
     width = int(np.prod(kernel)) if kernel else layer.get_nodeattr("MW")
-    return max(1, width // layer.get_nodeattr("SIMD"))
+    return max(1, int(width // layer.get_nodeattr("SIMD")))
 
 
 def is_short(layer: Any, model: ModelWrapper, part: str | None, clock_ns: float) -> bool:
     """Whether results can be lost. part: None counts as one that is not Versal, where only SIMD = MW matters."""
     if layer.onnx_node.op_type == "MVAU_rtl" and layer.get_nodeattr("TH") > 1:
         return False  # made by another unit
-    simd, parts = layer.get_nodeattr("SIMD"), cycles_to_a_result(layer)
+    simd, parts = int(layer.get_nodeattr("SIMD")), cycles_to_a_result(layer)
     if part is None or not _is_versal(part):
         return parts == 1
-    segment = max(1, int(layer._resolve_segment_len(clock_ns or 10.0)))
+    segment = max(1, int(layer._resolve_segment_len(clock_ns)))
     depth = 3 + (-(-simd // 3) - 1) // segment
     latency = 4 + ceil(log2(simd)) + (simd == 1) if _is_soft(layer, model) else depth
     return (latency + 1) // parts > depth

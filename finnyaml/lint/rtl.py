@@ -57,46 +57,42 @@ def _queue(view: View, stage: Stage) -> Iterator[Finding]:
     source = _source()
     if SHORT not in source:
         return
-    mended = stage.config.get("toolchain") == "open" and mends(OUTPUT_QUEUE, source)
-    clock = stage.config.get("synth_clk_period_ns") or 0.0
+    known, is_open = mends(OUTPUT_QUEUE, source), stage.config.get("toolchain") == "open"
+    severity, then, first = "warning", "", ""
+    if known and is_open:
+        severity, first = "info", "before a build with Vivado "
+        then = (
+            ". What finnyaml simulates, synthesises and exports has a longer queue; FINN's own steps give Vivado the "
+        )
+        then += "source as it is"
+    elif is_open:
+        finn = " ".join(distribution_of_finn())
+        then = f". finnyaml mends that in another mvu_vvu_axi.sv than that of {finn}"
     for node in configured(view, stage):
-        if node.op_type not in output_queue.LAYERS:
+        layer = view.layer(node) if node.op_type in output_queue.LAYERS else None
+        if layer is None or not output_queue.is_short(layer, view.model, _part(stage), _clock(stage)):
             continue
-        parts = output_queue.cycles_to_a_result(view.layer(node))
-        if not output_queue.is_short(view.layer(node), view.model, _part(stage), clock):
-            continue
-        often = "a result every cycle" if parts == 1 else f"a result every {parts} cycles"
-        row = " takes a whole row at once (SIMD = MW), and so" if parts == 1 else ""
-        lost = "when the next layer makes it wait, FINN's RTL overwrites results that are on their way"
-        if mended:
-            yield finding(
-                "output-queue-too-short",
-                f"{node.name}{row} gives {often}: {lost}. What finnyaml simulates, synthesises and exports has a "
-                "longer queue; FINN's own steps give Vivado the source as it is",
-                node=node.name,
-                severity="info",
-                hint="before a build with Vivado choose a smaller SIMD (docs/lints/output-queue-too-short.md)",
-                pointer=("folding", "nodes", node.name),
-            )
-        else:
-            yield finding(
-                "output-queue-too-short",
-                f"{node.name}{row} gives {often}: {lost}{_unknown(stage, source)}",
-                node=node.name,
-                hint="choose a smaller SIMD, or see that nothing ever waits (docs/lints/output-queue-too-short.md)",
-                pointer=("folding", "nodes", node.name),
-            )
+        parts = output_queue.cycles_to_a_result(layer)
+        gives = "takes a whole row at once (SIMD = MW), and so gives a result every cycle"
+        if parts > 1:
+            gives = f"gives a result every {parts} cycles"
+        yield finding(
+            "output-queue-too-short",
+            f"{node.name} {gives}: when the next layer makes it wait, FINN's RTL overwrites results that are on their "
+            f"way{then}",
+            node=node.name,
+            severity=severity,
+            hint=f"{first}choose a smaller SIMD, or see that nothing ever waits (docs/lints/output-queue-too-short.md)",
+            pointer=("folding", "nodes", node.name),
+        )
 
 
 def _part(stage: Stage) -> str | None:
     return stage.config.get("fpga_part") or open_door().boards.get(str(stage.config.get("board")))
 
 
-def _unknown(stage: Stage, source: str) -> str:
-    """Why the open RTL path does not mend it either, where it does not."""
-    if stage.config.get("toolchain") != "open" or mends(OUTPUT_QUEUE, source):
-        return ""
-    return f". finnyaml mends that in another mvu_vvu_axi.sv than that of {' '.join(distribution_of_finn())}"
+def _clock(stage: Stage) -> float:
+    return stage.config.get("synth_clk_period_ns") or 10.0
 
 
 @functools.cache

@@ -18,7 +18,8 @@ def run(context: Context) -> None:
     at_random = context.params["data"] is None
     candidates = stream_values.at_random(model, max(most, CANDIDATES)) if at_random else frames_of(context, model)
     frames, told = telling.choose(model, candidates, most)
-    if told is not None:
-        context.metrics["golden_frames"] = {"frames": len(frames.inputs), **asdict(told)}
+    figures = None if told is None else asdict(told)
+    if figures is not None:
+        context.metrics["golden_frames"] = {"frames": len(frames.inputs), **figures}
     folder = empty(context.root / "out/rtl/export")
-    exports.export(design_of(context), folder, frames.inputs, frames.outputs, told and asdict(told))
+    exports.export(design_of(context), folder, frames.inputs, frames.outputs, figures)
