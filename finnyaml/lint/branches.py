@@ -187,11 +187,11 @@ def _quantized(view: View, tensor: str, source: str, node: Any) -> Branch:
     written, width = attributes(node), int(bits.reshape(-1)[0])
     signed = bool(written.get("signed", 1))
     low = -(2 ** (width - 1)) + int(written.get("narrow", 0)) if signed else 0
-    bounds = {"low": low, "high": (2 ** (width - 1) if signed else 2**width) - 1}
+    high = (2 ** (width - 1) if signed else 2**width) - 1
     if scale.size != 1:
-        return Branch(tensor, f"one per channel ({name(node)})", **bounds, integers=source, scaling=node)
+        return Branch(tensor, f"one per channel ({name(node)})", None, low, high, source, node)
     one = float(scale.item())
-    return Branch(tensor, f"{one:.5g} ({name(node)})", one, **bounds, integers=source, scaling=node)
+    return Branch(tensor, f"{one:.5g} ({name(node)})", one, low, high, source, node)
 
 
 def _joined(view: View, tensor: str, source: str, node: Any) -> Branch:
@@ -199,10 +199,10 @@ def _joined(view: View, tensor: str, source: str, node: Any) -> Branch:
     join = _join(view, node)
     if join.scale is None or join.factors is None:
         return Branch(tensor, f"none, since its own branches have several ({name(node)})", follows=True)
-    ends = [(each.low * by, each.high * by) for each, by in zip(join.branches, join.factors, strict=True)]
-    both = (min, max) if kind(node) == "Concat" else (sum, sum)
-    low, high = both[0](low for low, _ in ends), both[1](high for _, high in ends)
-    return Branch(tensor, f"{join.scale:.5g} ({name(node)})", join.scale, low, high, source, None)
+    lows = [each.low * by for each, by in zip(join.branches, join.factors, strict=True)]
+    highs = [each.high * by for each, by in zip(join.branches, join.factors, strict=True)]
+    low, high = (min(lows), max(highs)) if "Concat" in kind(node) else (sum(lows), sum(highs))
+    return Branch(tensor, f"{join.scale:.5g} ({name(node)})", join.scale, low, high, source)
 
 
 def _only_quantizers(view: View, node: Any) -> bool:

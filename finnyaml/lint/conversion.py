@@ -68,7 +68,7 @@ def _float(view: View, stage: Stage) -> Iterator[Finding]:
             )
             yield finding("float-in-dataflow", message, node=node.name, hint=last, settled_by=("leave_to_host",))
         else:
-            yield finding("float-in-dataflow", message, node=node.name, hint=hint)
+            yield finding("float-in-dataflow", message, node=node.name, hint=hint, settled_by=("streamline_branches",))
 
 
 def _ends(view: View, node: NodeProto) -> bool:

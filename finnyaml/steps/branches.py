@@ -109,8 +109,9 @@ def _times(model: ModelWrapper, view: View, join: Join, branch: Branch, factor: 
     written = {"out_dtype": datatype.name, "out_bias": float(branch.low * factor), "out_scale": 1.0}
     own = maker is not None and maker.op_type == "MultiThreshold" and attributes(maker).get("out_scale", 1.0) == 1.0
     if own and used == len(set(alone)):
-        thresholds = free_name(f"{maker.input[1]}_times", taken)
-        store_constant(model, thresholds, np.repeat(view.constant(maker.input[1]), factor, 1), like=maker.input[1])
+        given, thresholds = view.constant(maker.input[1]), free_name(f"{maker.input[1]}_times", taken)
+        assert given is not None
+        store_constant(model, thresholds, np.repeat(given, factor, 1), like=maker.input[1])
         maker.input[1] = thresholds
         set_attributes(maker, **written)
         model.set_tensor_datatype(source, datatype)
@@ -132,7 +133,9 @@ def _times(model: ModelWrapper, view: View, join: Join, branch: Branch, factor: 
 def _per_channel(view: View, join: Join) -> np.ndarray:
     """The scales of all channels: of a sum those of any branch, of a Concat those of all along its axis."""
     if join.node.op_type != "Concat":
-        return next(view.constant(each) for each in join.branches[0].scaling.input if view.is_constant(each))
+        scale = view.constant(join.branches[0].scaling.input[1])
+        assert scale is not None
+        return scale
     axis, parts = int(attributes(join.node)["axis"]), []
     for branch in join.branches:
         shape = [1] * len(view.shape(branch.tensor))

@@ -19,7 +19,8 @@ class Row:
 
     `repairs` are the steps of finnyaml that it takes; `refused` is a part of what is said where it cannot be built,
     after the rule (its id) or the step that says so. `why` is that in the words of the table. `report`: the public
-    report behind it. `settings`: of FINN, other than standalone thresholds.
+    report behind it. `settings`: of FINN, other than standalone thresholds. `long`: its test shows on a larger network
+    what others do.
     """
 
     group: str
@@ -30,6 +31,7 @@ class Row:
     why: str = ""
     report: str = ""
     standalone: bool = True
+    long: bool = False
 
     @property
     def line(self) -> str:
@@ -614,12 +616,14 @@ ROWS = (
         "a residual sum whose scales are multiples of one",
         lambda: _two(_plus, 0.2, 0.3, signed=True).relu(3, 0.43).conv(4, 3, 1, 1).relu(),
         repairs=("streamline_branches",),
+        long=True,
     ),
     Row(
         "join",
         "Concat of branches whose scales are multiples of one",
         lambda: _two(_cat, 0.5, 0.25).conv(8, 3, 1, 1).relu(),
         repairs=("streamline_branches",),
+        long=True,
     ),
     Row(
         "join",
@@ -638,18 +642,21 @@ ROWS = (
         "a residual block whose input is added as it is, with a global average",
         lambda: _average(_shortcut(_small()), [2, 3]).flat(4).dense(4, 3),
         repairs=("sum_pools", "streamline_branches"),
+        long=True,
     ),
     Row(
         "join",
         "a shortcut over two residual blocks",
         lambda: _over_two().conv(4, 3, 1, 1).relu(),
         repairs=("streamline_branches",),
+        long=True,
     ),
     Row(
         "join",
         "a sum of three branches, multiples of one scale",
         lambda: _three(0.5, 0.25, 0.75).relu(3, 0.43).conv(4, 3, 1, 1).relu(),
         repairs=("streamline_branches",),
+        long=True,
     ),
     Row(
         "join",
@@ -677,12 +684,14 @@ ROWS = (
         "a sum, then Concat",
         lambda: _sum_then_cat().conv(8, 3, 1, 1).relu(),
         repairs=("streamline_branches",),
+        long=True,
     ),
     Row(
         "join",
         "a dense block (DenseNet)",
         lambda: _dense_block().conv(12, 3, 1, 1).relu(),
         repairs=("streamline_branches",),
+        long=True,
     ),
     Row(
         "join",
@@ -701,6 +710,7 @@ ROWS = (
         "a residual sum of dense layers",
         lambda: _dense_sum().relu().dense(8, 3),
         repairs=("streamline_branches",),
+        long=True,
     ),
     Row(
         "operator",

@@ -92,7 +92,15 @@ def _text(found: Any) -> str:
     return f"{found.message} {found.hint}" if isinstance(found, Finding) else str(found)
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.group}: {row.what}")
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(
+            row, id=f"{row.group}: {row.what}", marks=[pytest.mark.long] if row.long else []
+        )  # of larger networks
+        for row in ROWS
+    ],
+)
 def test_what_becomes_of_it(row: Row, tmp_path: Path) -> None:
     if row.refused is not None:
         speaker, words = row.refused

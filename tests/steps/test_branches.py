@@ -138,3 +138,5 @@ def test_joins_of_a_kind_are_told_once() -> None:
     said = check(net.ends(x), Stage("streamline", "step_streamline"))
     (found,) = [each for each in said if each.rule == "branches-not-streamlined"]
     assert "(Mul_1) (and so do Add_1 and 3 more). " in found.message
+    floats = [each for each in said if each.rule == "float-in-dataflow"]
+    assert floats and all(each.settled_by == ("streamline_branches",) for each in floats)
