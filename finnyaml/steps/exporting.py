@@ -36,27 +36,29 @@ def export(module: torch.nn.Module, sample: torch.Tensor, options: Mapping[str, 
     from brevitas.export import export_qonnx
 
     chosen, options = options.get("dynamo"), {key: value for key, value in options.items() if key != "dynamo"}
-    first: BaseException | None = None
+    why: BaseException | None = None
     if chosen is not False:
         try:
             return export_qonnx(module, args=sample, **options)
         except Exception as error:
-            first = _cause(error)
+            why = _cause(error)
     if chosen is not True:
         try:
             wanted = _answers(module, sample)
             model = export_qonnx(module, args=sample, dynamo=False, **options)
-            if _same(model, wanted):
-                why = f", since the newer one fails: {visible(explain(first))}" if first else ""
-                print(f"exported by PyTorch's older exporter (dynamo=False){why}")
-                return _named_by_module(model)
-            first = first or ValueError("the graph that was traced does not give the module's answers")
+            if not _same(model, wanted):
+                raise ValueError("the graph that was traced does not give the module's answers")
         except Exception as error:
-            first = first or _cause(error)
+            why = why or _cause(error)
+        else:
+            reason = f", since the newer one fails: {visible(explain(why))}" if why else ""
+            print(f"exported by PyTorch's older exporter (dynamo=False){reason}")
+            return _named_by_module(model)
+    assert why is not None, "an exporter was asked, and gave nothing"
     raise StepFailed(
-        f"Brevitas cannot export the model to QONNX: {visible(explain(first))}",
+        f"Brevitas cannot export the model to QONNX: {visible(explain(why))}",
         hint="forward() has to be traceable: no control flow that depends on data, operators that ONNX has",
-    ) from first
+    ) from why
 
 
 def _named_by_module(model: onnx.ModelProto) -> onnx.ModelProto:
