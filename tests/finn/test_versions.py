@@ -115,3 +115,15 @@ def test_what_an_older_qonnx_has_classes_for(domain: str, monkeypatch: pytest.Mo
     monkeypatch.setattr(invalid_settings, "registry", types.SimpleNamespace())
     node = types.SimpleNamespace(domain=domain, op_type="MVAU" if domain else "Add")
     assert invalid_settings._is_custom(node) is bool(domain)
+
+
+@pytest.mark.parametrize(("name", "old"), [("get_preferred_onnx_opset", True), ("get_preferred_qonnx_opset", False)])
+def test_a_finn_of_before_is_known_by_its_qonnx(
+    name: str, old: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "util").mkdir()
+    (tmp_path / "util/basic.py").write_text(f"def {name}():\n    return 1\n")
+    monkeypatch.setattr(identity, "package_root", lambda package: tmp_path)
+    found = versions.untested("finn", "0.0.0")
+    assert found is not None and "verification does not run" in found if old else found is None
+    assert versions.untested("finn-plus", "1.6.1") is None
