@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import runpy
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from finnyaml.exchange.build import Build, File, Step
+from finnyaml.exchange.configuration import name_of
+from finnyaml.exchange.exporting import export
 from finnyaml.exchange.merging import merged
 from finnyaml.exchange.to_recipe import Draft
+from finnyaml.exchange.to_recipe import draft as from_build
 from finnyaml.exchange.written import text
 from finnyaml.recipe.load import load_recipes
+from tests.plan.catalog import CATALOG
 
 
 def draft(name: str, model: str = "net.onnx", **sections: Any) -> Draft:
@@ -137,3 +146,55 @@ def test_every_variant_is_the_recipe_that_its_draft_would_be(tmp_path: Path) -> 
         (tmp_path / "one.yaml").write_text(text(item, "x"))
         ((alone, _),) = load_recipes(tmp_path / "one.yaml")
         assert (recipe.settings, recipe.model) == (alone.settings, alone.model)
+
+
+VARIANTS = """
+name: net
+matrix: {board: [ZCU102, Pynq-Z2], target_fps: [100, 200]}
+
+model: {onnx: net.onnx}
+steps: [tidy_up, streamline]
+
+folding: {target_fps: "${target_fps}", file: "folding_${board}.json"}
+target: {board: "${board}", clock_ns: 5.0}
+when: [{if: {board: Pynq-Z2}, then: {target: {clock_ns: 3.0}}}]
+output: build
+"""
+
+STUBS = {
+    "build_dataflow": "started = []\ndef build_dataflow_cfg(*arguments):\n    started.append(arguments)\n",
+    "build_dataflow_config": """
+import types
+class DataflowBuildConfig(types.SimpleNamespace):
+    from_dict = classmethod(lambda cls, values: cls(**values))
+""",
+}
+
+
+def test_what_is_exported_of_all_variants_merges_to_the_recipe_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, content in (
+        ("recipe.yaml", VARIANTS), ("net.onnx", ""), ("folding_ZCU102.json", "{}"), ("folding_Pynq-Z2.json", "{}")
+    ):  # fmt: skip
+        (tmp_path / name).write_text(content)
+    recipes = [recipe for recipe, _ in load_recipes(tmp_path / "recipe.yaml")]
+    (tmp_path / "build.py").write_text(export(recipes, CATALOG, tmp_path).text)
+    monkeypatch.chdir(tmp_path)
+    for name in ("finn", "finn.builder"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    for name, code in STUBS.items():
+        module = types.ModuleType(name)
+        exec(code, vars(module))
+        monkeypatch.setattr(sys.modules["finn.builder"], name, module, raising=False)
+        monkeypatch.setitem(sys.modules, f"finn.builder.{name}", module)
+    runpy.run_path("build.py", run_name="__main__")
+    drafts = []
+    for model, config in sys.modules["finn.builder.build_dataflow"].started:
+        values = dict(vars(config))
+        steps = tuple(map(Step, values.pop("steps")))
+        values["folding_config_file"] = File(tmp_path / values["folding_config_file"])
+        name = name_of(values["output_dir"], None, tmp_path)
+        build = Build(name, tmp_path, File(tmp_path / model), values, steps)
+        drafts.append(from_build(build, CATALOG, tmp_path))
+    assert {**one(*drafts), "output": "build"} == yaml.safe_load(VARIANTS)

@@ -266,30 +266,3 @@ def test_a_recipe_goes_round_and_comes_back(project: Project) -> None:
     before = yaml.safe_load(PLAIN)
     del before["description"]  # it is the docstring of the script
     assert again == before
-
-
-VARIANTS = """
-name: tiny
-matrix: {board: [Pynq-Z1, Pynq-Z2, U250], target_fps: [100, 200]}
-
-model: {onnx: tiny.onnx}
-steps: [tidy_up, streamline]
-
-folding: {target_fps: "${target_fps}", file: "folding_${board}.json"}
-target: {board: "${board}", clock_ns: 5.0, shell: vivado_zynq}
-outputs: [estimate_reports]
-when: [{if: {board: U250}, then: {target: {clock_ns: 3.0, shell: vitis_alveo}}}]
-output: build
-"""
-
-
-@pytest.mark.long
-def test_variants_go_round_and_come_back(project: Project) -> None:
-    project.write("recipe.yaml", VARIANTS)
-    for board in ("Pynq-Z1", "Pynq-Z2", "U250"):
-        project.write(f"folding_{board}.json", '{"Defaults": {}}')
-    assert project.run("export", "recipe.yaml").returncode == 0
-    (project.folder / "recipe.yaml").unlink()
-    done = project.run("import", "build.py")
-    assert done.returncode == 0, done.stderr
-    assert yaml.safe_load((project.folder / "recipe.yaml").read_text()) == yaml.safe_load(VARIANTS)
