@@ -116,9 +116,9 @@ def _times(model: ModelWrapper, view: View, join: Join, branch: Branch, factor: 
         set_attributes(maker, **written)
         model.set_tensor_datatype(source, datatype)
         return source
-    steps = np.repeat(np.arange(branch.low + 1, branch.high + 1, dtype=np.float32), factor)[np.newaxis]
+    steps: np.ndarray = np.arange(branch.low + 1, branch.high + 1, dtype=np.float32)
     thresholds, made = free_name(f"{source}_steps", taken), free_name(f"{source}_times", taken)
-    model.set_initializer(thresholds, steps)
+    model.set_initializer(thresholds, np.repeat(steps, factor)[np.newaxis])
     model.set_tensor_shape(made, list(view.shape(source)))
     model.set_tensor_datatype(made, datatype)
     node = helper.make_node("MultiThreshold", [source, thresholds], [made], domain=_QONNX, **written)
@@ -143,4 +143,5 @@ def _per_channel(view: View, join: Join) -> np.ndarray:
         constants = [view.constant(each) for each in branch.scaling.input] if branch.scaling is not None else []
         scale = next((each for each in constants if each is not None), np.ones(1, np.float32))
         parts.append(np.broadcast_to(scale, shape).astype(np.float32))
-    return np.concatenate(parts, axis)
+    joined: np.ndarray = np.concatenate(parts, axis)
+    return joined

@@ -698,12 +698,14 @@ ROWS = (
         "an Inception block, with pooling",
         lambda: _inception().conv(12, 3, 1, 1).relu(),
         repairs=("streamline_branches",),
+        long=True,
     ),
     Row(
         "join",
         "pooled, upsampled and joined (U-Net)",
         lambda: _u_net().conv(8, 3, 1, 1).relu(),
         repairs=("streamline_branches", "upsample_nearest"),
+        long=True,
     ),
     Row(
         "join",
