@@ -362,7 +362,7 @@ def test_the_recipe_of_a_script_builds_its_graphs(name: str, project: Project) -
         project.folder / f"{example.recipe}.yaml", store=project.store, variant=example.variant or None
     )
     built = recipe.build()
-    steps = [row["task"] for row in built.rows() if row["task"] != "model"]
+    steps = [row["step"] for row in built.rows() if row["step"] != "model"]
     mine = [alone.digest(built.model(step)) for step in steps]
     theirs = alone.digests(project, example.output)
     assert len(mine) == len(theirs) > 8
