@@ -104,6 +104,7 @@ def test_a_finn_without_the_layers_that_ours_stand_for_is_named(monkeypatch: pyt
         monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
     monkeypatch.setattr(sys.modules["finn.custom_op.fpgadataflow"], "rtl", None, raising=False)
     monkeypatch.setitem(sys.modules, "finn.transformation", types.ModuleType("finn.transformation"))
+    monkeypatch.delitem(sys.modules, "finn.transformation.fpgadataflow", raising=False)  # another test imported it
     with pytest.raises(StepFailed, match=r"RTL layers do not go with .*: it has no finn\.transformation\.fpgadataflow"):
         register()
 
