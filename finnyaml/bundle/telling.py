@@ -107,7 +107,8 @@ def _differs(graph: BatchedModel, inputs: np.ndarray, outputs: np.ndarray) -> np
 
 def _cover(missed: Sequence[np.ndarray], most: int) -> list[int]:
     """Frames of which one tells of each flip, at most so many: the one that tells of most first."""
-    left, taken = list(missed), list[int]()
+    left = list(missed)
+    taken: list[int] = []
     while left and len(taken) < most:
         best = int(np.sum(left, axis=0).argmax())
         taken.append(best)

@@ -45,10 +45,10 @@ def chosen() -> tuple[Frames, Frames, Told]:
     return candidates, frames, told
 
 
-def test_the_frames_show_what_all_candidates_show(chosen: tuple[Frames, Frames, Told]) -> None:
+def test_the_frames_show_most_of_what_all_candidates_show(chosen: tuple[Frames, Frames, Told]) -> None:
     candidates, frames, told = chosen
     assert told.candidates == 64
-    assert telling.ENOUGH * told.shown <= told.found <= told.shown <= told.tried == telling.LOT
+    assert 0.8 * told.shown <= told.found <= told.shown <= told.tried == telling.LOT
     assert len(frames.index) <= 32
     assert (candidates.inputs[frames.index] == frames.inputs).all()
     assert (candidates.outputs[frames.index] == frames.outputs).all()
