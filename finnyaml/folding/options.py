@@ -1,0 +1,237 @@
+"""What each layer of a model can be: foldings and kinds of memory that FINN takes, with what FINN says of each.
+
+Everything is asked from FINN's layers: which attributes they have, which values these may have, whether a folding
+fits, cycles, resources and the widths of streams. A layer is set to one option after another, on a copy of its node.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from onnx import NodeProto, helper
+from qonnx.custom_op.registry import getCustomOp
+
+from finnyaml.finn.invalid_settings import DIMENSIONS, refusal
+from finnyaml.folding.program import Costs, Edge, Option, Unit
+from finnyaml.graph.operators import HARDWARE
+from finnyaml.graph.surgery import set_attributes
+from finnyaml.graph.view import View, attributes, kind, style
+from finnyaml.lint.rtl import _is_short
+
+if TYPE_CHECKING:
+    from qonnx.core.modelwrapper import ModelWrapper
+
+STYLES = ("ram_style", "ram_style_thresholds", "resType")
+"""Attributes that say of what a layer is made."""
+
+READS_WINDOWS = ("VVAU", "Pool")
+"""Layers that read the windows of a depthwise sliding window, which has to send as many channels at once as they take."""
+
+WINDOW, WHOLE = "ConvolutionInputGenerator", "parallel_window"
+"""The layer that makes windows of an image, and its attribute for a whole window in each cycle."""
+
+CONVERTER = "StreamingDataWidthConverter"
+
+
+class Layers:
+    """The specialised layers of a model as units of a program, with the streams between them.
+
+    Args:
+        model: with specialised layers; not changed.
+        part: the FPGA.
+        fixed: per node, attributes that the user has chosen: no option has others.
+        excluded: nodes that stay as they are.
+        rtl_only: whether converters of widths have to be RTL: those of whole-numbered ratios.
+    """
+
+    def __init__(
+        self,
+        model: ModelWrapper,
+        part: str,
+        fixed: Mapping[str, Mapping[str, Any]],
+        excluded: Sequence[str],
+        *,
+        rtl_only: bool,
+    ) -> None:
+        self._view = View(model)
+        self._part = part
+        self._fixed = fixed
+        self._excluded = excluded
+        self._rtl_only = rtl_only
+        self._nodes = [node for node in self._view.nodes if style(node)]
+        self._groups = self._grouped()
+        self.units = [Unit(group[-1].name, tuple(self._options(group))) for group in self._groups]
+        self.edges = list(self._edges())
+
+    def _grouped(self) -> list[list[NodeProto]]:
+        """The nodes; a depthwise sliding window together with the layer that reads its windows."""
+        groups = []
+        for node in self._nodes:
+            source = self._view.producer(node.input[0]) if node.input else None
+            joined = (
+                source is not None
+                and kind(node) in READS_WINDOWS
+                and kind(source) == WINDOW
+                and attributes(source).get("depthwise")
+            )
+            if joined:
+                groups.remove([source])
+            groups.append([source, node] if joined else [node])
+        return groups
+
+    def _options(self, group: Sequence[NodeProto]) -> Iterator[Option]:
+        *before, node = group
+        for settings in self._settings(node):
+            chosen = {node.name: settings}
+            layers = [_set(node, settings)]
+            if before:
+                window = self._window(before[0], layers[0], settings)
+                if window is None:
+                    continue
+                chosen[before[0].name] = window
+                layers.insert(0, _set(before[0], window))
+            option = self._option(chosen, layers)
+            if option is not None:
+                yield option
+
+    def _settings(self, node: NodeProto) -> Iterator[dict[str, Any]]:
+        """The attributes that a layer may be given, without those that FINN refuses."""
+        layer = getCustomOp(copy.deepcopy(node))
+        known, fixed = layer.get_nodeattr_types(), dict(self._fixed.get(node.name, {}))
+        if node.name in self._excluded:
+            yield fixed
+            return
+        choices: dict[str, Sequence[Any]] = {name: _factors(layer, name) for name in DIMENSIONS if name in known}
+        if kind(node) == WINDOW and WHOLE in known and not attributes(node).get("depthwise"):
+            choices[WHOLE] = (0, 1)
+        choices |= {name: self._believed(node, name) for name in STYLES if name in known}
+        choices |= {name: (value,) for name, value in fixed.items()}
+        for values in itertools.product(*choices.values()):
+            settings = dict(zip(choices, values, strict=True))
+            if fits(_set(node, settings)):
+                yield settings
+
+    def _believed(self, node: NodeProto, name: str) -> Sequence[Any]:
+        """The value that a layer has, and others that FINN's estimate has a price for.
+
+        Where another value is nowhere dearer and somewhere cheaper, the estimate does not know what it costs: of RTL
+        matrices FINN counts no LUTs at all, also where their weights lie in LUTs.
+        """
+        now = getCustomOp(node).get_nodeattr(name)
+        allowed = getCustomOp(node).get_nodeattr_types()[name][3]
+        base = self._costs(getCustomOp(copy.deepcopy(node)))
+        found = [now]
+        for value in sorted(allowed - {now, "ultra"}):  # UltraRAM has to be written at run time
+            costs = self._costs(_set(node, {name: value}))
+            if any(a > b for a, b in zip(costs, base, strict=True)):
+                found.append(value)
+        return found
+
+    def _window(self, window: NodeProto, reader: Any, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The attributes of a depthwise sliding window for the layer that reads from it."""
+        pe, simd = reader.get_nodeattr("PE"), settings.get("SIMD", 1)
+        if simd > 1 and pe != reader.get_nodeattr("Channels"):
+            return None  # FINN's sliding window sends whole windows of all channels only
+        found = {"SIMD": pe, **({WHOLE: int(simd > 1)} if WHOLE in getCustomOp(window).get_nodeattr_types() else {})}
+        fixed = self._fixed.get(window.name, {})
+        if any(fixed[name] != value for name, value in found.items() if name in fixed):
+            return None
+        return {**found, **fixed} if fits(_set(window, {**found, **fixed})) else None
+
+    def _option(self, settings: Mapping[str, Mapping[str, Any]], layers: Sequence[Any]) -> Option | None:
+        if any(loses_results(layer.onnx_node) for layer in layers):
+            return None
+        cycles = [int(layer.get_exp_cycles()) for layer in layers]
+        lut, bram, uram, dsp = (sum(amounts) for amounts in zip(*map(self._costs, layers), strict=True))
+        first, last = layers[0], layers[-1]
+        inputs = [first.get_folded_input_shape(at)[-1] for at in self._ports(first.onnx_node.input)]
+        outputs = [last.get_folded_output_shape(at)[-1] for at in self._ports(last.onnx_node.output, outwards=True)]
+        ends = tuple(map(int, inputs)), tuple(map(int, outputs))
+        return Option(settings, max(cycles), (lut, bram, uram, dsp), sum(cycles), *ends)
+
+    def _costs(self, layer: Any) -> Costs:
+        found = layer.node_res_estimation(self._part)
+        return (float(found["LUT"]), float(found["BRAM_18K"]), float(found["URAM"]), float(found["DSP"]))
+
+    def _ports(self, tensors: Sequence[str], *, outwards: bool = False) -> list[int]:
+        """Which of a layer's tensors are streams from or to another layer."""
+        return [at for at, name in enumerate(tensors) if self._other(name, outwards=outwards) is not None]
+
+    def _other(self, tensor: str, *, outwards: bool) -> NodeProto | None:
+        found = next(iter(self._view.consumers(tensor)), None) if outwards else self._view.producer(tensor)
+        return found if found is not None and style(found) else None
+
+    def _edges(self) -> Iterator[Edge]:
+        unit_of = {node.name: at for at, group in enumerate(self._groups) for node in group}
+        for at, group in enumerate(self._groups):
+            last = group[-1]
+            for port, index in enumerate(self._ports(last.output, outwards=True)):
+                reader = self._other(last.output[index], outwards=True)
+                assert reader is not None
+                ends = self._ports(reader.input)
+                place = ends.index(list(reader.input).index(last.output[index]))
+                yield Edge(at, port, unit_of[reader.name], place, self._converter(last.output[index], last, index))
+
+    def _converter(self, tensor: str, node: NodeProto, index: int) -> Any:
+        layer = getCustomOp(node)
+        datatype = layer.get_output_datatype(index)
+        shape = list(layer.get_normal_output_shape(index))
+
+        def costs(sent: int, read: int) -> Costs | None:
+            if self._rtl_only and max(sent, read) % min(sent, read):
+                return None
+            bits = datatype.bitwidth()
+            made = helper.make_node(
+                CONVERTER,
+                [tensor],
+                ["out"],
+                domain=HARDWARE,
+                backend="fpgadataflow",
+                inShape=shape,
+                outShape=shape,
+                inWidth=sent * bits,
+                outWidth=read * bits,
+                dataType=datatype.name,
+            )
+            return self._costs(getCustomOp(made))
+
+        return costs
+
+
+def loses_results(node: NodeProto) -> bool:
+    """Whether the installed FINN's layer loses results in this folding (lint rule output-queue-too-short)."""
+    written = attributes(node)
+    return node.op_type == "MVAU_rtl" and written.get("SIMD", 1) == written.get("MW") and _is_short()
+
+
+def fits(layer: Any) -> bool:
+    """Whether FINN takes a layer as it is: its folding divides, and it says how many cycles that takes."""
+    if refusal(layer) is not None:
+        return False
+    try:
+        return int(layer.get_exp_cycles()) >= 0
+    except Exception as error:  # an assertion or an error class of FINN, depending on its version
+        if isinstance(error, AssertionError) or type(error).__module__.startswith("finn."):
+            return False
+        raise
+
+
+def _set(node: NodeProto, settings: Mapping[str, Any]) -> Any:
+    """A layer on a copy of the node with these attributes."""
+    changed = copy.deepcopy(node)
+    set_attributes(changed, **settings)
+    return getCustomOp(changed)
+
+
+def _factors(layer: Any, name: str) -> list[int]:
+    """The values that PE or SIMD may have: divisors of what it has to divide, and of the channels of both streams."""
+    known = layer.get_nodeattr_types()
+    sizes = {layer.get_normal_input_shape()[-1], layer.get_normal_output_shape()[-1]}
+    for dimension in DIMENSIONS[name]:
+        value = layer.get_nodeattr(dimension) if dimension in known else 1
+        sizes.add(value if isinstance(value, int) else math.prod(value))
+    return sorted({factor for size in sizes for factor in range(1, int(size) + 1) if size % factor == 0})
