@@ -29,7 +29,7 @@ STYLES = ("ram_style", "ram_style_thresholds", "resType")
 """Attributes that say of what a layer is made."""
 
 READS_WINDOWS = ("VVAU", "Pool")
-"""Layers that read the windows of a depthwise sliding window, which has to send as many channels at once as they take."""
+"""Layers that read a depthwise sliding window, which has to send as many channels at once as they take."""
 
 WINDOW, WHOLE = "ConvolutionInputGenerator", "parallel_window"
 """The layer that makes windows of an image, and its attribute for a whole window in each cycle."""
