@@ -1,0 +1,140 @@
+"""The best folding of real FINN layers beside every folding there is, each set, converted and priced by FINN itself."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import pytest
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.custom_op.registry import getCustomOp
+
+from finnyaml.errors import StepFailed
+from finnyaml.finn import estimates
+from finnyaml.folding.choose import Wanted, choose, summary
+from finnyaml.folding.options import fits, loses_results
+from finnyaml.graph.view import style
+from tests.finn.two_layers import PART, dense, network, thresholds
+
+CLOCK_NS = 10.0
+WEIGHTS = {"lut": 1.0, "bram": 80.0, "dsp": 5.0}
+
+
+@cache
+def layers() -> ModelWrapper:
+    """Three vectors of 8 values, a dense layer of 6 in HLS (that in RTL has no LUTs by FINN's estimate), thresholds."""
+    return network([dense("hls"), thresholds()])
+
+
+def priced(model: ModelWrapper) -> tuple[int, dict[str, float]]:
+    """Cycles and resources with the width converters that FINN inserts."""
+    from finn.transformation.fpgadataflow.insert_dwc import InsertDWC
+
+    cycles = max(int(getCustomOp(node).get_exp_cycles()) for node in model.graph.node if style(node))
+    made = copy.deepcopy(model).transform(InsertDWC())
+    found = [estimates.resources(getCustomOp(node), PART) for node in made.graph.node]
+    total = {name: sum(each[name] for each in found) for name in found[0]}
+    return cycles, {"lut": total["LUT"], "bram": total["BRAM_18K"], "uram": total["URAM"], "dsp": total["DSP"]}
+
+
+@cache
+def every() -> list[tuple[int, dict[str, float]]]:
+    return list(_every())
+
+
+def _every() -> Iterator[tuple[int, dict[str, float]]]:
+    for pe, simd, further in itertools.product((1, 2, 3, 6), (1, 2, 4, 8), (1, 2, 3, 6)):
+        for styles in itertools.product(
+            ("auto", "distributed"), ("auto", "block", "distributed"), ("auto", "lut", "dsp")
+        ):
+            model = copy.deepcopy(layers())
+            matrix, levels = (getCustomOp(node) for node in model.graph.node)
+            matrix.set_nodeattr("PE", pe)
+            matrix.set_nodeattr("SIMD", simd)
+            levels.set_nodeattr("PE", further)
+            for name, value in zip(("ram_style", "ram_style_thresholds", "resType"), styles, strict=True):
+                matrix.set_nodeattr(name, value)
+            if fits(matrix) and fits(levels) and not loses_results(matrix.onnx_node):
+                yield priced(model)
+
+
+def weighted(amounts: dict[str, float]) -> float:
+    return sum(weight * amounts[name] for name, weight in WEIGHTS.items())
+
+
+def chosen(**wanted: Any) -> tuple[ModelWrapper, dict[str, Any]]:
+    found = choose(layers(), Wanted(**wanted), PART, CLOCK_NS, {}, rtl_only=False)
+    return found.model, found.report
+
+
+@pytest.mark.parametrize("fps", [400_000, 1_000_000, 3_000_000, 12_000_000])
+def test_the_cheapest_folding_for_a_rate(fps: int) -> None:
+    model, report = chosen(minimize=WEIGHTS, fps=fps)
+    limit = 1e9 / CLOCK_NS / fps
+    least = min(weighted(amounts) for cycles, amounts in every() if cycles <= limit)
+    cycles, amounts = priced(model)
+    assert report["proven"] and cycles <= limit
+    assert weighted(amounts) == pytest.approx(least) == pytest.approx(weighted(report))
+    assert (report["cycles"], report["fps"]) == (cycles, pytest.approx(1e9 / CLOCK_NS / cycles, rel=1e-3))
+
+
+@pytest.mark.parametrize("budget", [{"lut": 420}, {"lut": 700, "dsp": 4}, {"lut": "0.5%", "bram": 2}])
+def test_the_fastest_folding_within_a_budget(budget: dict[str, Any]) -> None:
+    model, report = chosen(budget=budget)
+    capacity = estimates.capacity(PART)
+    most = {**budget, **({"lut": 0.005 * capacity["LUT"]} if budget["lut"] == "0.5%" else {})}
+    allowed = [cycles for cycles, amounts in every() if all(amounts[name] <= least for name, least in most.items())]
+    cycles, amounts = priced(model)
+    assert cycles == min(allowed) == report["cycles"]
+    assert all(amounts[name] <= least for name, least in most.items())
+
+
+def test_the_report_says_what_limits_what_more_would_cost_and_what_finn_chooses() -> None:
+    _, report = chosen(minimize="lut", fps=1_000_000)
+    assert report["limits"] and set(report["limits"]) <= {layer["name"] for layer in report["layers"]}
+    assert report["next"]["cycles"] < report["cycles"] and report["next"]["lut"] >= report["lut"]
+    assert report["set_folding"]["lut"] >= report["lut"]
+    first, limits, faster, finn = summary(report)
+    assert "proven to be the best" in first and limits.startswith("limited by ")
+    assert faster.startswith("the next faster folding: ") and finn.startswith("FINN's own SetFolding: ")
+
+
+def test_what_the_user_has_chosen_stays() -> None:
+    name = layers().graph.node[0].name
+    pinned = {name: {"PE": 3, "SIMD": 2}}
+    found = choose(layers(), Wanted("lut", 300_000), PART, CLOCK_NS, pinned, rtl_only=False)
+    matrix = getCustomOp(found.model.graph.node[0])
+    assert (matrix.get_nodeattr("PE"), matrix.get_nodeattr("SIMD")) == (3, 2)
+    kept = choose(layers(), Wanted("lut", 300_000, exclude=(name,)), PART, CLOCK_NS, {}, rtl_only=False)
+    matrix = getCustomOp(kept.model.graph.node[0])
+    assert (matrix.get_nodeattr("PE"), matrix.get_nodeattr("SIMD")) == (2, 4), "as it came"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        (
+            {"minimize": "lut", "fps": 90_000_000},
+            r"no folding reaches 90,000,000 frames a second: \S+ needs \d+ cycles",
+        ),
+        (
+            {"minimize": "lut", "fps": 12_000_000, "budget": {"lut": 420}},
+            "within these limits reaches .* the fastest has",
+        ),
+        ({"budget": {"lut": 10}}, "no folding at all keeps these limits"),
+        ({"minimize": "lut", "fps": 1_000, "exclude": ("MVA",)}, "MVA is not a node of the model"),
+    ],
+)
+def test_what_cannot_be_is_told(wanted: dict[str, Any], words: str) -> None:
+    with pytest.raises(StepFailed, match=words) as caught:
+        chosen(**wanted)
+    assert "\n" not in caught.value.message
+
+
+def test_per_cent_of_a_part_that_finn_does_not_know() -> None:
+    with pytest.raises(StepFailed, match="FINN has no board with the part xc7k325t") as caught:
+        choose(layers(), Wanted(budget={"lut": "10%"}), "xc7k325t-ffg900-2", CLOCK_NS, {}, rtl_only=False)
+    assert "give numbers" in str(caught.value.hint)
