@@ -69,7 +69,7 @@ class Layers:
 
     def _grouped(self) -> list[list[NodeProto]]:
         """The nodes; a depthwise sliding window together with the layer that reads its windows."""
-        groups = []
+        groups: list[list[NodeProto]] = []
         for node in self._nodes:
             source = self._view.producer(node.input[0]) if node.input else None
             joined = (

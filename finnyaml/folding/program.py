@@ -204,7 +204,7 @@ class _Solving:
 
     def relaxed(self) -> bool:
         """Whether there is a solution in shares of options."""
-        return self._run(whole=False).status == 0
+        return bool(self._run(whole=False).status == 0)
 
     def solve(self) -> Choice:
         """The best choice. Raises NoSolution, NotSolved."""
