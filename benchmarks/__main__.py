@@ -11,7 +11,22 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import big, cold, executor, faults, growth, incremental, noop, packing, published, rtl, seeded, trust
+from benchmarks import (
+    big,
+    cold,
+    executor,
+    faults,
+    folding,
+    growth,
+    incremental,
+    layers,
+    noop,
+    packing,
+    published,
+    rtl,
+    seeded,
+    trust,
+)
 from benchmarks.bench import machine
 
 BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
@@ -25,10 +40,12 @@ BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
     "rtl": rtl.run,
     "seeded": seeded.run,
     "published": published.run,
+    "layers": layers.run,
+    "folding": folding.run,
     "trust": trust.run,
 }
 
-ON_REQUEST = ("seeded", "published", "trust")
+ON_REQUEST = ("seeded", "published", "layers", "folding", "trust")
 """Those that take long, and so only run by their names."""
 
 

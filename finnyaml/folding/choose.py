@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from finnyaml.errors import StepFailed
 from finnyaml.finn import estimates
 from finnyaml.finn.folding import set_folding
+from finnyaml.folding import costs
 from finnyaml.folding.options import Layers
 from finnyaml.folding.program import RESOURCES, Choice, Costs, Goal, NoSolution, NotSolved, Program
 from finnyaml.graph.surgery import set_attributes
@@ -61,7 +62,7 @@ def choose(
     *,
     rtl_only: bool,
 ) -> Chosen:
-    """The best folding that there is, by FINN's estimates of cycles and resources.
+    """The best folding that there is, by FINN's estimate of cycles and what layers cost (`finnyaml.folding.costs`).
 
     Args:
         model: with specialised layers; not changed.
@@ -100,7 +101,7 @@ def choose(
             set_attributes(node, **settings[node.name])
     report = {**_told(layers, found, rates), "next": _next(program, goal, found, rates)}
     report["set_folding"] = _by_finn(model, found, part, rates, wanted)
-    return Chosen(folded, {"estimates": "FINN", "part": part, "clock_ns": clock_ns, **report})
+    return Chosen(folded, {"part": part, "clock_ns": clock_ns, **report})
 
 
 @dataclass(frozen=True)
@@ -185,26 +186,40 @@ def _impossible(program: Program, wanted: Wanted, goal: Goal, rates: _Rates) -> 
 
 
 def _told(layers: Layers, found: Choice, rates: _Rates) -> dict[str, Any]:
+    chosen = list(zip(layers.units, found.options, strict=True))
+    streams = list(_streams(layers, found))
+    estimates = {each["name"]: each["finn"] for each in streams if each["finn"]}
+    estimates |= {unit.name: option.by_finn for unit, option in chosen if option.by_finn}
     return {
         "proven": found.gap == 0,
         "gap": found.gap,
         **_figures(found, rates),
-        "limits": [unit.name for unit, option in _with(layers, found) if option.cycles == found.cycles],
+        "error": costs.error(),
+        "by_finn": list(estimates),
+        "fitted": len(estimates) < len(chosen) + len(streams),
+        "limits": [unit.name for unit, option in chosen if option.cycles == found.cycles],
         "layers": [
             {
                 "name": unit.name,
                 "options": len(unit.options),
                 "cycles": option.cycles,
                 **_amounts(option.costs),
+                "finn": option.by_finn,
                 "settings": {name: dict(each) for name, each in option.settings.items()},
             }
-            for unit, option in _with(layers, found)
+            for unit, option in chosen
         ],
+        "streams": streams,
     }
 
 
-def _with(layers: Layers, found: Choice) -> Iterator[tuple[Any, Any]]:
-    return zip(layers.units, found.options, strict=True)
+def _streams(layers: Layers, found: Choice) -> Iterator[dict[str, Any]]:
+    """What stands between the layers."""
+    for at, edge in enumerate(layers.edges):
+        sent, read = found.options[edge.source].outputs[edge.output], found.options[edge.target].inputs[edge.input]
+        cost = layers.stream(at, sent, read)
+        name = f"{layers.units[edge.source].name} to {layers.units[edge.target].name}"
+        yield {"name": name, "widths": [sent, read], **_amounts(cost.amounts), "finn": cost.by_finn}
 
 
 def _figures(found: Choice, rates: _Rates) -> dict[str, Any]:
@@ -216,8 +231,8 @@ def _figures(found: Choice, rates: _Rates) -> dict[str, Any]:
     }
 
 
-def _amounts(costs: Costs) -> dict[str, float]:
-    return {name: round(amount, 3) for name, amount in zip(RESOURCES, costs, strict=True)}
+def _amounts(amounts: Costs) -> dict[str, float]:
+    return {name: round(amount, 3) for name, amount in zip(RESOURCES, amounts, strict=True)}
 
 
 def _next(program: Program, goal: Goal, found: Choice, rates: _Rates) -> dict[str, Any] | None:
@@ -249,13 +264,22 @@ def _by_finn(model: ModelWrapper, found: Choice, part: str, rates: _Rates, wante
 def summary(report: Mapping[str, Any]) -> Iterator[str]:
     """The report in some sentences."""
     proof = "proven to be the best" if report["proven"] else f"within {100 * report['gap']:.2g} % of the best possible"
-    yield f"{_shown(report)} by FINN's estimate: {proof}"
+    yield f"{_shown(report)} {_by_whom(report)}: {proof}"
     limits = report["limits"]
     yield f"limited by {', '.join(limits[:3])}{f' and {len(limits) - 3} more' if len(limits) > 3 else ''}"
     if report["next"]:
         yield f"the next faster folding: {_shown(report['next'])}"
     if report["set_folding"]:
         yield f"FINN's own SetFolding: {_shown(report['set_folding'])}"
+
+
+def _by_whom(report: Mapping[str, Any]) -> str:
+    if not report["fitted"]:
+        return "by FINN's estimate"
+    model = f"by a model fitted on synthesis (median error {100 * report['error']:.0f} %)"
+    some = report["by_finn"]
+    shown = f"{', '.join(some[:3])}{f' and {len(some) - 3} more' if len(some) > 3 else ''}"
+    return f"{model}, and FINN's estimate of {shown}" if some else model
 
 
 def _shown(figures: Mapping[str, Any]) -> str:

@@ -1,23 +1,25 @@
-"""What each layer of a model can be: foldings and kinds of memory that FINN takes, with what FINN says of each.
+"""What each layer of a model can be: foldings and kinds of memory that FINN takes, with what each costs.
 
-Everything is asked from FINN's layers: which attributes they have, which values these may have, whether a folding
-fits, cycles, resources and the widths of streams. A layer is set to one option after another, on a copy of its node.
+Everything but the costs is asked from FINN's layers: which attributes they have, which values these may have, whether a
+folding fits, cycles and the widths of streams. A layer is set to one option after another, on a copy of its node.
 """
 
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
+import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from onnx import NodeProto, helper
+from onnx import NodeProto
 from qonnx.custom_op.registry import getCustomOp
 
 from finnyaml.finn.invalid_settings import DIMENSIONS, refusal
+from finnyaml.folding.costs import FREE, Cost, Pricing
 from finnyaml.folding.program import Costs, Edge, Option, Unit
-from finnyaml.graph.operators import HARDWARE
 from finnyaml.graph.surgery import set_attributes
 from finnyaml.graph.view import View, attributes, kind, style
 from finnyaml.lint.rtl import _is_short
@@ -34,7 +36,9 @@ READS_WINDOWS = ("VVAU", "Pool")
 WINDOW, WHOLE = "ConvolutionInputGenerator", "parallel_window"
 """The layer that makes windows of an image, and its attribute for a whole window in each cycle."""
 
-CONVERTER = "StreamingDataWidthConverter"
+MEMORY = "ram_style"
+DECIDED = ("block", "distributed")
+"""Kinds of memory that are the same whoever synthesises; "auto" is not."""
 
 
 class Layers:
@@ -58,14 +62,21 @@ class Layers:
         rtl_only: bool,
     ) -> None:
         self._view = View(model)
-        self._part = part
+        self._pricing = Pricing(part)
         self._fixed = fixed
         self._excluded = excluded
         self._rtl_only = rtl_only
         self._nodes = [node for node in self._view.nodes if style(node)]
         self._groups = self._grouped()
-        self.units = [Unit(group[-1].name, tuple(self._options(group))) for group in self._groups]
+        self.units = [Unit(group[-1].name, tuple(_known(self._options(group)))) for group in self._groups]
+        self._streams: list[Callable[[int, int], Cost | None]] = []
         self.edges = list(self._edges())
+
+    def stream(self, edge: int, sent: int, read: int) -> Cost:
+        """What stands on an edge between two widths that go together: FIFOs, perhaps a converter."""
+        found = self._streams[edge](sent, read)
+        assert found is not None
+        return found
 
     def _grouped(self) -> list[list[NodeProto]]:
         """The nodes; a depthwise sliding window together with the layer that reads its windows."""
@@ -116,17 +127,21 @@ class Layers:
                 yield settings
 
     def _believed(self, node: NodeProto, name: str) -> Sequence[Any]:
-        """The value that a layer has, and others that FINN's estimate has a price for.
+        """The kinds of memory that have a price; else the value that a layer has, and others that FINN prices.
 
-        Where another value is nowhere dearer and somewhere cheaper, the estimate does not know what it costs: of RTL
-        matrices FINN counts no LUTs at all, also where their weights lie in LUTs.
+        Where another value is nowhere dearer and somewhere cheaper, FINN's estimate does not know what it costs: of RTL
+        matrices it counts no LUTs at all, also where their weights lie in LUTs.
         """
         now = getCustomOp(node).get_nodeattr(name)
         allowed = getCustomOp(node).get_nodeattr_types()[name][3]
-        base = self._costs(getCustomOp(copy.deepcopy(node)))
+        if name == MEMORY:
+            priced = [value for value in DECIDED if self._pricing.knows(_set(node, {name: value}))]
+            if priced:
+                return priced
+        base = self._pricing.layer(getCustomOp(copy.deepcopy(node))).amounts
         found = [now]
         for value in sorted(allowed - {now, "ultra"}):  # UltraRAM has to be written at run time
-            costs = self._costs(_set(node, {name: value}))
+            costs = self._pricing.layer(_set(node, {name: value})).amounts
             if any(a > b for a, b in zip(costs, base, strict=True)):
                 found.append(value)
         return found
@@ -146,16 +161,23 @@ class Layers:
         if any(loses_results(layer.onnx_node) for layer in layers):
             return None
         cycles = [int(layer.get_exp_cycles()) for layer in layers]
-        lut, bram, uram, dsp = (sum(amounts) for amounts in zip(*map(self._costs, layers), strict=True))
         first, last = layers[0], layers[-1]
         inputs = [first.get_folded_input_shape(at)[-1] for at in self._ports(first.onnx_node.input)]
         outputs = [last.get_folded_output_shape(at)[-1] for at in self._ports(last.onnx_node.output, outwards=True)]
         ends = tuple(map(int, inputs)), tuple(map(int, outputs))
-        return Option(settings, max(cycles), (lut, bram, uram, dsp), sum(cycles), *ends)
+        cost = sum([*map(self._pricing.layer, layers), *self._fifos(layers)], FREE)
+        return Option(settings, max(cycles), cost.amounts, sum(cycles), *ends, by_finn=cost.by_finn)
 
-    def _costs(self, layer: Any) -> Costs:
-        found = layer.node_res_estimation(self._part)
-        return (float(found["LUT"]), float(found["BRAM_18K"]), float(found["URAM"]), float(found["DSP"]))
+    def _fifos(self, layers: Sequence[Any]) -> Iterator[Cost]:
+        """The FIFOs on streams from and to the outside, and between layers of one unit."""
+        for at, layer in enumerate(layers):
+            node = layer.onnx_node
+            if at or node.input[0] in self._view.inputs:
+                yield self._pricing.fifo(layer.get_input_datatype(), int(layer.get_folded_input_shape()[-1]))
+            for index, tensor in enumerate(node.output):
+                if tensor in self._view.outputs:
+                    values = int(layer.get_folded_output_shape(index)[-1])
+                    yield self._pricing.fifo(layer.get_output_datatype(index), values)
 
     def _ports(self, tensors: Sequence[str], *, outwards: bool = False) -> list[int]:
         """Which of a layer's tensors are streams from or to another layer."""
@@ -174,32 +196,43 @@ class Layers:
                 assert reader is not None
                 ends = self._ports(reader.input)
                 place = ends.index(list(reader.input).index(last.output[index]))
-                yield Edge(at, port, unit_of[reader.name], place, self._converter(last.output[index], last, index))
+                self._streams.append(self._between(last, index))
+                yield Edge(at, port, unit_of[reader.name], place, _amounts(self._streams[-1]))
 
-    def _converter(self, tensor: str, node: NodeProto, index: int) -> Any:
+    def _between(self, node: NodeProto, index: int) -> Callable[[int, int], Cost | None]:
         layer = getCustomOp(node)
         datatype = layer.get_output_datatype(index)
         shape = list(layer.get_normal_output_shape(index))
 
-        def costs(sent: int, read: int) -> Costs | None:
+        @functools.cache
+        def cost(sent: int, read: int) -> Cost | None:
             if self._rtl_only and max(sent, read) % min(sent, read):
                 return None
-            bits = datatype.bitwidth()
-            made = helper.make_node(
-                CONVERTER,
-                [tensor],
-                ["out"],
-                domain=HARDWARE,
-                backend="fpgadataflow",
-                inShape=shape,
-                outShape=shape,
-                inWidth=sent * bits,
-                outWidth=read * bits,
-                dataType=datatype.name,
-            )
-            return self._costs(getCustomOp(made))
+            return self._pricing.stream(shape, datatype, sent, read)
 
-        return costs
+        return cost
+
+
+def _amounts(stream: Callable[[int, int], Cost | None]) -> Callable[[int, int], Costs | None]:
+    def amounts(sent: int, read: int) -> Costs | None:
+        found = stream(sent, read)
+        return None if found is None else found.amounts
+
+    return amounts
+
+
+def _known(options: Iterable[Option]) -> Iterator[Option]:
+    """The options without those that FINN estimates, where the same folding has a price in another kind of memory."""
+    options = list(options)
+
+    def folding(option: Option) -> str:
+        of_all = {
+            name: {key: v for key, v in each.items() if key not in STYLES} for name, each in option.settings.items()
+        }
+        return json.dumps(of_all, sort_keys=True, default=str)
+
+    known = {folding(option) for option in options if not option.by_finn}
+    return (option for option in options if not option.by_finn or folding(option) not in known)
 
 
 def loses_results(node: NodeProto) -> bool:

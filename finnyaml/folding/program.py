@@ -31,7 +31,7 @@ class Option:
 
     settings: per node its attributes. cycles: of the unit's slowest layer for a frame. latency: cycles that it adds to
     a frame's way. inputs, outputs: the width of each stream that another unit is connected to, in values of the
-    tensor that arrive in one cycle.
+    tensor that arrive in one cycle. by_finn: why costs are FINN's estimate; "" where they are fitted prices.
     """
 
     settings: Mapping[str, Mapping[str, Any]]
@@ -40,6 +40,7 @@ class Option:
     latency: int = 0
     inputs: tuple[int, ...] = ()
     outputs: tuple[int, ...] = ()
+    by_finn: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,17 +53,17 @@ class Unit:
 
 @dataclass(frozen=True)
 class Edge:
-    """A stream from one unit's output to another's input, and what a converter of its width costs.
+    """A stream from one unit's output to another's input, and what stands on it.
 
-    converter: for a width of the output and one of the input, both in values in a cycle, what stands between them: its
-    costs; None where FINN has no converter for the two.
+    between: for a width of the output and one of the input, both in values in a cycle: what FIFOs and perhaps a
+    converter cost; None where FINN has no converter for the two.
     """
 
     source: int
     output: int
     target: int
     input: int
-    converter: Callable[[int, int], Costs | None]
+    between: Callable[[int, int], Costs | None]
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Goal:
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen: `options` for each unit in order, with the converters' costs in `costs`.
+    """What was chosen: `options` for each unit in order, with what stands on the streams in `costs`.
 
     bound: no choice has a smaller weighted sum than this; equal to `value` (within rounding) where it is proven best.
     """
@@ -119,7 +120,7 @@ class Program:
     edges: Sequence[Edge]
     seconds: float = 60.0
     """How long the solver may look for each answer."""
-    _converters: dict[tuple[int, int, int], Costs | None] = field(default_factory=dict)
+    _between: dict[tuple[int, int, int], Costs | None] = field(default_factory=dict)
 
     def best(self, goal: Goal) -> Choice:
         """The choice with the least weighted sum of resources within the limits.
@@ -153,13 +154,12 @@ class Program:
         least = max(min(option.cycles for option in unit.options) for unit in self.units)
         return sorted({option.cycles for unit in self.units for option in unit.options if option.cycles >= least})
 
-    def converter(self, edge: int, width_out: int, width_in: int) -> Costs | None:
+    def between(self, edge: int, width_out: int, width_in: int) -> Costs | None:
         """What stands between two widths of an edge; None where nothing can."""
         key = (edge, width_out, width_in)
-        if key not in self._converters:
-            same = width_out == width_in
-            self._converters[key] = NOTHING if same else self.edges[edge].converter(width_out, width_in)
-        return self._converters[key]
+        if key not in self._between:
+            self._between[key] = self.edges[edge].between(width_out, width_in)
+        return self._between[key]
 
 
 def _possible(program: Program, goal: Goal) -> bool:
@@ -249,7 +249,7 @@ class _Solving:
             }
             for width_out in sent:
                 for width_in in read:
-                    costs = self._program.converter(at, width_out, width_in)
+                    costs = self._program.between(at, width_out, width_in)
                     if costs is not None:
                         column = self._column(costs, whole=False)
                         leaving[width_out][column] = arriving[width_in][column] = 1.0
@@ -302,7 +302,7 @@ class _Solving:
         converters = 0
         for at, edge in enumerate(self._program.edges):
             widths = chosen[edge.source].outputs[edge.output], chosen[edge.target].inputs[edge.input]
-            between = self._program.converter(at, *widths)
+            between = self._program.between(at, *widths)
             assert between is not None, "the solver chose two widths that nothing converts"
             costs.append(np.asarray(between))
             converters += widths[0] != widths[1]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+import numpy as np
 import pytest
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
@@ -15,8 +16,10 @@ from qonnx.custom_op.registry import getCustomOp
 from finnyaml.errors import StepFailed
 from finnyaml.finn import estimates
 from finnyaml.folding.choose import Wanted, choose, summary
+from finnyaml.folding.costs import Pricing
 from finnyaml.folding.options import fits, loses_results
-from finnyaml.graph.view import style
+from finnyaml.folding.program import RESOURCES
+from finnyaml.graph.surgery import set_attributes
 from tests.finn.two_layers import PART, dense, network, thresholds
 
 CLOCK_NS = 10.0
@@ -30,14 +33,34 @@ def layers() -> ModelWrapper:
 
 
 def priced(model: ModelWrapper) -> tuple[int, dict[str, float]]:
-    """Cycles and resources with the width converters that FINN inserts."""
-    from finn.transformation.fpgadataflow.insert_dwc import InsertDWC
+    """Cycles and costs with the width converters and the shortest FIFOs that FINN inserts."""
+    folded = [getCustomOp(node) for node in model.graph.node]
+    foldings = tuple(
+        layer.get_nodeattr(name) for layer, name in zip((*folded, folded[0]), ("PE", "PE", "SIMD"), strict=True)
+    )
+    layers = [PRICING.layer(layer).amounts for layer in folded]
+    cycles = max(int(layer.get_exp_cycles()) for layer in folded)
+    return cycles, dict(zip(RESOURCES, np.sum([*layers, streams(*foldings)], axis=0).tolist(), strict=True))
 
-    cycles = max(int(getCustomOp(node).get_exp_cycles()) for node in model.graph.node if style(node))
-    made = copy.deepcopy(model).transform(InsertDWC())
-    found = [estimates.resources(getCustomOp(node), PART) for node in made.graph.node]
-    total = {name: sum(each[name] for each in found) for name in found[0]}
-    return cycles, {"lut": total["LUT"], "bram": total["BRAM_18K"], "uram": total["URAM"], "dsp": total["DSP"]}
+
+PRICING = Pricing(PART)
+
+
+@cache
+def streams(pe: int, further: int, simd: int) -> list[float]:
+    """Of the nodes that FINN inserts between and around the two layers: they follow from their folding alone."""
+    from finn.transformation.fpgadataflow.insert_dwc import InsertDWC
+    from finn.transformation.fpgadataflow.insert_fifo import InsertFIFO
+    from finn.transformation.fpgadataflow.specialize_layers import SpecializeLayers
+
+    model = copy.deepcopy(layers())
+    for node, values in zip(model.graph.node, ({"PE": pe, "SIMD": simd}, {"PE": further}), strict=True):
+        set_attributes(node, **values)
+    made = model.transform(InsertDWC()).transform(InsertFIFO(create_shallow_fifos=True))
+    made = made.transform(SpecializeLayers(PART))
+    inserted = [node for node in made.graph.node if node.op_type.startswith("Streaming")]
+    assert len(inserted) in (3, 5) and all(node.op_type.endswith("_rtl") for node in inserted)
+    return np.sum([PRICING.layer(getCustomOp(node)).amounts for node in inserted], axis=0).tolist()
 
 
 @cache

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from finnyaml.folding.program import NOTHING, Choice, Costs, Edge, Goal, NoSolution, Option, Program, Unit
+from finnyaml.folding.program import Choice, Costs, Edge, Goal, NoSolution, Option, Program, Unit
 
 WEIGHTS: Costs = (1.0, 80.0, 300.0, 30.0)
 
@@ -28,17 +28,20 @@ def drawn(seed: int, units: int = 4) -> Program:
             options.append(Option({}, chance.randint(1, 30) * 10, costs, chance.randint(1, 9), *widths))
         made.append(Unit(str(unit), tuple(options)))
 
-    def converter(sent: int, read: int) -> Costs | None:
-        return None if max(sent, read) % min(sent, read) else (20.0 * max(sent, read), 0.0, 0.0, 0.0)
+    def between(sent: int, read: int) -> Costs | None:
+        """A FIFO, and a converter with another one where the widths differ."""
+        if max(sent, read) % min(sent, read):
+            return None
+        return (3.0 * sent + (0.0 if sent == read else 20.0 * max(sent, read) + 3.0 * read), 0.0, 0.0, 0.0)
 
-    return Program(made, [Edge(*wire, converter) for wire in wires])
+    return Program(made, [Edge(*wire, between) for wire in wires])
 
 
 def every(program: Program, goal: Goal) -> Iterator[tuple[float, int]]:
     """The weighted sum and the cycles of each choice that keeps the limits."""
     for chosen in itertools.product(*(unit.options for unit in program.units)):
         between = [
-            NOTHING if sent == read else edge.converter(sent, read)
+            edge.between(sent, read)
             for edge in program.edges
             for sent, read in [(chosen[edge.source].outputs[edge.output], chosen[edge.target].inputs[edge.input])]
         ]
@@ -100,7 +103,8 @@ def test_what_stands_between_two_widths_counts() -> None:
     )
     reader = Option({}, 9, (10.0, 0.0, 0.0, 0.0), inputs=(4,))
     program = Program(
-        [Unit("a", (narrow, wide)), Unit("b", (reader,))], [Edge(0, 0, 1, 0, lambda *_: (6.0, 0.0, 0.0, 0.0))]
+        [Unit("a", (narrow, wide)), Unit("b", (reader,))],
+        [Edge(0, 0, 1, 0, lambda sent, read: (1.0 if sent == read else 7.0, 0.0, 0.0, 0.0))],
     )
     choice = program.best(Goal(WEIGHTS))
-    assert (choice.options[0], choice.converters, choice.costs[0]) == (wide, 0, 25.0)
+    assert (choice.options[0], choice.converters, choice.costs[0]) == (wide, 0, 26.0)
