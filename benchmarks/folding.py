@@ -63,7 +63,7 @@ def compare(model: Any, part: str, clock_ns: float, rate: int, folder: Path) -> 
     from finnyaml.finn.folding import set_folding
     from finnyaml.folding.choose import Wanted, choose
 
-    wanted = Wanted(minimize="lut", fps=rate)
+    wanted = Wanted(minimize={"lut": 1, "bram": BRAM_IN_LUTS}, fps=rate)
     with _quietly():
         chosen = choose(model, wanted, part, clock_ns, {}, rtl_only=True)
     folder.mkdir()

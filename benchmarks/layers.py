@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 PART, CLOCK_NS = "xczu9eg-ffvb1156-2-e", 10.0
-TOGETHER = 6
+TOGETHER = 10
 """Layers in one process of Yosys: it needs longer to read its own libraries than for a small layer."""
 
 DOMAIN = "finn.custom_op.fpgadataflow.rtl"
@@ -186,6 +186,12 @@ def _converter(chance: Random) -> Drawn:
     return _between(bits, *((ratio, 1) if down else (1, ratio)))
 
 
+def _narrow_converter(chance: Random) -> Drawn:
+    """Between few values of few bits: what networks have most."""
+    bits, ratio = chance.choice((2, 2, 3, 3, 4, 8)), chance.choice((2, 2, 3, 4, 4, 6, 8, 12))
+    return _between(bits, *((ratio, 1) if chance.random() < 0.3 else (1, ratio)))
+
+
 def _uneven_converter(chance: Random) -> Drawn:
     """Where neither width divides the other."""
     bits, ends = chance.choice((1, 2, 3, 4, 8, 11)), chance.choice(((2, 3), (3, 2), (3, 4), (4, 3), (8, 3), (3, 8)))
@@ -204,15 +210,24 @@ RATIOS = (2, 2, 3, 4, 4, 5, 6, 8, 8, 9, 10, 12, 16, 16, 18, 24, 32)
 
 
 def _matrix(chance: Random) -> Drawn:
+    return _matrix_of(chance, (2, 3, 3, 4, 4, 8), 1)
+
+
+def _broad_matrix(chance: Random) -> Drawn:
+    """Of many inputs at once."""
+    return _matrix_of(chance, (3, 4, 8), 12)
+
+
+def _matrix_of(chance: Random, widths: Sequence[int], least: int) -> Drawn:
     numbers = np.random.default_rng(chance.randrange(2**32))
     while True:
         wide = chance.choice((9, 16, 18, 27, 32, 36, 64, 72, 72, 128, 144, 144, 256, 288, 512))
         high = chance.choice((6, 8, 10, 16, 16, 32, 64))
         pe, simd = _divisor(chance, high, 32), _divisor(chance, wide, 36)
-        weight, taken = chance.choice((2, 3, 3, 4, 4, 6, 8)), chance.choice((2, 3, 3, 4, 4, 8))
+        weight, taken = chance.choice((2, 3, 3, 4, 4, 6, 8)), chance.choice(widths)
         ram = chance.choice(("distributed", "distributed", "block"))
         stored = wide * high * weight
-        if simd < wide and pe * simd <= 128 and stored <= (36_000 if ram == "distributed" else 150_000):
+        if least <= simd < wide and pe * simd <= 128 and stored <= (36_000 if ram == "distributed" else 150_000):
             break
     unsigned = chance.random() < 0.8
     most = weight + taken + (wide - 1).bit_length()
@@ -234,10 +249,15 @@ def _matrix(chance: Random) -> Drawn:
 
 
 def _thresholds(chance: Random) -> Drawn:
+    widths = (6, 8, 10, 11, 12, 13, 14, 16, 18)
+    return _thresholds_of(chance, (6, 8, 16, 16, 24, 32, 64, 128), (1, 3, 7, 7, 15, 15, 255), widths)
+
+
+def _thresholds_of(chance: Random, sizes: Sequence[int], counts: Sequence[int], widths: Sequence[int]) -> Drawn:
     numbers = np.random.default_rng(chance.randrange(2**32))
     while True:
-        channels, steps = chance.choice((6, 8, 16, 16, 24, 32, 64, 128)), chance.choice((1, 3, 7, 7, 15, 15, 255))
-        pe, bits = _divisor(chance, channels, 16), chance.choice((6, 8, 10, 11, 12, 13, 14, 16, 18))
+        channels, steps = chance.choice(sizes), chance.choice(counts)
+        pe, bits = _divisor(chance, channels, 16), chance.choice(widths)
         if channels * steps * bits <= 20_000 and pe * steps <= 120 and 2**bits > 2 * steps:
             break
     levels = np.sort(
@@ -254,6 +274,10 @@ def _thresholds(chance: Random) -> Drawn:
             "y": ([1, 4, channels], out, None),
         },
     )
+
+
+def _few_thresholds(chance: Random) -> Drawn:
+    return _thresholds_of(chance, (2, 4, 6, 8), (1, 3, 3, 7), (4, 6, 8, 10))
 
 
 def _window(chance: Random) -> Drawn:
@@ -305,10 +329,19 @@ def _padding(chance: Random) -> Drawn:
 
 
 def _fifo(chance: Random) -> Drawn:
-    bits, values = chance.choice((1, 2, 3, 4, 8, 11, 13)), chance.choice((1, 2, 4, 8, 9, 16))
+    return _fifo_of(
+        chance.choice((1, 2, 3, 4, 8, 11, 13)), chance.choice((1, 2, 4, 8, 9, 16)), chance.choice((2, 2, 32))
+    )
+
+
+def _wide_fifo(chance: Random) -> Drawn:
+    return _fifo_of(chance.choice((8, 13, 16)), chance.choice((16, 24, 32, 36)), chance.choice((2, 2, 32)))
+
+
+def _fifo_of(bits: int, values: int, depth: int) -> Drawn:
     datatype = f"UINT{bits}" if bits > 1 else "BINARY"
     attributes = {"folded_shape": [1, 4, values], "normal_shape": [1, 4 * values], "dataType": datatype}
-    attributes["depth"] = chance.choice((2, 2, 32))
+    attributes["depth"] = depth
     tensor = ([1, 4 * values], datatype, None)
     return Drawn([("StreamingFIFO_rtl", ["x"], ["y"], attributes)], {"x": tensor, "y": tensor})
 
@@ -391,16 +424,20 @@ def _divisor(chance: Random, number: int, most: int) -> int:
 
 COUNTS: Mapping[Callable[[Random], Drawn], int] = {
     _converter: 40,
+    _narrow_converter: 18,
     _uneven_converter: 8,
     _matrix: 40,
+    _broad_matrix: 5,
     _thresholds: 22,
+    _few_thresholds: 6,
     _window: 24,
-    _fifo: 10,
+    _fifo: 12,
+    _wide_fifo: 6,
     _padding: 9,
-    _pool: 8,
+    _pool: 14,
     _branches: 6,
-    _average: 6,
-    _labels: 6,
+    _average: 10,
+    _labels: 14,
 }
 
 

@@ -72,7 +72,9 @@ def price(op_type: str, measures: Mapping[str, int | str] | None) -> Price:
         for name, value in found.all().items()
         if within[name] != value
     ]
-    return Price(fit.amounts(within), ", ".join(beyond))
+    amounts = fit.amounts(within)
+    whole = {name: float(round(amounts[name])) for name in ("BRAM18", "DSP")}
+    return Price({**amounts, **whole}, ", ".join(beyond))
 
 
 @functools.cache

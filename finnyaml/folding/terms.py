@@ -40,14 +40,17 @@ ONE = "layer"
 
 
 def _converter(op_type: str, m: Mapping[str, Any]) -> Terms:
-    """A buffer of what comes in and goes out at once; any value that comes in may have to go to any place in it."""
+    """A buffer of what comes in and goes out at once. Any value that comes in may have to go to any place in it, by a
+    shifter with a stage for each bit of the place."""
     bits = math.gcd(m["in"], m["out"])
     taken, given = m["in"] // bits, m["out"] // bits
     buffer: Amounts = {ONE: 1, "buffer bits": bits * (taken + given), "places": taken + given}
+    if min(m["in"], m["out"]) == 1:
+        return Terms(f"{op_type} of single bits", buffer)
     if taken == 1:
         return Terms(f"{op_type} up", buffer)
     kind = "down" if given == 1 else "uneven"
-    return Terms(f"{op_type} {kind}", {**buffer, "multiplexer inputs": bits * taken**2})
+    return Terms(f"{op_type} {kind}", {**buffer, "shifted bits": bits * taken * math.log2(taken)})
 
 
 def _matrix(op_type: str, m: Mapping[str, Any]) -> Terms:
@@ -60,7 +63,7 @@ def _matrix(op_type: str, m: Mapping[str, Any]) -> Terms:
         {
             ONE: 1,
             "weight bits a cycle": width,
-            "LUTs of weights": width * _words(depth) if in_luts else 0,
+            "LUTs of weights": width * _constant_words(depth) if in_luts else 0,
             "LUTs of repeated inputs": m["SIMD"] * m["in"] * _words(folds) if rows > 1 else 0,
             "sum bits": m["PE"] * m["out"],
             "products": products,
@@ -81,7 +84,7 @@ def _thresholds(op_type: str, m: Mapping[str, Any]) -> Terms | None:
     stages, folds, bits = m["numSteps"].bit_length(), m["NumChannels"] // m["PE"], m["in"]
     if bits * folds * 2 ** (stages - 1) > ROM_IN_LUTS:
         return None
-    stored = sum(bits * _words(folds * 2**stage) for stage in range(stages) if folds * 2**stage > 1)
+    stored = sum(bits * _constant_words(folds * 2**stage) for stage in range(stages))
     return Terms(
         op_type,
         {
@@ -89,6 +92,7 @@ def _thresholds(op_type: str, m: Mapping[str, Any]) -> Terms | None:
             "LUTs of thresholds": m["PE"] * stored,
             "compared bits": m["PE"] * stages * bits,
             "stages": m["PE"] * stages,
+            "counter bits": (folds - 1).bit_length(),
         },
     )
 
@@ -124,7 +128,9 @@ def _padding(op_type: str, m: Mapping[str, Any]) -> Terms:
 
 
 def _fifo(op_type: str, m: Mapping[str, Any]) -> Terms:
-    return Terms(op_type, {ONE: 1, "word bits": m["bits"], "depth bits": (m["depth"] - 1).bit_length()})
+    """It keeps whole bytes, as they are on the stream."""
+    word = -(-m["bits"] // 8) * 8
+    return Terms(op_type, {ONE: 1, "word bits": word, "depth bits": (m["depth"] - 1).bit_length()})
 
 
 def _pool(op_type: str, m: Mapping[str, Any]) -> Terms:
@@ -176,3 +182,8 @@ def blocks(width: int, depth: int) -> int:
 def _words(depth: int) -> int:
     """LUTs for each bit of a memory: 64 words in each."""
     return -(-depth // 64)
+
+
+def _constant_words(depth: int) -> float:
+    """LUTs for each bit of a memory that is never written: a few words go into the LUTs of what reads them."""
+    return min(1.0, depth / 16) if depth <= 64 else _words(depth)

@@ -15,6 +15,7 @@ from qonnx.custom_op.registry import getCustomOp
 
 from finnyaml.errors import StepFailed
 from finnyaml.finn import estimates
+from finnyaml.folding import costs
 from finnyaml.folding.choose import Wanted, choose, summary
 from finnyaml.folding.costs import Pricing
 from finnyaml.folding.options import fits, loses_results
@@ -28,8 +29,8 @@ WEIGHTS = {"lut": 1.0, "bram": 80.0, "dsp": 5.0}
 
 @cache
 def layers() -> ModelWrapper:
-    """Three vectors of 8 values, a dense layer of 6 in HLS (that in RTL has no LUTs by FINN's estimate), thresholds."""
-    return network([dense("hls"), thresholds()])
+    """Three vectors of 8 values, a dense layer of 6, thresholds, all in RTL."""
+    return network([dense(), thresholds()])
 
 
 def priced(model: ModelWrapper) -> tuple[int, dict[str, float]]:
@@ -70,16 +71,13 @@ def every() -> list[tuple[int, dict[str, float]]]:
 
 def _every() -> Iterator[tuple[int, dict[str, float]]]:
     for pe, simd, further in itertools.product((1, 2, 3, 6), (1, 2, 4, 8), (1, 2, 3, 6)):
-        for styles in itertools.product(
-            ("auto", "distributed"), ("auto", "block", "distributed"), ("auto", "lut", "dsp")
-        ):
+        for memory in ("auto", "block", "distributed"):
             model = copy.deepcopy(layers())
+            for node, values in zip(
+                model.graph.node, ({"PE": pe, "SIMD": simd, "ram_style": memory}, {"PE": further}), strict=True
+            ):
+                set_attributes(node, **values)
             matrix, levels = (getCustomOp(node) for node in model.graph.node)
-            matrix.set_nodeattr("PE", pe)
-            matrix.set_nodeattr("SIMD", simd)
-            levels.set_nodeattr("PE", further)
-            for name, value in zip(("ram_style", "ram_style_thresholds", "resType"), styles, strict=True):
-                matrix.set_nodeattr(name, value)
             if fits(matrix) and fits(levels) and not loses_results(matrix.onnx_node):
                 yield priced(model)
 
@@ -123,6 +121,30 @@ def test_the_report_says_what_limits_what_more_would_cost_and_what_finn_chooses(
     first, limits, faster, finn = summary(report)
     assert "proven to be the best" in first and limits.startswith("limited by ")
     assert faster.startswith("the next faster folding: ") and finn.startswith("FINN's own SetFolding: ")
+
+
+def test_whose_figures_they_are_is_told() -> None:
+    _, report = chosen(minimize="lut", fps=1_000_000)
+    assert report["by_finn"] == [] and not any(each["finn"] for each in (*report["layers"], *report["streams"]))
+    assert "by a model fitted on synthesis (median error " in next(summary(report))
+
+    half = choose(
+        network([dense("hls"), thresholds()]), Wanted("lut", 1_000_000), PART, CLOCK_NS, {}, rtl_only=False
+    ).report
+    assert half["by_finn"] == ["MVAU_hls_0"]
+    assert half["layers"][0]["finn"] == "none of this form was measured" and not half["layers"][1]["finn"]
+    assert ", and FINN's estimate of MVAU_hls_0: proven" in next(summary(half))
+
+
+def test_prices_hold_for_the_family_and_the_finn_that_they_were_measured_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = choose(layers(), Wanted("lut", 1_000_000), "xc7z020clg400-1", CLOCK_NS, {}, rtl_only=False).report
+    assert {each["finn"] for each in (*other["layers"], *other["streams"])} == {
+        f"prices were measured for {PART}, and xc7z020clg400-1 is of another family"
+    }
+    assert " by FINN's estimate: proven" in next(summary(other))
+    monkeypatch.setattr(costs, "distribution_of_finn", lambda: ("finn-plus", "9.9"))
+    _, newer = chosen(minimize="lut", fps=1_000_000)
+    assert newer["layers"][0]["finn"] == "prices were measured with finn-plus 1.6.1, and this is finn-plus 9.9"
 
 
 def test_what_the_user_has_chosen_stays() -> None:

@@ -35,6 +35,7 @@ MUTATED = {
     "verify/executor/hardware.py": {"verify", "reference", "torch_reference", "bisect", "contract", "bundle"}
     | {"rtl.size_fifos", "rtl.simulate", "rtl.export"},
     "folding/program.py": {"folding"},
+    "folding/layers.csv": {"folding"},
     "steps/repairs.py": set(),
     "steps/source.py": {"brevitas", "onnx", "processing", "reference", "torch_reference"},
     "tools/needs.py": set(),
