@@ -135,7 +135,7 @@ def _fifo(op_type: str, m: Mapping[str, Any]) -> Terms:
 
 def _pool(op_type: str, m: Mapping[str, Any]) -> Terms:
     kind = "maximum" if m["function"] == "MaxPool" else "sum"
-    return Terms(f"{op_type} {kind}", {ONE: 1, "result bits": m["PE"] * max(m["in"], m["out"])})
+    return Terms(f"{op_type} {kind}", {ONE: 1, "values": m["PE"], "result bits": m["PE"] * max(m["in"], m["out"])})
 
 
 def _copies(op_type: str, m: Mapping[str, Any]) -> Terms:
@@ -152,8 +152,11 @@ def _average(op_type: str, m: Mapping[str, Any]) -> Terms:
 
 
 def _labels(op_type: str, m: Mapping[str, Any]) -> Terms:
-    place = m["in"] + m["Labels"].bit_length()
-    return Terms(op_type, {ONE: 1, "value bits": m["PE"] * m["in"], "best bits": m["K"] * place * m["PE"]})
+    """For each of the best: a tree finds the best of what comes at once, which is compared with the best so far."""
+    key = 1 + m["in"] + (m["Labels"] - 1).bit_length()
+    compared, before = m["K"] * key * (m["PE"] - 1), m["K"] * key * int(m["Labels"] > m["PE"])
+    passed = (m["K"] - 1) * m["PE"] * key
+    return Terms(op_type, {ONE: 1, "compared bits": compared, "bits of the best": before, "bits passed on": passed})
 
 
 _READ: Mapping[str, Callable[[str, Mapping[str, Any]], Terms | None]] = {
