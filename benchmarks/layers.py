@@ -423,15 +423,15 @@ def _divisor(chance: Random, number: int, most: int) -> int:
 
 
 COUNTS: Mapping[Callable[[Random], Drawn], int] = {
-    _converter: 40,
+    _converter: 21,
     _narrow_converter: 18,
     _uneven_converter: 8,
-    _matrix: 40,
+    _matrix: 21,
     _broad_matrix: 5,
-    _thresholds: 22,
+    _thresholds: 20,
     _few_thresholds: 6,
-    _window: 24,
-    _fifo: 12,
+    _window: 20,
+    _fifo: 10,
     _wide_fifo: 6,
     _padding: 9,
     _pool: 14,
@@ -445,8 +445,9 @@ def _print() -> None:
     from benchmarks.bench import table
     from finnyaml.folding import prices
 
-    rows = [
-        [each.kind, str(each.layers), f"{100 * each.median:.1f} %", f"{100 * each.most:.1f} %"]
-        for each in prices.errors()
-    ]
-    table(["layer", "measured", "median error", "90 %"], rows)
+    rows = []
+    for each in prices.errors():
+        op_type, _, kind = each.kind.partition(" ")
+        errors = (f"{100 * each.median:.1f} %", f"{100 * each.most:.1f} %")
+        rows.append([f"`{op_type}` {kind}".rstrip(), str(each.layers), *errors])
+    table(["layer", "measured", "median error", "90 % have less"], rows)

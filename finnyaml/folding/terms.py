@@ -67,6 +67,8 @@ def _matrix(op_type: str, m: Mapping[str, Any]) -> Terms:
             "LUTs of repeated inputs": m["SIMD"] * m["in"] * _words(folds) if rows > 1 else 0,
             "sum bits": m["PE"] * m["out"],
             "products": products,
+            "product bits": products * m["weight"] * m["in"],
+            "counter bits": (folds - 1).bit_length() + (rows - 1).bit_length(),
         },
         {"blocks of weights": 0 if in_luts else blocks(width, depth)},
         {"slices": m["SIMD"] * -(-m["PE"] // lanes)},
