@@ -47,7 +47,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Chosen:
-    """A folded model, and how it came about as plain data (docs/folding.md describes it)."""
+    """A folded model, and how it came about as plain data (docs/how-to/folding.md)."""
 
     model: ModelWrapper
     report: dict[str, Any]
