@@ -47,9 +47,14 @@ def priced(model: ModelWrapper) -> tuple[int, dict[str, float]]:
 PRICING = Pricing(PART)
 
 
+def streams(pe: int, further: int, simd: int) -> np.ndarray:
+    """Of the nodes that FINN inserts: SIMD decides the one in front, both PE the others."""
+    return inserted(pe, further, 1) + inserted(1, 1, simd) - inserted(1, 1, 1)
+
+
 @cache
-def streams(pe: int, further: int, simd: int) -> list[float]:
-    """Of the nodes that FINN inserts between and around the two layers: they follow from their folding alone."""
+def inserted(pe: int, further: int, simd: int) -> np.ndarray:
+    """Costs of the nodes that FINN inserts between and around the two layers."""
     from finn.transformation.fpgadataflow.insert_dwc import InsertDWC
     from finn.transformation.fpgadataflow.insert_fifo import InsertFIFO
     from finn.transformation.fpgadataflow.specialize_layers import SpecializeLayers
@@ -59,9 +64,9 @@ def streams(pe: int, further: int, simd: int) -> list[float]:
         set_attributes(node, **values)
     made = model.transform(InsertDWC()).transform(InsertFIFO(create_shallow_fifos=True))
     made = made.transform(SpecializeLayers(PART))
-    inserted = [node for node in made.graph.node if node.op_type.startswith("Streaming")]
-    assert len(inserted) in (3, 5) and all(node.op_type.endswith("_rtl") for node in inserted)
-    return np.sum([PRICING.layer(getCustomOp(node)).amounts for node in inserted], axis=0).tolist()
+    nodes = [node for node in made.graph.node if node.op_type.startswith("Streaming")]
+    assert len(nodes) == (3 if pe == further else 5) and all(node.op_type.endswith("_rtl") for node in nodes)
+    return np.sum([PRICING.layer(getCustomOp(node)).amounts for node in nodes], axis=0)
 
 
 @cache
