@@ -103,7 +103,7 @@ def test_the_cheapest_folding_for_a_rate(fps: int) -> None:
     least = min(weighted(amounts) for cycles, amounts in every() if cycles <= limit)
     cycles, amounts = priced(model)
     assert report["proven"] and cycles <= limit
-    assert weighted(amounts) == pytest.approx(least) == pytest.approx(weighted(report))
+    assert weighted(amounts) == pytest.approx(least) == pytest.approx(weighted(report), abs=0.1)  # the report rounds
     assert (report["cycles"], report["fps"]) == (cycles, pytest.approx(1e9 / CLOCK_NS / cycles, rel=1e-3))
 
 
