@@ -66,7 +66,8 @@ def specialised(case: Case, output: Path) -> Specialised:
     """
     from finnyaml.finn.door import open_door
     from finnyaml.finn.specialize import prefer, settle
-    from finnyaml.steps import repairs
+    from finnyaml.steps.bipolar import represent_bipolar
+    from finnyaml.steps.host import leave_to_host
 
     start = "step_qonnx_to_finn"
     model = stages(case.network, output, last=start)[start]
@@ -91,9 +92,9 @@ def specialised(case: Case, output: Path) -> Specialised:
 
     model = run(model, "tidy_up")
     if case.bipolar:
-        model = repairs.represent_bipolar(model).model
+        model = represent_bipolar(model).model
     model = with_branches(model) if case.residual else run(model, "streamline")
-    model = repairs.leave_to_host(run(model, "convert_to_hw")).model
+    model = leave_to_host(run(model, "convert_to_hw")).model
     model = prefer(run(model, "minimize_bit_width_initial", "create_dataflow_partition"), "rtl")
     model = run(model, "specialize_layers")
     part = config._resolve_fpga_part()
