@@ -17,9 +17,11 @@ from benchmarks import (
     executor,
     faults,
     flips,
+    folding,
     growth,
     incremental,
     large,
+    layers,
     noop,
     packing,
     published,
@@ -42,6 +44,8 @@ BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
     "rtl": rtl.run,
     "seeded": seeded.run,
     "published": published.run,
+    "layers": layers.run,
+    "folding": folding.run,
     "trust": trust.run,
     "queues": queues.run,
     "flips": flips.run,
@@ -49,7 +53,7 @@ BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
     "large": large.run,
 }
 
-ON_REQUEST = ("seeded", "published", "trust", "queues", "windows", "flips", "large")
+ON_REQUEST = ("seeded", "published", "layers", "folding", "trust", "queues", "windows", "flips", "large")
 """Those that take long, and so only run by their names."""
 
 

@@ -41,9 +41,32 @@ def hardware(case: Case, output: Path) -> Hardware:
     Raises:
         SystemExit: a layer is not RTL.
     """
+    started = specialised(case, output)
+    model = started.run(started.model, "target_fps_parallelization", "apply_folding_config", "minimize_bit_width")
+    model = started.run(model, "hw_codegen", "hw_ipgen", "set_fifo_depths")
+    return Hardware(model, started.part, started.styles)
+
+
+@dataclass(frozen=True)
+class Specialised:
+    """A model after FINN's specialize_layers. run: FINN's steps, by their names, on a model. The rest: `Hardware`."""
+
+    model: Any
+    part: str
+    styles: list[dict[str, str]]
+    run: Callable[..., Any]
+
+
+def specialised(case: Case, output: Path) -> Specialised:
+    """FINN's steps from Brevitas to specialize_layers; FINN writes into `output`.
+
+    Raises:
+        SystemExit: a layer is not RTL.
+    """
     from finnyaml.finn.door import open_door
     from finnyaml.finn.specialize import prefer, settle
-    from finnyaml.steps import bipolar, host
+    from finnyaml.steps.bipolar import represent_bipolar
+    from finnyaml.steps.host import leave_to_host
 
     start = "step_qonnx_to_finn"
     model = stages(case.network, output, last=start)[start]
@@ -61,31 +84,23 @@ def hardware(case: Case, output: Path) -> Hardware:
         auto_fifo_strategy=build.AutoFIFOSizingMethod.FORCE_MINIMAL_FIFOS,
     )
 
-    def run(*steps: str) -> None:
-        nonlocal model
+    def run(model: Any, *steps: str) -> Any:
         for step in steps:
             model = finn.steps[f"step_{step}"](model, config)
+        return model
 
-    run("tidy_up")
+    model = run(model, "tidy_up")
     if case.bipolar:
-        model = bipolar.represent_bipolar(model).model
-    if case.residual:
-        model = with_branches(model)
-    else:
-        run("streamline")
-    run("convert_to_hw")
-    model = host.leave_to_host(model).model
-    run("minimize_bit_width_initial", "create_dataflow_partition")
-    model = prefer(model, "rtl")
-    run("specialize_layers")
+        model = represent_bipolar(model).model
+    model = with_branches(model) if case.residual else run(model, "streamline")
+    model = leave_to_host(run(model, "convert_to_hw")).model
+    model = prefer(run(model, "minimize_bit_width_initial", "create_dataflow_partition"), "rtl")
+    model = run(model, "specialize_layers")
     part = config._resolve_fpga_part()
     settled = settle(model, part)
     if left := [f"{entry['node']}: {entry['why']}" for entry in settled.styles if entry["style"] != "rtl"]:
         raise SystemExit("; ".join(left))
-    model = settled.model
-    run("target_fps_parallelization", "apply_folding_config", "minimize_bit_width")
-    run("hw_codegen", "hw_ipgen", "set_fifo_depths")
-    return Hardware(model, part, settled.styles)
+    return Specialised(settled.model, part, settled.styles, run)
 
 
 def with_branches(model: Any) -> Any:

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 KEPT_RUNS = 20
 
 REPORTS: Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
+    "folding.json": (
+        (),
+        {"cycles": "cycles", "fps": "fps", "lut": "LUT", "bram": "BRAM_18K", "dsp": "DSP", "converters": "converters"},
+    ),
     "estimate_network_performance.json": (
         (),
         {"max_cycles": "max_cycles", "estimated_throughput_fps": "fps", "estimated_latency_ns": "latency_ns"},

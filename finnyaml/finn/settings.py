@@ -204,6 +204,8 @@ def _entries(settings: Settings, overlay: Mapping[str, Any] | None, at: Pointer)
         content = getattr(settings, section)
         if key in content:
             yield name, content[key], place(section, key)
+    if "target_fps" in (optimize := settings.folding.get("optimize") or {}):
+        yield "target_fps", optimize["target_fps"], (*place("folding", "optimize"), "target_fps")
     if settings.outputs is not None:
         pointer = (*at, "outputs") if "outputs" in (overlay or {}) else ("outputs",)
         yield "generate_outputs", list(settings.outputs), pointer

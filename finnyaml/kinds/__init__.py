@@ -134,6 +134,13 @@ KINDS: Mapping[str, Kind] = {
             f"{RUNNERS}.repair:run",
             parameters={"code": "the function, of a plug-in"},
         ),
+        Kind(
+            "folding",
+            "Chooses the folding of all layers, proven to be the best by what FINN estimates.",
+            f"{RUNNERS}.folding:run",
+            warm_up=f"{WARM_UP}:finn",
+            parameters={"optimize": "what is wanted", "rtl_only": "whether converters have to be RTL"},
+        ),
         _rtl(
             "size_fifos",
             "Finds the smallest FIFOs that keep the throughput, by simulation, and gives the FIFOs these depths.",

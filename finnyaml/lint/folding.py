@@ -75,7 +75,7 @@ def _folded(view: View, stage: Stage) -> Iterator[Finding]:
 @checks("throughput-off-target")
 def _throughput(view: View, stage: Stage) -> Iterator[Finding]:
     target, clock = stage.config.get("target_fps"), stage.config.get("synth_clk_period_ns")
-    folded = stage.past("step_target_fps_parallelization") or stage.past(APPLIED)
+    folded = any(map(stage.past, ("step_target_fps_parallelization", "optimize_folding", APPLIED)))
     layers = _cycles(view) if target and clock and folded else []
     if not layers or not target or not clock:
         return

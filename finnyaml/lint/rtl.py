@@ -5,6 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 
+from onnx import NodeProto
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.custom_op.registry import getCustomOp
+
 from finnyaml.finn import output_queue, specialize
 from finnyaml.finn.door import open_door, rtl_source
 from finnyaml.finn.identity import distribution_of_finn
@@ -69,10 +73,9 @@ def _queue(view: View, stage: Stage) -> Iterator[Finding]:
         finn = " ".join(distribution_of_finn())
         then = f". finnyaml mends that in another mvu_vvu_axi.sv than that of {finn}"
     for node in configured(view, stage):
-        layer = view.layer(node) if node.op_type in output_queue.LAYERS else None
-        if layer is None or not output_queue.is_short(layer, view.model, _part(stage), _clock(stage)):
+        if not loses_results(node, view.model, _part(stage), _clock(stage)):
             continue
-        parts = output_queue.cycles_to_a_result(layer)
+        parts = output_queue.cycles_to_a_result(view.layer(node))
         gives = "takes a whole row at once (SIMD = MW), and so gives a result every cycle"
         if parts > 1:
             gives = f"gives a result every {parts} cycles"
@@ -85,6 +88,13 @@ def _queue(view: View, stage: Stage) -> Iterator[Finding]:
             hint=f"{first}choose a smaller SIMD, or see that nothing ever waits (docs/lints/output-queue-too-short.md)",
             pointer=("folding", "nodes", node.name),
         )
+
+
+def loses_results(node: NodeProto, model: ModelWrapper, part: str | None, clock_ns: float) -> bool:
+    """Whether a layer of the installed FINN, folded so, loses results when it has to wait."""
+    if node.op_type not in output_queue.LAYERS or SHORT not in _source():
+        return False
+    return output_queue.is_short(getCustomOp(node), model, part, clock_ns)
 
 
 def _part(stage: Stage) -> str | None:

@@ -14,7 +14,7 @@ from finnyaml.finn import settings
 from finnyaml.finn.catalog import Catalog
 from finnyaml.kinds import KINDS
 from finnyaml.kinds.code import CodeOf, no_code
-from finnyaml.plan import contradictions, phases, without_vivado
+from finnyaml.plan import contradictions, folds, phases, without_vivado
 from finnyaml.plan.bundles import with_bundles
 from finnyaml.plan.placed import Placed
 from finnyaml.plan.points import SIMULATIONS, code_params, data_params, points_of, with_points
@@ -93,6 +93,7 @@ def build(recipe: Recipe, catalog: Catalog, code: CodeOf, *, vivado: bool = True
     needs = _needs(placed, [task.id for task in sources], recipe, problems)
     problems += without_vivado.not_with(recipe, placed, catalog)
     problems += without_vivado.unstitched(recipe, placed, needs)
+    problems += folds.problems(recipe, placed)
     problems += contradictions.problems(recipe, catalog, placed, base, configs)
     if toolchain == "open":
         problems += without_vivado.problems(recipe, placed, base)
@@ -101,6 +102,8 @@ def build(recipe: Recipe, catalog: Catalog, code: CodeOf, *, vivado: bool = True
     tasks = {task.id: task for task in sources}
     for item in placed:
         config, params = configs.get(item.id, base), _params(item, recipe)
+        if item.kind == folds.KIND:
+            params = folds.params(recipe, item.entry, rtl_only=toolchain == "open")
         at = (*item.entry.pointer, "with")
         own = frozenset(name for name, pointer in config.pointers.items() if pointer[: len(at)] == at)
         values = {**config.values}
@@ -271,7 +274,7 @@ def _rtl_params(item: Placed, recipe: Recipe) -> dict[str, Any]:
 
 
 def _tools(item: Placed, config: Mapping[str, Any], catalog: Catalog) -> tuple[str, ...]:
-    if item.uses in open_rtl.STEPS:
+    if item.uses in open_rtl.STEPS or item.kind == folds.KIND:
         return KINDS[item.kind].tools
     if item.open:
         return ("g++",) if "node_by_node_rtlsim" in (config.get("verify_steps") or ()) else ()

@@ -9,7 +9,7 @@ from finnyaml import plugins
 from finnyaml.errors import Problem
 from finnyaml.finn import aliases
 from finnyaml.finn.catalog import Catalog
-from finnyaml.plan import phases
+from finnyaml.plan import folds, phases
 from finnyaml.plan.placed import Placed
 from finnyaml.recipe.build import default_id
 from finnyaml.recipe.model import CodeRef, FlowEdit, Pointer, Recipe, StepEntry
@@ -116,7 +116,13 @@ class Expansion:
         return Placed(entry.id or default_id(entry.uses), "repair", entry.uses, replace(entry, with_={}))
 
     def _steps_for(self, name: str, task: str, entry: StepEntry) -> Iterator[Placed]:
-        """A step of FINN, or with the open toolchain what stands for it; the last has the id of the entry."""
+        """A step of FINN, or with the open toolchain what stands for it; the last has the id of the entry.
+
+        Where the recipe wants the best folding, our search stands for FINN's step that chooses one.
+        """
+        if name == folds.CHOOSES and folds.wanted(self.recipe, entry):
+            yield Placed(task, folds.KIND, folds.USES, entry, step=name, names=(task,))
+            return
         if not self._open:
             yield Placed(task, "finn", name, entry, step=name)
             return

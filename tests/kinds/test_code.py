@@ -23,7 +23,7 @@ MUTATED = {
     "store/objects.py": set(KINDS),
     "finn/kernels/hdl/finnyaml_pool.sv": set(KINDS),
     "lint/padding.py": {"lint", "bisect"},
-    "lint/rtl.py": {"lint"},
+    "lint/rtl.py": {"lint", "folding"},
     "accelerator/numbers/packing.py": {"finn_open", "contract", "bundle"}
     | {"rtl.size_fifos", "rtl.simulate", "rtl.export"},
     "accelerator/checks/diagnose.py": {"contract", "bundle"},
@@ -34,6 +34,8 @@ MUTATED = {
     "verify/metrics.py": {"verify"},
     "verify/executor/hardware.py": {"verify", "reference", "torch_reference", "bisect", "contract", "bundle"}
     | {"rtl.size_fifos", "rtl.simulate", "rtl.export"},
+    "folding/program.py": {"folding"},
+    "folding/layers.csv": {"folding"},
     "steps/repairs.py": set(),
     "steps/source.py": {"brevitas", "onnx", "processing", "reference", "torch_reference"},
     "tools/needs.py": {"segment"},
