@@ -168,7 +168,7 @@ KINDS: Mapping[str, Kind] = {
             "Writes the design as a folder of its own, with a test bench and a script for Vivado.",
             makes="files",
             settings={"frames": 64},
-            parameters=FRAMES,
+            parameters={**FRAMES, "candidates": "how many samples the frames are chosen from"},
             frames=True,
         ),
         _look(

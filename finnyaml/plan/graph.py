@@ -264,10 +264,11 @@ def _rtl_params(item: Placed, recipe: Recipe) -> dict[str, Any]:
     params = {**KINDS[item.kind].settings, **own}
     if not KINDS[item.kind].frames:
         return params
-    data = None
+    data, wanted = None, params["frames"]
+    if item.uses == "rtl.export":
+        wanted = params["candidates"] = max(wanted, open_rtl.CANDIDATES)
     if recipe.verify is not None:
         spec = recipe.verify.data
-        wanted = max(params["frames"], open_rtl.CANDIDATES if item.uses == "rtl.export" else 0)
         limit = min(wanted, spec.limit or wanted)
         data = data_params(replace(spec, limit=limit), Names(None, recipe.directory))
     return {**params, "data": data, "layout": recipe.model.input.layout, "file": f"{SIMULATIONS}/{item.id}.npz"}

@@ -70,6 +70,7 @@ def test_the_notebook_is_kept_without_outputs() -> None:
     assert set(notebook["metadata"]) == {"kernelspec", "language_info"}
 
 
+@pytest.mark.long
 def test_the_script_runs(folder: Path, environment: None) -> None:
     text = (ROOT / "docs" / "python-api.md").read_text()
     script, handler = re.findall(r"```python\n(.*?)```", text, re.S)

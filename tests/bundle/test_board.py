@@ -7,6 +7,7 @@ import pytest
 from tests.board.run import PYTHON, run_board_suite
 
 
+@pytest.mark.long
 @pytest.mark.skipif(
     not PYTHON.exists(), reason="there is no .venv-board; `make setup-board` (and `make test`) makes it"
 )

@@ -52,7 +52,7 @@ verify: {data: {npz: data.npz, inputs: x, labels: y}, metric: accuracy_of_the_be
         ["steps", "list"],
         ["steps", "show", "streamline"],
         ["steps", "options", "target_fps"],
-        ["doctor"],
+        pytest.param(["doctor"], marks=pytest.mark.long, id="doctor"),
         ["cache"],
         ["build", "bad.yaml"],
     ],

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.project import ROOT, Project
 
 WAYS = {
@@ -98,6 +100,7 @@ class Surroundings:
         return {*self.project.ran(**{**self.variables, **variables})} - {"model"}
 
 
+@pytest.mark.long
 def test_each_way_is_seen_and_nothing_else_is(tmp_path: Path) -> None:
     there = Surroundings(tmp_path)
     write = there.project.write

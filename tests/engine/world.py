@@ -37,7 +37,9 @@ class StandIn:
     timeouts: list[float | None] = field(default_factory=list)
 
     def run(self, job: Job, timeout: float | None = None) -> Done | Failure:
-        """Answer as `answers` say for this task, else with `done`."""
+        """Answer as `answers` say for this task, else with `done`. Lint rules find nothing."""
+        if job.kind == "lint":
+            return self.done(job, metrics={"findings": {}})
         self.jobs.append(job)
         self.timeouts.append(timeout)
         return self.answers.get(job.task, self.done)(job)

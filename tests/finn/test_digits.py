@@ -162,7 +162,12 @@ def test_the_final_configuration_can_be_fed_back(digits: Project, built_digits: 
             "did you mean 'MVAU_hls",
             marks=pytest.mark.long,
         ),
-        ("specialize.nodes={MVAU_hls_0: hls}", "MVAU_hls_0 is not a node of the model before", "did you mean 'MVAU_0'"),
+        pytest.param(
+            "specialize.nodes={MVAU_hls_0: hls}",
+            "MVAU_hls_0 is not a node of the model before",
+            "did you mean 'MVAU_0'",
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_settings_that_do_not_fit_the_model(digits: Project, setting: str, message: str, hint: str) -> None:
@@ -183,6 +188,7 @@ def test_a_misfit_is_shown_at_its_place_in_the_recipe(digits: Project) -> None:
     assert "MVAU_hls_1: PE 7 does not divide MH 16" in told
 
 
+@pytest.mark.long
 def test_an_entry_of_a_file_that_does_not_fit_is_shown_at_its_line(digits: Project) -> None:
     file = digits.folder / "folding.json"
     file.write_text('{\n  "Defaults": {},\n  "MVAU_hls_1": {"PE": 2},\n  "StreamingFCLayer_Batch_1": {"PE": 2}\n}\n')
@@ -277,6 +283,7 @@ def test_a_failed_verification_of_finn_stops_the_build(digits: Project) -> None:
     assert again.returncode == 3, "a failed verification must not pass by coming from the store"
 
 
+@pytest.mark.long
 def test_a_verification_that_did_not_run_did_not_pass(digits: Project) -> None:
     digits.build()
     _verification_pair(digits, agreeing=True)

@@ -210,10 +210,11 @@ def test_new_weights_need_no_new_program(built: Project) -> None:
 @pytest.mark.parametrize(
     ("fault", "after", "message"),
     [
-        (
+        pytest.param(
             "flip_a_bit",
             "rtl.stitch",
             r"MVAU_rtl_1 \(MVAU_rtl\) is the first layer .* One wrong weight .* for output channel 5 ",
+            marks=pytest.mark.long,
         ),
         pytest.param(
             "exchange_channels",

@@ -57,6 +57,7 @@ def programs(cache: Path) -> set[Path]:
     return set(folder.iterdir()) if folder.exists() else set()
 
 
+@pytest.mark.long
 def test_every_layer_by_itself(layers: Any, cache: Path) -> None:
     from finn.util.basic import getHWCustomOp
 

@@ -96,6 +96,7 @@ def test_each_kind_of_node_may_run_per_sample(stage: str, built: Built) -> None:
         np.testing.assert_array_equal(forced.run(samples)[batched.outputs[0]], expected, err_msg=kind)
 
 
+@pytest.mark.long
 def test_wrong_annotations_of_finn_are_reported(built: Built) -> None:
     """qonnx_to_finn annotates the activations 0..2 of CNV_2W2A as INT2."""
     model = built("CNV_2W2A")["step_qonnx_to_finn"]

@@ -6,7 +6,6 @@ from dataclasses import asdict
 
 from finnyaml.bundle import stream_values, telling
 from finnyaml.rtl import export as exports
-from finnyaml.steps.open_rtl import CANDIDATES
 from finnyaml.worker.context import Context, needed_model
 from finnyaml.worker.runners.rtl.common import design_of, empty
 from finnyaml.worker.runners.rtl.frames import frames_of
@@ -16,7 +15,8 @@ def run(context: Context) -> None:
     """Write the design as a folder of its own, with the frames that tell the most of wrong bits."""
     model, most = needed_model(context), context.params["frames"]
     at_random = context.params["data"] is None
-    candidates = stream_values.at_random(model, max(most, CANDIDATES)) if at_random else frames_of(context, model)
+    count = context.params["candidates"]
+    candidates = stream_values.at_random(model, count) if at_random else frames_of(context, model)
     frames, told = telling.choose(model, candidates, most)
     figures = None if told is None else asdict(told)
     if figures is not None:
