@@ -197,8 +197,18 @@ def refusal(layer: Any) -> str | None:
         fits = math.prod(layer.get_folded_input_shape()) == math.prod(layer.get_normal_input_shape())
         fits &= math.prod(layer.get_folded_output_shape()) == math.prod(layer.get_normal_output_shape())
         return None if fits else ""
-    except Exception as error:  # an assertion or an error class of FINN, depending on its version
-        return str(error) if isinstance(error, AssertionError) or type(error).__module__.startswith("finn.") else None
+    except Exception as error:
+        return str(error) if is_refusal(error) else None
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether FINN says no by this error: an assertion or an error class of its own, depending on its version."""
+    return isinstance(error, AssertionError) or type(error).__module__.startswith("finn.")
+
+
+def attributes_for(node: Any, entries: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file in FINN's format says of a node, by its own name before its type: values by attribute."""
+    return {**defaults_for(node.op_type, entries), **(entries.get(node.name) or {})}
 
 
 def defaults_for(op_type: str, entries: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from qonnx.custom_op.registry import getCustomOp
 from qonnx.transformation.general import GiveUniqueNodeNames
 
 from finnyaml.finn.identity import distribution_of_finn
-from finnyaml.finn.invalid_settings import defaults_for
+from finnyaml.finn.invalid_settings import attributes_for
 from finnyaml.graph.operators import HARDWARE, PARTITION
 from finnyaml.graph.surgery import set_attributes
 from finnyaml.graph.view import attributes, kind, style
@@ -85,7 +85,7 @@ def asked_for(node: NodeProto, entries: Mapping[str, Any]) -> str:
 
     entries: what the user's file says, in FINN's format; it wins over the layer's own attribute.
     """
-    written = {**attributes(node), **defaults_for(node.op_type, entries), **(entries.get(node.name) or {})}
+    written = {**attributes(node), **attributes_for(node, entries)}
     return str(written.get(ASKED, ""))
 
 

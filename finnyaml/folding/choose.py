@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from finnyaml.errors import StepFailed
 from finnyaml.finn import estimates
 from finnyaml.finn.folding import set_folding
-from finnyaml.folding import costs
+from finnyaml.folding import prices
 from finnyaml.folding.options import Layers
 from finnyaml.folding.program import RESOURCES, Choice, Costs, Goal, NoSolution, NotSolved, Program
 from finnyaml.graph.surgery import set_attributes
@@ -62,7 +62,7 @@ def choose(
     *,
     rtl_only: bool,
 ) -> Chosen:
-    """The best folding that there is, by FINN's estimate of cycles and what layers cost (`finnyaml.folding.costs`).
+    """The best folding that there is, by the cycles and costs of its layers (`finnyaml.folding.options`).
 
     Args:
         model: with specialised layers; not changed.
@@ -194,7 +194,7 @@ def _told(layers: Layers, found: Choice, rates: _Rates) -> dict[str, Any]:
         "proven": found.gap == 0,
         "gap": found.gap,
         **_figures(found, rates),
-        "error": costs.error(),
+        "error": prices.typical_error(),
         "by_finn": list(estimates),
         "fitted": len(estimates) < len(chosen) + len(streams),
         "limits": [unit.name for unit, option in chosen if option.cycles == found.cycles],

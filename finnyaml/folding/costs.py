@@ -93,11 +93,6 @@ def _inserted(op_type: str, **attributes: Any) -> Any:
     return getCustomOp(helper.make_node(op_type, ["in"], ["out"], domain=domain, backend="fpgadataflow", **attributes))
 
 
-def error() -> float:
-    """The median error of the fitted prices, as a share."""
-    return prices.typical_error()
-
-
 def _unlike(part: str) -> str:
     """Why no price holds for this part or this FINN; "" where they do."""
     made_by = prices.made_by()

@@ -18,7 +18,7 @@ from onnx import NodeProto
 from qonnx.custom_op.registry import getCustomOp
 
 from finnyaml.finn.cycles import exact_cycles
-from finnyaml.finn.invalid_settings import DIMENSIONS, refusal
+from finnyaml.finn.invalid_settings import DIMENSIONS, is_refusal, refusal
 from finnyaml.folding.costs import FREE, Cost, Pricing
 from finnyaml.folding.program import Costs, Edge, Option, Unit
 from finnyaml.graph.surgery import set_attributes
@@ -257,8 +257,8 @@ def fits(layer: Any) -> bool:
         return False
     try:
         return int(layer.get_exp_cycles()) >= 0
-    except Exception as error:  # an assertion or an error class of FINN, depending on its version
-        if isinstance(error, AssertionError) or type(error).__module__.startswith("finn."):
+    except Exception as error:
+        if is_refusal(error):
             return False
         raise
 

@@ -77,12 +77,12 @@ def price(op_type: str, measures: Mapping[str, int | str] | None) -> Price:
     return Price({**amounts, **whole}, ", ".join(beyond))
 
 
-@functools.cache
 def errors() -> tuple[Error, ...]:
     """Of LUTs, for each kind of layer."""
     return tuple(Error(kind, len(found), *_summary(found)) for kind, found in left_out().items())
 
 
+@functools.cache
 def left_out() -> dict[str, np.ndarray]:
     """For each kind, for each of its layers: price over synthesis, less 1, by a fit without that layer."""
     found: dict[str, np.ndarray] = {}

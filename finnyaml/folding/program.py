@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -120,7 +120,6 @@ class Program:
     edges: Sequence[Edge]
     seconds: float = 60.0
     """How long the solver may look for each answer."""
-    _between: dict[tuple[int, int, int], Costs | None] = field(default_factory=dict)
 
     def best(self, goal: Goal) -> Choice:
         """The choice with the least weighted sum of resources within the limits.
@@ -153,13 +152,6 @@ class Program:
         """Cycles for a frame that some choice can have, the fewest first: no unit has an option below the first."""
         least = max(min(option.cycles for option in unit.options) for unit in self.units)
         return sorted({option.cycles for unit in self.units for option in unit.options if option.cycles >= least})
-
-    def between(self, edge: int, width_out: int, width_in: int) -> Costs | None:
-        """What stands between two widths of an edge; None where nothing can."""
-        key = (edge, width_out, width_in)
-        if key not in self._between:
-            self._between[key] = self.edges[edge].between(width_out, width_in)
-        return self._between[key]
 
 
 def _possible(program: Program, goal: Goal) -> bool:
@@ -238,7 +230,7 @@ class _Solving:
         return taken
 
     def _edges(self, taken: list[list[int]]) -> None:
-        for at, edge in enumerate(self._program.edges):
+        for edge in self._program.edges:
             sent = self._by_width(taken[edge.source], self._options[edge.source], "outputs", edge.output)
             read = self._by_width(taken[edge.target], self._options[edge.target], "inputs", edge.input)
             leaving: dict[int, dict[int, float]] = {
@@ -249,7 +241,7 @@ class _Solving:
             }
             for width_out in sent:
                 for width_in in read:
-                    costs = self._program.between(at, width_out, width_in)
+                    costs = edge.between(width_out, width_in)
                     if costs is not None:
                         column = self._column(costs, whole=False)
                         leaving[width_out][column] = arriving[width_in][column] = 1.0
@@ -300,9 +292,9 @@ class _Solving:
     def _total(self, chosen: Sequence[Option]) -> tuple[Costs, int]:
         costs = [np.asarray(option.costs) for option in chosen]
         converters = 0
-        for at, edge in enumerate(self._program.edges):
+        for edge in self._program.edges:
             widths = chosen[edge.source].outputs[edge.output], chosen[edge.target].inputs[edge.input]
-            between = self._program.between(at, *widths)
+            between = edge.between(*widths)
             assert between is not None, "the solver chose two widths that nothing converts"
             costs.append(np.asarray(between))
             converters += widths[0] != widths[1]

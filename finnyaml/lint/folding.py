@@ -9,7 +9,7 @@ from typing import Any
 from onnx import NodeProto
 from qonnx.custom_op.registry import getCustomOp
 
-from finnyaml.finn.invalid_settings import defaults_for, indivisible, refusal
+from finnyaml.finn.invalid_settings import attributes_for, defaults_for, indivisible, refusal
 from finnyaml.graph.surgery import set_attributes
 from finnyaml.graph.view import View, attributes, is_hardware, kind, style
 from finnyaml.lint.catalogue import Finding
@@ -31,7 +31,7 @@ def configured(view: View, stage: Stage) -> list[NodeProto]:
 
 
 def _configured(node: NodeProto, entries: Mapping[str, Any]) -> NodeProto:
-    wanted = {**defaults_for(node.op_type, entries), **(entries.get(node.name) or {})}
+    wanted = attributes_for(node, entries)
     if not wanted:
         return node
     changed = copy.deepcopy(node)

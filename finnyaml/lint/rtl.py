@@ -58,10 +58,7 @@ def _rtl(view: View, stage: Stage) -> Iterator[Finding]:
 @checks("output-queue-too-short")
 def _queue(view: View, stage: Stage) -> Iterator[Finding]:
     """Found by simulation: an assertion of FINN's own fails under back-pressure, otherwise never."""
-    source = _source()
-    if SHORT not in source:
-        return
-    known, is_open = mends(OUTPUT_QUEUE, source), stage.config.get("toolchain") == "open"
+    known, is_open = mends(OUTPUT_QUEUE, _source()), stage.config.get("toolchain") == "open"
     severity, then, first = "warning", "", ""
     if known and is_open:
         severity, first = "info", "before a build with Vivado "

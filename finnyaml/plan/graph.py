@@ -101,9 +101,7 @@ def build(recipe: Recipe, catalog: Catalog, code: CodeOf, *, vivado: bool = True
     defaults = {name: item.default for name, item in catalog.fields.items()}
     tasks = {task.id: task for task in sources}
     for item in placed:
-        config, params = configs.get(item.id, base), _params(item, recipe)
-        if item.kind == folds.KIND:
-            params = folds.params(recipe, item.entry, rtl_only=toolchain == "open")
+        config, params = configs.get(item.id, base), _params(item, recipe, toolchain)
         at = (*item.entry.pointer, "with")
         own = frozenset(name for name, pointer in config.pointers.items() if pointer[: len(at)] == at)
         values = {**config.values}
@@ -236,12 +234,14 @@ def _stage(stage: Processing, names: Names) -> dict[str, Any]:
     }
 
 
-def _params(item: Placed, recipe: Recipe) -> dict[str, Any]:
+def _params(item: Placed, recipe: Recipe, toolchain: str) -> dict[str, Any]:
     if item.entry.code is not None:
         named = {"code": code_params(item.entry.code, Names(None, recipe.directory))}
         return {**named, "with": dict(item.entry.with_)} if item.kind == "code" else named
     if item.kind == "segment":
         return {"phase": item.phase, "index": item.index}
+    if item.kind == folds.KIND:
+        return folds.params(recipe, item.entry, rtl_only=toolchain == "open")
     if item.uses in open_rtl.STEPS:
         return _rtl_params(item, recipe)
     if item.uses == "step_specialize_layers":
@@ -275,7 +275,7 @@ def _rtl_params(item: Placed, recipe: Recipe) -> dict[str, Any]:
 
 
 def _tools(item: Placed, config: Mapping[str, Any], catalog: Catalog) -> tuple[str, ...]:
-    if item.uses in open_rtl.STEPS or item.kind == folds.KIND:
+    if item.uses in open_rtl.STEPS:
         return KINDS[item.kind].tools
     if item.open:
         return ("g++",) if "node_by_node_rtlsim" in (config.get("verify_steps") or ()) else ()

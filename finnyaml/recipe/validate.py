@@ -281,7 +281,7 @@ def _schema_at(pointer: Pointer) -> dict[str, Any]:
             inner += [schema["items"]] if "items" in schema and isinstance(part, int) else []
         found = [flat for schema in inner for flat in _flat(schema)]
     # What stands nearer to the key is more telling than what it refers to.
-    return {key: value for schema in reversed(found) for key, value in schema.items()}
+    return dict(ChainMap(*found))
 
 
 def _flat(schema: dict[str, Any]) -> list[dict[str, Any]]:

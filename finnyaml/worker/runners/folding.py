@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finnyaml.finn import hwconfig, target
-from finnyaml.finn.invalid_settings import defaults_for
+from finnyaml.finn.invalid_settings import attributes_for
 from finnyaml.folding.choose import Wanted, choose, summary
 from finnyaml.worker.context import Context, needed_model
 
@@ -37,6 +37,5 @@ def _fixed(model: ModelWrapper, file: str | None) -> dict[str, dict[str, Any]]:
     if file is None:
         return {}
     entries = json.loads(Path(file).read_text())
-    nodes = {node.name: node for node in model.graph.node}
-    found = {name: {**defaults_for(node.op_type, entries), **entries.get(name, {})} for name, node in nodes.items()}
+    found = {node.name: attributes_for(node, entries) for node in model.graph.node}
     return {name: attributes for name, attributes in found.items() if attributes}
