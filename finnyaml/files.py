@@ -50,15 +50,54 @@ def descriptor(path: str | Path, flags: int = os.O_RDONLY, *, follow: bool = Fal
     """
     flags |= os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
     try:
-        opened = os.open(path, flags, 0o644)
+        opened = os.open(path, flags, 0o666)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):  # a link, a socket, a folder
             raise NotAFile(path, follow=follow) from None
         raise
-    if stat.S_ISREG(os.fstat(opened).st_mode):
-        return opened
-    os.close(opened)
-    raise NotAFile(path, follow=follow)
+    if not stat.S_ISREG(os.fstat(opened).st_mode):
+        os.close(opened)
+        raise NotAFile(path, follow=follow)
+    if flags & os.O_CREAT:
+        share(opened, os.path.dirname(path))
+    return opened
+
+
+def is_shared(folder: str | Path) -> bool:
+    """Whether what lies in a folder belongs to its group: it is set-group-ID (`chmod g+s`), and the group may write."""
+    wanted = stat.S_ISGID | stat.S_IWGRP
+    return os.stat(folder or ".").st_mode & wanted == wanted
+
+
+def share(descriptor: int, folder: str | Path) -> None:
+    """Let the group write an open file that was made in a shared `folder`, whatever the umask says."""
+    status = os.fstat(descriptor)
+    if status.st_uid == os.geteuid() and status.st_mode & 0o060 != 0o060 and is_shared(folder):
+        os.fchmod(descriptor, stat.S_IMODE(status.st_mode) | 0o060)
+
+
+def umask() -> int:
+    """The umask of this process. Asked from the kernel, since setting it to read it would meet other threads."""
+    with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+        return next((int(line.split()[1], 8) for line in status if line.startswith("Umask:")), 0o022)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it that are missing; one that is there is fine. In a shared folder it is shared.
+
+    FileExistsError where something else lies there.
+    """
+    try:
+        path.mkdir()
+    except FileNotFoundError:
+        make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+    except FileExistsError:
+        if not path.is_dir():
+            raise
+        return
+    if is_shared(path.parent):
+        path.chmod(stat.S_IMODE(path.stat().st_mode) | 0o2070)
 
 
 def reading(path: str | Path, *, follow: bool = False) -> BufferedReader:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import os
 import re
 import urllib.error
 import urllib.request
@@ -12,6 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from finnyaml.errors import FinnyamlError
+from finnyaml.files import make_folder
 from finnyaml.recipe.model import Remote
 from finnyaml.recipe.words import dotted
 from finnyaml.store import CACHE, Store
@@ -51,8 +53,8 @@ def fetch(remote: Remote, store: Store, told: Told, *, offline: bool = False) ->
         if offline:
             hint = f"build once without `--offline`, or put the file beside the recipe and name it in {_key(remote)}"
             raise NotFetched(f"{remote.shown} is not in the store, and nothing may be fetched (--offline)", hint=hint)
-        part = store.root / CACHE / "fetch" / remote.sha256
-        part.parent.mkdir(parents=True, exist_ok=True)
+        part = store.root / CACHE / "fetch" / f"{remote.sha256}-{os.getuid()}"  # another user could not go on with it
+        make_folder(part.parent)
         _download(remote, part, told)
         try:
             _take(remote, part, store)

@@ -35,7 +35,7 @@ from finnyaml.engine.deliveries import (
 )
 from finnyaml.engine.inside import refuse_links
 from finnyaml.errors import Problem, RecipeError
-from finnyaml.files import content, discard
+from finnyaml.files import content, discard, umask
 from finnyaml.finn.aliases import short
 from finnyaml.plan.graph import Plan
 from finnyaml.plan.status import Built
@@ -370,7 +370,7 @@ def checkout(path: Path, relative: str, entry: Entry, root: Path, store: Store, 
         streams.write(path, reveal(relative, entry, store, _folders(root)))
     else:
         store.copy(entry.blob, path)
-    path.chmod(entry.mode)
+    path.chmod(entry.mode & ~umask())
 
 
 def _names_places(relative: str, content: Iterator[bytes]) -> bool:

@@ -18,6 +18,7 @@ from functools import cache as remembered
 from pathlib import Path
 
 from finnyaml.errors import StepFailed, ToolMissing
+from finnyaml.files import make_folder
 from finnyaml.rtl import overlay, testbench
 from finnyaml.rtl.design import Design
 from finnyaml.rtl.simulation import Build, Simulator
@@ -199,7 +200,7 @@ def _failed(what: str, commands: Sequence[Sequence[str]], text: str, cause: str,
 
 def _keep(file: Path, kept: Path) -> None:
     """Put a file into the cache; others see all of it or nothing."""
-    kept.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(kept.parent)
     aside = kept.with_name(f".{kept.name}-{os.getpid()}-{os.urandom(4).hex()}")
     try:
         shutil.copy(file, aside)

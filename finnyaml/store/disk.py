@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml.errors import StoreError
-from finnyaml.files import NotAFile, discard
+from finnyaml.files import NotAFile, discard, make_folder, share
+from finnyaml.store.locks import NoLocks
 
 _ELSEWHERE = "choose another folder for the store, one that you can write to"
 _FREE = "free some space (`finnyaml cache gc` drops what is no longer needed), or choose another folder for the store"
 _MOVE = "move that away, or choose another folder for the store"
-_LOCAL = "put the store on a local disk: it needs file locks and hard links"
+_LOCAL = "put the store on a local disk, or mount that one with locks: it needs file locks and hard links"
 _REASONS = {
     errno.ENOSPC: ("the disk is full", _FREE),
     errno.EDQUOT: ("your disk quota is used up", _FREE),
@@ -40,7 +41,8 @@ def explained(root: Path) -> Iterator[None]:
         yield
     except OSError as error:
         said = error.strerror or str(error)
-        reason, hint = (said, _MOVE) if isinstance(error, NotAFile) else _REASONS.get(error.errno or 0, (said, None))
+        own = {NotAFile: (said, _MOVE), NoLocks: (said, _LOCAL)}
+        reason, hint = own.get(type(error)) or _REASONS.get(error.errno or 0, (said, None))
         place = f" ({error.filename})" if error.filename else ""
         raise StoreError(f"cannot use the store {root}: {reason}{place}", hint=hint) from error
 
@@ -49,10 +51,11 @@ def explained(root: Path) -> Iterator[None]:
 def aside(root: Path) -> Iterator[tuple[int, Path]]:
     """A new file below `root/tmp` (descriptor and path), gone at the end unless it was moved to its place."""
     folder = root / "tmp"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     path = folder / f"{os.getpid()}-{os.urandom(8).hex()}"
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     try:
+        share(descriptor, folder)
         yield descriptor, path
     finally:
         os.close(descriptor)
@@ -75,7 +78,7 @@ def replace_file(root: Path, path: Path, data: bytes, *, durable: bool) -> None:
         write_all(descriptor, data)
         if durable:
             os.fsync(descriptor)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         try:
             temporary.replace(path)
         except IsADirectoryError:

@@ -26,11 +26,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from finnyaml.errors import StoreError
-from finnyaml.files import NotAFile, discard, reading
+from finnyaml.files import NotAFile, discard, is_shared, make_folder, reading
 from finnyaml.store.disk import aside, explained, write_all
 from finnyaml.store.streams import Piece, chunks, chunks_of, write
 
 _FRESH, _SYNCED = 0o400, 0o444
+_FRESH_SHARED = 0o440
 _FICLONE = 0x40049409  # Linux: give a file the blocks of another, on btrfs, XFS and others that copy on write
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -130,6 +131,8 @@ class Objects:
 
     def delete(self, digest: str) -> None:
         """Remove an object, or what lies in its place; one that is not there is fine."""
+        if not os.access(self.root, os.W_OK):
+            return  # whoever may write will find out, too
         with explained(self.root):
             discard(self._path(digest))
 
@@ -144,7 +147,8 @@ class Objects:
             for digest in fresh:
                 with self._opened(digest) as file:
                     os.fsync(file.fileno())
-                    os.fchmod(file.fileno(), _SYNCED)
+                    with suppress(PermissionError):  # that of another user of a shared store, who notes it
+                        os.fchmod(file.fileno(), _SYNCED)
 
     def objects(self) -> Iterator[tuple[str, os.stat_result]]:
         """Every object with its status, in no order; files in the folders that are not objects are passed over."""
@@ -208,9 +212,9 @@ class Objects:
             for chunk in chunks:
                 sha.update(chunk)
                 write_all(descriptor, chunk)
-            os.fchmod(descriptor, _FRESH)
+            os.fchmod(descriptor, _FRESH_SHARED if is_shared(temporary.parent) else _FRESH)
             path = self._path(sha.hexdigest())
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             # A link, not a rename: it never replaces a copy that another process is just about to sync and refer to.
             with suppress(FileExistsError):
                 os.link(temporary, path)

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finnyaml.errors import StoreError
-from finnyaml.files import NotAFile, content, discard
+from finnyaml.files import NotAFile, content, discard, make_folder
 from finnyaml.store import locks, tensors
 from finnyaml.store.disk import canonical, explained, replace_file, seal, unseal
 from finnyaml.store.model import CACHE, Artifact, Entry, Part, Trace
@@ -49,6 +49,8 @@ class Store(Objects):
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
+        self.read_only = not os.access(root, os.W_OK)
+        """Whether nothing can be written there: what it has can be used all the same."""
         self._artifacts: dict[str, Artifact] = {}
         self._scratch: dict[Path, int] = {}
 
@@ -61,7 +63,7 @@ class Store(Objects):
             try:
                 version = content(root / "version").decode("ascii", "replace")
             except FileNotFoundError:
-                root.mkdir(parents=True, exist_ok=True)
+                make_folder(root)
                 version = f"format: {FORMAT}\n"
                 replace_file(root, root / "version", version.encode(), durable=True)
         found = re.fullmatch(r"format: ([0-9]{1,9})\s*", version)
@@ -77,7 +79,10 @@ class Store(Objects):
                 message = f"{root / name} is a link: what finnyaml cleans there would be gone from where it leads to"
                 raise StoreError(message, hint="remove the link; the store as a whole may be one")
         store = cls(root)
-        store.sweep_scratch()
+        if not store.read_only:
+            with explained(root):
+                locks.probe(root / "version")
+            store.sweep_scratch()
         return store
 
     # -- artifacts ----------------------------------------------------------------------------------------------------
@@ -131,7 +136,8 @@ class Store(Objects):
             try:
                 return self._read_traces(key)
             except ValueError:
-                self._change_traces(key, lambda found: found)
+                if not self.read_only:
+                    self._change_traces(key, lambda found: found)
                 return ()
 
     def add_trace(self, key: str, trace: Trace) -> None:
@@ -159,6 +165,8 @@ class Store(Objects):
 
     def touch(self, key: str) -> None:
         """Note that the traces of a key were of use now, for gc; to the hour."""
+        if self.read_only:
+            return
         with explained(self.root), suppress(FileNotFoundError):
             path = self._trace_file(key)
             if time.time() - path.stat().st_mtime > _TOUCH:
@@ -220,6 +228,8 @@ class Store(Objects):
 
     def put_memo(self, name: str, data: Any) -> None:
         """Keep a small JSON document. It may be lost at any time: only for what can be found out again."""
+        if self.read_only:
+            return
         with explained(self.root):
             replace_file(self.root, self.root / "memos" / _plain(name), seal(name, data), durable=False)
 
@@ -236,7 +246,13 @@ class Store(Objects):
 
     @contextmanager
     def session(self) -> Iterator[None]:
-        """Keep gc away from blobs that no trace refers to yet: for the whole of a build. Waits for a running gc."""
+        """Keep gc away from blobs that no trace refers to yet: for the whole of a build. Waits for a running gc.
+
+        Who can only read a store cannot keep anybody away: then an object may go, as a damaged one does.
+        """
+        if self.read_only:
+            yield
+            return
         with self._locked(self.root / "gc.lock", shared=True):
             yield
 
@@ -304,7 +320,7 @@ class Store(Objects):
             held = locks.acquire(self._lock_file(f"work-{name}"))
             assert held is not None, "a random name is nobody else's"
             try:
-                path.mkdir(parents=True)  # after the lock: a folder without one belongs to a dead process
+                make_folder(path)  # after the lock: a folder without one belongs to a dead process
             except BaseException:
                 locks.release(held, self._lock_file(f"work-{name}"))
                 raise
@@ -317,10 +333,15 @@ class Store(Objects):
         locks.release(self._scratch.pop(scratch), self._lock_file(f"work-{scratch.name}"))
 
     def sweep_scratch(self) -> int:
-        """Remove the scratch folders of processes that have ended, with what still runs in them; returns how many."""
+        """Remove the scratch folders of processes that have ended, with what still runs in them; returns how many.
+
+        In a shared store those of other users stay: the next build of theirs removes them.
+        """
         swept = 0
         with suppress(OSError):  # housekeeping: a store that can only be read is still good to look into
             for path in _named(self.root / "work"):
+                if os.geteuid() not in (0, path.lstat().st_uid):
+                    continue
                 lock_file = self._lock_file(f"work-{path.name}")
                 held = locks.acquire(lock_file)
                 if held is not None:

@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from finnyaml.files import make_folder
 from finnyaml.tools.listen import FOLDER, Listener
 
 SOURCE = Path(__file__).with_name("native") / "reads.c"
@@ -52,7 +53,7 @@ def library(cache: Path, path: str | None = None) -> Path:
     kept = cache / "reads" / f"{digest[:32]}.so"
     if not kept.exists():
         try:
-            kept.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(kept.parent)
             with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
                 made = _compiled(compiler, Path(folder))
                 named = _loadable(made)
@@ -61,6 +62,7 @@ def library(cache: Path, path: str | None = None) -> Path:
                 finally:
                     if named != made:
                         named.unlink()
+                made.chmod(0o755)  # a store may be shared, and a umask strict
                 os.replace(made, kept)
         except OSError as error:
             raise Unavailable(f"it could not be made: {error}") from error

@@ -28,6 +28,7 @@ from finnyaml.worker.worker import Worker
 def main() -> None:
     """Serve requests until standard input ends."""
     _die_with_parent(Path(sys.argv[2]))
+    os.umask(0o022)  # what a step makes is the same for all users of a store; the sandbox keeps others out
     requests, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # a step or tool that asks something gets no answer, and no request
     _log_to(os.devnull)
