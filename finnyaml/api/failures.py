@@ -60,7 +60,7 @@ def explain(task: Task, failure: Failure, session: Session, run: Path) -> list[s
     sets = [word for item in session.sets for word in ("--set", item)]
     if session.recipe.variant is not None:
         sets += ["--variant", session.recipe.variant]
-    if session.store.root != store_root(None).resolve():
+    if session.store.root != store_root(None, recipe.parent).resolve():
         sets += ["--store", str(session.store.root)]
     command = ["finnyaml"] if shutil.which("finnyaml") else [relative(Path(sys.executable)), "-m", "finnyaml"]
     again = shlex.join([*command, "build", relative(recipe), *sets, "--to", task.id])

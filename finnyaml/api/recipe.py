@@ -30,6 +30,7 @@ def load(
     *,
     store: str | os.PathLike[str] | None = None,
     variant: str | None = None,
+    remote: str | None = None,
 ) -> Recipe:
     """Read a recipe, and check all that can be checked without FINN.
 
@@ -38,11 +39,12 @@ def load(
         sets: values to override, as `{"folding.target_fps": 1000}`, or as on the command line: a list of `path=value`.
         store: the folder that keeps results; by default $FINNYAML_STORE, else ~/.cache/finnyaml.
         variant: one variant of a recipe with a `matrix`; without it, `Recipe.variants` has them all.
+        remote: the URL of a remote store, or "none"; by default $FINNYAML_REMOTE, else that of the site file.
 
     Raises:
         RecipeError: with everything that is wrong with it.
     """
-    recipe = Recipe(path, sets, store=store, variant=variant)
+    recipe = Recipe(path, sets, store=store, variant=variant, remote=remote)
     load_recipes(recipe.path, recipe.sets, os.environ, vocabulary(), () if variant is None else (variant,))
     return recipe
 
@@ -53,7 +55,7 @@ class Recipe:
     Each call reads the file anew, so what was edited meanwhile counts, as on the command line.
 
     `path` is absolute. `sets` are the overrides as `path=value`. `store` is None where the usual one is meant,
-    `variant` where the recipe has no matrix, or all variants are meant.
+    `variant` where the recipe has no matrix, or all variants are meant. `remote` is None where the site file decides.
     """
 
     def __init__(
@@ -63,12 +65,14 @@ class Recipe:
         *,
         store: str | os.PathLike[str] | None = None,
         variant: str | None = None,
+        remote: str | None = None,
     ) -> None:
         """Nothing is read yet; `finnyaml.load` reads and checks it."""
         self.path = Path(path).absolute()
         self.sets = _options(sets)
         self.store = None if store is None else Path(store)
         self.variant = variant
+        self.remote = remote
 
     def variants(self, *patterns: str) -> Variants:
         """The variants of a recipe with a `matrix`, or those whose names fit one of the patterns (`cnv-*`).
@@ -77,11 +81,10 @@ class Recipe:
         """
 
         def one(name: str | None) -> Recipe:
-            return Recipe(self.path, self.sets, store=self.store, variant=name)
+            return Recipe(self.path, self.sets, store=self.store, variant=name, remote=self.remote)
 
-        return Variants(
-            one, self.path, self.sets, self.store, patterns or (() if self.variant is None else (self.variant,))
-        )
+        wanted = patterns or (() if self.variant is None else (self.variant,))
+        return Variants(one, self.path, self.sets, self.store, wanted, self.remote)
 
     def __repr__(self) -> str:
         more = "".join(f", {option!r}" for option in self.sets)
@@ -209,7 +212,7 @@ class Recipe:
         def note(text: str) -> None:
             listener({"event": "note", "text": text})
 
-        opened = open_session(self.path, self.sets, self.store, jobs, note, tuple(targets), self.variant)
+        opened = open_session(self.path, self.sets, self.store, jobs, note, tuple(targets), self.variant, self.remote)
         with closing(opened) as session:
             if session.warnings:
                 listener({"event": "warnings", "problems": session.warnings})

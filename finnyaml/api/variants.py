@@ -36,6 +36,7 @@ class Variants(Mapping[str, "Recipe"]):
         sets: Sequence[str],
         store: Path | None,
         patterns: Sequence[str] = (),
+        remote: str | None = None,
     ) -> None:
         """Made by `Recipe.variants`."""
         self._make = make
@@ -43,6 +44,7 @@ class Variants(Mapping[str, "Recipe"]):
         self._sets = tuple(sets)
         self._store = store
         self._patterns = tuple(patterns)
+        self._remote = remote
 
     @cached_property
     def _names(self) -> tuple[str | None, ...]:
@@ -118,7 +120,7 @@ class Variants(Mapping[str, "Recipe"]):
         def note(text: str) -> None:
             listener({"event": "note", "text": text})
 
-        sessions = open_sessions(self._path, self._sets, self._store, jobs, note, targets, self._patterns)
+        sessions = open_sessions(self._path, self._sets, self._store, jobs, note, targets, self._patterns, self._remote)
         try:
             warnings = dict.fromkeys(problem for session in sessions for problem in session.warnings)
             if warnings:

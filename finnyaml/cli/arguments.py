@@ -67,4 +67,12 @@ StoreOption = Annotated[
         "--store", metavar="FOLDER", help="The store's folder (default: $FINNYAML_STORE, else ~/.cache/finnyaml)."
     ),
 ]
+RemoteOption = Annotated[
+    str | None,
+    typer.Option(
+        "--remote",
+        metavar="URL",
+        help="A store elsewhere, as s3://bucket/folder, or none (default: $FINNYAML_REMOTE, else the site file's).",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]

@@ -14,6 +14,7 @@ from finnyaml.cli.arguments import (
     Json,
     Only,
     Recipe,
+    RemoteOption,
     Sets,
     Start,
     Stop,
@@ -72,6 +73,7 @@ def build(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what the steps print.")] = False,
     as_json: Json = False,
     store: StoreOption = None,
+    remote: RemoteOption = None,
 ) -> None:
     """Build targets; take what is up to date from the store."""
     from finnyaml import api
@@ -87,10 +89,10 @@ def build(
             raise RecipeError([Problem(f"--check does not go with {unfit[0]}", hint="it takes names of steps")])
         repeat.repeat(recipe, (*(targets or ()), *target), sets, variants, jobs, verbose, as_json, store)
     if dry_run:
-        plan.plan(recipe, targets, target, start, stop, only, force, distrust, sets, variants, as_json, store)
+        plan.plan(recipe, targets, target, start, stop, only, force, distrust, sets, variants, as_json, store, remote)
     with watching(quiet=as_json, verbose=verbose) as progress:
         results = (
-            api.Recipe(recipe, sets, store=store)
+            api.Recipe(recipe, sets, store=store, remote=remote)
             .variants(*variants)
             .build(
                 *(targets or ()),

@@ -6,11 +6,12 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from finnyaml.cli.arguments import Json, StoreOption
+from finnyaml.cli.arguments import Json, RemoteOption, StoreOption
 from finnyaml.cli.console import show, table
 from finnyaml.errors import ExitCode, Problem, RecipeError
 from finnyaml.text import age, counted, duration, size
@@ -117,6 +118,52 @@ def gc(
         for word, part in (("dropped", dropped), ("left", left))
     )
     show({"store": str(opened.root), "dropped": asdict(dropped), "left": asdict(left)} if as_json else None, told)
+
+
+@cache_app.command("push")
+def push(as_json: Json = False, store: StoreOption = None, remote: RemoteOption = None) -> None:
+    """Send every result of this store to the remote one, as far as it lacks them."""
+    _exchange("push", as_json, store, remote)
+
+
+@cache_app.command("pull")
+def pull(as_json: Json = False, store: StoreOption = None, remote: RemoteOption = None) -> None:
+    """Bring every result of the remote store here, as far as this one lacks them."""
+    _exchange("pull", as_json, store, remote)
+
+
+@cache_app.command("sync")
+def sync(as_json: Json = False, store: StoreOption = None, remote: RemoteOption = None) -> None:
+    """Both: pull, then push."""
+    _exchange("sync", as_json, store, remote)
+
+
+def _exchange(what: str, as_json: bool, store: Path | None, remote: str | None) -> None:
+    """Exit code 1 where the remote store did not answer."""
+    from finnyaml.engine.session import open_mirrored
+    from finnyaml.errors import StoreError
+    from finnyaml.store.remote import Unreachable
+
+    opened = open_mirrored(store, Path(), remote)
+    if opened.remote is None:
+        hint = "name one: `--remote s3://bucket/folder`, $FINNYAML_REMOTE, or `remote: {url: ...}` in the site file"
+        raise RecipeError([Problem("there is no remote store", hint=hint)])
+    url = opened.shown
+    moved = {}
+    try:
+        with opened.session():
+            if what != "push":
+                moved["pulled"] = opened.pull()
+            if what != "pull":
+                moved["pushed"] = opened.push()
+    except Unreachable as error:
+        raise StoreError(f"{url} does not answer as it should: {error}", hint=_TO_CHECK) from None
+    words = {"pulled": "came from", "pushed": "went to"}
+    lines = [f"{counted(number, 'result')} {words[way]} {url}" for way, number in moved.items()]
+    show({"store": str(opened.root), "remote": url, **moved} if as_json else None, lines)
+
+
+_TO_CHECK = "check the URL, the network, and your credentials: those of the usual variables and files count"
 
 
 def days(text: str) -> float:

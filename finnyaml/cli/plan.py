@@ -11,6 +11,7 @@ from finnyaml.cli.arguments import (
     Json,
     Only,
     Recipe,
+    RemoteOption,
     Sets,
     Start,
     Stop,
@@ -35,6 +36,7 @@ def plan(
     variants: Variants = [],  # noqa: B006
     as_json: Json = False,
     store: StoreOption = None,
+    remote: RemoteOption = None,
 ) -> None:
     """Say what a build would run, and why.
 
@@ -45,7 +47,7 @@ def plan(
 
     with watching(quiet=as_json) as progress:
         planned = (
-            api.Recipe(recipe, sets, store=store)
+            api.Recipe(recipe, sets, store=store, remote=remote)
             .variants(*variants)
             .plan(
                 *(targets or ()),

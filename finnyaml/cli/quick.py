@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from finnyaml.engine.outcome import Outcome, Report
     from finnyaml.engine.session import Session
 
-UNDERSTOOD = frozenset(("--set", "--store", "--jobs", "--target", "-t", "--variant"))
+UNDERSTOOD = frozenset(("--set", "--store", "--remote", "--jobs", "--target", "-t", "--variant"))
 """Options that do not keep a build from having nothing to do; with any other, it goes the ordinary way."""
 
 _FILES = frozenset(("file", "text", "dir", "stat", "link", "looks"))
@@ -290,11 +290,32 @@ def _place(arguments: list[str]) -> tuple[str, str]:
             store = following
         elif word.startswith("--store="):
             store = word.removeprefix("--store=")
+    store = store or _of_site(arguments)
     if not store:
         store = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "finnyaml")
     identity = "\0".join([os.getcwd(), sys.executable, os.path.abspath(__file__), *arguments])
     name = hashlib.sha256(identity.encode()).hexdigest()
     return os.path.join(os.path.expanduser(store), "memos"), f"stamp-{name[:32]}"  # gc drops old memos
+
+
+def _of_site(arguments: list[str]) -> str | None:
+    """The store that the site file of the recipe names; ValueError where that file is wrong."""
+    from finnyaml.site import files
+
+    recipe = next((word for word in arguments[1:] if word.endswith((".yaml", ".yml"))), "recipe.yaml")
+    folder = os.path.dirname(os.path.abspath(recipe))
+    if not [*files.found(folder, os.environ)]:
+        return None
+    from pathlib import Path
+
+    from finnyaml.errors import RecipeError
+    from finnyaml.site.load import load_site
+
+    try:
+        store = load_site(Path(folder)).store
+    except RecipeError as error:
+        raise ValueError(str(error)) from None
+    return None if store is None else str(store)
 
 
 def _plain(arguments: list[str]) -> bool:

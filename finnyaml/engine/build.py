@@ -71,6 +71,7 @@ def build_all(
     looks = Looks()
     builds = [_Build(session, selection, options, looks) for session, selection in parts]
     pool, store = parts[0][0].pool, parts[0][0].store
+    store.use_remote(fetch=not options.offline)
     try:
         for one in builds:
             one.check()
@@ -87,6 +88,7 @@ def build_all(
         pool.close()
         for one in builds:
             one.close()
+        store.finish()
     if invalid := [problem for one in builds for problem in one.invalid()]:
         raise RecipeError(list(dict.fromkeys(invalid)))
     return [one.report() for one in builds]

@@ -23,21 +23,46 @@ from finnyaml.plan.status import Judge, Looks
 from finnyaml.plan.vocabulary import vocabulary
 from finnyaml.recipe.load import draft_recipes, of_variants, refusal, several
 from finnyaml.recipe.model import BundleSpec, Recipe
+from finnyaml.site.load import RemoteSpec, load_site
 from finnyaml.store import Store
+from finnyaml.store.mirrored import Mirrored
+from finnyaml.store.remote import Remote, check_url
 from finnyaml.tools import discover
 
 
-def store_root(option: Path | None) -> Path:
-    """The store's folder: `--store`, else $FINNYAML_STORE, else the user's cache folder."""
-    chosen = option or os.environ.get("FINNYAML_STORE")
+def store_root(option: Path | None, folder: Path = Path()) -> Path:
+    """The store's folder: `--store`, else $FINNYAML_STORE, else that of the site file, else the user's cache folder.
+
+    `folder` is that of the project. Raises RecipeError where the site file is wrong.
+    """
+    chosen = option or os.environ.get("FINNYAML_STORE") or load_site(folder).store
     if chosen:
         return Path(chosen).expanduser().absolute()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "finnyaml"
 
 
-def open_store(option: Path | None) -> Store:
+def open_store(option: Path | None, folder: Path = Path()) -> Store:
     """The store that a command line is about. StoreError where it cannot be used."""
-    return Store.open(store_root(option))
+    return Store.open(store_root(option, folder))
+
+
+def open_mirrored(
+    option: Path | None, folder: Path, remote: str | None = None, notice: Callable[[str], None] = lambda _: None
+) -> Mirrored:
+    """The same with the remote store: `remote` (`--remote`), else $FINNYAML_REMOTE, else that of the site file.
+
+    "none" for none. StoreError where one of them cannot be used, though not for a remote one that does not answer.
+    """
+    found = Mirrored.open(store_root(option, folder))
+    asked = remote or os.environ.get("FINNYAML_REMOTE")
+    spec = load_site(folder).remote
+    if asked:
+        # The key is the site's, not of a place: who names another store here still signs what goes there.
+        spec = None if asked == "none" else replace(spec, url=asked) if spec else RemoteSpec(asked)
+    if spec is not None:
+        check_url(spec.url)
+        found.attach(Remote(spec.url, spec.key), spec.shown, write=spec.write, notice=notice)
+    return found
 
 
 @dataclass
@@ -93,12 +118,15 @@ def open_session(
     notice: Callable[[str], None] = lambda _: None,
     targets: Sequence[str] = (),
     variant: str | None = None,
+    remote: str | None = None,
 ) -> Session:
     """The session of one recipe, or of one variant of it (`open_sessions`).
 
     Raises RecipeError where there are several and none is named.
     """
-    found = open_sessions(path, sets, store_option, jobs, notice, targets, () if variant is None else (variant,))
+    found = open_sessions(
+        path, sets, store_option, jobs, notice, targets, () if variant is None else (variant,), remote
+    )
     if len(found) > 1:
         found[0].close()
         raise RecipeError([several([session.recipe for session in found])])
@@ -113,11 +141,13 @@ def open_sessions(
     notice: Callable[[str], None] = lambda _: None,
     targets: Sequence[str] = (),
     wanted: Sequence[str] = (),
+    remote: str | None = None,
 ) -> list[Session]:
     """Load a recipe and make its plan for the FINN that is installed here; one for each variant that is `wanted`.
 
     They share the store and the workers: whoever closes one closes all. `targets` are those of the command line: one
-    that asks for a bundle brings it into the plan of any recipe. `wanted` are patterns; none: all variants.
+    that asks for a bundle brings it into the plan of any recipe. `wanted` are patterns; none: all variants. `remote`
+    is the URL of a remote store (`open_mirrored`).
 
     Raises:
         RecipeError: the recipe is wrong.
@@ -127,7 +157,7 @@ def open_sessions(
     drafts = draft_recipes(path, sets, os.environ, vocabulary(), wanted)
     if not all(draft.sound for draft in drafts):
         raise refusal(drafts, [more for draft in drafts for more in _finn_says(draft.recipe, store_option)])
-    store = open_store(store_option)
+    store = open_mirrored(store_option, path.parent, remote, notice)
     installation = identity.find(store.memo, store.put_memo)
     if installation is None:
         raise ToolMissing(
@@ -191,10 +221,10 @@ def _plans(recipes: Sequence[Recipe], catalog: Catalog, code: Code) -> list[tupl
 
 def _finn_says(recipe: Recipe, store_option: Path | None) -> Sequence[Problem]:
     """What is wrong in FINN's eyes with a recipe that is wrong already, where FINN was asked before what it has."""
-    if not store_root(store_option).is_dir():
-        return ()
     try:
-        store = open_store(store_option)
+        if not store_root(store_option, recipe.directory).is_dir():
+            return ()
+        store = open_store(store_option, recipe.directory)
         installation = identity.find(store.memo, store.put_memo)
         known = installation and store.memo(_catalog_memo(store, installation))
     except FinnyamlError:

@@ -140,11 +140,13 @@ class Judge:
         if forced:
             reasons.append(Reason("always" if task.trust.always else "forced", task.id))
         else:
-            for trace in self._store.traces(key):
+            for trace in self._store.candidates(key):
                 differences = self._differences(trace, task, tree)
                 if not differences:
                     doubtful = doubts(task, trace)
                     doubted = doubtful and not trusted and task.id in self._distrusted
+                    if not doubted and not self._store.complete(key, trace):
+                        continue
                     found = Reason("distrusted", doubtful[0]) if doubted else self._restore(trace, tree)
                     if isinstance(found, Built):
                         return Status("cached", (), found, key, parts, tree, doubts=doubtful)

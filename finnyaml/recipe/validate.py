@@ -17,6 +17,8 @@ from finnyaml.recipe.schema import strict_schema
 from finnyaml.recipe.words import dotted, kind
 from finnyaml.text import did_you_mean, either, nearest, quoted
 
+Schema = dict[str, Any]
+
 # A jsonschema.ValidationError. Its type stubs declare every attribute as possibly unset, which none is here.
 _Error = Any
 
@@ -53,13 +55,14 @@ class Fault:
     missing: tuple[Pointer, ...] = ()
 
 
-def structure(root: Node, finn_words: Mapping[str, str] | None = None) -> list[Fault]:
+def structure(root: Node, finn_words: Mapping[str, str] | None = None, schema: Schema | None = None) -> list[Fault]:
     """All that is structurally wrong with the composed document `root`.
 
-    `finn_words`: options of FINN, each with the place in a recipe that sets it.
+    `finn_words`: options of FINN, each with the place in a recipe that sets it. `schema`: default, that of a recipe.
     """
-    errors = VALIDATOR(strict_schema()).iter_errors(root.plain())
-    faults = [fault for error in errors for fault in _explain(error, root)]
+    schema = strict_schema() if schema is None else schema
+    errors = VALIDATOR(schema).iter_errors(root.plain())
+    faults = [fault for error in errors for fault in _explain(error, root, schema)]
     faults = [_at_home(fault, finn_words or {}) for fault in faults]
     meant = {fault.suggests for fault in faults}
     # `brevitsa:` is a misspelt key, not also a missing `brevitas:`.
@@ -93,17 +96,17 @@ def _without(value: Any, pointer: Pointer) -> Any:
     return value
 
 
-def _explain(error: _Error, root: Node) -> Iterator[Fault]:
+def _explain(error: _Error, root: Node, schema: Schema) -> Iterator[Fault]:
     """The faults behind one error of the validator."""
     pointer: Pointer = tuple(error.absolute_path)
     if error.validator in ("anyOf", "oneOf"):
-        yield from _explain_branches(error, pointer, root)
+        yield from _explain_branches(error, pointer, root, schema)
     elif error.validator == "additionalProperties":
-        yield from _unknown_keys(error, pointer, root)
+        yield from _unknown_keys(error, pointer, root, schema)
     elif error.validator == "required":
         for name in error.validator_value:
             if name not in error.instance:
-                yield _missing((*pointer, name), root)
+                yield _missing((*pointer, name), root, schema)
     elif error.validator == "dependentRequired":
         yield from _lonely_keys(error, pointer, root)
     elif error.validator == "uniqueItems":
@@ -113,11 +116,11 @@ def _explain(error: _Error, root: Node) -> Iterator[Fault]:
         message = f"{quoted(error.instance)} cannot be a name in {dotted(pointer)}"
         yield Fault(Problem(message, _key_place(root, at), "use letters, digits and _, and begin with a letter"), at)
     else:
-        problem = Problem(_verdict(error, pointer), root.nearest(pointer).place, _hint(error, pointer))
+        problem = Problem(_verdict(error, pointer), root.nearest(pointer).place, _hint(error, pointer, schema))
         yield Fault(problem, pointer)
 
 
-def _explain_branches(error: _Error, pointer: Pointer, root: Node) -> Iterator[Fault]:
+def _explain_branches(error: _Error, pointer: Pointer, root: Node, schema: Schema) -> Iterator[Fault]:
     """Of several alternatives, report what is wrong with the one that was most likely meant."""
     if all("required" in branch for branch in error.validator_value):
         yield from _not_exactly_one(error, pointer, root)
@@ -129,16 +132,16 @@ def _explain_branches(error: _Error, pointer: Pointer, root: Node) -> Iterator[F
     right_kind = [subs for subs in every if all(sub.validator != "type" or sub.relative_path for sub in subs)]
     if right_kind:
         for sub in min(right_kind, key=len):
-            yield from _explain(sub, root)
+            yield from _explain(sub, root, schema)
         return
-    names = [_name_of(branch) for branch in error.validator_value]
+    names = [_name_of(branch, schema) for branch in error.validator_value]
     message = f"{dotted(pointer)} must be {either(names)}, not {kind(error.instance)}"
-    yield Fault(Problem(message, root.nearest(pointer).place, _hint(error, pointer)), pointer)
+    yield Fault(Problem(message, root.nearest(pointer).place, _hint(error, pointer, schema)), pointer)
 
 
-def _name_of(branch: dict[str, Any]) -> str:
+def _name_of(branch: Schema, schema: Schema) -> str:
     """What a value of this alternative is called."""
-    told = ChainMap(*_flat(branch))
+    told = ChainMap(*_flat(branch, schema))
     title: str = told.get("title") or _KINDS[told["type"]]
     return title
 
@@ -159,16 +162,16 @@ def _not_exactly_one(error: _Error, pointer: Pointer, root: Node) -> Iterator[Fa
         yield Fault(Problem(f"one of {either(names)} is missing{place}", where), missing=missing)
 
 
-def _unknown_keys(error: _Error, pointer: Pointer, root: Node) -> Iterator[Fault]:
+def _unknown_keys(error: _Error, pointer: Pointer, root: Node, schema: Schema) -> Iterator[Fault]:
     known = error.schema["properties"]
     outermost = not pointer or pointer[-1] == "with"
     for name in error.instance:
         if name in known:
             continue
-        home = _home_of(name) if outermost else None
+        home = _home_of(name, schema) if outermost else None
         near = nearest(name, known)
         hint = f"it belongs under `{home}:`" if home else did_you_mean(name, known)
-        if not pointer and not home and not near and "_" in name:
+        if not pointer and not home and not near and "_" in name and "finn" in known:
             hint = f"an option of FINN stands under `finn: {{{name}: ...}}`"
         place = f" in {dotted(pointer)}" if pointer else ""
         problem = Problem(f"unknown key {quoted(name)}{place}", _key_place(root, (*pointer, name)), hint)
@@ -178,17 +181,22 @@ def _unknown_keys(error: _Error, pointer: Pointer, root: Node) -> Iterator[Fault
 def _at_home(fault: Fault, finn_words: Mapping[str, str]) -> Fault:
     """A fault whose unknown key beside the sections is one of FINN's options, with the place of that here."""
     name = fault.culprit[-1] if fault.culprit and fault.problem.message.startswith("unknown key") else None
-    if fault.culprit is None or len(fault.culprit) != 1 or str(name) not in finn_words or _home_of(str(name)):
+    if (
+        fault.culprit is None
+        or len(fault.culprit) != 1
+        or str(name) not in finn_words
+        or _home_of(str(name), strict_schema())
+    ):
         return fault
     message = f"{name} is FINN's word: a recipe has a place of its own for it"
     problem = replace(fault.problem, message=message, hint=f"write {finn_words[str(name)]}")
     return Fault(problem, fault.culprit)
 
 
-def _home_of(name: str) -> str | None:
+def _home_of(name: str, schema: Schema) -> str | None:
     """The section that has the key `name`, which somebody wrote beside the sections."""
     sections = ("model", "steps", "folding", "specialize", "fifo", "target", "verify")
-    return next((section for section in sections if _schema_at((section, name))), None)
+    return next((section for section in sections if _schema_at((section, name), schema)), None)
 
 
 def _lonely_keys(error: _Error, pointer: Pointer, root: Node) -> Iterator[Fault]:
@@ -201,8 +209,8 @@ def _lonely_keys(error: _Error, pointer: Pointer, root: Node) -> Iterator[Fault]
             yield Fault(problem, missing=tuple((*pointer, other) for other in missing))
 
 
-def _missing(pointer: Pointer, root: Node) -> Fault:
-    found = _schema_at(pointer)
+def _missing(pointer: Pointer, root: Node, schema: Schema) -> Fault:
+    found = _schema_at(pointer, schema)
     hint = found.get("description", "")
     if examples := found.get("examples"):
         hint += f" For example `{pointer[-1]}: {_flow(examples[0])}`"
@@ -247,7 +255,7 @@ _LIMITS = {
 """The keywords of the schema that have no case of their own."""
 
 
-def _hint(error: _Error, pointer: Pointer) -> str | None:
+def _hint(error: _Error, pointer: Pointer, schema: Schema) -> str | None:
     """What to write instead."""
     value = error.instance
     if error.validator in ("enum", "const"):
@@ -262,16 +270,16 @@ def _hint(error: _Error, pointer: Pointer) -> str | None:
             return f"write {re.sub('[^0-9]', '', value)}"
         if error.validator_value == "boolean" and value.lower() in ("yes", "no", "on", "off", "y", "n"):
             return f"write {'true' if value.lower() in ('yes', 'on', 'y') else 'false'}"
-    examples = _schema_at(pointer).get("examples")
+    examples = _schema_at(pointer, schema).get("examples")
     if not examples:
         return None
     key = "-" if isinstance(pointer[-1], int) else f"{pointer[-1]}:"
     return f"for example `{key} {_flow(examples[0])}`"
 
 
-def _schema_at(pointer: Pointer) -> dict[str, Any]:
-    """The part of the strict schema that speaks about `pointer`; empty if none does."""
-    found: list[dict[str, Any]] = _flat(strict_schema())
+def _schema_at(pointer: Pointer, whole: Schema) -> Schema:
+    """The part of the schema that speaks about `pointer`; empty if none does."""
+    found: list[Schema] = _flat(whole, whole)
     for part in pointer:
         inner = []
         for schema in found:
@@ -279,17 +287,17 @@ def _schema_at(pointer: Pointer) -> dict[str, Any]:
             extra = schema.get("additionalProperties")
             inner += [known[part]] if part in known else [extra] if isinstance(extra, dict) and extra else []
             inner += [schema["items"]] if "items" in schema and isinstance(part, int) else []
-        found = [flat for schema in inner for flat in _flat(schema)]
+        found = [flat for schema in inner for flat in _flat(schema, whole)]
     # What stands nearer to the key is more telling than what it refers to.
     return dict(ChainMap(*found))
 
 
-def _flat(schema: dict[str, Any]) -> list[dict[str, Any]]:
+def _flat(schema: Schema, whole: Schema) -> list[Schema]:
     """`schema`, then what it refers to and its alternatives."""
     found = [schema]
     if "$ref" in schema:
-        found += _flat(strict_schema()["$defs"][schema["$ref"].rpartition("/")[2]])
-    return found + [flat for branch in schema.get("anyOf", ()) for flat in _flat(branch)]
+        found += _flat(whole["$defs"][schema["$ref"].rpartition("/")[2]], whole)
+    return found + [flat for branch in schema.get("anyOf", ()) for flat in _flat(branch, whole)]
 
 
 def _flow(value: Any) -> str:

@@ -19,7 +19,8 @@ _ELSEWHERE = "choose another folder for the store, one that you can write to"
 _FREE = "free some space (`finnyaml cache gc` drops what is no longer needed), or choose another folder for the store"
 _MOVE = "move that away, or choose another folder for the store"
 _LOCAL = "put the store on a local disk, or mount that one with locks: it needs file locks and hard links"
-_REASONS = {
+_OWN: dict[type[OSError], str | None] = {NotAFile: _MOVE, NoLocks: _LOCAL}
+_REASONS: dict[int, tuple[str, str | None]] = {
     errno.ENOSPC: ("the disk is full", _FREE),
     errno.EDQUOT: ("your disk quota is used up", _FREE),
     errno.EFBIG: ("a file is larger than allowed here", _FREE),
@@ -41,8 +42,10 @@ def explained(root: Path) -> Iterator[None]:
         yield
     except OSError as error:
         said = error.strerror or str(error)
-        own = {NotAFile: (said, _MOVE), NoLocks: (said, _LOCAL)}
-        reason, hint = own.get(type(error)) or _REASONS.get(error.errno or 0, (said, None))
+        if type(error) in _OWN:
+            reason, hint = said, _OWN[type(error)]
+        else:
+            reason, hint = _REASONS.get(error.errno or 0, (said, None))
         place = f" ({error.filename})" if error.filename else ""
         raise StoreError(f"cannot use the store {root}: {reason}{place}", hint=hint) from error
 

@@ -57,7 +57,7 @@ class Objects:
         """Store `data` and return its digest; it survives a power cut once it was given to `sync`."""
         digest = hashlib.sha256(data).hexdigest()
         with explained(self.root):
-            return digest if self._holds(digest, len(data)) else self._write([data])
+            return digest if self._holds(digest, len(data)) else self._write_object([data])
 
     def put_file(self, path: Path) -> str:
         """Store the content of a file and return its digest. OSError where the file itself cannot be read."""
@@ -68,7 +68,7 @@ class Objects:
         digest, size = _hash(content())
         with explained(self.root):
             # Named by what is written, not by what was hashed before: a file may be changing under our hands.
-            return digest if self._holds(digest, size) else self._write(content())
+            return digest if self._holds(digest, size) else self._write_object(content())
 
     def read(self, digest: str) -> bytes:
         """The bytes of an object, verified. `ObjectDamaged` where it is missing or damaged (then it is dropped)."""
@@ -206,7 +206,7 @@ class Objects:
         self.delete(digest)
         return False
 
-    def _write(self, chunks: Iterable[Piece]) -> str:
+    def _write_object(self, chunks: Iterable[Piece]) -> str:
         sha = hashlib.sha256()
         with aside(self.root) as (descriptor, temporary):
             for chunk in chunks:

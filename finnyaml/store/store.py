@@ -140,6 +140,20 @@ class Store(Objects):
                     self._change_traces(key, lambda found: found)
                 return ()
 
+    def candidates(self, key: str) -> Iterator[Trace]:
+        """The traces that may hold, the likeliest first; other stores are asked only for those behind its own."""
+        yield from self.traces(key)
+
+    def complete(self, key: str, trace: Trace) -> bool:
+        """Have what a candidate needs brought here, where it is elsewhere; whether the trace can be used."""
+        return True
+
+    def use_remote(self, *, fetch: bool) -> None:
+        """Whether results are brought here from now on, or another store is left alone; there is none."""
+
+    def finish(self) -> None:
+        """Wait for what is on its way to another store."""
+
     def add_trace(self, key: str, trace: Trace) -> None:
         """Commit a trace: once visible, it and every blob it needs survive a power cut.
 

@@ -1,0 +1,103 @@
+"""The site file, read and checked. What the project's says comes before what the user's says, key by key."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from finnyaml.errors import Problem, RecipeError, Where
+from finnyaml.files import content
+from finnyaml.recipe.document import parse
+from finnyaml.recipe.node import Node, merge
+from finnyaml.recipe.schema import schema_path
+from finnyaml.recipe.validate import structure
+from finnyaml.site.files import found
+
+_KEY_BYTES = 16
+
+
+@dataclass(frozen=True)
+class RemoteSpec:
+    """A store elsewhere. `key` signs what is sent, and what comes must be signed with it; None: nothing is signed."""
+
+    url: str
+    write: bool = True
+    key: bytes | None = None
+
+    @property
+    def shown(self) -> str:
+        """The URL without the user and password that somebody may have put into it."""
+        return re.sub(r"(?<=://)[^/@]*@", "", self.url)
+
+
+@dataclass(frozen=True)
+class Site:
+    """What applies here. `files` are those that were read, the nearest first."""
+
+    files: tuple[Path, ...] = ()
+    store: Path | None = None
+    remote: RemoteSpec | None = None
+
+
+def load_site(folder: Path, environ: Mapping[str, str] | None = None) -> Site:
+    """The site of a project in `folder`; an empty one where there is no site file.
+
+    Raises RecipeError with all that is wrong, each at its place.
+    """
+    files = tuple(map(Path, found(str(folder), os.environ if environ is None else environ)))
+    problems: list[Problem] = []
+    nodes = [_checked(file, problems) for file in files]
+    if problems:
+        raise RecipeError(problems)
+    if not nodes:
+        return Site()
+    whole = nodes[-1]
+    for node in reversed(nodes[:-1]):
+        whole = merge(whole, node)
+    store, remote = whole.get("store"), whole.get("remote")
+    return Site(files, _path(store) if store else None, _remote(remote) if remote else None)
+
+
+def _checked(file: Path, problems: list[Problem]) -> Node:
+    try:
+        text = content(file, follow=True).decode("utf-8-sig")
+    except OSError as error:
+        raise RecipeError([Problem(f"cannot read the site file {file}: {error.strerror}")]) from None
+    except UnicodeDecodeError:
+        raise RecipeError([Problem(f"the site file {file} is not UTF-8 text")]) from None
+    node = parse(text, file, problems) or Node({}, Where(file, 1, 1))
+    schema = json.loads(schema_path("site.schema.json").read_text("utf-8"))
+    problems.extend(fault.problem for fault in structure(node, schema=schema))
+    return node
+
+
+def _path(node: Node) -> Path:
+    """A path as a user writes it: `~`, or relative to the file that it stands in."""
+    return node.where.file.parent / Path(str(node.value)).expanduser()
+
+
+def _remote(node: Node) -> RemoteSpec:
+    url, write, key_file = (node.get(name) for name in ("url", "write", "key_file"))
+    assert url is not None, "the schema asks for it"
+    key = key_file and _key(_path(key_file), key_file.place)
+    return RemoteSpec(str(url.value), write is None or bool(write.value), key or None)
+
+
+def _key(path: Path, where: Where) -> bytes:
+    """The secret in a file. RecipeError where it is none, or not a secret."""
+    try:
+        key, mode = path.read_bytes().strip(), path.stat().st_mode
+    except OSError as error:
+        raise RecipeError([Problem(f"remote.key_file: cannot read {path}: {error.strerror}", where)]) from None
+    if mode & 0o077:
+        message, hint = f"remote.key_file: others can read {path}", f"chmod 600 {path}"
+    elif len(key) < _KEY_BYTES:
+        message = f"remote.key_file: {path} has {len(key)} bytes, which is too short for a secret"
+        hint = f"make one: (umask 077; openssl rand -hex 32 > {path})"
+    else:
+        return key
+    raise RecipeError([Problem(message, where, hint)])
