@@ -149,7 +149,8 @@ class Project:
 
     def environment(self, **more: str) -> dict[str, str]:
         """The environment that builds run in."""
-        return {**os.environ, "FINNYAML_STORE": str(self.store), "PYTHONPATH": str(ROOT), **more}
+        own = {"FINNYAML_STORE": str(self.store), "FINNYAML_SITE": "", "PYTHONPATH": str(ROOT)}
+        return {**os.environ, **own, **more}
 
     def start(
         self, *arguments: str, terminal: int | None = None, under: Sequence[str] = (), **env: str

@@ -122,13 +122,13 @@ def gc(
 
 @cache_app.command("push")
 def push(as_json: Json = False, store: StoreOption = None, remote: RemoteOption = None) -> None:
-    """Send every result of this store to the remote one, as far as it lacks them."""
+    """Send all results that the remote store lacks."""
     _exchange("push", as_json, store, remote)
 
 
 @cache_app.command("pull")
 def pull(as_json: Json = False, store: StoreOption = None, remote: RemoteOption = None) -> None:
-    """Bring every result of the remote store here, as far as this one lacks them."""
+    """Fetch all results that only the remote store has."""
     _exchange("pull", as_json, store, remote)
 
 

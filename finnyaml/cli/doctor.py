@@ -37,7 +37,7 @@ def doctor(as_json: Json = False, store: StoreOption = None) -> None:
     from finnyaml.tools.doctor import examine
 
     root = store_root(store)
-    report = examine(root, os.environ)
+    report = replace(examine(root, os.environ), site=tuple(installed.of_site(Path())))
     if verdict(report) is ExitCode.OK:
         report = replace(report, packages=(*report.packages, installed.imported(root)))
     show(asdict(report) if as_json else None, _lines(report))
@@ -56,6 +56,7 @@ def _lines(report: Report) -> Iterator[str]:
         "Python": (report.python, *report.packages),
         "Tools: needed by the steps that say so (`finnyaml steps list`)": report.tools,
         "Store and recording": (report.store, report.recording),
+        **({"Site": report.site} if report.site else {}),
     }
     width = max(len(check.name) for checks in groups.values() for check in checks)
     versions = max(len(check.version or "") for checks in groups.values() for check in checks)

@@ -111,7 +111,7 @@ def remember(reports: Sequence[Report], arguments: list[str]) -> None:
         "packages": {path: print_ for path, (print_, _) in packages.items()},
         "plugins": plugins.seen(),
         "env": {
-            name: os.environ.get(name)
+            name: _variable(name)
             for name in sorted({*env, *ALWAYS, *(name for report in reports for name in report.session.recipe.env)})
         },
         "environment": {
@@ -147,7 +147,7 @@ def _tell(answer: list[str]) -> None:
 
 def _holds(stamp: Mapping[str, Any]) -> bool:
     return (
-        all(os.environ.get(name) == value for name, value in stamp["env"].items())
+        all(_variable(name) == value for name, value in stamp["env"].items())
         and _environments_hold(stamp["environment"])
         and all(_stat(path) == state for name in ("tools", "imports") for path, state in stamp[name].items())
         and not any(_on_path(command) for command in stamp["absent"])
@@ -259,6 +259,12 @@ def _looked_at(session: Session, outcome: Outcome) -> set[str]:
 
     names = Names(None, session.recipe.directory)
     return {str(names.path(name)) for record in outcome.records.values() for name in record["reads"].get("looks", ())}
+
+
+def _variable(name: str) -> str | None:
+    from finnyaml.tools import variables
+
+    return variables.recorded(name, os.environ.get(name))
 
 
 def _environments_hold(digests: Mapping[str, str]) -> bool:

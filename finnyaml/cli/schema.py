@@ -21,6 +21,7 @@ def schema(
             help="Complete it with what the installed FINN has: steps, options, outputs, boards.",
         ),
     ] = False,
+    site: Annotated[bool, typer.Option("--site", help="The schema of site files instead.")] = False,
     store: StoreOption = None,
 ) -> None:
     """Print the JSON Schema of recipes, for editors.
@@ -43,9 +44,10 @@ def schema(
     else:
         from finnyaml.recipe.schema import schema_path
 
-        text = schema_path().read_text("utf-8")
+        text = schema_path("site.schema.json" if site else "recipe.schema.json").read_text("utf-8")
     if write is None:
         print(text, end="")
         return
     save(text, write)
-    print(f"wrote {write}; first line of a recipe beside it:\n# yaml-language-server: $schema={write.name}")
+    what = "site file" if site else "recipe"
+    print(f"wrote {write}; first line of a {what} beside it:\n# yaml-language-server: $schema={write.name}")

@@ -71,7 +71,6 @@ def build_all(
     looks = Looks()
     builds = [_Build(session, selection, options, looks) for session, selection in parts]
     pool, store = parts[0][0].pool, parts[0][0].store
-    store.use_remote(fetch=not options.offline)
     try:
         for one in builds:
             one.check()
@@ -81,6 +80,7 @@ def build_all(
             for engine in together([(one.engine, one.plan, one.selection) for one in builds], options.jobs):
                 next(one for one in builds if one.engine is engine).finish()
     except BaseException as error:
+        store.use_remote(fetch=False)  # so that nobody waits for it
         for one in builds:
             one.broken_off(error)
         raise
@@ -88,7 +88,6 @@ def build_all(
         pool.close()
         for one in builds:
             one.close()
-        store.finish()
     if invalid := [problem for one in builds for problem in one.invalid()]:
         raise RecipeError(list(dict.fromkeys(invalid)))
     return [one.report() for one in builds]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
@@ -20,8 +21,10 @@ from finnyaml.finn.catalog import Catalog, Field
 from finnyaml.plan import phases
 from finnyaml.plugins import Plugin
 from finnyaml.recipe.load import load_recipes
+from finnyaml.site.load import RemoteSpec, load_site
 from finnyaml.steps import builtin, open_rtl
 from finnyaml.store import Store
+from finnyaml.store.remote import NotThere, Remote, Unreachable, check_url
 from finnyaml.text import counted, did_you_mean, listed
 from finnyaml.tools.doctor import Check
 from finnyaml.tools.needs import needs
@@ -39,6 +42,31 @@ def open_catalog(store_option: Path | None, notice: Callable[[str], None]) -> Ca
         raise ToolMissing("qonnx, which FINN stands on, is not installed in this Python environment")
     with contextlib.closing(Pool(store, 1)) as pool:
         return installed_catalog(store, installation, pool, notice)
+
+
+def of_site(folder: Path) -> Iterator[Check]:
+    """The site files that apply to a project in `folder`, and whether the remote store answers.
+
+    Raises RecipeError where a site file is wrong.
+    """
+    site = load_site(folder)
+    for file in site.files:
+        yield Check("site file", "found", where=str(file), enables="what belongs to this place")
+    asked = os.environ.get("FINNYAML_REMOTE")
+    spec = site.remote if not asked else None if asked == "none" else RemoteSpec(asked)
+    if spec is None:
+        return
+    enables, hint = "results of other machines", "check the URL, the network, and your credentials"
+    try:
+        check_url(spec.url)
+        Remote(spec.url).has("0" * 64)
+    except (StoreError, Unreachable, NotThere) as error:
+        hint = (error.hint if isinstance(error, StoreError) else None) or hint
+        yield Check("remote store", "note", where=spec.shown, enables=enables, note=str(error)[:300], hint=hint)
+    else:
+        signed = " and signed" if spec.key else ""
+        use = f"results are fetched{', and sent' if spec.write else ''}{signed}"
+        yield Check("remote store", "found", where=spec.shown, enables=enables, note=use)
 
 
 def imported(root: Path) -> Check:

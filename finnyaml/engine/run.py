@@ -75,6 +75,7 @@ class Engine:
             FinnyamlError: nothing can be written in the workspace.
         """
         folder = record.new_run(session.recipe.workspace)
+        session.store.use_remote(fetch=not offline)
         events = EventLog(folder / "events.jsonl", (listener,))
         events.emit(
             "run_started",

@@ -106,8 +106,9 @@ class Session:
         return replace(self, plan=plan)
 
     def close(self) -> None:
-        """End the workers."""
+        """End the workers, and wait a little for what is on its way to a remote store."""
         self.pool.close()
+        self.store.finish()
 
 
 def open_session(

@@ -190,7 +190,7 @@ class Judge:
                 return listing_digest(tree, name.rstrip("/"))
             return tree[name].digest if name in tree else None
         if kind == "env":
-            return os.environ.get(name)
+            return variables.recorded(name, os.environ.get(name))
         if kind == "environment":
             return variables.digest(os.environ, name)
         if kind == "module":

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from finnyaml.errors import Problem, RecipeError, Where
@@ -26,7 +26,7 @@ class RemoteSpec:
 
     url: str
     write: bool = True
-    key: bytes | None = None
+    key: bytes | None = field(default=None, repr=False)
 
     @property
     def shown(self) -> str:

@@ -53,20 +53,20 @@ class Mirrored(Store):
     def attach(self, remote: Remote, shown: str, *, write: bool, notice: Callable[[str], None]) -> None:
         """Name the remote store. `write`: what is made here is sent. `notice` is told what a user should know."""
         self.remote, self.shown, self._write, self._notice = remote, shown, write and not self.read_only, notice
-        if self._write:
+
+    # -- as builds use it ---------------------------------------------------------------------------------------------
+
+    def use_remote(self, *, fetch: bool) -> None:
+        """Bring results here and send some there from now on; or leave the remote store alone."""
+        if not fetch:
+            self.remote = None
+        elif self._write and not self._fetch:
             for key, artifact in self.memo(self._memo) or ():
                 for trace in self.traces(key):
                     if trace.artifact == artifact:
                         self._send_later(key, trace)
             threading.Thread(target=self._sending, daemon=True).start()
-
-    # -- as builds use it ---------------------------------------------------------------------------------------------
-
-    def use_remote(self, *, fetch: bool) -> None:
-        """Bring results here from now on; or, where nothing may be fetched, leave the remote store alone."""
         self._fetch = fetch
-        if not fetch:
-            self.remote = None
 
     def candidates(self, key: str) -> Iterator[Trace]:
         """The traces of this store, then those that the remote one has besides."""
@@ -105,7 +105,6 @@ class Mirrored(Store):
 
     def finish(self) -> None:
         """Wait for what is on its way, but not long; note what is not there yet, for the next build."""
-        self._fetch = False
         if self.received:
             self._notice(f"{counted(self.received, 'result')} came from {self.shown}")
             self.received = 0
@@ -114,7 +113,7 @@ class Mirrored(Store):
         ends = time.monotonic() + PATIENCE
         while self._unsent and self.remote is not None and time.monotonic() < ends:
             time.sleep(0.02)
-        if self._unsent:
+        if self._unsent and (self._trouble or self.remote):
             left = counted(len(self._unsent), "result")
             self._notice(
                 f"{left} could not be sent to {self.shown} yet: the next build, or `finnyaml cache push`, does"

@@ -50,7 +50,16 @@ class Entry:
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Read the JSON form; KeyError, TypeError or ValueError where it is not one."""
         data = {"parts": (), **data}
-        return cls(**{**data, "parts": tuple(Part(*part) for part in data["parts"])})
+        made = cls(**{**data, "parts": tuple(Part(*part) for part in data["parts"])})
+        if not isinstance(made.mode, int) or made.mode & ~0o777:
+            raise ValueError(f"no mode of a file: {made.mode!r}")
+        return made
+
+
+def _inside(path: str) -> bool:
+    """Whether a path of a record leads to a place inside: a store elsewhere may name any."""
+    parts = path.split("/")
+    return "\0" not in path and not {"", ".", ".."} & {*parts}
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,8 @@ class Artifact:
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Read the JSON form; KeyError, TypeError or ValueError where it is not one."""
         files = {path: Entry.from_json(entry) for path, entry in data["files"].items()}
+        if outside := [path for path in files if not _inside(path)]:
+            raise ValueError(f"no file of an artifact: {outside[0]!r}")
         return cls(data["digest"], data["model"], files, tuple(data["removed"]))
 
 

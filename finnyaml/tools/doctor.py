@@ -54,6 +54,7 @@ class Report:
     recording: Check
     tools: tuple[Check, ...]
     store: Check
+    site: tuple[Check, ...] = ()
 
 
 def examine(store: Path, environ: Mapping[str, str] | None = None) -> Report:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 
 UNRECORDED = frozenset(
@@ -101,6 +102,18 @@ SESSION_PREFIXES = (
 
 One that is looked at by its name counts all the same.
 """
+
+
+_SECRET = re.compile(
+    r"TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|API_?KEY|(ACCESS|PRIVATE|SIGNING)_?KEY|AUTH", re.IGNORECASE
+)
+
+
+def recorded(name: str, value: str | None) -> str | None:
+    """What is written down of the value of a variable: of what looks like a secret only a digest."""
+    if value is None or not _SECRET.search(name):
+        return value
+    return f"sha256:{hashlib.sha256(f'{name}={value}'.encode()).hexdigest()[:32]}"
 
 
 def digest(environ: Mapping[str, str], beginning: str = "") -> str:

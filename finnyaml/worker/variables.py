@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
-from finnyaml.tools.variables import UNRECORDED, digest
+from finnyaml.tools.variables import UNRECORDED, digest, recorded
 from finnyaml.worker.askers import STEPS, USER, Askers
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Variables:
     def look(self, reads: Reads, name: str) -> None:
         """Note a look at one variable, whoever it was."""
         if name not in UNRECORDED and name not in self.written:
-            reads.env.setdefault(name, self.inherited.get(name))
+            reads.env.setdefault(name, recorded(name, self.inherited.get(name)))
 
     def look_at_all(self, reads: Reads, beginning: str = "") -> None:
         """Note a look at all variables whose names begin so, whoever it was."""

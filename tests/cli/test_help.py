@@ -22,7 +22,7 @@ KNOWN = {
     *("build", "plan", "graph", "lint", "log", "bisect", "clean", "schema", "doctor"),
     *("bundle", "bundle attach"),
     *("steps", "steps list", "steps show", "steps options", "steps boards"),
-    *("cache", "cache list", "cache size", "cache verify", "cache gc"),
+    *("cache", "cache list", "cache size", "cache verify", "cache gc", "cache push", "cache pull", "cache sync"),
 }
 HIDDEN = {"steps describe": "steps show", "cache ls": "cache list", "cache du": "cache size"}
 """Older spellings, and what they are called now."""

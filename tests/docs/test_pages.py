@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from jsonschema import Draft202012Validator
 
 from finnyaml.cli.app import app
 from finnyaml.lint.catalogue import RULES
-from finnyaml.recipe.schema import schema
+from finnyaml.recipe.schema import schema, schema_path
 from finnyaml.steps import builtin, open_rtl
 from tests.project import ROOT
 
@@ -32,19 +33,21 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def recipes(page: Path) -> Iterator[dict[str, Any]]:
-    """The recipes, and parts of recipes, that a page shows."""
-    for text in re.findall(r"^```yaml[^\n]*\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL):
+def recipes(page: Path) -> Iterator[tuple[dict[str, Any], bool]]:
+    """The recipes, and parts of recipes, that a page shows; and the site files, which have that title."""
+    for title, text in re.findall(r"^```yaml([^\n]*)\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL):
         data = yaml.safe_load(text)
         if data:  # some blocks are only a comment
-            yield data
+            yield data, "site.yaml" in title
 
 
 @pytest.mark.parametrize("page", WRITTEN)
 def test_recipes_fit_the_schema(page: Path) -> None:
-    for recipe in recipes(page):
-        part = {"extends": "other.yaml", **recipe}  # then nothing has to be there
-        assert not [error.message for error in Draft202012Validator(schema()).iter_errors(part)], recipe
+    of_sites = json.loads(schema_path("site.schema.json").read_text())
+    for shown, is_site in recipes(page):
+        part = shown if is_site else {"extends": "other.yaml", **shown}  # then nothing has to be there
+        known = of_sites if is_site else schema()
+        assert not [error.message for error in Draft202012Validator(known).iter_errors(part)], shown
 
 
 def commands(page: Path) -> Iterator[str]:

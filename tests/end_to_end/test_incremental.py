@@ -296,3 +296,12 @@ def test_the_state_of_things_is_on_disk(project: Project) -> None:
     assert (run / "run.json").exists() and (run / "events.jsonl").read_text().count("task_finished") == 4
     assert (project.folder / "build/time_per_step.json").exists()
     assert "==== scale" in (project.folder / "build/build_dataflow.log").read_text()
+
+
+def test_a_secret_counts_and_is_written_down_nowhere(project: Project) -> None:
+    project.step("import os; os.environ['LAB_TOKEN']; return model")
+    assert "same" in project.ran(LAB_TOKEN="hunter2-one")
+    assert project.ran(LAB_TOKEN="hunter2-one") == []
+    assert "same" in project.ran(LAB_TOKEN="hunter2-two")
+    kept = [path for folder in (project.store, project.folder) for path in folder.rglob("*") if path.is_file()]
+    assert not [path for path in kept if b"hunter2" in path.read_bytes()]

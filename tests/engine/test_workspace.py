@@ -153,6 +153,13 @@ def test_modes_are_kept_and_paths_are_those_of_the_workspace(world: Make) -> Non
     assert text(here, "run.sh") == f"cd {root}/x; ls {root}/finn_build {root}/inputs\n"
     assert (root / "run.sh").stat().st_mode & 0o777 == 0o755
     assert text(here, "sim").startswith("cd @@finnyaml:work@@")
+    shutil.rmtree(root)
+    before = os.umask(0o077)
+    try:
+        write(here, here.run(), b="b")
+    finally:
+        os.umask(before)
+    assert (root / "run.sh").stat().st_mode & 0o777 == 0o700
     moved = root.with_name("moved")
     root.rename(moved)
     here.recipe = {"workspace": moved}

@@ -312,3 +312,21 @@ def test_importing_the_store_is_quick() -> None:
     loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split())
     assert "finnyaml.store.upkeep" in loaded
     assert not loaded & {"asyncio", "multiprocessing", "shutil", "lzma", "tempfile", "subprocess", "yaml", "networkx"}
+
+
+OUTSIDE = ("../x", "/etc/x", "out/../../x", "", "out//x", "./x", "a\0b")
+
+
+@pytest.mark.parametrize("path", OUTSIDE)
+def test_a_record_that_names_a_place_outside(store: Store, path: str) -> None:
+    record = Artifact("d", None, {path: Entry("1" * 64, "1" * 64)})
+    digest = store.put_bytes(canonical(record.to_json()).encode())
+    with pytest.raises(ObjectDamaged):
+        store.artifact(digest)
+
+
+@pytest.mark.parametrize("mode", [0o4755, 0o2755, -1, "0644"])
+def test_a_record_with_a_mode_that_no_result_has(store: Store, mode: int) -> None:
+    digest = store.put_bytes(canonical(Artifact("d", None, {"x": Entry("1" * 64, "1" * 64, mode)}).to_json()).encode())
+    with pytest.raises(ObjectDamaged):
+        store.artifact(digest)
