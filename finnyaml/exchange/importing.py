@@ -9,14 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from finnyaml.errors import Problem, RecipeError
+from finnyaml.errors import Problem, RecipeError, Where
 from finnyaml.exchange import configuration, script, settings_file
 from finnyaml.exchange.build import Build, File
 from finnyaml.exchange.configuration import name_of
 from finnyaml.exchange.merging import common_name, merged
+from finnyaml.exchange.removed import OPTIONS
 from finnyaml.exchange.to_recipe import Draft, copy_files, draft
 from finnyaml.exchange.written import text
 from finnyaml.finn.catalog import Catalog
+from finnyaml.finn.settings import OURS
 
 SCRIPTS = (".py",)
 
@@ -65,7 +67,18 @@ def import_recipes(
             return _clean(data, source, folder, force)
         else:
             builds = configuration.read(source, model.absolute() if model else None)
+            known = {*catalog.fields, *OPTIONS, *OURS}
+            if not any(build.steps or build.injected or build.values.keys() & known for build in builds):
+                raise RecipeError([_unknown(source)])
         return _write(builds, files, notes, folder, source, catalog, force)
+
+
+def _unknown(source: Path) -> Problem:
+    hint = (
+        "a configuration has options such as synth_clk_period_ns, a folding file entries such as MVAU_hls_0; FINN's "
+        "file of FIFO depths is taken as it is by `fifo: {file: ...}`"
+    )
+    return Problem(f"{source.name} has no option of FINN, and no entry for a layer", Where(source, 1, 1), hint)
 
 
 def _own(folder: Path) -> set[str]:

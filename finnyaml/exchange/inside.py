@@ -86,11 +86,7 @@ class _Noted:
     def started(self, source: str | None, values: Mapping[str, Any], folder: Path) -> None:
         """One build that the script starts; files that it names are relative to `folder`."""
         steps = values.get("steps")
-        if steps is None:
-            listed = None
-        else:
-            injected = {name: values.get(name) or {} for name in ("inject_steps_before", "inject_steps_after")}
-            listed = [self._step(step) for step in _with_injected(steps, **injected)]
+        listed = None if steps is None else [self._step(step) for step in steps]
         build: dict[str, Any] = {
             "folder": self.original(str(folder)),
             "source": None if source is None else self._file(folder / source),
@@ -103,11 +99,11 @@ class _Noted:
                 build["values"][name] = self._file(folder / value)
         for injected_name in ("inject_steps_before", "inject_steps_after"):
             wanted = values.get(injected_name) or {}
-            build["values"][injected_name] = {
-                name: [self._step(step) for step in added] for name, added in wanted.items()
-            }
-            if listed is not None or not wanted:
-                del build["values"][injected_name]
+            build["values"].pop(injected_name, None)
+            if wanted:
+                build["values"][injected_name] = {
+                    name: [self._step(step) for step in added] for name, added in wanted.items()
+                }
         self.builds.append(build)
         output = values.get("output_dir")
         if isinstance(output, (str, PurePath)):
@@ -243,16 +239,6 @@ def _lacking(function: types.FunctionType) -> list[str]:
                 found += [f"{module.__name__}.{instruction.argval}"] if lacking else []
         before = instruction if instruction.opname == "LOAD_GLOBAL" else None
     return list(dict.fromkeys(found))
-
-
-def _with_injected(
-    steps: Iterable[Any], inject_steps_before: Mapping[str, Any], inject_steps_after: Mapping[str, Any]
-) -> Iterable[Any]:
-    for step in steps:
-        name = step if isinstance(step, str) else getattr(step, "__name__", "")
-        yield from inject_steps_before.get(name, ())
-        yield step
-        yield from inject_steps_after.get(name, ())
 
 
 if __name__ == "__main__":

@@ -93,14 +93,19 @@ def test_what_no_variable_can_say_follows_from_the_names() -> None:
         draft("other", steps=["streamline"]),
         draft("other", preprocess=["to_tensor"]),
         draft("other", finn={f"option_{number}": number for number in range(9)}),
-        draft("same", "net.onnx"),
         draft("other", folding={"file": "${x}"}),
         draft("net", outputs=["a"]),
     ],
-    ids=["other-steps", "other-stages", "many-values", "no-difference", "text-like-a-variable", "no-names"],
+    ids=["other-steps", "other-stages", "many-values", "text-like-a-variable", "no-names"],
 )
 def test_what_has_little_in_common_stays_apart(other: Draft) -> None:
     assert merged([draft("net"), other], "folder") == [draft("net"), other]
+
+
+def test_drafts_that_differ_in_nothing_that_a_recipe_has_are_one() -> None:
+    (made,) = merged([draft("net_a", "net.onnx"), draft("net_b", "net.onnx")], "folder")
+    assert made.name == "net"
+    assert made.dropped == [("output_dir: output_net_a, output_net_b", "a folder")]
 
 
 def test_names_that_are_one_folder_on_some_machines_are_not_given() -> None:
