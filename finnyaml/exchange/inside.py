@@ -43,11 +43,15 @@ def main() -> None:
     guard.install(own, noted.original)
     landlock.restrict(own)  # programs that the script starts, too, where this Linux can
     error = None
+    left = False  # whether it chose to end, which most do for want of arguments
+    sys.stdout.flush()
+    began = os.fstat(1).st_size
     try:
         code = compile(script.read_bytes(), str(script), "exec", dont_inherit=True)
         exec(code, main_module.__dict__)  # noqa: S102 - the script that the user named
     except SystemExit as end:
-        error = None if end.code in (None, 0) else f"it ended with {end.code!r}"
+        left = end.code not in (None, 0)
+        error = f"it ended with {end.code!r}" if left else None
     except BaseException as wrong:
         error = noted.explain(wrong)
     sys.stdout.flush()
@@ -57,6 +61,8 @@ def main() -> None:
         "missing": noted.interception.missing,
         "absent": [noted.original(path) for path in noted.interception.absent],
         "error": error,
+        "left": left,
+        "began": began,
     }
     Path(order["result"]).write_text(json.dumps(result))
 

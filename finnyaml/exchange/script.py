@@ -54,10 +54,12 @@ def read(script: Path, arguments: Sequence[str], taken: Sequence[str], kept: Pat
     for path in noted["absent"]:
         notes.append(f"the script opens {os.path.relpath(path, script.parent)}, which is not there; it went on without")
     if not noted["builds"]:
+        said = f"\nIt said:\n{noted['said']}" if noted["said"] else ""
+        hint = "`finnyaml import build.py -- ARGUMENTS` gives it arguments" if noted["left"] else None
         if noted["error"]:
-            raise FinnyamlError(f"{script.name} ended before it started a build: {noted['error']}")
+            raise FinnyamlError(f"{script.name} ended before it started a build: {noted['error']}{said}", hint=hint)
         hint = "it has to call build_dataflow_cfg or build_dataflow_directory; are there arguments to give after `--`?"
-        raise FinnyamlError(f"{script.name} started no build of FINN", hint=hint)
+        raise FinnyamlError(f"{script.name} started no build of FINN{said}", hint=hint)
     code = OwnCode(script, noted["missing"], taken)
     records = [record for index, record in enumerate(noted["builds"]) if record not in noted["builds"][:index]]
     builds = tuple(_Translation(script, record, code).build() for record in records)
@@ -97,10 +99,16 @@ def _run(script: Path, arguments: Sequence[str], kept: Path) -> dict[str, Any]:
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environ, check=False
             )
         if not result.is_file():
-            said = log.read_text(errors="replace").strip().splitlines()[-12:]
-            told = "\n".join(said) or f"exit code {ended.returncode}"
+            told = _end_of(log) or f"exit code {ended.returncode}"
             raise FinnyamlError(f"the process that ran {script.name} ended before the script did: {told}")
-        return json.loads(result.read_text())  # type: ignore[no-any-return]
+        noted: dict[str, Any] = json.loads(result.read_text())
+        return {**noted, "said": _end_of(log, noted["began"])}
+
+
+def _end_of(log: Path, began: int = 0) -> str:
+    """The last lines of what was printed, from a place in the log on."""
+    said = log.read_bytes()[began:].decode(errors="replace")
+    return "\n".join(said.strip().splitlines()[-12:])
 
 
 def _top(folder: Path) -> Path:
@@ -128,7 +136,7 @@ def _copy(source: Path, target: Path) -> None:
     for entry in source.iterdir():
         copied = target / entry.name
         if entry.is_symlink() or (entry.is_file() and entry.stat().st_size >= LARGE):
-            copied.symlink_to(entry.resolve())
+            copied.symlink_to(os.path.realpath(entry))  # a link that leads to itself, too
         elif entry.is_dir():
             if entry.name not in SKIPPED and not entry.name.startswith(("code_gen_", "vivado_")):
                 copied.mkdir()

@@ -208,10 +208,20 @@ def test_what_is_gone_or_made_or_refused_is_said(examples: Imported) -> None:
 def test_a_script_that_starts_nothing_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: str | None, said: str
 ) -> None:
-    noted = {"builds": [], "missing": [], "absent": [], "error": error}
+    noted = {"builds": [], "missing": [], "absent": [], "error": error, "left": False, "said": "usage: build.py NET"}
     monkeypatch.setattr(script, "_run", lambda *_: noted)
-    with pytest.raises(FinnyamlError, match=said):
+    with pytest.raises(FinnyamlError, match=said) as refused:
         script.read(tmp_path / "build.py", (), (), tmp_path / "kept")
+    assert "It said:\nusage: build.py NET" in str(refused.value)
+
+
+def test_links_that_lead_nowhere_do_no_harm(tmp_path: Path) -> None:
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    for name, target in (("loop", "loop"), ("gone", "nowhere"), ("up", "..")):
+        (folder / name).symlink_to(target)
+    script._mirror(tmp_path, tmp_path / "copy", folder)
+    assert (tmp_path / "copy/theirs/up").resolve() == tmp_path
 
 
 PLAIN = """

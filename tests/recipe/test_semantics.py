@@ -307,3 +307,13 @@ def mine(model, cfg):
     assert told[0].severity == "warning" and told[0].where and told[0].where.line == 2
     folder.write("code.py", f"import sys\nsys.path.insert(0, '/elsewhere')\n{code}")
     assert folder.load(f"{ONNX}steps: ['code.py:mine']\n")[1] == ()
+
+
+def test_code_in_a_package_finds_the_package_it_is_in(folder: Folder) -> None:
+    for name in ("proj/__init__.py", "proj/lib/__init__.py"):
+        folder.write(name, "")
+    folder.write(
+        "proj/lib/code.py", "from proj.common import x\nimport lib_of_nobody\ndef mine(model, cfg): return model\n"
+    )
+    told = folder.load(f"{ONNX}steps: ['proj/lib/code.py:mine']\n")[1]
+    assert [problem.message.partition(",")[0] for problem in told] == ["code.py imports lib_of_nobody (line 2)"]
