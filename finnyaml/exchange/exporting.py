@@ -65,6 +65,7 @@ class _Writer:
             raise RecipeError(wrong)
         self._steps = [*self._processing(), *(text for item in placed if (text := self._step(item)))]
         self.values = self._values(config) | self._verification()
+        self.model = self._relative(recipe.model.onnx) if recipe.model.onnx else ""
         self._others()
 
     def listed(self) -> Any:
@@ -209,7 +210,13 @@ class _Writer:
         self.dropped.append((what, why))
 
     def _relative(self, path: Path) -> str:
-        return Path(os.path.relpath(path, self._folder)).as_posix()
+        """A file as the script names it; one from the network has to lie beside the script."""
+        remote = self._recipe.remotes.get(str(path))
+        if remote is None:
+            return Path(os.path.relpath(path, self._folder)).as_posix()
+        name = remote.path.name
+        self._drop(f"the file {name}", f"put it beside the script: {remote.shown}, SHA-256 {remote.sha256}")
+        return name
 
     # -- text ---------------------------------------------------------------------------------------------------------
 
@@ -260,12 +267,6 @@ class _Writer:
         lines.append("        config = DataflowBuildConfig.from_dict({**COMMON, **own})\n")
         lines.append("        config.steps = STEPS\n        build.build_dataflow_cfg(model, config)\n")
         return "".join(lines)
-
-    @property
-    def model(self) -> str:
-        """The model as the script names it."""
-        assert self._recipe.model.onnx is not None
-        return self._relative(self._recipe.model.onnx)
 
 
 def _has(writer: _Writer, name: str, value: Any) -> bool:

@@ -203,3 +203,14 @@ def test_what_is_exported_of_all_variants_merges_to_the_recipe_again(
         build = Build(name, tmp_path, File(tmp_path / model), values, steps)
         drafts.append(from_build(build, CATALOG, tmp_path))
     assert {**one(*drafts), "output": "build"} == yaml.safe_load(VARIANTS)
+
+
+def test_files_from_the_network_lie_beside_an_exported_script(tmp_path: Path) -> None:
+    sha = "0123456789abcdef" * 4
+    remote = f"{{url: 'https://user@example.com/a/net.onnx?key=1', sha256: {sha}}}"
+    settings = "steps: [tidy_up]\noutputs: []\ntarget: {clock_ns: 5.0}\n"
+    (tmp_path / "recipe.yaml").write_text(f"name: net\nmodel: {{onnx: {remote}}}\n{settings}")
+    ((recipe, _),) = load_recipes(tmp_path / "recipe.yaml")
+    script = export([recipe], CATALOG, tmp_path / "elsewhere")
+    assert "build.build_dataflow_cfg('0123456789abcdef-net.onnx', config)" in script.text
+    assert f"put it beside the script: https://example.com/a/net.onnx, SHA-256 {sha}" in script.text
