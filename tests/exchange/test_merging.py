@@ -207,7 +207,7 @@ def test_what_is_exported_of_all_variants_merges_to_the_recipe_again(
 
 def test_files_from_the_network_lie_beside_an_exported_script(tmp_path: Path) -> None:
     sha = "0123456789abcdef" * 4
-    remote = f"{{url: 'https://user@example.com/a/net.onnx?key=1', sha256: {sha}}}"
+    remote = f"{{url: 'https://example.com/a/net.onnx?key=1', sha256: {sha}}}"
     settings = "steps: [tidy_up]\noutputs: []\ntarget: {clock_ns: 5.0}\n"
     (tmp_path / "recipe.yaml").write_text(f"name: net\nmodel: {{onnx: {remote}}}\n{settings}")
     ((recipe, _),) = load_recipes(tmp_path / "recipe.yaml")
