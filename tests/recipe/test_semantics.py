@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from finnyaml.errors import RecipeError
 from tests.recipe.folder import MINIMAL, Folder
 
 ONNX = "model: {onnx: model.onnx}\n"
@@ -317,3 +318,25 @@ def test_code_in_a_package_finds_the_package_it_is_in(folder: Folder) -> None:
     )
     told = folder.load(f"{ONNX}steps: ['proj/lib/code.py:mine']\n")[1]
     assert [problem.message.partition(",")[0] for problem in told] == ["code.py imports lib_of_nobody (line 2)"]
+
+
+@pytest.mark.parametrize(
+    ("url", "message", "hint"),
+    [
+        ("http://[::1/net.onnx", "the URL cannot be used: Invalid IPv6 URL", None),
+        ("http://x:y/net.onnx", "the URL cannot be used: Port could not be cast", None),
+        ("http://x:99999/net.onnx", "the URL cannot be used: Port out of range", None),
+        ("http:///net.onnx", "the URL cannot be used: it names no host", None),
+        ("http://a..b/net.onnx", "the URL cannot be used: encoding with 'idna' codec failed", None),
+        ("http://x/a b.onnx", "a URL cannot have ' ' in it", "write it as %20 there"),
+        ("http://ä.org/net.onnx", "a URL cannot have 'ä' in it", "begins with xn--"),
+    ],
+)
+def test_urls_that_cannot_be(folder: Folder, url: str, message: str, hint: str | None) -> None:
+    remote = f"{{url: '{url}', sha256: {'a' * 64}}}"
+    with pytest.raises(RecipeError) as refused:
+        folder.load(f"name: net\nmodel: {{onnx: {remote}}}\nsteps: [tidy_up]\n")
+    (problem,) = refused.value.problems
+    assert problem.message.startswith(message)
+    assert problem.where and problem.where.line == 2
+    assert hint is None or hint in (problem.hint or "")
