@@ -209,6 +209,19 @@ def test_settings_files(folder: Folder, content: str, words: list[str]) -> None:
     folder.refuses(MINIMAL + "folding: {file: ▶folding.json}\n", *words)
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("MVAU_hls_0: {PE: 1}\nMVAU_hls_0: {PE: 2}\n", ["'folding.yaml' has the key 'MVAU_hls_0' twice"]),
+        ("a: &x {PE: 1}\nb: *x\nc: {l: [{d: 1, d: 2}]}\n", ["'folding.yaml' has the key 'd' twice"]),
+        ("a: [", ["'folding.yaml' is not valid YAML"]),
+    ],
+)
+def test_settings_files_in_yaml(folder: Folder, content: str, words: list[str]) -> None:
+    folder.write("folding.yaml", content)
+    folder.refuses(MINIMAL + "folding: {file: ▶folding.yaml}\n", *words)
+
+
 def test_settings_file_that_is_no_text(folder: Folder) -> None:
     folder.write("fifo.json", "").write_bytes(b"\xff\xfe{}")
     folder.refuses(MINIMAL + "fifo: {file: ▶fifo.json}\n", "not valid JSON")
