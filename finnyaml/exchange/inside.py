@@ -6,6 +6,7 @@ It is started with one argument, a JSON file that says what to run; what came of
 from __future__ import annotations
 
 import ast
+import contextlib
 import dis
 import enum
 import functools
@@ -183,10 +184,10 @@ class _Noted:
             inner = self._step(step.func)
             keywords = self._plain(step.keywords)
             if inner["kind"] != "function" or step.args or "object" in json.dumps(keywords):
-                return {"kind": "opaque", "name": _called(step)}
+                return {"kind": "opaque", "name": _called(step), "what": _what(step)}
             return {**inner, "with": keywords}
         if not isinstance(step, types.FunctionType):
-            return {"kind": "opaque", "name": _called(step)}
+            return {"kind": "opaque", "name": _called(step), "what": _what(step)}
         return self._function(step)
 
     def _module(self, step: str) -> dict[str, Any]:
@@ -209,7 +210,10 @@ class _Noted:
         file = inner.__code__.co_filename
         importable = getattr(module, name, None) is step and step.__qualname__ == name
         cells = dict(zip(inner.__code__.co_freevars, inner.__closure__ or (), strict=True))
-        closure = {key: cell.cell_contents for key, cell in cells.items()}
+        closure = {}
+        for key, cell in cells.items():
+            with contextlib.suppress(ValueError):  # a name that was not bound yet
+                closure[key] = cell.cell_contents
         literals = dict(self._literals(closure.items()))
         return {
             "kind": "function",
@@ -222,7 +226,7 @@ class _Noted:
             "wrapped": inner is not step and not importable,
             "lacks": _lacking(inner),
             "closure": literals,
-            "strange": sorted(closure.keys() - literals.keys()),
+            "strange": sorted(cells.keys() - literals.keys()),
             "globals": {} if module is self.main or module is None else self._globals(module),
         }
 
@@ -231,6 +235,16 @@ def _called(step: Any) -> str:
     """A name for an object that is not a function: the same in every run."""
     inner = step.func if isinstance(step, functools.partial) else step
     return str(getattr(inner, "__name__", type(inner).__name__))
+
+
+def _what(step: Any) -> str:
+    """What a step is that is not a function."""
+    if isinstance(step, functools.partial):
+        return "it is a partial with arguments that a recipe cannot hold, or of something that is not a function"
+    if isinstance(step, types.MethodType):
+        owner = step.__self__ if isinstance(step.__self__, type) else type(step.__self__)
+        return f"it is a method of {owner.__name__}"
+    return f"it is of the type {type(step).__name__}, not a function"
 
 
 def _lacking(function: types.FunctionType) -> list[str]:

@@ -199,7 +199,7 @@ class _Translation:
             module, _, function = step["name"].rpartition(".")
             return Step(step["name"], f"{step.get('file') or module}:{function}")
         if step["kind"] != "function":
-            told = f"{name} is not installed here" if step["kind"] == "missing" else "it is not a function"
+            told = f"{name} is not installed here" if step["kind"] == "missing" else step["what"]
             reason = f"{told}: write a function (model, cfg) for what it does"
             return Step(name, self._code.unmovable(name, reason), todo=reason)
         with_ = step.get("with", {})

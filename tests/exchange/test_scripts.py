@@ -56,6 +56,9 @@ class Callable:
     def __call__(self, model, cfg):
         return model
 
+    def step_method(self, model, cfg):
+        return model
+
 
 model_file = "models/absent.onnx"
 model = ModelWrapper(model_file)
@@ -73,7 +76,7 @@ for platform in ["Pynq-Z1", "U250"]:
     cfg = build_cfg.DataflowBuildConfig(
         steps=[
             "step_top", step_names, make(3), make(4), lambda m, c: m, partial(wide, by=2), Callable(),
-            common.shared, *build_cfg.estimate_only_dataflow_steps, step_hls_codegen,
+            Callable().step_method, common.shared, *build_cfg.estimate_only_dataflow_steps, step_hls_codegen,
         ],
         output_dir="output_tiny_%s" % platform,
         target_fps=args.fps,
@@ -174,9 +177,10 @@ def test_custom_steps_of_every_sort_are_named(examples: Imported) -> None:
     assert steps[2:4] == ["steps.py:step_scaled", "steps.py:step_scaled_2"]
     assert steps[4] == "steps.py:step_3"
     assert steps[5] == {"uses": "steps.py:wide", "with": {"by": 2}}
-    assert steps[6].startswith("to_move.py:")
-    assert steps[7] == "../build/common.py:shared"
-    assert steps[8:11] == [
+    assert steps[6:8] == ["to_move.py:Callable", "to_move.py:step_method"]
+    assert "it is a method of Callable: write a function" in (examples.folder / "to_move.py").read_text()
+    assert steps[8] == "../build/common.py:shared"
+    assert steps[9:12] == [
         "qonnx_to_finn", "tidy_up", {"uses": "../build/custom_steps.py:step_names", "id": "names_2"}
     ]  # fmt: skip
     assert steps[-1] == "hw_codegen"
