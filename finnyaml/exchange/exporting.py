@@ -16,6 +16,7 @@ from finnyaml.finn.catalog import Catalog
 from finnyaml.plan.placed import Placed
 from finnyaml.plan.steps import Expansion
 from finnyaml.recipe.model import CodeRef, Recipe
+from finnyaml.steps.code import in_package
 
 
 @dataclass(frozen=True)
@@ -138,10 +139,12 @@ class _Writer:
     def _function(self, code: CodeRef) -> str:
         """The name under which the script has a function of the user's."""
         if code.file is not None:
-            folder = Path(os.path.relpath(code.file.parent, self._folder)).as_posix()
-            if folder not in self._paths:
-                self._paths.append(folder)
-            module = code.file.stem
+            root, name = in_package(code.file)
+            for place in (root, code.file.parent):
+                folder = place and Path(os.path.relpath(place, self._folder)).as_posix()
+                if folder and folder not in self._paths:
+                    self._paths.append(folder)
+            module = name or code.file.stem
         else:
             module = str(code.module)
             if not module.startswith(("finn.", "qonnx.")) and "." not in self._paths:

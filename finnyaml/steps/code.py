@@ -133,7 +133,7 @@ def _from_file(ref: CodeRef, file: Path) -> ModuleType:
     if not file.is_file():
         near = did_you_mean(file.name, (found.name for found in file.parent.glob("*.py")))
         raise StepFailed(f"{ref.text}: there is no file {file}", hint=near)
-    root, name = _in_package(file)
+    root, name = in_package(file)
     if root is not None:
         _search_first(root)
     _search_first(file.parent)
@@ -155,7 +155,7 @@ def _from_file(ref: CodeRef, file: Path) -> ModuleType:
     return module
 
 
-def _in_package(file: Path) -> tuple[Path | None, str | None]:
+def in_package(file: Path) -> tuple[Path | None, str | None]:
     """The folder with the package that a file is in, None where it is in none; its name there if it imports relatively.
 
     A package is a folder with `__init__.py`, or one that relative imports make to one.

@@ -214,3 +214,16 @@ def test_files_from_the_network_lie_beside_an_exported_script(tmp_path: Path) ->
     script = export([recipe], CATALOG, tmp_path / "elsewhere")
     assert "build.build_dataflow_cfg('0123456789abcdef-net.onnx', config)" in script.text
     assert f"put it beside the script: https://example.com/a/net.onnx, SHA-256 {sha}" in script.text
+
+
+def test_a_step_of_a_package_is_imported_from_it_in_an_exported_script(tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    step = "from .by import BY\ndef f(model, cfg): ..."
+    for name, content in (("net.onnx", ""), ("lib/by.py", "BY = 2"), ("lib/own.py", step)):
+        (tmp_path / name).write_text(content)
+    settings = "steps: ['lib/own.py:f']\noutputs: []\ntarget: {clock_ns: 5.0}\n"
+    (tmp_path / "recipe.yaml").write_text(f"name: net\nmodel: {{onnx: net.onnx}}\n{settings}")
+    ((recipe, _),) = load_recipes(tmp_path / "recipe.yaml")
+    script = export([recipe], CATALOG, tmp_path)
+    assert "sys.path.insert(0, os.path.join(HERE, '.'))\n" in script.text
+    assert "from lib.own import f" in script.text
