@@ -53,6 +53,35 @@ def needed(source: str, line: int) -> set[str]:
     return set() if found is None else module.closure(_loads(found) - _locals_of(found))
 
 
+def unchanged(source: str, line: int, values: Mapping[str, str]) -> bool:
+    """Whether an import gives the names that a function stands on the values that they had in the script."""
+    module = _Module(source)
+    found = module.function(line)
+    names = set() if found is None else module.closure(_loads(found) - _locals_of(found))
+    assigned = {name for node in ast.walk(module.tree) if isinstance(node, ast.Global) for name in node.names}
+    for name in names & values.keys():
+        statements = module.bindings[name]
+        if len(statements) > 1 or name in assigned:
+            return False
+        value = getattr(statements[0], "value", None)
+        try:
+            written = ast.literal_eval(value) if isinstance(statements[0], _ASSIGNS) and value is not None else None
+        except ValueError:
+            continue  # it is computed from others
+        if _target(statements[0]) == name and repr(written) != repr(ast.literal_eval(values[name])):
+            return False
+    return True
+
+
+def computed_defaults(function: ast.FunctionDef | ast.Lambda) -> set[str]:
+    """The arguments whose default is not written there but computed when the function is made: `k=k` in a loop."""
+    taken = function.args
+    by_place = [*taken.posonlyargs, *taken.args]
+    pairs = [*zip(by_place[len(by_place) - len(taken.defaults) :], taken.defaults, strict=True)]
+    pairs += [(arg, value) for arg, value in zip(taken.kwonlyargs, taken.kw_defaults, strict=True) if value is not None]
+    return {arg.arg for arg, value in pairs if _loads(value)}
+
+
 def function_at(source: str, line: int) -> ast.FunctionDef | ast.Lambda | None:
     """The function that begins at a line; None where there is none, or several lambdas."""
     return _Module(source).function(line)
@@ -148,11 +177,24 @@ class _Module:
                 found += statements
             elif name in values:
                 found.append(name)
-            elif isinstance(only, (ast.Assign, ast.AnnAssign)):
+            elif isinstance(only, _ASSIGNS) and not self._made_while_running(only, name):
                 found.append(only)
             else:
                 return [], f"it uses {name}, whose value the script makes as it runs (line {statements[0].lineno})"
         return found, None
+
+    def _made_while_running(self, statement: ast.stmt, name: str) -> bool:
+        """Whether an object is another one when the statement alone runs again: from arguments, or changed later."""
+        asks = ("parse_args", "parse_known_args", "input", "argv")
+        if any(getattr(node, "attr", getattr(node, "id", "")) in asks for node in ast.walk(statement)):
+            return True
+        return any(
+            isinstance(node, (ast.Attribute, ast.Subscript))
+            and isinstance(node.ctx, (ast.Store, ast.Del))
+            and isinstance(node.value, ast.Name)
+            and node.value.id == name
+            for node in ast.walk(self.tree)
+        )
 
     def text(self, node: ast.stmt) -> str:
         """The source of a statement, with its decorators and the comments right above it."""
@@ -195,6 +237,8 @@ def _module_text(
     if typing_only:
         parts.append("from typing import TYPE_CHECKING\n")
     imports = [text for text in imports if "__future__" not in text]
+    if any(value.startswith("argparse.") for value in constants.values()) and "import argparse\n" not in imports:
+        imports.append("import argparse\n")
     if imports:
         parts.append("".join(imports))
     if typing_only:
@@ -227,6 +271,12 @@ def _for_annotations(
         if usable and not any(path in missing for path in _imported(statements[0], name)):
             found += [module.text(item) for item in statements]
     return list(dict.fromkeys(found))
+
+
+def _target(statement: ast.stmt) -> str | None:
+    """The name that an assignment binds, where it is one."""
+    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+    return targets[0].id if len(targets) == 1 and isinstance(targets[0], ast.Name) else None
 
 
 def _is_guard(test: ast.expr) -> bool:

@@ -5,6 +5,7 @@ It is started with one argument, a JSON file that says what to run; what came of
 
 from __future__ import annotations
 
+import argparse
 import ast
 import contextlib
 import dis
@@ -149,6 +150,11 @@ class _Noted:
 
     def _literals(self, items: Iterable[tuple[str, Any]]) -> Iterable[tuple[str, str]]:
         for name, value in items:
+            if isinstance(value, argparse.Namespace):
+                parts = dict(self._literals(vars(value).items()))
+                if parts.keys() == vars(value).keys():
+                    yield name, f"argparse.Namespace({', '.join(f'{key}={text}' for key, text in parts.items())})"
+                continue
             if name.startswith("__") or not isinstance(
                 value, (str, int, float, bool, type(None), list, tuple, dict, set)
             ):
@@ -225,10 +231,20 @@ class _Noted:
             "line": inner.__code__.co_firstlineno,
             "wrapped": inner is not step and not importable,
             "lacks": _lacking(inner),
+            "defaults": dict(self._defaults(inner)),
             "closure": literals,
             "strange": sorted(cells.keys() - literals.keys()),
             "globals": {} if module is self.main or module is None else self._globals(module),
         }
+
+    def _defaults(self, function: types.FunctionType) -> Iterable[tuple[str, Any]]:
+        """The values of a function's arguments that have one, as far as they are plain."""
+        code, values = function.__code__, function.__defaults__ or ()
+        names = code.co_varnames[code.co_argcount - len(values) : code.co_argcount]
+        for name, value in (*zip(names, values, strict=True), *(function.__kwdefaults__ or {}).items()):
+            text = json.dumps(self._plain(value)).replace(self._copy, self._real)
+            if '{"object":' not in text and '{"missing":' not in text:
+                yield name, json.loads(text)
 
 
 def _called(step: Any) -> str:

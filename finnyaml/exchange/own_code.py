@@ -45,7 +45,8 @@ class OwnCode:
         found: dict[int, Named] = {}
         for file, listed in by_file.items():
             source = Path(file).read_text("utf-8")
-            apart = [step for step in listed if not self._can_be_imported(step, source)]
+            known = values if Path(file) == self._script else listed[0]["globals"]
+            apart = [step for step in listed if not self._can_be_imported(step, source, known)]
             found |= {id(step): Named(f"{file}:{step['name']}") for step in listed if step not in apart}
             found |= self._taken_out(Path(file), source, apart, values)
             self._note_local_files(listed)
@@ -62,9 +63,14 @@ class OwnCode:
         self.files[file] = text
         return f"{file}:{word}"
 
-    def _can_be_imported(self, step: Noted, source: str) -> bool:
-        """Whether a recipe can name the function where it is: importing its file runs nothing but definitions."""
+    def _can_be_imported(self, step: Noted, source: str, values: Mapping[str, str]) -> bool:
+        """Whether a recipe can name the function where it is: importing its file runs nothing but definitions.
+
+        `values` are those that the names of the file had when the build was started: the import has to give the same.
+        """
         if not step["importable"] or any(_imports(source, name) for name in self._missing):
+            return False
+        if not extract.unchanged(source, step["line"], values):
             return False
         if Path(step["file"]) != self._script:
             return True

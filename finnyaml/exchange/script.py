@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml.errors import FinnyamlError
-from finnyaml.exchange import plain_steps
+from finnyaml.exchange import extract, plain_steps
 from finnyaml.exchange.build import Build, File, Step
 from finnyaml.exchange.configuration import name_of
 from finnyaml.exchange.own_code import Named, Noted, OwnCode, function_of
@@ -208,6 +208,8 @@ class _Translation:
         named = self._names[id(step)]
         if named.uses is None:
             return Step(name, self._code.unmovable(name, named.reason), todo=named.reason)
+        if not named.uses.startswith("/"):  # it was taken out of its file
+            with_ = {**_made_with(step), **with_}
         label = step.get("label", "").removeprefix("step_") or None
         return Step(name, named.uses, id=label, with_=with_, todo=_lacks(step))
 
@@ -241,6 +243,13 @@ def _file_or(value: Any) -> Any:
     if isinstance(value, dict) and value.keys() == {"path", "made"}:
         return File(Path(value["path"]), Path(value["made"]) if value["made"] else None)
     return value
+
+
+def _made_with(step: Noted) -> dict[str, Any]:
+    """Arguments that a function was made with, where its source alone would give others."""
+    function = function_of(step)
+    names = extract.computed_defaults(function) if function is not None else set()
+    return {name: value for name, value in step["defaults"].items() if name in names}
 
 
 def _lacks(step: Noted) -> str | None:

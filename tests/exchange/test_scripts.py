@@ -52,6 +52,13 @@ def wide(model, cfg, by=1):
     return model
 
 
+SCALES = []
+for scale in (2, 3):
+    def step_scale(model, cfg, scale=scale):
+        return model if args.fps else scale
+    SCALES.append(step_scale)
+
+
 class Callable:
     def __call__(self, model, cfg):
         return model
@@ -76,7 +83,7 @@ for platform in ["Pynq-Z1", "U250"]:
     cfg = build_cfg.DataflowBuildConfig(
         steps=[
             "step_top", step_names, make(3), make(4), lambda m, c: m, partial(wide, by=2), Callable(),
-            Callable().step_method, common.shared, *build_cfg.estimate_only_dataflow_steps, step_hls_codegen,
+            Callable().step_method, *SCALES, common.shared, *build_cfg.estimate_only_dataflow_steps, step_hls_codegen,
         ],
         output_dir="output_tiny_%s" % platform,
         target_fps=args.fps,
@@ -179,8 +186,9 @@ def test_custom_steps_of_every_sort_are_named(examples: Imported) -> None:
     assert steps[5] == {"uses": "steps.py:wide", "with": {"by": 2}}
     assert steps[6:8] == ["to_move.py:Callable", "to_move.py:step_method"]
     assert "it is a method of Callable: write a function" in (examples.folder / "to_move.py").read_text()
-    assert steps[8] == "../build/common.py:shared"
-    assert steps[9:12] == [
+    assert [steps[8]["with"], steps[9]["with"]] == [{"scale": 2}, {"scale": 3}]
+    assert steps[10] == "../build/common.py:shared"
+    assert steps[11:14] == [
         "qonnx_to_finn", "tidy_up", {"uses": "../build/custom_steps.py:step_names", "id": "names_2"}
     ]  # fmt: skip
     assert steps[-1] == "hw_codegen"
@@ -192,7 +200,8 @@ def test_extracted_steps_have_the_values_of_the_script(examples: Imported) -> No
     assert "k = 7\n" in text
     assert "step_scaled = _step_scaled(bits=3)" in text
     assert "step_scaled_2 = _step_scaled_2(bits=4)" in text
-    assert "argparse" not in text
+    assert "args = argparse.Namespace(fps=77)\n" in text
+    assert "parse_args" not in text
 
 
 def test_what_is_gone_or_made_or_refused_is_said(examples: Imported) -> None:
