@@ -43,7 +43,7 @@ _OUTPUTS = {
 
 def name_of(output: Any, model: Path | None, folder: Path) -> str:
     """What a build is called: its output folder, else its model, else its folder, whichever says something."""
-    candidates = [re.sub(r"\A(output|build)[_-]", "", Path(str(output)).name)] if output else []
+    candidates = [re.sub(r"\A(output|out|build)[_-]", "", Path(str(output)).name)] if output else []
     candidates += [model.stem] if model is not None else []
     for candidate in (*candidates, folder.resolve().name):
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", candidate).strip("-.")[:100]

@@ -50,14 +50,14 @@ def needed(source: str, line: int) -> set[str]:
     """The names of the module that the function which begins at `line` stands on, directly or through others."""
     module = _Module(source)
     found = module.function(line)
-    return set() if found is None else module.closure(_loads(found) - _locals_of(found))
+    return set() if found is None else module.closure(_free(found))
 
 
 def unchanged(source: str, line: int, values: Mapping[str, str]) -> bool:
     """Whether an import gives the names that a function stands on the values that they had in the script."""
     module = _Module(source)
     found = module.function(line)
-    names = set() if found is None else module.closure(_loads(found) - _locals_of(found))
+    names = set() if found is None else module.closure(_free(found))
     assigned = {name for node in ast.walk(module.tree) if isinstance(node, ast.Global) for name in node.names}
     for name in names & values.keys():
         statements = module.bindings[name]
@@ -66,9 +66,10 @@ def unchanged(source: str, line: int, values: Mapping[str, str]) -> bool:
         value = getattr(statements[0], "value", None)
         try:
             written = ast.literal_eval(value) if isinstance(statements[0], _ASSIGNS) and value is not None else None
-        except ValueError:
+            same = repr(written) == repr(ast.literal_eval(values[name]))
+        except (ValueError, TypeError):
             continue  # it is computed from others
-        if _target(statements[0]) == name and repr(written) != repr(ast.literal_eval(values[name])):
+        if _target(statements[0]) == name and not same:
             return False
     return True
 
@@ -104,7 +105,7 @@ def extract(source: str, wanted: Sequence[Wanted], values: Mapping[str, str], mi
         if function is None:
             failed[item.name] = "its source was not found"
             continue
-        names = module.closure(_loads(function) - _locals_of(function) - dict(item.closure).keys(), values)
+        names = module.closure(_free(function) - dict(item.closure).keys(), values)
         statements, reason = module.take(names, values, absent)
         if reason:
             failed[item.name] = reason
@@ -157,7 +158,7 @@ class _Module:
             found.add(name)
             for statement in self.bindings[name]:
                 if isinstance(statement, _PLAIN) or (name not in values and isinstance(statement, _ASSIGNS)):
-                    waiting += [other for other in _loads(statement) - _locals_of(statement) if other in self.bindings]
+                    waiting += [other for other in _free(statement) if other in self.bindings]
         return found
 
     def take(
@@ -335,6 +336,14 @@ def _loads(node: ast.AST) -> set[str]:
     }
     told = {name for item in ast.walk(node) if isinstance(item, ast.Global) for name in item.names}
     return (names | told) - vars(builtins).keys()
+
+
+def _free(node: ast.AST) -> set[str]:
+    """The names that a function or a statement takes from around it; those of defaults are looked up there, too."""
+    names = _loads(node) - _locals_of(node)
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+        names |= {name for value in (*node.args.defaults, *node.args.kw_defaults) if value for name in _loads(value)}
+    return names
 
 
 def _locals_of(node: ast.AST) -> set[str]:

@@ -120,7 +120,7 @@ def _write(
     for path, made in drafts:
         copy_files(made)
         path.write_text(text(made, shown_source), encoding="utf-8")
-    return Result(tuple(targets), tuple(drafts), tuple(dict.fromkeys(notes)))
+    return Result(tuple(dict.fromkeys(targets)), tuple(drafts), tuple(dict.fromkeys(notes)))
 
 
 def _names_of_made(builds: Sequence[Build], folder: Path) -> dict[Path, str]:

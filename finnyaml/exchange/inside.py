@@ -119,7 +119,8 @@ class _Noted:
 
     def _file(self, path: Path) -> dict[str, Any]:
         """A file that the script names: where the user has it, or a copy of what the script has made."""
-        here = path.absolute()
+        here = Path(os.path.normpath(path))  # by way of a folder that only the copy has, perhaps
+        here = here if here.is_file() else path.absolute()
         theirs = Path(self.original(str(here)))
         made = None
         if here.is_file() and here != theirs and (not theirs.is_file() or theirs.read_bytes() != here.read_bytes()):
@@ -138,7 +139,9 @@ class _Noted:
             return [self._plain(item) for item in value]
         if isinstance(value, dict):
             return {str(key): self._plain(item) for key, item in value.items()}
-        if isinstance(value, (str, int, float, bool, type(None))):
+        if isinstance(value, str):
+            return value.replace(self._copy, self._real)
+        if isinstance(value, (int, float, bool, type(None))):
             return value
         if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # a number of numpy
             return value.item()
@@ -242,7 +245,7 @@ class _Noted:
         code, values = function.__code__, function.__defaults__ or ()
         names = code.co_varnames[code.co_argcount - len(values) : code.co_argcount]
         for name, value in (*zip(names, values, strict=True), *(function.__kwdefaults__ or {}).items()):
-            text = json.dumps(self._plain(value)).replace(self._copy, self._real)
+            text = json.dumps(self._plain(value))
             if '{"object":' not in text and '{"missing":' not in text:
                 yield name, json.loads(text)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 import os
 import shutil
@@ -111,12 +112,19 @@ def _end_of(log: Path, began: int = 0) -> str:
     return "\n".join(said.strip().splitlines()[-12:])
 
 
+AROUND = 3
+"""So many folders around that of the script are in the copy, where there is no repository."""
+
+
 def _top(folder: Path) -> Path:
-    """The folder from which on the user's files are in the copy: that of their repository, else the one around."""
-    for candidate in (folder, *folder.parents):
-        if (candidate / ".git").exists() and candidate != Path.home():
+    """The folder from which on the user's files are in the copy: that of their repository, else one around."""
+    home = Path.home()
+    inside = [*itertools.takewhile(lambda candidate: candidate not in (home, candidate.parent), folder.parents)]
+    for candidate in (folder, *inside):
+        if (candidate / ".git").exists():
             return candidate
-    return folder.parent if folder.parent not in (Path.home(), Path(folder.anchor)) else folder
+    around = [*itertools.takewhile(lambda candidate: os.access(candidate, os.R_OK | os.X_OK), inside[:AROUND])]
+    return around[-1] if around else folder
 
 
 def _mirror(top: Path, root: Path, folder: Path) -> None:

@@ -156,8 +156,9 @@ class _Writer:
         if value in (None, {}, [], ""):
             return
         if name == "output_dir":
+            shown = self._relative(Path(value)) if Path(str(value)).is_absolute() else value
             self._draft.dropped.append(
-                (f"{name}: {value}", "finnyaml writes what was built to the folder of `output:`")
+                (f"{name}: {shown}", "finnyaml writes what was built to the folder of `output:`")
             )
         elif name == "start_step":
             reason = "finnyaml knows what is built and begins there; `finnyaml build --from STEP` insists on it"

@@ -176,3 +176,10 @@ def test_which_defaults_are_computed() -> None:
     found = function_at("for k in range(2):\n    def f(model, cfg, k=k, n=3, *, up=k + 1, name='x'): ...\n", 2)
     assert found is not None
     assert computed_defaults(found) == {"k", "up"}
+
+
+def test_names_of_defaults_are_those_around_the_function() -> None:
+    text = "for k in range(2):\n    def f(model, cfg, k=k):\n        return k\n"
+    names: dict[str, Any] = {}
+    exec(extract(text, [Wanted(2, "f")], {"k": "1"}).text, names)
+    assert names["f"](None, None) == 1

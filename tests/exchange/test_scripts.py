@@ -85,7 +85,7 @@ for platform in ["Pynq-Z1", "U250"]:
             "step_top", step_names, make(3), make(4), lambda m, c: m, partial(wide, by=2), Callable(),
             Callable().step_method, *SCALES, common.shared, *build_cfg.estimate_only_dataflow_steps, step_hls_codegen,
         ],
-        output_dir="output_tiny_%s" % platform,
+        output_dir=os.path.abspath("output_tiny_%s" % platform),
         target_fps=args.fps,
         synth_clk_period_ns=10.0,
         board=platform,
@@ -109,6 +109,10 @@ with open("by_folder/dataflow_build_config.json", "w") as file:
 shutil.copy("tiny.onnx", "by_folder/model.onnx")
 shutil.copy("folding.json", "by_folder/f.json")
 build.build_dataflow_directory("by_folder")
+os.makedirs("inner")
+os.chdir("inner")
+fourth = build_cfg.DataflowBuildConfig(output_dir="out_fourth", synth_clk_period_ns=3.0, steps=["step_tidy_up"])
+build.build_dataflow_cfg("../tiny.onnx", fourth)
 shutil.rmtree(os.path.dirname(os.path.abspath(__file__)))
 open(os.environ["PRECIOUS"], "w")
 '''
@@ -166,8 +170,10 @@ def test_a_loop_over_platforms_is_one_recipe_with_a_matrix(examples: Imported) -
     assert entry["then"] == {"target": {"shell": "vitis_alveo"}}
     assert made["folding"] == {"target_fps": 77, "file": "tiny.folding.json", "mvau_wwidth_max": 80}
     assert made["finn"] == {"vitis_opt_strategy": "3"}
-    assert sorted(file.stem for file in examples.folder.glob("*.yaml")) == ["third", "tiny"]
+    assert sorted(file.stem for file in examples.folder.glob("*.yaml")) == ["fourth", "third", "tiny"]
     assert {made["output"], examples.recipe("third")["output"]} == {"build/tiny", "build/third"}
+    assert examples.recipe("fourth")["model"] == {"onnx": "../build/tiny.onnx"}
+    assert "output_dir: ../build/output_tiny_Pynq-Z1, ../build/output_tiny_U250 (" in examples.done.stdout
 
 
 def test_a_folder_that_the_script_makes_is_a_build_too(examples: Imported) -> None:
@@ -226,6 +232,16 @@ def test_a_script_that_starts_nothing_is_refused(
     with pytest.raises(FinnyamlError, match=said) as refused:
         script.read(tmp_path / "build.py", (), (), tmp_path / "kept")
     assert "It said:\nusage: build.py NET" in str(refused.value)
+
+
+def test_what_lies_around_a_script_is_in_the_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script_folder = tmp_path / "a/b/c/d"
+    script_folder.mkdir(parents=True)
+    assert script._top(script_folder) == tmp_path / "a"
+    (tmp_path / "a/b/.git").mkdir()
+    assert script._top(script_folder) == tmp_path / "a/b"
+    monkeypatch.setenv("HOME", str(tmp_path / "a/b"))
+    assert script._top(script_folder) == tmp_path / "a/b/c"
 
 
 def test_links_that_lead_nowhere_do_no_harm(tmp_path: Path) -> None:
