@@ -103,7 +103,7 @@ def extract(source: str, wanted: Sequence[Wanted], values: Mapping[str, str], mi
     for item in wanted:
         function = module.function(item.line)
         if function is None:
-            failed[item.name] = "its source was not found"
+            failed[item.name] = "its source was not found, or several lambdas are in its line"
             continue
         names = module.closure(_free(function) - dict(item.closure).keys(), values)
         statements, reason = module.take(names, values, absent)
@@ -210,18 +210,30 @@ def _written(module: _Module, function: ast.FunctionDef | ast.Lambda, item: Want
     """A nested function or a lambda as a function of the module; its closure is what a function around it is given."""
     if isinstance(function, ast.Lambda):
         inner = f"def {item.name}({ast.unparse(function.args)}):\n    return {ast.unparse(function.body)}\n"
+    elif _has_long_text(function):  # which would be another one, moved to the left
+        inner = ast.unparse(ast.FunctionDef(**{**vars(function), "decorator_list": []}))
     else:
         lines = module.lines[function.lineno - 1 : function.end_lineno]
         inner = "".join(
             line[function.col_offset :] if line[: function.col_offset].isspace() else line for line in lines
         )
-        inner = re.sub(r"\Adef\s+\w+", f"def {item.name}", inner).rstrip() + "\n"
+    inner = re.sub(r"\Adef\s+\w+", f"def {item.name}", inner).rstrip() + "\n"
     if not item.closure:
         return inner
     parameters = ", ".join(name for name, _ in item.closure)
     given = ", ".join(f"{name}={value}" for name, value in item.closure)
     body = "".join(f"    {line}" if line.strip() else line for line in inner.splitlines(keepends=True))
     return f"def _{item.name}({parameters}):\n{body}\n    return {item.name}\n\n\n{item.name} = _{item.name}({given})\n"
+
+
+def _has_long_text(function: ast.FunctionDef) -> bool:
+    """Whether a text of several lines, other than its docstring, is in a function."""
+    body = function.body if ast.get_docstring(function) is None else function.body[1:]
+    return any(
+        isinstance(node, ast.Constant) and isinstance(node.value, str) and node.end_lineno != node.lineno
+        for statement in body
+        for node in ast.walk(statement)
+    )
 
 
 def _module_text(

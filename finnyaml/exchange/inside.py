@@ -13,8 +13,10 @@ import enum
 import functools
 import json
 import os
+import re
 import shutil
 import sys
+import tempfile
 import traceback
 import types
 from collections.abc import Iterable, Mapping
@@ -59,7 +61,7 @@ def main() -> None:
     sys.stdout.flush()
     os.chdir(order["temporary"])  # the script may have removed where it was
     result = {
-        "builds": noted.builds,
+        "builds": noted.builds(),
         "missing": noted.interception.missing,
         "absent": [noted.original(path) for path in noted.interception.absent],
         "error": error,
@@ -73,11 +75,15 @@ class _Noted:
     """The builds that the script asked for, as plain data with paths as the user has them."""
 
     def __init__(self, order: Mapping[str, Any]) -> None:
-        self.builds: list[dict[str, Any]] = []
+        self._builds = Path(order["builds"])
         self.main = types.ModuleType("__main__")
         self._copy, self._real = str(order["root"]), str(order["original"])
         self._kept = Path(order["kept"])
         self.interception = Interception(Path(order["root"]), self.started)
+
+    def builds(self) -> list[Any]:
+        """What `started` was told of, in order."""
+        return [json.loads(line) for line in self._builds.read_text().splitlines()] if self._builds.exists() else []
 
     def original(self, path: str) -> str:
         """A path in the copy as the user has it."""
@@ -112,7 +118,8 @@ class _Noted:
                 build["values"][injected_name] = {
                     name: [self._step(step) for step in added] for name, added in wanted.items()
                 }
-        self.builds.append(build)
+        with self._builds.open("a") as file:  # by a process that the script has forked, perhaps
+            file.write(f"{json.dumps(build)}\n")
         output = values.get("output_dir")
         if isinstance(output, (str, PurePath)):
             (folder / output).mkdir(parents=True, exist_ok=True)  # as FINN does: scripts look into it
@@ -124,7 +131,7 @@ class _Noted:
         theirs = Path(self.original(str(here)))
         made = None
         if here.is_file() and here != theirs and (not theirs.is_file() or theirs.read_bytes() != here.read_bytes()):
-            made = str(self._kept / f"{len(list(self._kept.iterdir()))}-{here.name}")
+            made = str(Path(tempfile.mkdtemp(dir=self._kept), here.name))
             shutil.copyfile(here, made)
         return {"path": str(theirs), "made": made}
 
@@ -145,7 +152,7 @@ class _Noted:
             return value
         if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # a number of numpy
             return value.item()
-        return {"object": f"{type(value).__name__}: {value!r}"}
+        return {"object": re.sub(" at 0x[0-9a-f]+", "", f"{type(value).__name__}: {value!r}")}
 
     def _globals(self, module: types.ModuleType) -> dict[str, str]:
         """The plain values of a module by name, each as Python writes it."""

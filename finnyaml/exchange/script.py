@@ -86,6 +86,7 @@ def _run(script: Path, arguments: Sequence[str], kept: Path) -> dict[str, Any]:
             "temporary": str(folder),
             "kept": str(kept),
             "result": str(result),
+            "builds": str(folder / "builds.jsonl"),
         }
         (folder / "order.json").write_text(json.dumps(order))
         log = folder / "log"

@@ -183,3 +183,11 @@ def test_names_of_defaults_are_those_around_the_function() -> None:
     names: dict[str, Any] = {}
     exec(extract(text, [Wanted(2, "f")], {"k": "1"}).text, names)
     assert names["f"](None, None) == 1
+
+
+def test_texts_of_several_lines_stay_what_they_were() -> None:
+    inner = '    def f(model, cfg):\n        """It\n        is."""\n        return """a\n        b"""\n'
+    text = f"def make(n):\n{inner}    return f\n"
+    names: dict[str, Any] = {}
+    exec(extract(text, [Wanted(2, "f", (("n", "1"),))], {}).text, names)
+    assert names["f"](None, None) == "a\n        b"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,6 +14,7 @@ import yaml
 
 from finnyaml.errors import FinnyamlError
 from finnyaml.exchange import script
+from finnyaml.exchange.own_code import OwnCode
 from tests.project import Project, tiny_model
 
 EXAMPLES = '''\
@@ -110,6 +112,11 @@ shutil.copy("tiny.onnx", "by_folder/model.onnx")
 shutil.copy("folding.json", "by_folder/f.json")
 build.build_dataflow_directory("by_folder")
 os.makedirs("inner")
+if not os.fork():
+    fifth = build_cfg.DataflowBuildConfig(output_dir="fifth", steps=["step_streamline"], mystery=object())
+    build.build_dataflow_cfg("../tiny.onnx", fifth)
+    os._exit(0)
+os.wait()
 os.chdir("inner")
 fourth = build_cfg.DataflowBuildConfig(output_dir="out_fourth", synth_clk_period_ns=3.0, steps=["step_tidy_up"])
 build.build_dataflow_cfg("../tiny.onnx", fourth)
@@ -170,7 +177,7 @@ def test_a_loop_over_platforms_is_one_recipe_with_a_matrix(examples: Imported) -
     assert entry["then"] == {"target": {"shell": "vitis_alveo"}}
     assert made["folding"] == {"target_fps": 77, "file": "tiny.folding.json", "mvau_wwidth_max": 80}
     assert made["finn"] == {"vitis_opt_strategy": "3"}
-    assert sorted(file.stem for file in examples.folder.glob("*.yaml")) == ["fourth", "third", "tiny"]
+    assert sorted(file.stem for file in examples.folder.glob("*.yaml")) == ["fifth", "fourth", "third", "tiny"]
     assert {made["output"], examples.recipe("third")["output"]} == {"build/tiny", "build/third"}
     assert examples.recipe("fourth")["model"] == {"onnx": "../build/tiny.onnx"}
     assert "output_dir: ../build/output_tiny_Pynq-Z1, ../build/output_tiny_U250 (" in examples.done.stdout
@@ -217,6 +224,7 @@ def test_what_is_gone_or_made_or_refused_is_said(examples: Imported) -> None:
     assert "finn.transformation.nowhere" in said
     assert "models/absent.onnx, which is not there" in said
     assert "lets a script write in a copy" in said
+    assert "mystery: {'object': 'object: <object object>'} (finn-plus" in said
     assert (examples.folder / "tiny.made.onnx").is_file()
 
 
@@ -242,6 +250,27 @@ def test_what_lies_around_a_script_is_in_the_copy(tmp_path: Path, monkeypatch: p
     assert script._top(script_folder) == tmp_path / "a/b"
     monkeypatch.setenv("HOME", str(tmp_path / "a/b"))
     assert script._top(script_folder) == tmp_path / "a/b/c"
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8-sig"])
+def test_steps_of_a_script_in_another_encoding(tmp_path: Path, encoding: str) -> None:
+    cookie = "# -*- coding: latin-1 -*-\n" if encoding == "latin-1" else ""
+    text = f"{cookie}run()\nNAME = 'M\u00fcller'\ndef step(model, cfg): return NAME\n"
+    (tmp_path / "build.py").write_bytes(text.encode(encoding))
+    noted = {"kind": "function", "users": True, "file": str(tmp_path / "build.py"), "name": "step", "importable": True}
+    line = 1 + text.splitlines().index("def step(model, cfg): return NAME")
+    step = {**noted, "line": line, "strange": [], "wrapped": False, "closure": {}, "globals": {}}
+    code = OwnCode(tmp_path / "build.py", (), ())
+    code.names([step], {"NAME": "'M\u00fcller'"})
+    assert "NAME = 'M\u00fcller'" in code.files["steps.py"]
+
+
+def test_what_has_to_be_moved_has_a_name_that_python_takes(tmp_path: Path) -> None:
+    code = OwnCode(tmp_path / "build.py", (), ())
+    assert [code.unmovable(name, "why") for name in ("<lambda>", "3", "a.b")] == [
+        "to_move.py:step_lambda", "to_move.py:step_3", "to_move.py:a_b"
+    ]  # fmt: skip
+    ast.parse(code.files["to_move.py"])
 
 
 def test_links_that_lead_nowhere_do_no_harm(tmp_path: Path) -> None:
