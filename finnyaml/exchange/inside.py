@@ -224,7 +224,7 @@ class _Noted:
         module = sys.modules.get(step.__module__)
         name = step.__name__
         file = inner.__code__.co_filename
-        importable = getattr(module, name, None) is step and step.__qualname__ == name
+        importable = getattr(module, name, None) is step
         cells = dict(zip(inner.__code__.co_freevars, inner.__closure__ or (), strict=True))
         closure = {}
         for key, cell in cells.items():

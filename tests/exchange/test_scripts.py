@@ -28,7 +28,7 @@ from finn.transformation.nowhere import GoneTransformation
 from finn.util.basic import alveo_default_platform
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.insert_topk import InsertTopK
-from custom_steps import step_names
+from custom_steps import step_made, step_names
 import common
 
 parser = argparse.ArgumentParser()
@@ -85,7 +85,8 @@ for platform in ["Pynq-Z1", "U250"]:
     cfg = build_cfg.DataflowBuildConfig(
         steps=[
             "step_top", step_names, make(3), make(4), lambda m, c: m, partial(wide, by=2), Callable(),
-            Callable().step_method, *SCALES, common.shared, *build_cfg.estimate_only_dataflow_steps, step_hls_codegen,
+            Callable().step_method, *SCALES, step_made, common.shared,
+            *build_cfg.estimate_only_dataflow_steps, step_hls_codegen,
         ],
         output_dir=os.path.abspath("output_tiny_%s" % platform),
         target_fps=args.fps,
@@ -124,7 +125,20 @@ shutil.rmtree(os.path.dirname(os.path.abspath(__file__)))
 open(os.environ["PRECIOUS"], "w")
 '''
 
-CUSTOM = "def step_names(model, cfg):\n    return model\n"
+CUSTOM = """\
+def step_names(model, cfg):
+    return model
+
+
+def made(by):
+    def step_made(model, cfg):
+        return model if by else None
+
+    return step_made
+
+
+step_made = made(2)
+"""
 
 
 def shown(folder: Path) -> dict[str, bytes]:
@@ -200,8 +214,8 @@ def test_custom_steps_of_every_sort_are_named(examples: Imported) -> None:
     assert steps[6:8] == ["to_move.py:Callable", "to_move.py:step_method"]
     assert "it is a method of Callable: write a function" in (examples.folder / "to_move.py").read_text()
     assert [steps[8]["with"], steps[9]["with"]] == [{"scale": 2}, {"scale": 3}]
-    assert steps[10] == "../build/common.py:shared"
-    assert steps[11:14] == [
+    assert steps[10:12] == ["../build/custom_steps.py:step_made", "../build/common.py:shared"]
+    assert steps[12:15] == [
         "qonnx_to_finn", "tidy_up", {"uses": "../build/custom_steps.py:step_names", "id": "names_2"}
     ]  # fmt: skip
     assert steps[-1] == "hw_codegen"
