@@ -38,6 +38,7 @@ def main() -> None:
     sys.dont_write_bytecode = True
     sys.path[:] = [str(script.parent), *filter(None, sys.path)]
     noted.interception.install()
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (order["first"], os.environ.get("PYTHONPATH"))))
     sys.argv = [str(script), *order["arguments"]]
     main_module = types.ModuleType("__main__")
     main_module.__file__ = str(script)

@@ -31,6 +31,23 @@ LARGE = 8 << 20
 """Files from here on are links in the copy, not copies (bytes)."""
 
 
+CHILD = """\
+import sys
+
+
+class NotHere:
+    def find_spec(self, name, path=None, target=None):
+        if name == "finn.builder.build_dataflow":
+            with open({told!r}, "a") as file:
+                file.write(" ".join(sys.argv) + chr(10))
+            raise ImportError("finnyaml import does not follow a program that a script starts")
+
+
+sys.meta_path.insert(0, NotHere())
+"""
+"""What Python runs first in programs that a script starts: there is no FINN in them, so they build nothing."""
+
+
 @dataclass(frozen=True)
 class Imported:
     """What a script asks for: the builds, further files to write by their names, and what the user has to know."""
@@ -54,8 +71,11 @@ def read(script: Path, arguments: Sequence[str], taken: Sequence[str], kept: Pat
         notes.append(f"the script names what the installed FINN does not have: {', '.join(noted['missing'])}")
     for path in noted["absent"]:
         notes.append(f"the script opens {os.path.relpath(path, script.parent)}, which is not there; it went on without")
+    for command in noted["children"]:
+        notes.append(f"the script starts `{command}`, which would build with FINN: import that by itself")
     if not noted["builds"]:
-        said = f"\nIt said:\n{noted['said']}" if noted["said"] else ""
+        said = "".join(f"\n{note}" for note in notes[1 if noted["error"] else 0 :])
+        said += f"\nIt said:\n{noted['said']}" if noted["said"] else ""
         hint = "`finnyaml import build.py -- ARGUMENTS` gives it arguments" if noted["left"] else None
         if noted["error"]:
             raise FinnyamlError(f"{script.name} ended before it started a build: {noted['error']}{said}", hint=hint)
@@ -75,8 +95,10 @@ def _run(script: Path, arguments: Sequence[str], kept: Path) -> dict[str, Any]:
         folder = Path(name).resolve()
         top = _top(script.parent)
         root, temporary, result = folder / "copy", folder / "tmp", folder / "result.json"
-        for made in (temporary, folder / "build", kept):
+        first, told = folder / "first", folder / "children"
+        for made in (temporary, folder / "build", kept, first):
             made.mkdir()
+        (first / "sitecustomize.py").write_text(CHILD.format(told=str(told)))
         _mirror(top, root, script.parent)
         order = {
             "script": str(root / script.relative_to(top)),
@@ -86,6 +108,7 @@ def _run(script: Path, arguments: Sequence[str], kept: Path) -> dict[str, Any]:
             "temporary": str(folder),
             "kept": str(kept),
             "result": str(result),
+            "first": str(first),
             "builds": str(folder / "builds.jsonl"),
         }
         (folder / "order.json").write_text(json.dumps(order))
@@ -104,7 +127,9 @@ def _run(script: Path, arguments: Sequence[str], kept: Path) -> dict[str, Any]:
             told = _end_of(log) or f"exit code {ended.returncode}"
             raise FinnyamlError(f"the process that ran {script.name} ended before the script did: {told}")
         noted: dict[str, Any] = json.loads(result.read_text())
-        return {**noted, "said": _end_of(log, noted["began"])}
+        children = told.read_text().replace(str(root), str(top)).splitlines() if told.exists() else []
+        said = _end_of(log, noted["began"]).replace(str(root), str(top))
+        return {**noted, "said": said, "children": list(dict.fromkeys(children))}
 
 
 def _end_of(log: Path, began: int = 0) -> str:
@@ -113,7 +138,7 @@ def _end_of(log: Path, began: int = 0) -> str:
     return "\n".join(said.strip().splitlines()[-12:])
 
 
-AROUND = 3
+AROUND = 2
 """So many folders around that of the script are in the copy, where there is no repository."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -250,18 +251,37 @@ def test_a_script_that_starts_nothing_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: str | None, said: str
 ) -> None:
     noted = {"builds": [], "missing": [], "absent": [], "error": error, "left": False, "said": "usage: build.py NET"}
+    noted["children"] = ["one.py U250"]
     monkeypatch.setattr(script, "_run", lambda *_: noted)
     with pytest.raises(FinnyamlError, match=said) as refused:
         script.read(tmp_path / "build.py", (), (), tmp_path / "kept")
     assert "It said:\nusage: build.py NET" in str(refused.value)
+    assert "the script starts `one.py U250`, which would build with FINN" in str(refused.value)
+
+
+def test_programs_that_a_script_starts_build_nothing(tmp_path: Path) -> None:
+    told = tmp_path / "children"
+    (tmp_path / "sitecustomize.py").write_text(script.CHILD.format(told=str(told)))
+    for name in ("finn/__init__.py", "finn/builder/__init__.py", "finn/builder/build_dataflow.py", "finn/util.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / "one.py").write_text("import finn.util\nimport finn.builder.build_dataflow\nopen('built', 'w')\n")
+    environ = {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "one.py", "U250"], cwd=tmp_path, env=environ, check=False, capture_output=True
+    )
+    assert done.returncode == 1
+    assert b"does not follow a program that a script starts" in done.stderr
+    assert told.read_text() == "one.py U250\n"
+    assert not (tmp_path / "built").exists()
 
 
 def test_what_lies_around_a_script_is_in_the_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script_folder = tmp_path / "a/b/c/d"
     script_folder.mkdir(parents=True)
-    assert script._top(script_folder) == tmp_path / "a"
-    (tmp_path / "a/b/.git").mkdir()
     assert script._top(script_folder) == tmp_path / "a/b"
+    (tmp_path / "a/.git").mkdir()
+    assert script._top(script_folder) == tmp_path / "a"
     monkeypatch.setenv("HOME", str(tmp_path / "a/b"))
     assert script._top(script_folder) == tmp_path / "a/b/c"
 
