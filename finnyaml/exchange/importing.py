@@ -54,6 +54,10 @@ def import_recipes(
         raise RecipeError([Problem(f"there is no {source}")])
     if arguments and source.suffix not in SCRIPTS:
         raise RecipeError([Problem("arguments after -- are for a Python script", hint="leave them out")])
+    if model is not None and source.suffix in SCRIPTS:
+        raise RecipeError(
+            [Problem("--model is for configurations: a script names its model itself", hint="leave it out")]
+        )
     with tempfile.TemporaryDirectory(prefix="finnyaml-made-") as kept:
         files: dict[str, str] = {}
         notes: tuple[str, ...] = ()

@@ -254,6 +254,14 @@ def test_nothing_is_written_over(folder: Folder) -> None:
     assert mine.read_text() != "mine"
 
 
+@pytest.mark.parametrize("name", ["build.py", "folding.json"])
+def test_a_model_is_named_for_configurations_only(folder: Folder, name: str) -> None:
+    folder.write("build.py", "raise SystemExit")
+    folder.write("folding.json", {"MVAU_hls_0": {"PE": 1}})
+    with pytest.raises(RecipeError, match="--model is for configurations"):
+        folder.imported(name, model=folder.path / "model.onnx")
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [

@@ -5,6 +5,7 @@ Their networks are the stand-ins of recipes/finn-examples, with few channels.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -333,16 +334,33 @@ EXAMPLES = {
 
 EXPORT = """
 import sys, onnx, torch
-sys.path.insert(0, {folder!r})
-from stand_in import *
 from finnyaml.steps.exporting import export
-onnx.save(export({call}.eval(), torch.rand({shape}), {{}}), {file!r})
+sys.path.insert(0, sys.argv[1])
+from stand_in import *
+for file, call, shape in {networks!r}:
+    onnx.save(export(eval(call).eval(), torch.rand(shape), {{}}), file)
 """
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the networks of all scripts, made in one process: it imports torch."""
+    folder = tmp_path_factory.mktemp("models")
+    networks = [
+        (str(folder / f"{name}.onnx"), call, example.shape)
+        for example in EXAMPLES.values()
+        for name, call in example.networks.items()
+    ]
+    program = EXPORT.format(networks=networks)
+    command = [sys.executable, "-W", "ignore", "-c", program, str(FOLDER)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_the_recipe_of_a_script_builds_its_graphs(name: str, project: Project) -> None:
+def test_the_recipe_of_a_script_builds_its_graphs(name: str, project: Project, models: Path) -> None:
     example = EXAMPLES[name]
     for left in ("recipe.yaml", "steps.py"):
         (project.folder / left).unlink()
@@ -350,12 +368,10 @@ def test_the_recipe_of_a_script_builds_its_graphs(name: str, project: Project) -
     script = example.script
     for field, value in (*fields.items(), ("{clock}", example.clock), ("{fps}", example.fps), ("{more}", example.more)):
         script = script.replace(field, str(value))
-    (project.folder / "build.py").write_text(script)
+    project.write("build.py", script)
     for module, text in example.modules.items():
-        (project.folder / f"{module}.py").write_text(text)
-    (project.folder / "models").mkdir()
-    for network, call in example.networks.items():
-        export(call, example.shape, project.folder / "models" / f"{network}.onnx")
+        project.write(f"{module}.py", text)
+    shutil.copytree(models, project.folder / "models")
     done = project.run("import", "build.py")
     assert done.returncode == 0, done.stderr
     recipe = finnyaml.load(
@@ -369,9 +385,3 @@ def test_the_recipe_of_a_script_builds_its_graphs(name: str, project: Project) -
     others = [step for step, one, two in zip(steps, mine, theirs, strict=True) if one != two]
     # `model` gives nodes and tensors their names, which FINN does in its first step: until then names differ.
     assert others == steps[: steps.index("qonnx_to_finn")]
-
-
-def export(call: str, shape: tuple[int, ...], file: Path) -> None:
-    """A network of stand_in.py as ONNX, in a process of its own: it imports torch."""
-    text = EXPORT.format(folder=str(FOLDER), call=call, shape=shape, file=str(file))
-    subprocess.run([sys.executable, "-W", "ignore", "-c", text], check=True, capture_output=True, text=True)
