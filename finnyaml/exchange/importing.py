@@ -54,21 +54,23 @@ def import_recipes(
         raise RecipeError([Problem(f"there is no {source}")])
     if arguments and source.suffix not in SCRIPTS:
         raise RecipeError([Problem("arguments after -- are for a Python script", hint="leave them out")])
-    if model is not None and source.suffix in SCRIPTS:
-        raise RecipeError(
-            [Problem("--model is for configurations: a script names its model itself", hint="leave it out")]
-        )
+    is_script = source.suffix in SCRIPTS
+    data = configuration.load(source) if source.is_file() and not is_script else None
+    cleans = settings_file.is_settings(data)
+    if model is not None and (is_script or cleans):
+        what = "a script names its model itself" if is_script else "this is a folding file"
+        raise RecipeError([Problem(f"--model is for configurations: {what}", hint="leave it out")])
+    if cleans:
+        return _clean(data, source, folder, force)
     with tempfile.TemporaryDirectory(prefix="finnyaml-made-") as kept:
         files: dict[str, str] = {}
         notes: tuple[str, ...] = ()
-        if source.suffix in SCRIPTS:
+        if is_script:
             notice(f"running {source.name}, your code, in a copy of its folder, with FINN's builds intercepted")
             ours = _own(folder)
             taken = [entry.name for entry in folder.iterdir() if entry.name not in ours] if folder.is_dir() else []
             imported = script.read(source, arguments, taken, Path(kept) / "files")
             builds, files, notes = list(imported.builds), dict(imported.files), imported.notes
-        elif source.is_file() and settings_file.is_settings(data := configuration.load(source)):
-            return _clean(data, source, folder, force)
         else:
             builds = configuration.read(source, model.absolute() if model else None)
             known = {*catalog.fields, *OPTIONS, *OURS}
