@@ -37,7 +37,12 @@ def cleaned(data: Mapping[str, Any], path: Path, folder: Path) -> tuple[dict[Pat
     files = {folder / f"{path.stem}.cleaned.json": json.dumps({DEFAULTS: {}, **found}, indent=2) + "\n"}
     if fifos:
         target = folder / f"{path.stem}.fifo.json"
-        files[target] = json.dumps(fifo_file(fifos), indent=2) + "\n"
+        depths = fifo_file(fifos)
+        files[target] = json.dumps(depths, indent=2) + "\n"
+        if lost := len(fifos) - len(depths["fifo_depths"]):
+            said.append(
+                f"entries for {counted(lost, 'FIFO')} have no depth, or are for the same one as another: left out"
+            )
         said.append(f"entries for {counted(len(fifos), 'FIFO')}: `fifo: {{file: {target.name}}}` takes them")
     if converters:
         said.append(f"entries for {counted(len(converters), 'width converter')}, which FINN chooses itself: left out")

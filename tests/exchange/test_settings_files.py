@@ -20,6 +20,7 @@ OLD = {
     "first": {"PE": 1},
     "StreamingMaxPool_hls_1": {"PE": 1},
     "StreamingFIFO_12": {"depth": 32, "impl_style": "rtl"},
+    "StreamingFIFO_13": {"impl_style": "rtl"},
     "StreamingDataWidthConverter_hls_0": {},
 }
 
@@ -43,6 +44,7 @@ def test_a_cleaned_file_has_present_names_and_fifos_of_their_own(tmp_path: Path)
     assert "inFIFODepth: 32 is inFIFODepths: [32] now" in result.notes
     assert any(note.startswith("first is not called as FINN calls its layers") for note in result.notes)
     assert any("entries for 1 width converter" in note for note in result.notes)
+    assert any("entries for 1 FIFO have no depth" in note for note in result.notes)
     assert json.loads(source.read_text()) == OLD
 
 
