@@ -67,7 +67,7 @@ def _of_types(defaults: Mapping[str, Any], said: list[str]) -> dict[str, Any]:
         if not isinstance(pairs, list):
             found[attribute] = pairs
             continue
-        new, listed = attribute, []
+        new, listed = attribute, list[Any]()
         for index, item in enumerate(pairs):
             if index % 2 == 0:
                 ((new, item),) = _renewed({attribute: item}, said).items()
