@@ -95,7 +95,7 @@ def _download(remote: Remote, part: Path, told: Told) -> None:
                     f"{remote.shown} cannot be fetched: {error.code} {error.reason}", hint=_look(remote)
                 ) from None
             problem = f"{error.code} {error.reason}"
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: redirected to what is no URL
             problem = str(getattr(error, "reason", "") or error or type(error).__name__)
     hint = f"{_look(remote)}; what has come is kept, and the next build goes on from there"
     raise NotFetched(f"{remote.shown} cannot be fetched: {problem} ({TRIES} times)", hint=hint)

@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,16 @@ import yaml
 
 from finnyaml.errors import Problem, RecipeError, Where
 from finnyaml.exchange.build import Build, File, Step
+from finnyaml.recipe.matrix import MOST
+from finnyaml.recipe.settings_files import place_in
+from finnyaml.recipe.words import kind
 
 STEM_WORDS = frozenset(("output", "outputs", "out", "build", "finn_build_output", "model", "export", "finn", "results"))
 """Names of folders and models that say nothing."""
 
 CONFIG = "dataflow_build_config.json"
 FILES = ("folding_config_file", "specialize_layers_config_file", "fifo_config_file")
+INJECTED = ("inject_steps_before", "inject_steps_after")
 ARRAYS = ("verify_input_npy", "verify_expected_output_npy")
 
 _BENCH_ONLY = {
@@ -38,7 +43,7 @@ _OUTPUTS = {
 
 def name_of(output: Any, model: Path | None, folder: Path) -> str:
     """What a build is called: its output folder, else its model, else its folder, whichever says something."""
-    candidates = [re.sub(r"\A(output|build)[_-]", "", Path(str(output)).name)] if output else []
+    candidates = [re.sub(r"\A(output|out|build)[_-]", "", Path(str(output)).name)] if output else []
     candidates += [model.stem] if model is not None else []
     for candidate in (*candidates, folder.resolve().name):
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", candidate).strip("-.")[:100]
@@ -54,12 +59,12 @@ def read(path: Path, model: Path | None = None) -> list[Build]:
     data = load(path)
     if isinstance(data, list):
         return list(_bench(data, path, model))
-    if isinstance(data, dict) and ("design_space" in data or "clock_ns" in data):
+    if isinstance(data, dict) and ("design_space" in data or "clock_ns" in data or "extends" in data):
         return list(_blueprint(data, path, model))
     if isinstance(data, dict):
         folder = path.parent
         found = model or (_relative(folder, data["model_path"]) if data.get("model_path") else _beside(folder))
-        return [_flat(data, folder, found, stem=path.stem)]
+        return [_flat(data, path, found, stem=path.stem)]
     raise RecipeError(
         [Problem(f"{path} is not a configuration: it holds neither a mapping nor a list", Where(path, 1, 1))]
     )
@@ -72,7 +77,7 @@ def read_folder(folder: Path, model: Path | None = None) -> Build:
         raise RecipeError(
             [Problem(f"there is no {CONFIG} in {folder}", hint="name the file that has the configuration")]
         )
-    return _flat(load(config), folder, model or folder / "model.onnx", stem=folder.resolve().name)
+    return _flat(load(config), config, model or folder / "model.onnx", stem=folder.resolve().name)
 
 
 def load(path: Path) -> Any:
@@ -80,7 +85,7 @@ def load(path: Path) -> Any:
     try:
         text = path.read_text("utf-8")
         if path.suffix == ".json":
-            return json.loads(text)
+            return json.loads(text, object_pairs_hook=lambda items: _once(items, path))
         return yaml.safe_load(text)
     except json.JSONDecodeError as error:
         where = Where(path, error.lineno, error.colno)
@@ -95,17 +100,46 @@ def load(path: Path) -> Any:
         raise RecipeError([Problem(f"cannot read {path}: {error}")]) from error
 
 
-def _flat(data: Any, folder: Path, model: Path | None, stem: str, **more: Any) -> Build:
-    """A configuration as FINN's class of settings has it."""
+def _once(items: Sequence[tuple[str, Any]], path: Path) -> dict[str, Any]:
+    """An object of JSON. RecipeError where it has a key twice: only the last would hold."""
+    found = dict(items)
+    for key in found:
+        if len(found) < len(items) and sum(key == other for other, _ in items) > 1:
+            message = f"{path.name} has the key {key!r} twice"
+            raise RecipeError([Problem(message, place_in(path, key), "JSON keeps only the last: remove one")])
+    return found
+
+
+def _within(data: Mapping[str, Any], name: str, path: Path, wanted: type) -> Any:
+    """A mapping or a list in a file, empty where there is none. RecipeError where it is something else."""
+    found = data.get(name) or wanted()
+    if not isinstance(found, wanted):
+        what = "a mapping" if wanted is dict else "a list"
+        raise RecipeError([Problem(f"{path.name}: {name} has to be {what}, not {kind(found)}", place_in(path, name))])
+    return found
+
+
+def _combinations(lists: Sequence[Sequence[Any]], path: Path) -> Iterator[tuple[Any, ...]]:
+    """One of each list, in all ways. RecipeError where that is more than a recipe may have variants."""
+    if (number := prod(map(len, lists))) > MOST:
+        message = f"{path.name} stands for {number:,} builds, and at most {MOST} are written"
+        raise RecipeError([Problem(message, Where(path, 1, 1), "leave values out, or make several files of it")])
+    return itertools.product(*lists)
+
+
+def _flat(data: Any, path: Path, model: Path | None, stem: str, **more: Any) -> Build:
+    """The configuration in a file as FINN's class of settings has it."""
     if not isinstance(data, dict):
-        raise RecipeError([Problem(f"the configuration in {folder} is not a mapping")])
-    values = dict(data)
-    steps = values.pop("steps", None)
-    values.pop("model_path", None)
+        raise RecipeError([Problem(f"the configuration in {path} is not a mapping", Where(path, 1, 1))])
+    folder, values = path.parent, dict(data)
+    steps = None if values.get("steps") is None else _within(values, "steps", path, list)
+    for name in ("steps", "model_path"):
+        values.pop(name, None)
     for name in (*FILES, *ARRAYS):
         if values.get(name) is not None:
             values[name] = File(_relative(folder, values[name]))
-    injected = {name: values.pop(name) for name in ("inject_steps_before", "inject_steps_after") if values.get(name)}
+    injected = {name: _within(values, name, path, dict) for name in INJECTED if values.get(name)}
+    values = {name: value for name, value in values.items() if name not in INJECTED}
     name = name_of(values.get("output_dir"), model, folder)
     return Build(
         name=more.pop("name", name if name != "network" else stem),
@@ -114,7 +148,7 @@ def _flat(data: Any, folder: Path, model: Path | None, stem: str, **more: Any) -
         values=values,
         steps=None if steps is None else tuple(_step(item, folder) for item in steps),
         injected={
-            side: {anchor: tuple(_step(item, folder) for item in listed) for anchor, listed in table.items()}
+            side: {name: tuple(_step(item, folder) for item in _within(table, name, path, list)) for name in table}
             for side, table in injected.items()
         },
         **more,
@@ -150,8 +184,10 @@ def _bench(data: Sequence[Any], path: Path, model: Path | None) -> Iterator[Buil
         if not isinstance(item, dict) or not all(isinstance(values, list) for values in item.values()):
             message = f"entry {index + 1} of {path.name} is not a mapping of lists, as finn-plus' benchmarks are"
             raise RecipeError([Problem(message, Where(path, 1, 1))])
-        for combination in itertools.product(*item.values()):
+        for combination in _combinations([*item.values()], path):
             builds.append((item, dict(zip(item, combination, strict=True))))
+    if not builds:
+        raise RecipeError([Problem(f"{path.name} has no build: a list in it is empty", Where(path, 1, 1))])
     for item, values in builds:
         yield _run_of(item, values, path, model)
 
@@ -184,7 +220,7 @@ def _run_of(item: Mapping[str, Any], values: dict[str, Any], path: Path, model: 
         if name != "model_path" and name in values and not isinstance(values[name], (list, dict))
     ]
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(parts)).strip("-.")[:100]
-    return _flat(merged, path.parent, source, stem=dut, name=name, dropped=tuple(dropped))
+    return _flat(merged, path, source, stem=dut, name=name, dropped=tuple(dropped))
 
 
 def _dut(name: str, path: Path) -> dict[str, Any]:
@@ -209,8 +245,8 @@ def _dut(name: str, path: Path) -> dict[str, Any]:
 def _blueprint(data: Mapping[str, Any], path: Path, model: Path | None) -> Iterator[Build]:
     """The steps and settings of a blueprint; one build for each choice that its steps leave open."""
     merged = _inherited(data, path, ())
-    space = merged.get("design_space") or {}
-    values: dict[str, Any] = dict(merged.get("finn_config") or {})
+    space = _within(merged, "design_space", path, dict)
+    values: dict[str, Any] = dict(_within(merged, "finn_config", path, dict))
     dropped: list[tuple[str, str]] = []
     for name, value in list(values.items()):
         if value is None:
@@ -233,14 +269,17 @@ def _blueprint(data: Mapping[str, Any], path: Path, model: Path | None) -> Itera
     }
     for name in merged.keys() - known - {"start_step", "stop_step"}:
         dropped.append((f"{name}: {merged[name]}", reasons.get(name, "a recipe has no counterpart")))
-    for kernel in space.get("kernels") or ():
+    for kernel in _within(space, "kernels", path, list):
         shown = next(iter(kernel)) if isinstance(kernel, dict) else kernel
         dropped.append((f"kernel {shown}", "FINN chooses layers itself; `specialize:` says in which style"))
+    for other in space.keys() - {"kernels", "steps"}:
+        dropped.append((f"design_space.{other}: {space[other]}", "a recipe has no counterpart"))
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", str(merged.get("name") or path.stem)).strip("-.")[:100]
-    options = [_options(item) for item in space.get("steps") or ()]
-    for number, chosen in enumerate(itertools.product(*options), 1):
+    options = [_options(item) for item in _within(space, "steps", path, list)]
+    choices = [*_combinations(options, path)]
+    for number, chosen in enumerate(choices, 1):
         steps = tuple(Step(item.removeprefix("finn:")) for item in chosen if item is not None)
-        title = name if len(list(itertools.product(*options))) == 1 else f"{name}-{number}"
+        title = name if len(choices) == 1 else f"{name}-{number}"
         yield Build(
             name=title,
             folder=path.parent,
@@ -263,17 +302,21 @@ def _inherited(data: Mapping[str, Any], path: Path, above: tuple[Path, ...]) -> 
     parent: dict[str, Any] = {}
     if data.get("extends"):
         file = _relative(path.parent, re.sub(r"\A\$\{\w+\}/", "", str(data["extends"])))
-        if file in above or not file.is_file():
-            what = "extends itself" if file in above else f"extends {data['extends']}, which is not there"
-            raise RecipeError(
-                [Problem(f"{path.name} {what}", Where(path, 1, 1), "put it there, or write its steps here")]
-            )
-        parent = _inherited(load(file), file, (*above, file))
+        if file in (path, *above):
+            raise RecipeError([Problem(f"{path.name} extends itself", place_in(path, "extends"))])
+        if not file.is_file():
+            message = f"{path.name} extends {data['extends']}, which is not there"
+            raise RecipeError([Problem(message, place_in(path, "extends"), "put it there, or write its steps here")])
+        found = load(file)
+        if not isinstance(found, dict):
+            raise RecipeError([Problem(f"{file.name} is not a blueprint: it holds {kind(found)}", Where(file, 1, 1))])
+        parent = _inherited(found, file, (*above, path))
     merged = {**parent, **data}
     for section in ("finn_config", "design_space"):
-        merged[section] = {**(parent.get(section) or {}), **(data.get(section) or {})}
-    own = (data.get("design_space") or {}).get("steps")
-    base = list((parent.get("design_space") or {}).get("steps") or ())
+        merged[section] = {**parent.get(section, {}), **_within(data, section, path, dict)}
+    space = _within(data, "design_space", path, dict)
+    own = _within(space, "steps", path, list) if space.get("steps") is not None else None
+    base = list(parent.get("design_space", {}).get("steps") or ())
     if own is not None:
         merged["design_space"]["steps"] = _edited(base, own, path)
     return merged

@@ -16,6 +16,7 @@ from finnyaml.finn.catalog import Catalog
 from finnyaml.plan.placed import Placed
 from finnyaml.plan.steps import Expansion
 from finnyaml.recipe.model import CodeRef, Recipe
+from finnyaml.steps.code import in_package
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class _Writer:
             raise RecipeError(wrong)
         self._steps = [*self._processing(), *(text for item in placed if (text := self._step(item)))]
         self.values = self._values(config) | self._verification()
+        self.model = self._relative(recipe.model.onnx) if recipe.model.onnx else ""
         self._others()
 
     def listed(self) -> Any:
@@ -137,10 +139,12 @@ class _Writer:
     def _function(self, code: CodeRef) -> str:
         """The name under which the script has a function of the user's."""
         if code.file is not None:
-            folder = Path(os.path.relpath(code.file.parent, self._folder)).as_posix()
-            if folder not in self._paths:
-                self._paths.append(folder)
-            module = code.file.stem
+            root, name = in_package(code.file)
+            for place in (root, code.file.parent):
+                folder = place and Path(os.path.relpath(place, self._folder)).as_posix()
+                if folder and folder not in self._paths:
+                    self._paths.append(folder)
+            module = name or code.file.stem
         else:
             module = str(code.module)
             if not module.startswith(("finn.", "qonnx.")) and "." not in self._paths:
@@ -209,7 +213,13 @@ class _Writer:
         self.dropped.append((what, why))
 
     def _relative(self, path: Path) -> str:
-        return Path(os.path.relpath(path, self._folder)).as_posix()
+        """A file as the script names it; one from the network has to lie beside the script."""
+        remote = self._recipe.remotes.get(str(path))
+        if remote is None:
+            return Path(os.path.relpath(path, self._folder)).as_posix()
+        name = remote.path.name
+        self._drop(f"the file {name}", f"put it beside the script: {remote.shown}, SHA-256 {remote.sha256}")
+        return name
 
     # -- text ---------------------------------------------------------------------------------------------------------
 
@@ -260,12 +270,6 @@ class _Writer:
         lines.append("        config = DataflowBuildConfig.from_dict({**COMMON, **own})\n")
         lines.append("        config.steps = STEPS\n        build.build_dataflow_cfg(model, config)\n")
         return "".join(lines)
-
-    @property
-    def model(self) -> str:
-        """The model as the script names it."""
-        assert self._recipe.model.onnx is not None
-        return self._relative(self._recipe.model.onnx)
 
 
 def _has(writer: _Writer, name: str, value: Any) -> bool:

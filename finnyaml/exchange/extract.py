@@ -50,7 +50,37 @@ def needed(source: str, line: int) -> set[str]:
     """The names of the module that the function which begins at `line` stands on, directly or through others."""
     module = _Module(source)
     found = module.function(line)
-    return set() if found is None else module.closure(_loads(found) - _locals_of(found))
+    return set() if found is None else module.closure(_free(found))
+
+
+def unchanged(source: str, line: int, values: Mapping[str, str]) -> bool:
+    """Whether an import gives the names that a function stands on the values that they had in the script."""
+    module = _Module(source)
+    found = module.function(line)
+    names = set() if found is None else module.closure(_free(found))
+    assigned = {name for node in ast.walk(module.tree) if isinstance(node, ast.Global) for name in node.names}
+    for name in names & values.keys():
+        statements = module.bindings[name]
+        if len(statements) > 1 or name in assigned:
+            return False
+        value = getattr(statements[0], "value", None)
+        try:
+            written = ast.literal_eval(value) if isinstance(statements[0], _ASSIGNS) and value is not None else None
+            same = repr(written) == repr(ast.literal_eval(values[name]))
+        except (ValueError, TypeError):
+            continue  # it is computed from others
+        if _target(statements[0]) == name and not same:
+            return False
+    return True
+
+
+def computed_defaults(function: ast.FunctionDef | ast.Lambda) -> set[str]:
+    """The arguments whose default is not written there but computed when the function is made: `k=k` in a loop."""
+    taken = function.args
+    by_place = [*taken.posonlyargs, *taken.args]
+    pairs = [*zip(by_place[len(by_place) - len(taken.defaults) :], taken.defaults, strict=True)]
+    pairs += [(arg, value) for arg, value in zip(taken.kwonlyargs, taken.kw_defaults, strict=True) if value is not None]
+    return {arg.arg for arg, value in pairs if _loads(value)}
 
 
 def function_at(source: str, line: int) -> ast.FunctionDef | ast.Lambda | None:
@@ -73,9 +103,9 @@ def extract(source: str, wanted: Sequence[Wanted], values: Mapping[str, str], mi
     for item in wanted:
         function = module.function(item.line)
         if function is None:
-            failed[item.name] = "its source was not found"
+            failed[item.name] = "its source was not found, or several lambdas are in its line"
             continue
-        names = module.closure(_loads(function) - _locals_of(function) - dict(item.closure).keys(), values)
+        names = module.closure(_free(function) - dict(item.closure).keys(), values)
         statements, reason = module.take(names, values, absent)
         if reason:
             failed[item.name] = reason
@@ -128,7 +158,7 @@ class _Module:
             found.add(name)
             for statement in self.bindings[name]:
                 if isinstance(statement, _PLAIN) or (name not in values and isinstance(statement, _ASSIGNS)):
-                    waiting += [other for other in _loads(statement) - _locals_of(statement) if other in self.bindings]
+                    waiting += [other for other in _free(statement) if other in self.bindings]
         return found
 
     def take(
@@ -148,11 +178,24 @@ class _Module:
                 found += statements
             elif name in values:
                 found.append(name)
-            elif isinstance(only, (ast.Assign, ast.AnnAssign)):
+            elif isinstance(only, _ASSIGNS) and not self._made_while_running(only, name):
                 found.append(only)
             else:
                 return [], f"it uses {name}, whose value the script makes as it runs (line {statements[0].lineno})"
         return found, None
+
+    def _made_while_running(self, statement: ast.stmt, name: str) -> bool:
+        """Whether an object is another one when the statement alone runs again: from arguments, or changed later."""
+        asks = ("parse_args", "parse_known_args", "input", "argv")
+        if any(getattr(node, "attr", getattr(node, "id", "")) in asks for node in ast.walk(statement)):
+            return True
+        return any(
+            isinstance(node, (ast.Attribute, ast.Subscript))
+            and isinstance(node.ctx, (ast.Store, ast.Del))
+            and isinstance(node.value, ast.Name)
+            and node.value.id == name
+            for node in ast.walk(self.tree)
+        )
 
     def text(self, node: ast.stmt) -> str:
         """The source of a statement, with its decorators and the comments right above it."""
@@ -167,18 +210,30 @@ def _written(module: _Module, function: ast.FunctionDef | ast.Lambda, item: Want
     """A nested function or a lambda as a function of the module; its closure is what a function around it is given."""
     if isinstance(function, ast.Lambda):
         inner = f"def {item.name}({ast.unparse(function.args)}):\n    return {ast.unparse(function.body)}\n"
+    elif _has_long_text(function):  # which would be another one, moved to the left
+        inner = ast.unparse(ast.FunctionDef(**{**vars(function), "decorator_list": []}))
     else:
         lines = module.lines[function.lineno - 1 : function.end_lineno]
         inner = "".join(
             line[function.col_offset :] if line[: function.col_offset].isspace() else line for line in lines
         )
-        inner = re.sub(r"\Adef\s+\w+", f"def {item.name}", inner).rstrip() + "\n"
+    inner = re.sub(r"\Adef\s+\w+", f"def {item.name}", inner).rstrip() + "\n"
     if not item.closure:
         return inner
     parameters = ", ".join(name for name, _ in item.closure)
     given = ", ".join(f"{name}={value}" for name, value in item.closure)
     body = "".join(f"    {line}" if line.strip() else line for line in inner.splitlines(keepends=True))
     return f"def _{item.name}({parameters}):\n{body}\n    return {item.name}\n\n\n{item.name} = _{item.name}({given})\n"
+
+
+def _has_long_text(function: ast.FunctionDef) -> bool:
+    """Whether a text of several lines, other than its docstring, is in a function."""
+    body = function.body if ast.get_docstring(function) is None else function.body[1:]
+    return any(
+        isinstance(node, ast.Constant) and isinstance(node.value, str) and node.end_lineno != node.lineno
+        for statement in body
+        for node in ast.walk(statement)
+    )
 
 
 def _module_text(
@@ -195,6 +250,8 @@ def _module_text(
     if typing_only:
         parts.append("from typing import TYPE_CHECKING\n")
     imports = [text for text in imports if "__future__" not in text]
+    if any(value.startswith("argparse.") for value in constants.values()) and "import argparse\n" not in imports:
+        imports.append("import argparse\n")
     if imports:
         parts.append("".join(imports))
     if typing_only:
@@ -227,6 +284,12 @@ def _for_annotations(
         if usable and not any(path in missing for path in _imported(statements[0], name)):
             found += [module.text(item) for item in statements]
     return list(dict.fromkeys(found))
+
+
+def _target(statement: ast.stmt) -> str | None:
+    """The name that an assignment binds, where it is one."""
+    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+    return targets[0].id if len(targets) == 1 and isinstance(targets[0], ast.Name) else None
 
 
 def _is_guard(test: ast.expr) -> bool:
@@ -285,6 +348,14 @@ def _loads(node: ast.AST) -> set[str]:
     }
     told = {name for item in ast.walk(node) if isinstance(item, ast.Global) for name in item.names}
     return (names | told) - vars(builtins).keys()
+
+
+def _free(node: ast.AST) -> set[str]:
+    """The names that a function or a statement takes from around it; those of defaults are looked up there, too."""
+    names = _loads(node) - _locals_of(node)
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+        names |= {name for value in (*node.args.defaults, *node.args.kw_defaults) if value for name in _loads(value)}
+    return names
 
 
 def _locals_of(node: ast.AST) -> set[str]:

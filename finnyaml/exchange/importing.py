@@ -9,14 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from finnyaml.errors import Problem, RecipeError
+from finnyaml.errors import Problem, RecipeError, Where
 from finnyaml.exchange import configuration, script, settings_file
 from finnyaml.exchange.build import Build, File
 from finnyaml.exchange.configuration import name_of
 from finnyaml.exchange.merging import common_name, merged
+from finnyaml.exchange.removed import OPTIONS
 from finnyaml.exchange.to_recipe import Draft, copy_files, draft
 from finnyaml.exchange.written import text
 from finnyaml.finn.catalog import Catalog
+from finnyaml.finn.settings import OURS
 
 SCRIPTS = (".py",)
 
@@ -52,20 +54,37 @@ def import_recipes(
         raise RecipeError([Problem(f"there is no {source}")])
     if arguments and source.suffix not in SCRIPTS:
         raise RecipeError([Problem("arguments after -- are for a Python script", hint="leave them out")])
+    is_script = source.suffix in SCRIPTS
+    data = configuration.load(source) if source.is_file() and not is_script else None
+    cleans = settings_file.is_settings(data)
+    if model is not None and (is_script or cleans):
+        what = "a script names its model itself" if is_script else "this is a folding file"
+        raise RecipeError([Problem(f"--model is for configurations: {what}", hint="leave it out")])
+    if cleans:
+        return _clean(data, source, folder, force)
     with tempfile.TemporaryDirectory(prefix="finnyaml-made-") as kept:
         files: dict[str, str] = {}
         notes: tuple[str, ...] = ()
-        if source.suffix in SCRIPTS:
+        if is_script:
             notice(f"running {source.name}, your code, in a copy of its folder, with FINN's builds intercepted")
             ours = _own(folder)
             taken = [entry.name for entry in folder.iterdir() if entry.name not in ours] if folder.is_dir() else []
             imported = script.read(source, arguments, taken, Path(kept) / "files")
             builds, files, notes = list(imported.builds), dict(imported.files), imported.notes
-        elif source.is_file() and settings_file.is_settings(data := configuration.load(source)):
-            return _clean(data, source, folder, force)
         else:
             builds = configuration.read(source, model.absolute() if model else None)
+            known = {*catalog.fields, *OPTIONS, *OURS}
+            if not any(build.steps or build.injected or build.values.keys() & known for build in builds):
+                raise RecipeError([_unknown(source)])
         return _write(builds, files, notes, folder, source, catalog, force)
+
+
+def _unknown(source: Path) -> Problem:
+    hint = (
+        "a configuration has options such as synth_clk_period_ns, a folding file entries such as MVAU_hls_0; FINN's "
+        "file of FIFO depths is taken as it is by `fifo: {file: ...}`"
+    )
+    return Problem(f"{source.name} has no option of FINN, and no entry for a layer", Where(source, 1, 1), hint)
 
 
 def _own(folder: Path) -> set[str]:
@@ -107,7 +126,7 @@ def _write(
     for path, made in drafts:
         copy_files(made)
         path.write_text(text(made, shown_source), encoding="utf-8")
-    return Result(tuple(targets), tuple(drafts), tuple(dict.fromkeys(notes)))
+    return Result(tuple(dict.fromkeys(targets)), tuple(drafts), tuple(dict.fromkeys(notes)))
 
 
 def _names_of_made(builds: Sequence[Build], folder: Path) -> dict[Path, str]:

@@ -5,14 +5,18 @@ It is started with one argument, a JSON file that says what to run; what came of
 
 from __future__ import annotations
 
+import argparse
 import ast
+import contextlib
 import dis
 import enum
 import functools
 import json
 import os
+import re
 import shutil
 import sys
+import tempfile
 import traceback
 import types
 from collections.abc import Iterable, Mapping
@@ -34,6 +38,7 @@ def main() -> None:
     sys.dont_write_bytecode = True
     sys.path[:] = [str(script.parent), *filter(None, sys.path)]
     noted.interception.install()
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (order["first"], os.environ.get("PYTHONPATH"))))
     sys.argv = [str(script), *order["arguments"]]
     main_module = types.ModuleType("__main__")
     main_module.__file__ = str(script)
@@ -43,20 +48,26 @@ def main() -> None:
     guard.install(own, noted.original)
     landlock.restrict(own)  # programs that the script starts, too, where this Linux can
     error = None
+    left = False  # whether it chose to end, which most do for want of arguments
+    sys.stdout.flush()
+    began = os.fstat(1).st_size
     try:
         code = compile(script.read_bytes(), str(script), "exec", dont_inherit=True)
         exec(code, main_module.__dict__)  # noqa: S102 - the script that the user named
     except SystemExit as end:
-        error = None if end.code in (None, 0) else f"it ended with {end.code!r}"
+        left = end.code not in (None, 0)
+        error = f"it ended with {end.code!r}" if left else None
     except BaseException as wrong:
         error = noted.explain(wrong)
     sys.stdout.flush()
     os.chdir(order["temporary"])  # the script may have removed where it was
     result = {
-        "builds": noted.builds,
+        "builds": noted.builds(),
         "missing": noted.interception.missing,
         "absent": [noted.original(path) for path in noted.interception.absent],
         "error": error,
+        "left": left,
+        "began": began,
     }
     Path(order["result"]).write_text(json.dumps(result))
 
@@ -65,11 +76,15 @@ class _Noted:
     """The builds that the script asked for, as plain data with paths as the user has them."""
 
     def __init__(self, order: Mapping[str, Any]) -> None:
-        self.builds: list[dict[str, Any]] = []
+        self._builds = Path(order["builds"])
         self.main = types.ModuleType("__main__")
         self._copy, self._real = str(order["root"]), str(order["original"])
         self._kept = Path(order["kept"])
         self.interception = Interception(Path(order["root"]), self.started)
+
+    def builds(self) -> list[Any]:
+        """What `started` was told of, in order."""
+        return [json.loads(line) for line in self._builds.read_text().splitlines()] if self._builds.exists() else []
 
     def original(self, path: str) -> str:
         """A path in the copy as the user has it."""
@@ -86,11 +101,7 @@ class _Noted:
     def started(self, source: str | None, values: Mapping[str, Any], folder: Path) -> None:
         """One build that the script starts; files that it names are relative to `folder`."""
         steps = values.get("steps")
-        if steps is None:
-            listed = None
-        else:
-            injected = {name: values.get(name) or {} for name in ("inject_steps_before", "inject_steps_after")}
-            listed = [self._step(step) for step in _with_injected(steps, **injected)]
+        listed = None if steps is None else [self._step(step) for step in steps]
         build: dict[str, Any] = {
             "folder": self.original(str(folder)),
             "source": None if source is None else self._file(folder / source),
@@ -103,23 +114,25 @@ class _Noted:
                 build["values"][name] = self._file(folder / value)
         for injected_name in ("inject_steps_before", "inject_steps_after"):
             wanted = values.get(injected_name) or {}
-            build["values"][injected_name] = {
-                name: [self._step(step) for step in added] for name, added in wanted.items()
-            }
-            if listed is not None or not wanted:
-                del build["values"][injected_name]
-        self.builds.append(build)
+            build["values"].pop(injected_name, None)
+            if wanted:
+                build["values"][injected_name] = {
+                    name: [self._step(step) for step in added] for name, added in wanted.items()
+                }
+        with self._builds.open("a") as file:  # by a process that the script has forked, perhaps
+            file.write(f"{json.dumps(build)}\n")
         output = values.get("output_dir")
         if isinstance(output, (str, PurePath)):
             (folder / output).mkdir(parents=True, exist_ok=True)  # as FINN does: scripts look into it
 
     def _file(self, path: Path) -> dict[str, Any]:
         """A file that the script names: where the user has it, or a copy of what the script has made."""
-        here = path.absolute()
+        here = Path(os.path.normpath(path))  # by way of a folder that only the copy has, perhaps
+        here = here if here.is_file() else path.absolute()
         theirs = Path(self.original(str(here)))
         made = None
         if here.is_file() and here != theirs and (not theirs.is_file() or theirs.read_bytes() != here.read_bytes()):
-            made = str(self._kept / f"{len(list(self._kept.iterdir()))}-{here.name}")
+            made = str(Path(tempfile.mkdtemp(dir=self._kept), here.name))
             shutil.copyfile(here, made)
         return {"path": str(theirs), "made": made}
 
@@ -134,11 +147,13 @@ class _Noted:
             return [self._plain(item) for item in value]
         if isinstance(value, dict):
             return {str(key): self._plain(item) for key, item in value.items()}
-        if isinstance(value, (str, int, float, bool, type(None))):
+        if isinstance(value, str):
+            return value.replace(self._copy, self._real)
+        if isinstance(value, (int, float, bool, type(None))):
             return value
         if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # a number of numpy
             return value.item()
-        return {"object": f"{type(value).__name__}: {value!r}"}
+        return {"object": re.sub(" at 0x[0-9a-f]+", "", f"{type(value).__name__}: {value!r}")}
 
     def _globals(self, module: types.ModuleType) -> dict[str, str]:
         """The plain values of a module by name, each as Python writes it."""
@@ -146,6 +161,11 @@ class _Noted:
 
     def _literals(self, items: Iterable[tuple[str, Any]]) -> Iterable[tuple[str, str]]:
         for name, value in items:
+            if isinstance(value, argparse.Namespace):
+                parts = dict(self._literals(vars(value).items()))
+                if parts.keys() == vars(value).keys():
+                    yield name, f"argparse.Namespace({', '.join(f'{key}={text}' for key, text in parts.items())})"
+                continue
             if name.startswith("__") or not isinstance(
                 value, (str, int, float, bool, type(None), list, tuple, dict, set)
             ):
@@ -181,10 +201,10 @@ class _Noted:
             inner = self._step(step.func)
             keywords = self._plain(step.keywords)
             if inner["kind"] != "function" or step.args or "object" in json.dumps(keywords):
-                return {"kind": "opaque", "name": _called(step)}
+                return {"kind": "opaque", "name": _called(step), "what": _what(step)}
             return {**inner, "with": keywords}
         if not isinstance(step, types.FunctionType):
-            return {"kind": "opaque", "name": _called(step)}
+            return {"kind": "opaque", "name": _called(step), "what": _what(step)}
         return self._function(step)
 
     def _module(self, step: str) -> dict[str, Any]:
@@ -205,9 +225,12 @@ class _Noted:
         module = sys.modules.get(step.__module__)
         name = step.__name__
         file = inner.__code__.co_filename
-        importable = getattr(module, name, None) is step and step.__qualname__ == name
+        importable = getattr(module, name, None) is step
         cells = dict(zip(inner.__code__.co_freevars, inner.__closure__ or (), strict=True))
-        closure = {key: cell.cell_contents for key, cell in cells.items()}
+        closure = {}
+        for key, cell in cells.items():
+            with contextlib.suppress(ValueError):  # a name that was not bound yet
+                closure[key] = cell.cell_contents
         literals = dict(self._literals(closure.items()))
         return {
             "kind": "function",
@@ -219,16 +242,36 @@ class _Noted:
             "line": inner.__code__.co_firstlineno,
             "wrapped": inner is not step and not importable,
             "lacks": _lacking(inner),
+            "defaults": dict(self._defaults(inner)),
             "closure": literals,
-            "strange": sorted(closure.keys() - literals.keys()),
+            "strange": sorted(cells.keys() - literals.keys()),
             "globals": {} if module is self.main or module is None else self._globals(module),
         }
+
+    def _defaults(self, function: types.FunctionType) -> Iterable[tuple[str, Any]]:
+        """The values of a function's arguments that have one, as far as they are plain."""
+        code, values = function.__code__, function.__defaults__ or ()
+        names = code.co_varnames[code.co_argcount - len(values) : code.co_argcount]
+        for name, value in (*zip(names, values, strict=True), *(function.__kwdefaults__ or {}).items()):
+            text = json.dumps(self._plain(value))
+            if '{"object":' not in text and '{"missing":' not in text:
+                yield name, json.loads(text)
 
 
 def _called(step: Any) -> str:
     """A name for an object that is not a function: the same in every run."""
     inner = step.func if isinstance(step, functools.partial) else step
     return str(getattr(inner, "__name__", type(inner).__name__))
+
+
+def _what(step: Any) -> str:
+    """What a step is that is not a function."""
+    if isinstance(step, functools.partial):
+        return "it is a partial with arguments that a recipe cannot hold, or of something that is not a function"
+    if isinstance(step, types.MethodType):
+        owner = step.__self__ if isinstance(step.__self__, type) else type(step.__self__)
+        return f"it is a method of {owner.__name__}"
+    return f"it is of the type {type(step).__name__}, not a function"
 
 
 def _lacking(function: types.FunctionType) -> list[str]:
@@ -243,16 +286,6 @@ def _lacking(function: types.FunctionType) -> list[str]:
                 found += [f"{module.__name__}.{instruction.argval}"] if lacking else []
         before = instruction if instruction.opname == "LOAD_GLOBAL" else None
     return list(dict.fromkeys(found))
-
-
-def _with_injected(
-    steps: Iterable[Any], inject_steps_before: Mapping[str, Any], inject_steps_after: Mapping[str, Any]
-) -> Iterable[Any]:
-    for step in steps:
-        name = step if isinstance(step, str) else getattr(step, "__name__", "")
-        yield from inject_steps_before.get(name, ())
-        yield step
-        yield from inject_steps_after.get(name, ())
 
 
 if __name__ == "__main__":

@@ -50,7 +50,23 @@ def merged(drafts: Sequence[Draft], folder: str) -> list[Draft]:
     for draft in drafts:
         fixed = [draft.sections.get(name) for name in ("steps", "preprocess", "postprocess")]
         groups.setdefault(_text([fixed, sorted(draft.off)]), []).append(draft)
-    return [made for group in groups.values() for made in _one(group, folder)]
+    return [made for group in groups.values() for made in _one(_without_repeated(group, folder), folder)]
+
+
+def _without_repeated(drafts: Sequence[Draft], folder: str) -> list[Draft]:
+    """The drafts; those that differ only in what a recipe does not have are one, and all that is left out is said."""
+    same: dict[str, list[Draft]] = {}
+    for draft in drafts:
+        same.setdefault(_text([draft.sections, draft.off]), []).append(draft)
+    found = []
+    for first, *others in same.values():
+        every = [first, *others]
+        first.name = common_name([draft.name for draft in every], folder)
+        first.dropped = _dropped(draft.dropped for draft in every)
+        first.todo = _union(draft.todo for draft in every)
+        first.copies = _union(draft.copies for draft in every)
+        found.append(first)
+    return found
 
 
 def common_name(names: Sequence[str], folder: str) -> str:

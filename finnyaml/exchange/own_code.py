@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import keyword
+import tokenize
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,8 +46,9 @@ class OwnCode:
                 by_file.setdefault(step["file"], []).append(step)
         found: dict[int, Named] = {}
         for file, listed in by_file.items():
-            source = Path(file).read_text("utf-8")
-            apart = [step for step in listed if not self._can_be_imported(step, source)]
+            source = _source(Path(file))
+            known = values if Path(file) == self._script else listed[0]["globals"]
+            apart = [step for step in listed if not self._can_be_imported(step, source, known)]
             found |= {id(step): Named(f"{file}:{step['name']}") for step in listed if step not in apart}
             found |= self._taken_out(Path(file), source, apart, values)
             self._note_local_files(listed)
@@ -54,7 +57,7 @@ class OwnCode:
     def unmovable(self, name: str, reason: str) -> str:
         """A function that stands for one that has to be moved by hand, and says so when it is run."""
         word = "".join(letter if letter.isalnum() else "_" for letter in name).strip("_") or "step"
-        word = word if word[0].isalpha() else f"step_{word}"
+        word = word if word[0].isalpha() and not keyword.iskeyword(word) else f"step_{word}"
         file = self._free("to_move.py")
         text = self.files.get(file, TO_MOVE)
         if f"def {word}(" not in text:
@@ -62,9 +65,14 @@ class OwnCode:
         self.files[file] = text
         return f"{file}:{word}"
 
-    def _can_be_imported(self, step: Noted, source: str) -> bool:
-        """Whether a recipe can name the function where it is: importing its file runs nothing but definitions."""
+    def _can_be_imported(self, step: Noted, source: str, values: Mapping[str, str]) -> bool:
+        """Whether a recipe can name the function where it is: importing its file runs nothing but definitions.
+
+        `values` are those that the names of the file had when the build was started: the import has to give the same.
+        """
         if not step["importable"] or any(_imports(source, name) for name in self._missing):
+            return False
+        if not extract.unchanged(source, step["line"], values):
             return False
         if Path(step["file"]) != self._script:
             return True
@@ -123,7 +131,13 @@ class OwnCode:
 
 def function_of(step: Noted) -> ast.FunctionDef | ast.Lambda | None:
     """The source of a step, as a syntax tree."""
-    return extract.function_at(Path(step["file"]).read_text("utf-8"), step["line"])
+    return extract.function_at(_source(Path(step["file"])), step["line"])
+
+
+def _source(file: Path) -> str:
+    """The text of a Python file, in the encoding that it says."""
+    with tokenize.open(file) as text:
+        return text.read()
 
 
 def _wanted(step: Noted, others: Sequence[extract.Wanted]) -> extract.Wanted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 import os
 import shutil
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml.errors import FinnyamlError
-from finnyaml.exchange import plain_steps
+from finnyaml.exchange import extract, plain_steps
 from finnyaml.exchange.build import Build, File, Step
 from finnyaml.exchange.configuration import name_of
 from finnyaml.exchange.own_code import Named, Noted, OwnCode, function_of
@@ -28,6 +29,23 @@ SKIPPED = frozenset((".git", ".hg", ".venv", "venv", "__pycache__", "node_module
 
 LARGE = 8 << 20
 """Files from here on are links in the copy, not copies (bytes)."""
+
+
+CHILD = """\
+import sys
+
+
+class NotHere:
+    def find_spec(self, name, path=None, target=None):
+        if name == "finn.builder.build_dataflow":
+            with open({told!r}, "a") as file:
+                file.write(" ".join(sys.argv) + chr(10))
+            raise ImportError("finnyaml import does not follow a program that a script starts")
+
+
+sys.meta_path.insert(0, NotHere())
+"""
+"""What Python runs first in programs that a script starts: there is no FINN in them, so they build nothing."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +71,16 @@ def read(script: Path, arguments: Sequence[str], taken: Sequence[str], kept: Pat
         notes.append(f"the script names what the installed FINN does not have: {', '.join(noted['missing'])}")
     for path in noted["absent"]:
         notes.append(f"the script opens {os.path.relpath(path, script.parent)}, which is not there; it went on without")
+    for command in noted["children"]:
+        notes.append(f"the script starts `{command}`, which would build with FINN: import that by itself")
     if not noted["builds"]:
+        said = "".join(f"\n{note}" for note in notes[1 if noted["error"] else 0 :])
+        said += f"\nIt said:\n{noted['said']}" if noted["said"] else ""
+        hint = "`finnyaml import build.py -- ARGUMENTS` gives it arguments" if noted["left"] else None
         if noted["error"]:
-            raise FinnyamlError(f"{script.name} ended before it started a build: {noted['error']}")
+            raise FinnyamlError(f"{script.name} ended before it started a build: {noted['error']}{said}", hint=hint)
         hint = "it has to call build_dataflow_cfg or build_dataflow_directory; are there arguments to give after `--`?"
-        raise FinnyamlError(f"{script.name} started no build of FINN", hint=hint)
+        raise FinnyamlError(f"{script.name} started no build of FINN{said}", hint=hint)
     code = OwnCode(script, noted["missing"], taken)
     records = [record for index, record in enumerate(noted["builds"]) if record not in noted["builds"][:index]]
     builds = tuple(_Translation(script, record, code).build() for record in records)
@@ -72,8 +95,10 @@ def _run(script: Path, arguments: Sequence[str], kept: Path) -> dict[str, Any]:
         folder = Path(name).resolve()
         top = _top(script.parent)
         root, temporary, result = folder / "copy", folder / "tmp", folder / "result.json"
-        for made in (temporary, folder / "build", kept):
+        first, told = folder / "first", folder / "children"
+        for made in (temporary, folder / "build", kept, first):
             made.mkdir()
+        (first / "sitecustomize.py").write_text(CHILD.format(told=str(told)))
         _mirror(top, root, script.parent)
         order = {
             "script": str(root / script.relative_to(top)),
@@ -83,6 +108,8 @@ def _run(script: Path, arguments: Sequence[str], kept: Path) -> dict[str, Any]:
             "temporary": str(folder),
             "kept": str(kept),
             "result": str(result),
+            "first": str(first),
+            "builds": str(folder / "builds.jsonl"),
         }
         (folder / "order.json").write_text(json.dumps(order))
         log = folder / "log"
@@ -97,18 +124,33 @@ def _run(script: Path, arguments: Sequence[str], kept: Path) -> dict[str, Any]:
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environ, check=False
             )
         if not result.is_file():
-            said = log.read_text(errors="replace").strip().splitlines()[-12:]
-            told = "\n".join(said) or f"exit code {ended.returncode}"
+            told = _end_of(log) or f"exit code {ended.returncode}"
             raise FinnyamlError(f"the process that ran {script.name} ended before the script did: {told}")
-        return json.loads(result.read_text())  # type: ignore[no-any-return]
+        noted: dict[str, Any] = json.loads(result.read_text())
+        children = told.read_text().replace(str(root), str(top)).splitlines() if told.exists() else []
+        said = _end_of(log, noted["began"]).replace(str(root), str(top))
+        return {**noted, "said": said, "children": list(dict.fromkeys(children))}
+
+
+def _end_of(log: Path, began: int = 0) -> str:
+    """The last lines of what was printed, from a place in the log on."""
+    said = log.read_bytes()[began:].decode(errors="replace")
+    return "\n".join(said.strip().splitlines()[-12:])
+
+
+AROUND = 2
+"""So many folders around that of the script are in the copy, where there is no repository."""
 
 
 def _top(folder: Path) -> Path:
-    """The folder from which on the user's files are in the copy: that of their repository, else the one around."""
-    for candidate in (folder, *folder.parents):
-        if (candidate / ".git").exists() and candidate != Path.home():
+    """The folder from which on the user's files are in the copy: that of their repository, else one around."""
+    home = Path.home()
+    inside = [*itertools.takewhile(lambda candidate: candidate not in (home, candidate.parent), folder.parents)]
+    for candidate in (folder, *inside):
+        if (candidate / ".git").exists():
             return candidate
-    return folder.parent if folder.parent not in (Path.home(), Path(folder.anchor)) else folder
+    around = [*itertools.takewhile(lambda candidate: os.access(candidate, os.R_OK | os.X_OK), inside[:AROUND])]
+    return around[-1] if around else folder
 
 
 def _mirror(top: Path, root: Path, folder: Path) -> None:
@@ -128,7 +170,7 @@ def _copy(source: Path, target: Path) -> None:
     for entry in source.iterdir():
         copied = target / entry.name
         if entry.is_symlink() or (entry.is_file() and entry.stat().st_size >= LARGE):
-            copied.symlink_to(entry.resolve())
+            copied.symlink_to(os.path.realpath(entry))  # a link that leads to itself, too
         elif entry.is_dir():
             if entry.name not in SKIPPED and not entry.name.startswith(("code_gen_", "vivado_")):
                 copied.mkdir()
@@ -191,7 +233,7 @@ class _Translation:
             module, _, function = step["name"].rpartition(".")
             return Step(step["name"], f"{step.get('file') or module}:{function}")
         if step["kind"] != "function":
-            told = f"{name} is not installed here" if step["kind"] == "missing" else "it is not a function"
+            told = f"{name} is not installed here" if step["kind"] == "missing" else step["what"]
             reason = f"{told}: write a function (model, cfg) for what it does"
             return Step(name, self._code.unmovable(name, reason), todo=reason)
         with_ = step.get("with", {})
@@ -200,6 +242,8 @@ class _Translation:
         named = self._names[id(step)]
         if named.uses is None:
             return Step(name, self._code.unmovable(name, named.reason), todo=named.reason)
+        if not named.uses.startswith("/"):  # it was taken out of its file
+            with_ = {**_made_with(step), **with_}
         label = step.get("label", "").removeprefix("step_") or None
         return Step(name, named.uses, id=label, with_=with_, todo=_lacks(step))
 
@@ -233,6 +277,13 @@ def _file_or(value: Any) -> Any:
     if isinstance(value, dict) and value.keys() == {"path", "made"}:
         return File(Path(value["path"]), Path(value["made"]) if value["made"] else None)
     return value
+
+
+def _made_with(step: Noted) -> dict[str, Any]:
+    """Arguments that a function was made with, where its source alone would give others."""
+    function = function_of(step)
+    names = extract.computed_defaults(function) if function is not None else set()
+    return {name: value for name, value in step["defaults"].items() if name in names}
 
 
 def _lacks(step: Noted) -> str | None:

@@ -79,6 +79,8 @@ class _Writer:
                 continue
             if value is None and known.default is None:
                 continue  # as FINN has it
+            if known.kind == "path" and value is not None:
+                value = self._path(name, value)
             usable, value = self._usable(known, value)
             if not usable:
                 continue
@@ -139,6 +141,14 @@ class _Writer:
         )
         return target.name
 
+    def _path(self, name: str, value: Any) -> str:
+        """A file that an option names, as the recipe names it."""
+        file = value if isinstance(value, File) else File(self._build.folder / str(value))
+        if not file.there:
+            self._draft.remarks["finn", name] = "TODO: it is not there"
+            self._draft.todo.append(f"the file {self._relative(file.path)} ({name}) is not there")
+        return self._file(file)
+
     def _relative(self, path: Path) -> str:
         return Path(os.path.relpath(path, self._folder)).as_posix()
 
@@ -146,14 +156,13 @@ class _Writer:
         if value in (None, {}, [], ""):
             return
         if name == "output_dir":
+            shown = self._relative(Path(value)) if Path(str(value)).is_absolute() else value
             self._draft.dropped.append(
-                (f"{name}: {value}", "finnyaml writes what was built to the folder of `output:`")
+                (f"{name}: {shown}", "finnyaml writes what was built to the folder of `output:`")
             )
         elif name == "start_step":
             reason = "finnyaml knows what is built and begins there; `finnyaml build --from STEP` insists on it"
             self._draft.dropped.append((f"{name}: {value}", reason))
-        elif name == "stop_step":
-            self._draft.dropped.append((f"{name}: {value}", "the list of steps ends there"))
         elif name == "config_path":
             self._draft.dropped.append((f"{name}: {value}", "paths are relative to the recipe"))
 
@@ -193,7 +202,7 @@ class _Writer:
         section = next(section for section, field_ in settings.CONFIG_FILES.items() if field_ == name)
         if value is None:
             return
-        file = value if isinstance(value, File) else File(Path(str(value)))
+        file = value if isinstance(value, File) else File(self._build.folder / str(value))
         if not file.there and file.path.name == _AUTO_FOLDING:
             reason = f"it is not there, and FINN makes it from target_fps: report/{_AUTO_FOLDING} of what is built"
             self._draft.dropped.append((f"{name}: {file.path.name}", reason))
@@ -207,11 +216,11 @@ class _Writer:
 
     def _steps(self) -> Any:
         given = self._build.steps
-        if given is None and not self._build.injected:
+        if given is None and not self._build.injected and not self._values.get("stop_step"):
             return "default"
         if given is None:
-            given = tuple(self._injected(self._catalog.flows.get("default", ())))
-        listed = self._until(self._renewed(given))
+            given = tuple(map(Step, self._catalog.flows.get("default", ())))
+        listed = self._until(self._renewed([*self._injected(given)]))
         names = tuple(step.name for step in listed if step.uses is None)
         if len(names) == len(listed) and not any(step.why for step in listed):
             for known, steps in self._catalog.flows.items():
@@ -258,17 +267,35 @@ class _Writer:
                 steps.insert(place, Step(further, why=why))
         return steps
 
-    def _injected(self, flow: Sequence[str]) -> Iterator[Step]:
-        before, after = (self._build.injected.get(f"inject_steps_{side}", {}) for side in ("before", "after"))
-        for name in flow:
+    def _injected(self, listed: Sequence[Step]) -> Iterator[Step]:
+        """The steps with those that are injected around them. FINN goes by the names of functions."""
+        tables = [self._build.injected.get(f"inject_steps_{side}", {}) for side in ("before", "after")]
+        before, after = ({self._known(name): steps for name, steps in table.items()} for table in tables)
+        names = [self._known(step.name) for step in listed]
+        for name, step in zip(names, listed, strict=True):
             yield from before.get(name, ())
-            yield Step(name)
+            yield step
             yield from after.get(name, ())
+        for table in tables:
+            for name, steps in table.items():
+                if self._known(name) not in names:
+                    what = f"{', '.join(step.name for step in steps)}, injected at {name}"
+                    self._draft.dropped.append((what, "no such step is listed, so FINN does not run it either"))
 
     def _until(self, listed: Sequence[Step]) -> Sequence[Step]:
         stop = self._values.get("stop_step")
-        names = [step.id or step.name for step in listed]
-        return listed[: names.index(stop) + 1] if stop in names else listed
+        names = [self._known(step.id or step.name) for step in listed]
+        if not stop:
+            return listed
+        found = self._known(str(stop)) in names
+        reason = "the list of steps ends there" if found else "no such step is listed"
+        self._draft.dropped.append((f"stop_step: {stop}", reason))
+        return listed[: names.index(self._known(str(stop))) + 1] if found else listed
+
+    def _known(self, name: str) -> str:
+        """A step by the name of its function, old names as the present ones."""
+        function = name.rpartition(".")[2]
+        return aliases.resolve(function, self._catalog.steps) or function
 
     # -- verification -------------------------------------------------------------------------------------------------
 
@@ -282,7 +309,7 @@ class _Writer:
                 self._draft.dropped.append((f"{name}: {_flow(_shown(asked[name]))}", reason))
             return
         files = [asked.get(name) or File(self._build.folder / default) for name, default in _NPY.items()]
-        inputs, expected = (file if isinstance(file, File) else File(Path(str(file))) for file in files)
+        inputs, expected = (file if isinstance(file, File) else File(self._build.folder / str(file)) for file in files)
         atol, rtol = (asked.get(name, self._default(name)) for name in ("verification_atol", "verification_rtol"))
         tolerance = {key: value for key, value in (("atol", atol), ("rtol", rtol)) if value is not None}
         section: dict[str, Any] = {

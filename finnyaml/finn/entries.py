@@ -32,6 +32,15 @@ LAYERS: Mapping[str, str] = {
 }
 """Old types of layers, and what they are called now."""
 
+DEPTHS: Mapping[str, str] = {"inFIFODepth": "inFIFODepths", "outFIFODepth": "outFIFODepths"}
+"""Attributes that were a number and are a list now, one number for each stream."""
+
+VALUES: Mapping[tuple[str, str], str] = {
+    ("mem_mode", "const"): "internal_embedded",
+    ("mem_mode", "decoupled"): "internal_decoupled",
+}
+"""Old values of attributes, and what they are called now."""
+
 _NAME = re.compile(r"(?P<kind>\w+?)(?P<style>_(?:hls|rtl))?_(?P<number>\d+)")
 DEFAULTS = "Defaults"
 
@@ -64,6 +73,13 @@ def renamed(name: str, nodes: Iterable[str] | None = None) -> str | None:
         return candidates[0]
     known = set(nodes)
     return next((candidate for candidate in candidates if candidate in known), None)
+
+
+def renewed(attribute: str, value: Any) -> tuple[str, Any]:
+    """An attribute of a layer and its value as they are written now."""
+    if attribute in DEPTHS:
+        return DEPTHS[attribute], value if isinstance(value, list) else [value]
+    return attribute, VALUES.get((attribute, value), value) if isinstance(value, str) else value
 
 
 def advice(section: str, name: str, nodes: Iterable[str]) -> str:

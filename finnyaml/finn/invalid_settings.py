@@ -20,7 +20,7 @@ from qonnx.custom_op import registry
 from qonnx.custom_op.registry import getCustomOp
 
 from finnyaml.errors import FinnyamlError, InvalidSetting
-from finnyaml.finn.entries import DEFAULTS, advice
+from finnyaml.finn.entries import DEFAULTS, advice, renewed
 from finnyaml.text import did_you_mean
 
 DIMENSIONS = {
@@ -141,11 +141,42 @@ def _unknown_attributes(field: str, name: str, node: Any, attributes: Mapping[st
         yield InvalidSetting(field, (name,), f"{name} is a plain ONNX {node.op_type}: FINN cannot configure it")
         return
     known = getCustomOp(node).get_nodeattr_types()
-    for attribute in attributes:
+    for attribute, value in attributes.items():
+        new, written = renewed(attribute, value)
+        now = f"write {new}: {written}, as it is called now; `finnyaml import` does it for a whole file"
         if attribute not in known:
-            hint = did_you_mean(attribute, known, 2, else_="it has")
+            hint = now if new in known else did_you_mean(attribute, known, 2, else_="it has")
             message = f"{name} ({node.op_type}) has no attribute {attribute}"
             yield InvalidSetting(field, (name, attribute), message, hint)
+            continue
+        kind, _, _, *choices = known[attribute]
+        allowed = sorted(choices[0], key=str) if choices and choices[0] is not None else None
+        if allowed is not None and value not in allowed:
+            hint = now if written in allowed else f"it has {', '.join(map(str, allowed))}"
+            message = f"{name} ({node.op_type}): {value!r} is not a value of {attribute}"
+            yield InvalidSetting(field, (name, attribute), message, hint)
+        elif not _is_of(kind, value):
+            message = f"{name} ({node.op_type}): {attribute} takes {_KINDS[kind][1]}, not {value!r}"
+            yield InvalidSetting(field, (name, attribute), message)
+
+
+_KINDS: Mapping[str, tuple[Any, str]] = {
+    "i": (int, "a whole number"),
+    "s": (str, "a text"),
+    "ints": (int, "a list of whole numbers"),
+    "strings": (str, "a list of texts"),
+}
+"""Kinds of attributes by ONNX's letters: the Python type of the value, or of each in a list, and words for it."""
+
+
+def _is_of(kind: str, value: Any) -> bool:
+    """Whether a value is of the kind of an attribute, as far as we know the kind."""
+    if kind not in _KINDS:
+        return True
+    wanted, _ = _KINDS[kind]
+    if kind in ("i", "s"):
+        return isinstance(value, wanted)
+    return isinstance(value, list) and all(isinstance(item, wanted) for item in value)
 
 
 def _is_custom(node: Any) -> bool:

@@ -88,16 +88,24 @@ def _check_imports(tree: ast.Module, file: Path, where: Where) -> Iterator[Probl
         if isinstance(statement, ast.ImportFrom) and not statement.level and statement.module:
             names = [statement.module]
         for package in dict.fromkeys(name.partition(".")[0] for name in names):
-            if not _is_there(package, file.parent):
+            if not _is_there(package, _searched(file)):
                 message = f"{file.name} imports {package} (line {statement.lineno}), which is not installed here"
                 hint = f"install it into the environment of {sys.executable}, or put it beside the file"
                 yield Problem(message, where, hint, "warning")
 
 
-def _is_there(package: str, folder: Path) -> bool:
+def _searched(file: Path) -> list[str]:
+    """The folders of the user's that are searched first: that of the file, and the one with the package it is in."""
+    folder = file.parent
+    while (folder / "__init__.py").is_file() and folder.parent != folder:
+        folder = folder.parent
+    return list(dict.fromkeys((str(file.parent), str(folder))))
+
+
+def _is_there(package: str, folders: list[str]) -> bool:
     if package in sys.stdlib_module_names or package in sys.modules:
         return True
-    beside = importlib.machinery.PathFinder.find_spec(package, [str(folder)])
+    beside = importlib.machinery.PathFinder.find_spec(package, folders)
     return beside is not None or importlib.util.find_spec(package) is not None
 
 

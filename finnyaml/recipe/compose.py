@@ -90,6 +90,8 @@ def _composed(
     variables = Variables(variant.root, environ, problems)
     root = variables.apply(variant.root)
     unresolved = frozenset(variables.unresolved)
+    if variant.name is None and root.get("matrix") is not None:
+        problems = []  # what is wrong is the matrix, and its variables are not there for that
     return Composed(root, files, variables.used, unresolved, variant.name, names, tuple(problems))
 
 

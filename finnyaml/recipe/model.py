@@ -45,7 +45,8 @@ class Remote:
     @property
     def path(self) -> Path:
         """The path that stands for it: by content, so that it does not matter from where it comes."""
-        base = re.sub(r"[^A-Za-z0-9._-]+", "-", unquote(urlsplit(self.url).path).rpartition("/")[2])[-100:]
+        written = re.split("[?#]", self.url)[0].partition("//")[2].partition("/")[2]  # whatever is wrong with the rest
+        base = re.sub(r"[^A-Za-z0-9._-]+", "-", unquote(written).rpartition("/")[2])[-100:]
         return Path("@inputs", f"{self.sha256[:16]}-{base}")
 
     @property

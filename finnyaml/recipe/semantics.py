@@ -6,8 +6,9 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit
 
-from finnyaml.errors import Problem
+from finnyaml.errors import Problem, Where
 from finnyaml.files import kind_of
 from finnyaml.recipe.bundle import check_bundle
 from finnyaml.recipe.code import check_code
@@ -43,10 +44,30 @@ def check(recipe: Recipe, known: Vocabulary) -> Iterator[Problem]:
         yield from _plugins(recipe, known.plugins)
     yield from check_bundle(recipe, known)
     for remote in recipe.remotes.values():
-        if "@" in remote.url.partition("//")[2].partition("/")[0]:
-            where, hint = recipe.at((*remote.pointer, "url")), "recipes are shared: leave out the user and password"
-            yield Problem("the URL has a user or a password in it", where, hint)
+        yield from _url(remote.url, recipe.at((*remote.pointer, "url")))
     yield from _output(recipe)
+
+
+def _url(url: str, where: Where | None) -> Iterator[Problem]:
+    """What is wrong with the URL of a file."""
+    if "@" in url.partition("//")[2].partition("/")[0]:
+        hint = "recipes are shared: leave out the user and password"
+        yield Problem("the URL has a user or a password in it", where, hint)
+    strange = next((sign for sign in url if sign <= " " or sign > "~"), None)
+    if strange is not None:
+        of_host = strange in url.partition("//")[2].partition("/")[0]
+        written = "the host by its ASCII name, which begins with xn--" if of_host else f"it as {quote(strange)} there"
+        hint = f"write {written}, as browsers do when a URL is copied"
+        yield Problem(f"a URL cannot have {quoted(strange)} in it", where, hint)
+        return
+    try:
+        parts = urlsplit(url)
+        wrong = None if parts.scheme == "file" or parts.hostname else "it names no host"
+        _ = parts.port, (parts.hostname or "").encode("idna")  # asking says what is wrong
+    except ValueError as error:
+        wrong = str(error)
+    if wrong:
+        yield Problem(f"the URL cannot be used: {wrong}", where)
 
 
 def _uses(recipe: Recipe, entry: StepEntry) -> Pointer:

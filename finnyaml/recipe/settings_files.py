@@ -57,11 +57,11 @@ def check_settings_file(section: str, path: Path, where: Where | None) -> Iterat
     name = quoted(path.name)
     is_yaml = path.suffix.lower() in YAML
     try:
-        data = (
-            read_settings(path)
-            if is_yaml
-            else json.loads(content(path, follow=True).decode("utf-8"), object_pairs_hook=pairs)
-        )
+        if is_yaml:
+            data = read_settings(path)
+            repeated.extend(_repeated(yaml.compose(content(path, follow=True), yaml.SafeLoader)))
+        else:
+            data = json.loads(content(path, follow=True).decode("utf-8"), object_pairs_hook=pairs)
     except OSError as error:
         yield Problem(f"cannot read {name}: {error.strerror}", where)
         return
@@ -77,9 +77,26 @@ def check_settings_file(section: str, path: Path, where: Where | None) -> Iterat
         yield Problem(f"{name} is not {_KNOWN[section]} configuration: it holds {kind(data)}", where, hint)
         return
     for key in repeated:
-        yield Problem(f"{name} has the key {quoted(key)} twice", where, "JSON keeps only the last: remove one")
+        yield Problem(f"{name} has the key {quoted(key)} twice", where, "only the last would hold: remove one")
     for node, attributes in data.items():
         yield from _check_node(section, name, node, attributes, where)
+
+
+def _repeated(node: yaml.Node | None) -> Iterator[str]:
+    """The keys that a mapping of YAML has twice."""
+    seen: set[int] = set()
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue  # an alias
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            keys = Counter(str(key.value) for key, _ in node.value)
+            yield from sorted(key for key, count in keys.items() if count > 1)
+            waiting += [value for _, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value
 
 
 _EXAMPLES = {

@@ -8,6 +8,7 @@ recorder tells which sources were loaded, and here it is known whose they are.
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
 import linecache
@@ -132,11 +133,19 @@ def _from_file(ref: CodeRef, file: Path) -> ModuleType:
     if not file.is_file():
         near = did_you_mean(file.name, (found.name for found in file.parent.glob("*.py")))
         raise StepFailed(f"{ref.text}: there is no file {file}", hint=near)
+    root, name = in_package(file)
+    if root is not None:
+        _search_first(root)
+    _search_first(file.parent)
+    try:
+        if name is not None:
+            return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        raise _import_failed(ref, error) from error
     name = file.stem if file.stem not in sys.modules else f"recipe_{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise StepFailed(f"{ref.text}: {file.name} is not a Python source", hint="name a file that ends in .py")
-    _search_first(file.parent)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -144,6 +153,26 @@ def _from_file(ref: CodeRef, file: Path) -> ModuleType:
     except (Exception, SystemExit) as error:
         raise _import_failed(ref, error) from error
     return module
+
+
+def in_package(file: Path) -> tuple[Path | None, str | None]:
+    """The folder with the package that a file is in, None where it is in none; its name there if it imports relatively.
+
+    A package is a folder with `__init__.py`, or one that relative imports make to one.
+    """
+    try:
+        nodes = ast.walk(ast.parse(file.read_bytes()))
+        above = max((node.level for node in nodes if isinstance(node, ast.ImportFrom)), default=0)
+    except (SyntaxError, ValueError):
+        return None, None  # the import says what is wrong
+    folder = file = file.absolute()
+    for _ in range(above):
+        folder = folder.parent
+    while (folder.parent / "__init__.py").is_file():
+        folder = folder.parent
+    if folder == file:
+        return None, None
+    return folder.parent, ".".join(file.relative_to(folder.parent).with_suffix("").parts) if above else None
 
 
 def _from_package(ref: CodeRef, recipe_dir: Path) -> ModuleType:

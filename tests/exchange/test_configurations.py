@@ -29,6 +29,7 @@ FINN = replace(
             *("generate_outputs", "list", False, [], ("estimate_reports", "out_of_context_synth"), "enum"),
             names=("ESTIMATE_REPORTS", "OOC_SYNTH"),
         ),
+        "vitis_floorplan_file": Field("vitis_floorplan_file", "path", True, None),
     },
 )
 
@@ -151,6 +152,36 @@ def test_injected_steps_stand_where_finn_would_run_them(folder: Folder) -> None:
     assert folder.recipe("c.json")["steps"][:3] == ["qonnx_to_finn", "tidy_up", "own.py:step"]
 
 
+def test_steps_are_injected_around_listed_ones_and_one_that_finn_would_not_run_is_said(folder: Folder) -> None:
+    listed = ["step_tidy_up", "own.step_x"]
+    before = {"step_x": ["own.step_a"], "step_streamline": ["own.step_b"]}
+    folder.write("c.json", {"steps": listed, "inject_steps_before": before})
+    result = folder.imported("c.json")
+    assert read(result.recipes[0][0])["steps"] == ["tidy_up", "own:step_a", "own:step_x"]
+    assert "own.step_b, injected at step_streamline" in dict(result.recipes[0][1].dropped)
+
+
+def test_the_default_flow_ends_where_the_configuration_stops(folder: Folder) -> None:
+    folder.write("c.json", {"stop_step": "step_tidy_up"})
+    assert folder.recipe("c.json")["steps"] == ["qonnx_to_finn", "tidy_up"]
+    folder.write("d.json", {"stop_step": "step_of_nobody", "target_fps": 3})
+    result = folder.imported("d.json", force=True)
+    assert ("stop_step: step_of_nobody", "no such step is listed") in result.recipes[0][1].dropped
+
+
+def test_files_of_options_and_blueprints_are_found_from_the_recipe(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.path.parent)
+    elsewhere = folder.path / "out"
+    for name in ("floor.json", "folding.json"):
+        folder.write(name, "{}")
+    folder.write("c.json", {"vitis_floorplan_file": "floor.json"})
+    assert folder.recipe("c.json", folder=elsewhere)["finn"] == {"vitis_floorplan_file": "../floor.json"}
+    folder.write("b.yaml", {"clock_ns": 5, "finn_config": {"folding_config_file": "folding.json"}})
+    assert folder.recipe("b.yaml", folder=elsewhere, force=True)["folding"] == {"file": "../folding.json"}
+
+
 def test_verification_becomes_points_on_the_same_data(folder: Folder) -> None:
     for name in ("input.npy", "expected_output.npy"):
         np.save(folder.path / name, np.zeros((1, 4)))
@@ -223,6 +254,14 @@ def test_nothing_is_written_over(folder: Folder) -> None:
     assert mine.read_text() != "mine"
 
 
+@pytest.mark.parametrize("name", ["build.py", "folding.json"])
+def test_a_model_is_named_for_configurations_only(folder: Folder, name: str) -> None:
+    folder.write("build.py", "raise SystemExit")
+    folder.write("folding.json", {"MVAU_hls_0": {"PE": 1}})
+    with pytest.raises(RecipeError, match="--model is for configurations"):
+        folder.imported(name, model=folder.path / "model.onnx")
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
@@ -230,6 +269,19 @@ def test_nothing_is_written_over(folder: Folder) -> None:
         ("c.yaml", "a: [1", "not valid YAML"),
         ("c.yaml", "just text", "neither a mapping nor a list"),
         ("c.yaml", "[1, 2]", "not a mapping of lists"),
+        ("c.json", "{}", "no option of FINN, and no entry for a layer"),
+        ("c.json", '{"weird": {"PE": 1}}', "no option of FINN, and no entry for a layer"),
+        ("c.json", '{"target_fps": 1, "target_fps": 2}', "has the key 'target_fps' twice"),
+        ("c.json", '{"steps": "estimate_only"}', "steps has to be a list, not the text 'estimate_only'"),
+        ("c.json", '{"inject_steps_after": {"step_tidy_up": "step_x"}}', "step_tidy_up has to be a list"),
+        ("c.yaml", "[]", "has no build"),
+        ("c.yaml", "- {dut: []}", "has no build"),
+        ("c.yaml", f"- {{a: {list(range(17))}, target_fps: {list(range(17))}}}", "stands for 289 builds"),
+        ("c.yaml", "{clock_ns: 5, design_space: 3}", "design_space has to be a mapping, not the number 3"),
+        ("c.yaml", "{clock_ns: 5, design_space: {steps: tidy_up}}", "steps has to be a list"),
+        ("c.yaml", f"{{clock_ns: 5, design_space: {{steps: {[['a', 'b']] * 9}}}}}", "stands for 512 builds"),
+        ("c.yaml", "extends: c.yaml", "c.yaml extends itself"),
+        ("c.yaml", "extends: d.yaml", "extends d.yaml, which is not there"),
     ],
 )
 def test_what_is_no_configuration_is_said_with_its_place(folder: Folder, name: str, text: str, message: str) -> None:

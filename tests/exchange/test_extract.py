@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
-from finnyaml.exchange.extract import Wanted, extract, needed, runs_nothing
+from finnyaml.exchange.extract import Wanted, computed_defaults, extract, function_at, needed, runs_nothing, unchanged
 
 SCRIPT = '''\
 import os
@@ -133,3 +134,60 @@ def test_which_scripts_can_be_imported(text: str, bound: set[str] | None) -> Non
 
 def test_what_a_function_needs_is_followed() -> None:
     assert needed(SCRIPT, line("def step")) == {"helper", "TABLE", "factor", "os"}
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "same"),
+    [
+        ("K = 3\ndef f(m, c): return K\n", {"K": "3"}, True),
+        ("K = 3\ndef f(m, c): return K\n", {"K": "5"}, False),
+        ("K = 3\ndef f(m, c): return g()\ndef g(): return K\n", {"K": "5"}, False),
+        ("K = 3\ndef f(m, c): return m\n", {"K": "5"}, True),
+        ("K = 3\ndef f(m, c): return K\nif __name__ == '__main__':\n    K = 3\n", {"K": "3"}, False),
+        ("A = 1\nK = A + 1\ndef f(m, c): return K\n", {"A": "1", "K": "2"}, True),
+        ("A = 1\nK = A + 1\ndef f(m, c): return K\n", {"A": "2", "K": "3"}, False),
+        ("A = 1\nK = A + 1\ndef f(m, c): return K\ndef main():\n    global K\n", {"A": "1", "K": "2"}, False),
+    ],
+)
+def test_a_file_is_imported_only_if_its_values_are_those_of_the_script(
+    text: str, values: Mapping[str, str], same: bool
+) -> None:
+    assert unchanged(text, line("def f", text), values) is same
+
+
+def test_arguments_of_the_script_are_values_or_are_named() -> None:
+    text = (
+        "import argparse\nargs = argparse.ArgumentParser().parse_args()\n\ndef step(model, cfg):\n    return args.k\n"
+    )
+    found = extract(text, [Wanted(4, "step")], {"args": "argparse.Namespace(k=3)"})
+    names: dict[str, Any] = {}
+    exec(found.text, names)
+    assert names["step"](None, None) == 3
+    assert "it uses args, whose value the script makes" in extract(text, [Wanted(4, "step")], {}).failed["step"]
+
+
+def test_an_object_that_the_script_changes_is_named() -> None:
+    text = "class S:\n    k = 1\n\ns = S()\n\ndef step(model, cfg):\n    return s.k\n\ndef main():\n    s.k = 2\n"
+    assert "it uses s, whose value" in extract(text, [Wanted(6, "step")], {}).failed["step"]
+    assert not extract(text.replace("s.k = 2", "print(s.k)"), [Wanted(6, "step")], {}).failed
+
+
+def test_which_defaults_are_computed() -> None:
+    found = function_at("for k in range(2):\n    def f(model, cfg, k=k, n=3, *, up=k + 1, name='x'): ...\n", 2)
+    assert found is not None
+    assert computed_defaults(found) == {"k", "up"}
+
+
+def test_names_of_defaults_are_those_around_the_function() -> None:
+    text = "for k in range(2):\n    def f(model, cfg, k=k):\n        return k\n"
+    names: dict[str, Any] = {}
+    exec(extract(text, [Wanted(2, "f")], {"k": "1"}).text, names)
+    assert names["f"](None, None) == 1
+
+
+def test_texts_of_several_lines_stay_what_they_were() -> None:
+    inner = '    def f(model, cfg):\n        """It\n        is."""\n        return """a\n        b"""\n'
+    text = f"def make(n):\n{inner}    return f\n"
+    names: dict[str, Any] = {}
+    exec(extract(text, [Wanted(2, "f", (("n", "1"),))], {}).text, names)
+    assert names["f"](None, None) == "a\n        b"

@@ -93,14 +93,19 @@ def test_what_no_variable_can_say_follows_from_the_names() -> None:
         draft("other", steps=["streamline"]),
         draft("other", preprocess=["to_tensor"]),
         draft("other", finn={f"option_{number}": number for number in range(9)}),
-        draft("same", "net.onnx"),
         draft("other", folding={"file": "${x}"}),
         draft("net", outputs=["a"]),
     ],
-    ids=["other-steps", "other-stages", "many-values", "no-difference", "text-like-a-variable", "no-names"],
+    ids=["other-steps", "other-stages", "many-values", "text-like-a-variable", "no-names"],
 )
 def test_what_has_little_in_common_stays_apart(other: Draft) -> None:
     assert merged([draft("net"), other], "folder") == [draft("net"), other]
+
+
+def test_drafts_that_differ_in_nothing_that_a_recipe_has_are_one() -> None:
+    (made,) = merged([draft("net_a", "net.onnx"), draft("net_b", "net.onnx")], "folder")
+    assert made.name == "net"
+    assert made.dropped == [("output_dir: output_net_a, output_net_b", "a folder")]
 
 
 def test_names_that_are_one_folder_on_some_machines_are_not_given() -> None:
@@ -198,3 +203,27 @@ def test_what_is_exported_of_all_variants_merges_to_the_recipe_again(
         build = Build(name, tmp_path, File(tmp_path / model), values, steps)
         drafts.append(from_build(build, CATALOG, tmp_path))
     assert {**one(*drafts), "output": "build"} == yaml.safe_load(VARIANTS)
+
+
+def test_files_from_the_network_lie_beside_an_exported_script(tmp_path: Path) -> None:
+    sha = "0123456789abcdef" * 4
+    remote = f"{{url: 'https://example.com/a/net.onnx?key=1', sha256: {sha}}}"
+    settings = "steps: [tidy_up]\noutputs: []\ntarget: {clock_ns: 5.0}\n"
+    (tmp_path / "recipe.yaml").write_text(f"name: net\nmodel: {{onnx: {remote}}}\n{settings}")
+    ((recipe, _),) = load_recipes(tmp_path / "recipe.yaml")
+    script = export([recipe], CATALOG, tmp_path / "elsewhere")
+    assert "build.build_dataflow_cfg('0123456789abcdef-net.onnx', config)" in script.text
+    assert f"put it beside the script: https://example.com/a/net.onnx, SHA-256 {sha}" in script.text
+
+
+def test_a_step_of_a_package_is_imported_from_it_in_an_exported_script(tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    step = "from .by import BY\ndef f(model, cfg): ..."
+    for name, content in (("net.onnx", ""), ("lib/by.py", "BY = 2"), ("lib/own.py", step)):
+        (tmp_path / name).write_text(content)
+    settings = "steps: ['lib/own.py:f']\noutputs: []\ntarget: {clock_ns: 5.0}\n"
+    (tmp_path / "recipe.yaml").write_text(f"name: net\nmodel: {{onnx: net.onnx}}\n{settings}")
+    ((recipe, _),) = load_recipes(tmp_path / "recipe.yaml")
+    script = export([recipe], CATALOG, tmp_path)
+    assert "sys.path.insert(0, os.path.join(HERE, '.'))\n" in script.text
+    assert "from lib.own import f" in script.text

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
-import onnx
 import pytest
 
-from finnyaml.worker.content import model_digest
+from tests.exchange import alone
 from tests.project import ROOT, Project
 
 SCRIPT = """\
@@ -51,26 +47,6 @@ cfg = build_cfg.DataflowBuildConfig(
 build.build_dataflow_cfg("digits-mlp.onnx", cfg)
 """
 
-ALONE = """\
-import os, runpy, sys
-from finnyaml.finn.door import open_door
-open_door().steps_module  # FINN imports its simulator only where there is Vivado
-import finn.builder.build_dataflow as build
-from qonnx.core.modelwrapper import ModelWrapper
-
-def one_after_the_other(path, cfg):
-    model = ModelWrapper(path)
-    os.makedirs(cfg.output_dir)
-    for number, step in enumerate(build.resolve_build_steps(cfg)):
-        model = step(model, cfg)
-        model.save(f"alone-{number:02}.onnx")
-    return 0
-
-build.build_dataflow_cfg = one_after_the_other
-runpy.run_path("build.py", run_name="__main__")
-"""
-"""FINN's own loop over its steps, without the report at its end that asks Vivado for its version."""
-
 
 @pytest.mark.long
 def test_the_graph_after_every_step_is_that_of_the_script(project: Project) -> None:
@@ -81,23 +57,12 @@ def test_the_graph_after_every_step_is_that_of_the_script(project: Project) -> N
     done = project.run("import", "build.py")
     assert done.returncode == 0, done.stderr
     ran = project.ran()
-    alone = project.folder / "alone"
-    shutil.copytree(project.folder, alone, ignore=shutil.ignore_patterns("build", "alone"))
-    environment = project.environment(FINN_BUILD_DIR=str(alone / "tmp"))
-    (alone / "tmp").mkdir()
-    command = [sys.executable, "-W", "ignore", "-c", ALONE]
-    other = subprocess.run(command, cwd=alone, env=environment, capture_output=True, text=True, check=False)
-    assert other.returncode == 0, other.stderr
+    theirs = alone.digests(project, "digits")
     steps = [name for name in ran if name != "model"]
     models = project.folder / "build" / "intermediate_models"
     files = [next(models.glob(f"{prefix}{name}.onnx"), None) for name in steps for prefix in ("step_", "")]
-    mine = [digest(file) for file in files if file is not None]
-    theirs = [digest(path) for path in sorted(alone.glob("alone-*.onnx"))]
+    mine = [alone.digest(file) for file in files if file is not None]
     assert len(theirs) == len(mine) > 10
     other_graphs = [name for name, one, two in zip(steps, mine, theirs, strict=True) if one != two]
     # `model` gives nodes and tensors their names, which FINN does in its first step: until then names differ.
     assert other_graphs == steps[: steps.index("qonnx_to_finn")]
-
-
-def digest(path: Path) -> str:
-    return model_digest(onnx.load(path))

@@ -12,10 +12,15 @@ from finnyaml.finn.entries import advice, renamed
 from tests.plan.catalog import CATALOG
 
 OLD = {
-    "Defaults": {"ram_style": ["block", ["MatrixVectorActivation", "MVAU"]]},
-    "MatrixVectorActivation_0": {"PE": 2},
+    "Defaults": {
+        "ram_style": ["block", ["MatrixVectorActivation", "MVAU"]],
+        "mem_mode": ["const", ["MVAU"], "external", ["VVAU"]],
+    },
+    "MatrixVectorActivation_0": {"PE": 2, "mem_mode": "decoupled", "inFIFODepth": 32},
+    "first": {"PE": 1},
     "StreamingMaxPool_hls_1": {"PE": 1},
     "StreamingFIFO_12": {"depth": 32, "impl_style": "rtl"},
+    "StreamingFIFO_13": {"impl_style": "rtl"},
     "StreamingDataWidthConverter_hls_0": {},
 }
 
@@ -26,13 +31,20 @@ def test_a_cleaned_file_has_present_names_and_fifos_of_their_own(tmp_path: Path)
     result = import_recipes(source, (), None, None, CATALOG)
     layers, fifos = (json.loads(path.read_text()) for path in result.files)
     assert layers == {
-        "Defaults": {"ram_style": ["block", ["MVAU"]]},
-        "MVAU_0": {"PE": 2},
+        "Defaults": {
+            "ram_style": ["block", ["MVAU"]],
+            "mem_mode": ["internal_embedded", ["MVAU"], "external", ["VVAU"]],
+        },
+        "MVAU_0": {"PE": 2, "mem_mode": "internal_decoupled", "inFIFODepths": [32]},
+        "first": {"PE": 1},
         "Pool_hls_1": {"PE": 1},
     }
     assert fifos["fifo_depths"] == {"StreamingFIFO_rtl_12": 32}
     assert "StreamingMaxPool_hls_1 is Pool_hls_1 now" in result.notes
-    assert any("1 entries are for width converters" in note for note in result.notes)
+    assert "inFIFODepth: 32 is inFIFODepths: [32] now" in result.notes
+    assert any(note.startswith("first is not called as FINN calls its layers") for note in result.notes)
+    assert any("entries for 1 width converter" in note for note in result.notes)
+    assert any("entries for 1 FIFO have no depth" in note for note in result.notes)
     assert json.loads(source.read_text()) == OLD
 
 

@@ -148,6 +148,8 @@ def test_one_has_to_be_named_where_one_is_meant(folder: Folder) -> None:
         ("matrix: ▶{a: [1], exclude: [{a: 1}]}\n", ["the matrix has no variants"]),
         ("matrix: {a: ▶[]}\n", ["matrix.a must not be empty"]),
         ("matrix: {a: ▶x}\n", ["matrix.a must be a list"]),
+        ("matrix: {a: ▶x}\nfolding: {target_fps: '${a}'}\n", ["matrix.a must be a list"]),
+        ("matrix: ▶{a: [1], exclude: [{a: 1}]}\nfolding: {target_fps: '${a}'}\n", ["the matrix has no variants"]),
         ("matrix: {▶1a: [1]}\n", ["'1a' cannot be a name"]),
         ("matrix: ▶{a: [x y, x-y]}\n", ["two variants are called 'x-y'", "`name:`"]),
         ("matrix: ▶{a: ['..']}\n", ["a variant cannot be called '..'"]),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from finnyaml.errors import RecipeError
 from tests.recipe.folder import MINIMAL, Folder
 
 ONNX = "model: {onnx: model.onnx}\n"
@@ -208,6 +209,19 @@ def test_settings_files(folder: Folder, content: str, words: list[str]) -> None:
     folder.refuses(MINIMAL + "folding: {file: ▶folding.json}\n", *words)
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("MVAU_hls_0: {PE: 1}\nMVAU_hls_0: {PE: 2}\n", ["'folding.yaml' has the key 'MVAU_hls_0' twice"]),
+        ("a: &x {PE: 1}\nb: *x\nc: {l: [{d: 1, d: 2}]}\n", ["'folding.yaml' has the key 'd' twice"]),
+        ("a: [", ["'folding.yaml' is not valid YAML"]),
+    ],
+)
+def test_settings_files_in_yaml(folder: Folder, content: str, words: list[str]) -> None:
+    folder.write("folding.yaml", content)
+    folder.refuses(MINIMAL + "folding: {file: ▶folding.yaml}\n", *words)
+
+
 def test_settings_file_that_is_no_text(folder: Folder) -> None:
     folder.write("fifo.json", "").write_bytes(b"\xff\xfe{}")
     folder.refuses(MINIMAL + "fifo: {file: ▶fifo.json}\n", "not valid JSON")
@@ -307,3 +321,35 @@ def mine(model, cfg):
     assert told[0].severity == "warning" and told[0].where and told[0].where.line == 2
     folder.write("code.py", f"import sys\nsys.path.insert(0, '/elsewhere')\n{code}")
     assert folder.load(f"{ONNX}steps: ['code.py:mine']\n")[1] == ()
+
+
+def test_code_in_a_package_finds_the_package_it_is_in(folder: Folder) -> None:
+    for name in ("proj/__init__.py", "proj/lib/__init__.py"):
+        folder.write(name, "")
+    folder.write(
+        "proj/lib/code.py", "from proj.common import x\nimport lib_of_nobody\ndef mine(model, cfg): return model\n"
+    )
+    told = folder.load(f"{ONNX}steps: ['proj/lib/code.py:mine']\n")[1]
+    assert [problem.message.partition(",")[0] for problem in told] == ["code.py imports lib_of_nobody (line 2)"]
+
+
+@pytest.mark.parametrize(
+    ("url", "message", "hint"),
+    [
+        ("http://[::1/net.onnx", "the URL cannot be used: Invalid IPv6 URL", None),
+        ("http://x:y/net.onnx", "the URL cannot be used: Port could not be cast", None),
+        ("http://x:99999/net.onnx", "the URL cannot be used: Port out of range", None),
+        ("http:///net.onnx", "the URL cannot be used: it names no host", None),
+        ("http://a..b/net.onnx", "the URL cannot be used: encoding with 'idna' codec failed", None),
+        ("http://x/a b.onnx", "a URL cannot have ' ' in it", "write it as %20 there"),
+        ("http://ä.org/net.onnx", "a URL cannot have 'ä' in it", "begins with xn--"),
+    ],
+)
+def test_urls_that_cannot_be(folder: Folder, url: str, message: str, hint: str | None) -> None:
+    remote = f"{{url: '{url}', sha256: {'a' * 64}}}"
+    with pytest.raises(RecipeError) as refused:
+        folder.load(f"name: net\nmodel: {{onnx: {remote}}}\nsteps: [tidy_up]\n")
+    (problem,) = refused.value.problems
+    assert problem.message.startswith(message)
+    assert problem.where and problem.where.line == 2
+    assert hint is None or hint in (problem.hint or "")

@@ -85,6 +85,28 @@ def test_a_package_beside_the_recipe(tmp_path):
     assert "mine" not in sys.modules
 
 
+RELATIVE = "from .helper import VALUE\nfrom ..common import OTHER"
+
+
+@pytest.mark.parametrize(
+    ("inits", "text"),
+    [((), RELATIVE), (("proj", "proj/lib"), RELATIVE), (("proj", "proj/lib"), "from proj.common import *")],
+    ids=["folders", "packages", "absolute"],
+)
+def test_a_file_of_a_package_imports_as_in_its_package(tmp_path, inits, text):
+    for folder in inits:
+        write(tmp_path / folder / "__init__.py", "")
+    write(tmp_path / "proj/lib/helper.py", "VALUE = 3")
+    write(tmp_path / "proj/common.py", "OTHER = 4\nVALUE = 3")
+    module = write(tmp_path / "proj/lib/steps.py", f"{text}\ndef run(): return VALUE + OTHER")
+    path = list(sys.path)
+    assert load(module)() == 7
+    read = {str(file.relative_to(tmp_path)) for file in forget_user_modules()}
+    assert {"proj/lib/steps.py", "proj/common.py"} <= read
+    assert sys.path == path
+    assert not [name for name in sys.modules if name.startswith("proj")]
+
+
 def test_an_installed_package_is_reported_whole_and_stays_imported(tmp_path):
     import yaml
 
