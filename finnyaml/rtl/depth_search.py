@@ -113,19 +113,19 @@ def search(
 def _probes(held: Sequence[int], low: int, high: int, late: Sequence[tuple[int, float]], limit: float) -> list[int]:
     """Which of the depths between two to try next, one or two, the shallower first.
 
-    Most FIFOs need nearly all that they use, or nothing of it. Where one is too shallow, each beat less costs the same
-    number of cycles; far from what does, something else may be what is slow.
+    Most FIFOs need nearly all that they use, some nothing of it. Where one is too shallow, each beat that is missing
+    costs the same number of cycles, as far as nothing else is slower: two that fail tell where it ends.
     """
     if low < 0:
-        probes = [0, high - 1 - high // 8]
+        last = len(held) - 1
+        probes = [high - high // 4, high - high // 8] if high == last else [0, high // 2]
+    elif len(late) > 1 and limit < late[-1][1] < late[-2][1] < inf:
+        (fewer, slower), (more, faster) = late[-2:]
+        need = more + (faster - limit) * (more - fewer) / (slower - faster)
+        guess = min(max(bisect_left(held, need), low + 1), high - 1)
+        probes = [(guess + high) // 2 if 2 * guess < low + high else guess - max(1, (guess - low) // 4), guess]
     else:
         probes = [low + (high - low) // 3, high - (high - low) // 3]
-        if len(late) > 1 and limit < late[-1][1] < late[-2][1] < inf:
-            (fewer, slower), (more, faster) = late[-2:]
-            need = more + (faster - limit) * (more - fewer) / (slower - faster)
-            guess = min(max(bisect_left(held, need), low + 1), high - 1)
-            middle = (guess + high) // 2 if 2 * guess < low + high else guess - max(1, (guess - low) // 4)
-            probes = [guess, middle]
     return sorted({min(max(probe, low + 1), high - 1) for probe in probes})
 
 

@@ -56,12 +56,13 @@ class Run:
     """What came of a simulation. Cycles count from the end of reset, in each process for itself.
 
     outputs: [frames, *output.shape[1:]], in the smallest dtype for the datatype. finished: all frames came out; else
-    nothing moved for `patience` cycles. cycles: over all processes. seconds: by the clock on the wall.
-    first_in: int64 [frames], the cycle in which the first beat of each frame was taken; last_out: int64 [frames], that
-    in which its last beat was handed over. chunks: frames given to each process, in order. period: with `steady`, the
-    frames after which everything repeats, 0 where that was not seen; swing: if so, by how many beats the fill of each
-    FIFO changes in that time. fill: the most that each FIFO held. stuck: where not finished, (tvalid, tready) at the end of every stream, by its name, of the first process
-    that did not finish. edges: with Build.edges, the beats that passed on each inner stream: uint8 [beats, bytes].
+    nothing moved for `patience` cycles. cycles: over all processes. seconds: by the clock on the wall. first_in: int64
+    [frames], the cycle in which the first beat of each frame was taken; last_out: int64 [frames], that in which its
+    last beat was handed over. chunks: frames given to each process, in order. period: with `steady`, the frames after
+    which everything repeats, 0 where that was not seen; swing: if so, by how many beats the fill of each FIFO changes
+    in that time. fill: the most that each FIFO held. stuck: where not finished, (tvalid, tready) at the end of every
+    stream, by its name, of the first process that did not finish. edges: with Build.edges, the beats that passed on
+    each inner stream: uint8 [beats, bytes].
 
     Where a process did not finish, outputs, last_out and edges end with what it gave, and first_in with the frames that
     it took: what later processes did is left out.
@@ -111,8 +112,9 @@ class Simulator:
         Build.dynamic_fifos; the others keep theirs. every: from the start of one frame to that of the next at least so
         many cycles. patience: cycles in which nothing moves at either end, after which the design counts as stuck.
         steady: keep sending frames, the first after the last, and end as soon as everything repeats, after as many as
-        `inputs` at the latest; with Build.dynamic_fifos and one process. waveform: FST file to write, with Build.waveform and one process. processes: so many contiguous parts of the
-        frames run at a time, each from reset.
+        `inputs` at the latest; with Build.dynamic_fifos and one process. waveform: FST file to write, with
+        Build.waveform and one process. processes: so many contiguous parts of the frames run at a time, each from
+        reset.
         Raises StepFailed: a value that the datatype does not have, a check in FINN's sources that failed, or a design
         that breaks the rules of AXI streams at its output.
         """

@@ -171,7 +171,7 @@ class _Bench:
         self._known: dict[tuple[tuple[int, ...], int], Seen] = {}
 
     def frames(self, length: int) -> int:
-        """How many frames a simulation has, `_SHORT` or `_LONG`; at most, where it ends as soon as everything repeats."""
+        """How many frames a simulation has, `_SHORT` or `_LONG`; the short ones may end before."""
         return _FILLS * self._in_flight + length + _WINDOW
 
     def reachable(self) -> float:

@@ -168,7 +168,7 @@ class Toy:
             for name, beats in count.items():
                 levels[-1][name].add(beats)
             if steady and len(last_out) > len(states):
-                states.append((*count.values(), now - first_in[-1]))
+                states.append((*count.values(), len(first_in) - len(last_out), now - first_in[-1]))
                 levels.append({name: {beats} for name, beats in count.items()})
                 same = (p for p in range(1, len(states) - 1) if states[-2:] == states[-2 - p : -p])
                 period = next(same, 0)
@@ -184,13 +184,14 @@ class Toy:
             last_out=np.array(last_out),
             chunks=(frames,),
             period=period,
-            swing={name: max(held) - min(held) for name in room for held in [_all(levels, name, period)]} if period else {},
+            swing=_swings(levels[-1 - period : -1]) if period else {},
             fill=fill,
             stuck={f"{name}_out0": (count[name] > 0, name in taking) for name in count},
             edges={},
         )
 
 
-def _all(levels: Sequence[Mapping[str, set[int]]], name: str, frames: int) -> set[int]:
-    """All levels that a FIFO had in the last frames; what came after them is not one."""
-    return set().union(*(each[name] for each in levels[-1 - frames : -1]))
+def _swings(levels: Sequence[Mapping[str, set[int]]]) -> dict[str, int]:
+    """By how many beats the fill of each FIFO changes, from all levels that it had, frame by frame."""
+    held = {name: set().union(*(each[name] for each in levels)) for name in levels[0]}
+    return {name: max(beats) - min(beats) for name, beats in held.items()}

@@ -217,8 +217,9 @@ public:
                     result.last_out.push_back(cycle);
                     received = 0;
                     top_.look = steady;
-                    const auto behind = result.first_in.empty() ? 0 : cycle - result.first_in.back();
-                    if (steady) frames_seen.push_back({{}, {}, {}, {}, {sent, behind, top_.s_axis_0_tvalid}});
+                    const auto in_flight = result.first_in.size() - result.last_out.size();
+                    const auto entered = cycle - result.first_in.back();
+                    if (steady) frames_seen.push_back({{}, {}, {}, {}, {in_flight, entered, sent, top_.s_axis_0_tvalid}});
                 }
             }
             half(1);
