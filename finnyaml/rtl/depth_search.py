@@ -122,7 +122,9 @@ def _probes(held: Sequence[int], low: int, high: int, late: Sequence[tuple[int, 
     elif len(late) > 1 and limit < late[-1][1] < late[-2][1] < inf:
         (fewer, slower), (more, faster) = late[-2:]
         need = more + (faster - limit) * (more - fewer) / (slower - faster)
-        guess = min(max(bisect_left(held, need), low + 1), high - 1)
+        guess = max(bisect_left(held, need), low + 1)
+        if guess >= high:
+            return [high - 1]
         probes = [(guess + high) // 2 if 2 * guess < low + high else guess - max(1, (guess - low) // 4), guess]
     else:
         probes = [low + (high - low) // 3, high - (high - low) // 3]

@@ -206,6 +206,19 @@ def test_the_report_is_plain_data() -> None:
     assert report == size(toy).report(toy.design)
 
 
+def test_two_depths_that_are_too_small_tell_which_one_will_do() -> None:
+    """Below 600 beats something else is what is slow."""
+    deep, asked = Fifo("deep", 2, 8, "distributed", None, None), []
+
+    def simulate(candidates: Sequence[Depths]) -> list[Seen]:
+        asked.extend(depths["deep"] for depths in candidates)
+        return [Seen(100 + max(0, 7 * (1311 - max(depths["deep"], 600))), {}) for depths in candidates]
+
+    trail = search([deep], {"deep": 1500}, 100, simulate, lambda done, fifos: None)
+    assert trail[-1] == {"deep": 1311}
+    assert len(asked) <= 8
+
+
 FIFOS = [Fifo(name, 2, width, "auto", None, None) for name, width in (("a", 8), ("b", 32), ("c", 1), ("d", 9))]
 DEPTHS = st.tuples(*[st.integers(2, 700)] * len(FIFOS))
 
