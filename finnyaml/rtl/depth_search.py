@@ -47,7 +47,7 @@ def bits(fifos: Sequence[Fifo], depths: Depths) -> int:
 @dataclass(frozen=True)
 class Seen:
     """What a simulation of depths showed. interval: cycles between frames, infinite for a deadlock. swing: by how many
-    beats the fill of each FIFO changes once everything repeats; empty where that was not seen."""
+    beats the fill of each FIFO changed at last; empty where that was not seen."""
 
     interval: float
     swing: Mapping[str, int]
@@ -62,9 +62,9 @@ def search(
 ) -> list[Depths]:
     """Make FIFOs as shallow as they can be with at most `limit` cycles between frames.
 
-    First all at once: a FIFO whose fill changes by few beats needs no more than these, whether it is nearly full or
-    nearly empty. Then one after the other, that with the most bits first. Deeper FIFOs are taken to do where shallower
-    ones do (where that is not so, the result is larger than it had to be, never wrong).
+    First all at once: a FIFO whose fill changes by few beats needs no more than these, whether it is nearly full,
+    nearly empty or still filling up. Then one after the other, that with the most bits first. Deeper FIFOs are taken to
+    do where shallower ones do (where that is not so, the result is larger than it had to be, never wrong).
 
     start: depths that are taken to do. tell: is given how many FIFOs are done, of how many.
     Returns: all depths on the way, each smaller than the one before, from what is the same hardware as `start` to the

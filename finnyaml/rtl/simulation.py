@@ -59,10 +59,10 @@ class Run:
     nothing moved for `patience` cycles. cycles: over all processes. seconds: by the clock on the wall. first_in: int64
     [frames], the cycle in which the first beat of each frame was taken; last_out: int64 [frames], that in which its
     last beat was handed over. chunks: frames given to each process, in order. period: with `steady`, the frames after
-    which everything repeats, 0 where that was not seen; swing: if so, by how many beats the fill of each FIFO changes
-    in that time. fill: the most that each FIFO held. stuck: where not finished, (tvalid, tready) at the end of every
-    stream, by its name, of the first process that did not finish. edges: with Build.edges, the beats that passed on
-    each inner stream: uint8 [beats, bytes].
+    which everything repeats, 0 where that was not seen; swing: by how many beats the fill of each FIFO changed in
+    these, else in the last. fill: the most that each FIFO held. stuck: where not finished, (tvalid, tready) at the end
+    of every stream, by its name, of the first process that did not finish. edges: with Build.edges, the beats that
+    passed on each inner stream: uint8 [beats, bytes].
 
     Where a process did not finish, outputs, last_out and edges end with what it gave, and first_in with the frames that
     it took: what later processes did is left out.

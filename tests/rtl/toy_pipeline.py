@@ -184,7 +184,7 @@ class Toy:
             last_out=np.array(last_out),
             chunks=(frames,),
             period=period,
-            swing=_swings(levels[-1 - period : -1]) if period else {},
+            swing=_swings(levels[-1 - (period or 1) : -1]) if states else {},
             fill=fill,
             stuck={f"{name}_out0": (count[name] > 0, name in taking) for name in count},
             edges={},

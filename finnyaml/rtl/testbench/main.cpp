@@ -285,9 +285,9 @@ void write_report(const Result& result) {
     for (const auto cycle : result.first_in) std::fprintf(report, "in %llu\n", static_cast<unsigned long long>(cycle));
     for (const auto cycle : result.last_out) std::fprintf(report, "out %llu\n", static_cast<unsigned long long>(cycle));
     std::fprintf(report, "period %zu\n", result.period);
-    for (std::size_t fifo = 0; result.period && fifo < frames_seen.back().nodes.size(); ++fifo) {
+    for (std::size_t fifo = 0; !frames_seen.empty() && fifo < frames_seen.back().nodes.size(); ++fifo) {
         int least = frames_seen.back().least[fifo], most = frames_seen.back().most[fifo];
-        for (auto frame = frames_seen.end() - result.period; frame != frames_seen.end(); ++frame) {
+        for (auto frame = frames_seen.end() - std::max<std::size_t>(result.period, 1); frame != frames_seen.end(); ++frame) {
             least = std::min(least, frame->least[fifo]);
             most = std::max(most, frame->most[fifo]);
         }

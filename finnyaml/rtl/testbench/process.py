@@ -31,9 +31,9 @@ class Part:
     """What one process reported.
 
     words: uint8 [words that came out, bytes]. first_in, last_out: cycles, of the frames that went in, that came out.
-    period: frames after which everything repeats, 0 where that was not seen; swing: then, by FIFO, the most less the
-    least that it held. fill: by FIFO. ends: (tvalid, tready) of every stream at the end. edges: uint8 [words, bytes] by
-    stream.
+    period: frames after which everything repeats, 0 where that was not seen; swing: by FIFO, the most less the least
+    that it held in these, else in the last. fill: by FIFO. ends: (tvalid, tready) of every stream at the end. edges:
+    uint8 [words, bytes] by stream.
     """
 
     words: np.ndarray
