@@ -16,6 +16,7 @@ from benchmarks import (
     cold,
     executor,
     faults,
+    fifo,
     flips,
     folding,
     growth,
@@ -48,12 +49,13 @@ BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
     "folding": folding.run,
     "trust": trust.run,
     "queues": queues.run,
+    "fifo": fifo.run,
     "flips": flips.run,
     "windows": windows.run,
     "large": large.run,
 }
 
-ON_REQUEST = ("seeded", "published", "layers", "folding", "trust", "queues", "windows", "flips", "large")
+ON_REQUEST = ("seeded", "published", "layers", "folding", "trust", "queues", "fifo", "windows", "flips", "large")
 """Those that take long, and so only run by their names."""
 
 

@@ -41,9 +41,18 @@ def hardware(case: Case, output: Path) -> Hardware:
     Raises:
         SystemExit: a layer is not RTL.
     """
-    started = specialised(case, output)
-    model = started.run(started.model, "target_fps_parallelization", "apply_folding_config", "minimize_bit_width")
-    model = started.run(model, "hw_codegen", "hw_ipgen", "set_fifo_depths")
+    return finished(specialised(case, output), {})
+
+
+def finished(started: Specialised, folding: Mapping[str, Mapping[str, int]]) -> Hardware:
+    """FINN's steps from there to set_fifo_depths. folding: attributes of nodes beside what the target gives."""
+    from qonnx.custom_op.registry import getCustomOp
+
+    model = started.run(started.model, "target_fps_parallelization", "apply_folding_config")
+    for node in model.graph.node:
+        for attribute, value in folding.get(node.name, {}).items():
+            getCustomOp(node).set_nodeattr(attribute, value)
+    model = started.run(model, "minimize_bit_width", "hw_codegen", "hw_ipgen", "set_fifo_depths")
     return Hardware(model, started.part, started.styles)
 
 
@@ -63,13 +72,28 @@ def specialised(case: Case, output: Path) -> Specialised:
     Raises:
         SystemExit: a layer is not RTL.
     """
+    start = "step_qonnx_to_finn"
+    return specialise(case, stages(case.network, output, last=start)[start], output)
+
+
+def keyword_spotting(file: Path, output: Path) -> Specialised:
+    """The MLP of the QONNX model zoo, of which the published results on a board are, up to specialize_layers."""
+    from finnyaml.recipe.model import InputSpec
+    from finnyaml.steps.source import annotate_input, read_onnx
+
+    case = Case(Network(lambda: None, (1, 1, 10, 49), "RFSoC2x2", 200_000))
+    (output / "intermediate_models").mkdir(parents=True)
+    model = annotate_input(read_onnx(file), InputSpec(datatype="FLOAT32"))
+    return specialise(case, model, output, first="qonnx_to_finn")
+
+
+def specialise(case: Case, model: Any, output: Path, first: str = "tidy_up") -> Specialised:
+    """FINN's steps from `first` on to specialize_layers, on a model of one's own."""
     from finnyaml.finn.door import open_door
     from finnyaml.finn.specialize import prefer, settle
     from finnyaml.steps.bipolar import represent_bipolar
     from finnyaml.steps.host import leave_to_host
 
-    start = "step_qonnx_to_finn"
-    model = stages(case.network, output, last=start)[start]
     finn = open_door()
     build = finn.config_module
     config = build.DataflowBuildConfig(
@@ -89,7 +113,7 @@ def specialised(case: Case, output: Path) -> Specialised:
             model = finn.steps[f"step_{step}"](model, config)
         return model
 
-    model = run(model, "tidy_up")
+    model = run(model, *dict.fromkeys((first, "tidy_up")))
     if case.bipolar:
         model = represent_bipolar(model).model
     model = with_branches(model) if case.residual else run(model, "streamline")

@@ -11,6 +11,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TextIO
 
+PROGRESS = "... "
+"""How a line begins that a step prints to say how far it is: the last is shown while the step runs."""
+
 _LONGEST = 60
 _LONGEST_LINE = 4_000
 _MOST_LINES = 60

@@ -56,11 +56,13 @@ class Run:
     """What came of a simulation. Cycles count from the end of reset, in each process for itself.
 
     outputs: [frames, *output.shape[1:]], in the smallest dtype for the datatype. finished: all frames came out; else
-    nothing moved for `patience` cycles. cycles: over all processes. seconds: by the clock on the wall.
-    first_in: int64 [frames], the cycle in which the first beat of each frame was taken; last_out: int64 [frames], that
-    in which its last beat was handed over. chunks: frames given to each process, in order. fill: the most that each
-    FIFO held. stuck: where not finished, (tvalid, tready) at the end of every stream, by its name, of the first process
-    that did not finish. edges: with Build.edges, the beats that passed on each inner stream: uint8 [beats, bytes].
+    nothing moved for `patience` cycles. cycles: over all processes. seconds: by the clock on the wall. first_in: int64
+    [frames], the cycle in which the first beat of each frame was taken; last_out: int64 [frames], that in which its
+    last beat was handed over. chunks: frames given to each process, in order. period: with `steady`, the frames after
+    which everything repeats, 0 where that was not seen; swing: by how many beats the fill of each FIFO changed in
+    these, else in the last. fill: the most that each FIFO held. stuck: where not finished, (tvalid, tready) at the end
+    of every stream, by its name, of the first process that did not finish. edges: with Build.edges, the beats that
+    passed on each inner stream: uint8 [beats, bytes].
 
     Where a process did not finish, outputs, last_out and edges end with what it gave, and first_in with the frames that
     it took: what later processes did is left out.
@@ -73,6 +75,8 @@ class Run:
     first_in: np.ndarray
     last_out: np.ndarray
     chunks: tuple[int, ...]
+    period: int
+    swing: Mapping[str, int]
     fill: Mapping[str, int]
     stuck: Mapping[str, tuple[bool, bool]]
     edges: Mapping[str, np.ndarray]
@@ -98,6 +102,7 @@ class Simulator:
         depths: Mapping[str, int] | None = None,
         every: int = 0,
         patience: int | None = None,
+        steady: bool = False,
         waveform: Path | None = None,
         processes: int = 1,
     ) -> Run:
@@ -106,8 +111,10 @@ class Simulator:
         inputs: integers [frames, *design.input.shape[1:]], values of its datatype. depths: of FIFO nodes, with
         Build.dynamic_fifos; the others keep theirs. every: from the start of one frame to that of the next at least so
         many cycles. patience: cycles in which nothing moves at either end, after which the design counts as stuck.
-        waveform: FST file to write, with Build.waveform and one process. processes: so many contiguous parts of the
-        frames run at a time, each from reset.
+        steady: keep sending frames, the first after the last, and end as soon as everything repeats, after as many as
+        `inputs` at the latest; with Build.dynamic_fifos and one process. waveform: FST file to write, with
+        Build.waveform and one process. processes: so many contiguous parts of the frames run at a time, each from
+        reset.
         Raises StepFailed: a value that the datatype does not have, a check in FINN's sources that failed, or a design
         that breaks the rules of AXI streams at its output.
         """
@@ -117,13 +124,18 @@ class Simulator:
             raise ValueError(f"inputs of shape {inputs.shape} are not frames of {shape}")
         if not all(0 <= each <= MOST_STALLS for each in (stalls.input, stalls.output)):
             raise ValueError(f"stalls are 0 to {MOST_STALLS} per cent")
-        if (depths and not self.build.dynamic_fifos) or (waveform and not (self.build.waveform and processes == 1)):
+        if (
+            ((depths or steady) and not self.build.dynamic_fifos)
+            or (waveform and not self.build.waveform)
+            or ((waveform or steady) and processes != 1)
+        ):
             raise ValueError("this simulator cannot do that: see Build")
         words = _words(inputs, design.input)
         shares = np.array_split(np.arange(len(inputs)), min(processes, len(inputs)))
         options: dict[str, object] = {
             "patience": 3 * design.latency_cycles + 10_000 if patience is None else patience,
             "every": every,
+            "steady": int(steady),
             "stall_in": stalls.input,
             "stall_out": stalls.output,
         }
@@ -166,6 +178,8 @@ class Simulator:
             first_in=np.array([cycle for part in valid for cycle in part.first_in], np.int64),
             last_out=np.array([cycle for part in valid for cycle in part.last_out], np.int64),
             chunks=chunks,
+            period=parts[0].period,
+            swing=parts[0].swing,
             fill=reduce(lambda a, b: {key: max(a[key], b[key]) for key in a}, [part.fill for part in parts]),
             stuck={} if whole is None else parts[whole].ends,
             edges={key: np.concatenate([part.edges[key] for part in valid]) for key in valid[0].edges},

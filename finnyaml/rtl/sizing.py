@@ -10,7 +10,8 @@ All of it counts cycles of the design with sv/fifo_dynamic.sv in place of fifo.s
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from math import ceil, inf
 from typing import TYPE_CHECKING, Any
@@ -18,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finnyaml.errors import StepFailed, VerificationFailed
-from finnyaml.rtl.depth_search import MINIMUM, Depths, bits, holds, search
+from finnyaml.rtl.depth_search import MINIMUM, Depths, Seen, bits, holds, search
 from finnyaml.rtl.design import Design
+from finnyaml.text import duration
 
 if TYPE_CHECKING:
     from finnyaml.rtl.simulation import Run, Simulator
@@ -81,24 +83,32 @@ class Sizes:
         return {**plain.pop("chosen"), **plain, "max_cycles": design.max_cycles, "fifos": rows}
 
 
-def size(simulator: Simulator, inputs: np.ndarray, *, target: int | None, slack: float) -> Sizes:
+def size(
+    simulator: Simulator,
+    inputs: np.ndarray,
+    *,
+    target: int | None,
+    slack: float,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Sizes:
     """Search the smallest depths that keep a throughput.
 
     The result never holds more bits than the gauge method's depths, where these reach the target: they are the start.
-    Every step of the search was simulated, with just enough frames to fill the pipeline and see an interval. At its end
-    the depths are simulated for longer; where that shows what the short simulations did not, the search goes back to
-    the last depths that last, and on with long simulations.
+    Every step of the search was simulated, until everything repeats, or with just enough frames to fill the pipeline
+    and see an interval. At its end the depths are simulated for longer; where that shows what the short simulations did
+    not, the search goes back to the last depths that last, and on with long simulations.
 
     simulator: of the design, built with dynamic FIFOs. inputs: [frames, ...] as `Simulator.run` takes them, repeated as
     needed: what FINN's RTL computes does not change how long it takes. target: cycles between frames; None for the
-    fewest that the network reaches. slack: by which fraction of the target it may take longer.
+    fewest that the network reaches. slack: by which fraction of the target it may take longer. tell: is given how far
+    the search is, now and then.
     Raises StepFailed: the design stands still even with FIFOs without bounds, cannot be as fast as the target, or
     breaks a rule once a FIFO is full.
     """
     design = simulator.design
     if not design.fifos:
         raise StepFailed("the design has no FIFOs to size", hint="FINN's step_set_fifo_depths inserts them")
-    bench = _Bench(simulator, inputs)
+    bench = _Bench(simulator, inputs, tell)
     reachable = bench.reachable()
     target = ceil(reachable) if target is None else target
     limit = target * (1 + slack)
@@ -110,24 +120,25 @@ def size(simulator: Simulator, inputs: np.ndarray, *, target: int | None, slack:
             f"{ceil(reachable)} cycles",
         )
 
-    def keeps(length: int) -> Callable[[Depths], bool]:
-        return lambda depths: bench.interval(depths, length) <= limit
+    def lasts(depths: Depths) -> bool:
+        return bench.long([depths])[0].interval <= limit
 
-    do, last = keeps(_SHORT), keeps(_LONG)
     gauged = bench.high_water_marks(target)
-    minimal = bench.candidate({fifo.node: MINIMUM for fifo in design.fifos})
     bench.hurry(limit)
-    trail = search(design.fifos, _enough(gauged, last), do)
-    lasting = next(depths for depths in reversed(trail) if last(depths))
+    least: Depths = {fifo.node: MINIMUM for fifo in design.fifos}
+    gauge, minimal = bench.short([gauged, least])
+    start = _enough(gauged, lambda depths: bench.short([depths])[0].interval <= limit)
+    trail = search(design.fifos, start, limit, bench.short, bench.tell)
+    lasting = next((depths for depths in reversed(trail) if lasts(depths)), None) or _enough(trail[0], lasts)
     if lasting is not trail[-1]:
-        trail = search(design.fifos, lasting, last)
+        trail = search(design.fifos, lasting, limit, bench.long, bench.tell)
     return Sizes(
         target=target,
         slack=slack,
         reachable=reachable,
-        chosen=bench.candidate(trail[-1]),
-        gauge=bench.candidate(gauged),
-        minimal=minimal,
+        chosen=bench.candidate(trail[-1], *bench.long([trail[-1]])),
+        gauge=bench.candidate(gauged, gauge),
+        minimal=bench.candidate(least, minimal),
         frames=bench.frames(_LONG),
         runs=bench.runs,
         cycles=bench.cycles,
@@ -137,26 +148,30 @@ def size(simulator: Simulator, inputs: np.ndarray, *, target: int | None, slack:
 
 _FILLS, _WINDOW = 2, 2
 """A simulation has so many times the frames that are in flight (residual networks need two until they are steady), then
-some frames for bounded FIFOs to fill up and push back, then so many that the interval is the mean of."""
+some frames for bounded FIFOs to fill up and push back, then so many that the interval is the mean of. Short ones end
+as soon as everything repeats, which most do in half of the time."""
 _SHORT, _LONG = 1, 2
 """How many those are between, in short and in long simulations."""
+_AT_ONCE = 2
+"""Simulations. The same on every machine: which depths are tried depends on it."""
 
 
 class _Bench:
     """Simulates depths, each only once, and keeps count."""
 
-    def __init__(self, simulator: Simulator, inputs: np.ndarray) -> None:
+    def __init__(self, simulator: Simulator, inputs: np.ndarray, progress: Callable[[str], None]) -> None:
         self.simulator = simulator
         self.inputs = inputs
+        self.progress = progress
         self.runs = self.cycles = 0
         self.started = time.perf_counter()
         self._latency = 0  # of the first frame
         self._in_flight = 1
         self._patience: int | None = None
-        self._known: dict[tuple[tuple[int, ...], int], float] = {}
+        self._known: dict[tuple[tuple[int, ...], int], Seen] = {}
 
     def frames(self, length: int) -> int:
-        """How many frames a simulation has, `_SHORT` or `_LONG`."""
+        """How many frames a simulation has, `_SHORT` or `_LONG`; the short ones may end before."""
         return _FILLS * self._in_flight + length + _WINDOW
 
     def reachable(self) -> float:
@@ -164,6 +179,7 @@ class _Bench:
         while True:
             assumed = self._in_flight
             run = self._run(self._unbounded(), _SHORT)
+            self._count(run)
             if not run.finished:
                 raise _standstill(self.simulator.design, run, self.frames(_SHORT))
             interval = _interval(run)
@@ -174,49 +190,72 @@ class _Bench:
 
     def high_water_marks(self, every: int) -> Depths:
         """The gauge method's depths: the fill of FIFOs without bounds while a frame enters every so many cycles."""
-        fill = self._run(self._unbounded(), _LONG, every).fill
-        return {name: max(MINIMUM, fill[name]) for name in self._unbounded()}
+        run = self._run(self._unbounded(), _LONG, every=every, steady=True)
+        self._count(run)
+        return {name: max(MINIMUM, run.fill[name]) for name in self._unbounded()}
 
     def hurry(self, limit: float) -> None:
         """From now on give up where nothing moves for longer than in a design that gives a frame in `limit` cycles."""
         self._patience = 2 * (self._latency + ceil(limit))
 
-    def interval(self, depths: Depths, length: int) -> float:
-        """Cycles between frames in the steady state; infinite for a deadlock.
+    def short(self, candidates: Sequence[Depths]) -> list[Seen]:
+        """What depths do, simulated until everything repeats."""
+        return self._seen(candidates, _SHORT)
+
+    def long(self, candidates: Sequence[Depths]) -> list[Seen]:
+        """What depths do, simulated to the end."""
+        return self._seen(candidates, _LONG)
+
+    def _seen(self, candidates: Sequence[Depths], length: int) -> list[Seen]:
+        """What each of some depths does.
 
         Raises StepFailed: a check in FINN's sources failed.
         """
-        key = (tuple(holds(fifo, depths[fifo.node]) for fifo in self.simulator.design.fifos), length)
-        if key not in self._known:
-            try:
-                run = self._run(depths, length)
-            except StepFailed as error:
-                raise VerificationFailed(
-                    f"the design works as long as no layer has to wait for another, and with FIFOs that get full "
-                    f"it does not: {error.message}",
-                    hint="deeper FIFOs would only hide that until more frames come; change the folding of that layer "
-                    "(`finnyaml lint` knows some that lose data: output-queue-too-short)",
-                ) from error
-            self._known[key] = _interval(run) if run.finished else inf
-        return self._known[key]
+        keys = [self._key(depths, length) for depths in candidates]
+        new = {key: depths for key, depths in zip(keys, candidates, strict=True) if key not in self._known}
+        try:
+            with ThreadPoolExecutor(_AT_ONCE) as pool:
+                runs = list(pool.map(lambda depths: self._run(depths, length, steady=length == _SHORT), new.values()))
+        except StepFailed as error:
+            raise VerificationFailed(
+                f"the design works as long as no layer has to wait for another, and with FIFOs that get full "
+                f"it does not: {error.message}",
+                hint="deeper FIFOs would only hide that until more frames come; change the folding of that layer "
+                "(`finnyaml lint` knows some that lose data: output-queue-too-short)",
+            ) from error
+        for key, run in zip(new, runs, strict=True):
+            self._count(run)
+            self._known[key] = Seen(_interval(run) if run.finished else inf, run.swing)
+        return [self._known[key] for key in keys]
 
-    def candidate(self, depths: Depths) -> Candidate:
-        interval = self.interval(depths, _LONG)
-        return Candidate(depths, bits(self.simulator.design.fifos, depths), None if interval == inf else interval)
+    def _key(self, depths: Depths, length: int) -> tuple[tuple[int, ...], int]:
+        return tuple(holds(fifo, depths[fifo.node]) for fifo in self.simulator.design.fifos), length
+
+    def candidate(self, depths: Depths, seen: Seen) -> Candidate:
+        interval = None if seen.interval == inf else seen.interval
+        return Candidate(depths, bits(self.simulator.design.fifos, depths), interval)
+
+    def tell(self, done: int, fifos: int) -> None:
+        """Say how far the search is; the first FIFOs are the largest, so what is left is rather less."""
+        seconds = time.perf_counter() - self.started
+        left = f", at most about {duration(seconds / done * (fifos - done))} left" if done else ""
+        self.progress(f"FIFO {done + 1} of {fifos} that may be shallower, {self.runs} simulations until now{left}")
 
     def _unbounded(self) -> Depths:
         return {fifo.node: UNBOUNDED for fifo in self.simulator.design.fifos}
 
-    def _run(self, depths: Depths, length: int, every: int = 0) -> Run:
+    def _run(self, depths: Depths, length: int, **how: Any) -> Run:
         some = self.inputs[np.arange(self.frames(length)) % len(self.inputs)]
-        run = self.simulator.run(some, depths=depths, every=every, patience=self._patience)
+        return self.simulator.run(some, depths=depths, patience=self._patience, **how)
+
+    def _count(self, run: Run) -> None:
         self.runs += 1
         self.cycles += run.cycles
-        return run
 
 
 def _interval(run: Run) -> float:
-    return float(run.last_out[-1] - run.last_out[-1 - _WINDOW]) / _WINDOW
+    frames = run.period or _WINDOW
+    return float(run.last_out[-1] - run.last_out[-1 - frames]) / frames
 
 
 def _enough(depths: Depths, do: Callable[[Depths], bool]) -> Depths:

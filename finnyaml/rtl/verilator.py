@@ -73,7 +73,8 @@ def compile(folder: Path, work: Path, cache: Path, build: Build = PLAIN) -> Simu
             sources = [name for name in sources if Path(name).name != FIFO]
             shutil.copy(DYNAMIC_FIFO, copy)
             sources.insert(0, DYNAMIC_FIFO.name)
-        (copy / f"{testbench.TOP}.sv").write_text(testbench.simulation_top(design, edges=build.edges), encoding="utf-8")
+        top = testbench.simulation_top(design, edges=build.edges, dynamic_fifos=build.dynamic_fifos)
+        (copy / f"{testbench.TOP}.sv").write_text(top, encoding="utf-8")
         (copy / "design.h").write_text(testbench.header(design, edges=build.edges), encoding="utf-8")
         shutil.copy(testbench.MAIN, copy)
         made = program(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -78,6 +79,21 @@ def test_live_progress_breaks_between_words(monkeypatch: pytest.MonkeyPatch) -> 
     first, *rest = stream.getvalue().splitlines()
     assert rest and all(line.startswith("    ") for line in rest)
     assert f"{first} {' '.join(rest)}".split()[-11:] == message.split()
+
+
+def test_live_progress_shows_how_far_a_step_says_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    live, stream = Live(), io.StringIO()
+    console = Console(file=stream, width=80)
+    monkeypatch.setattr(live._live, "console", console)
+    (tmp_path / "logs").mkdir()
+    with live:
+        live({"event": "run_started", "run": str(tmp_path), "tasks": ["size"], "steps": ["size"]})
+        live({"event": "task_started", "task": "size", "reasons": []})
+        console.print(live)
+        assert "size" in stream.getvalue()
+        (tmp_path / "logs" / "size.log").write_text("... FIFO 1 of 9\n... FIFO 2 of 9\nsomething else\n")
+        console.print(live)
+    assert "FIFO 2 of 9" in stream.getvalue() and "FIFO 1 of 9" not in stream.getvalue()
 
 
 def test_commands_to_copy_stay_whole(project: Project) -> None:

@@ -49,6 +49,7 @@ MAIN = """
 #include <cstring>
 
 int finnyaml_fifo_depth(const char* path, int depth) { return std::atoi(std::strstr(path, "ours_") + 5); }
+void finnyaml_fifo_level(const char*, int, int, int) {}
 void vl_stop(const char* file, int line, const char*) { std::printf("stop %s %d\\n", file, line); std::exit(1); }
 void vl_finish(const char* file, int line, const char*) { vl_stop(file, line, ""); }
 void vl_fatal(const char* file, int line, const char*, const char*) { vl_stop(file, line, ""); }

@@ -31,6 +31,8 @@ def run(last_out: list[int], chunks: tuple[int, ...]) -> Run:
         first_in=np.full(len(last_out), 7),
         last_out=np.array(last_out, np.int64),
         chunks=chunks,
+        period=0,
+        swing={},
         fill={"StreamingFIFO_rtl_0": 5},
         stuck={},
         edges={},

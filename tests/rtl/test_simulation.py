@@ -112,6 +112,26 @@ def test_depths_are_taken_at_run_time(full_simulator: Simulator, two_layers: Two
         np.testing.assert_array_equal(run.outputs, two_layers.outputs)
 
 
+def test_a_steady_run_ends_as_soon_as_everything_repeats(full_simulator: Simulator, two_layers: TwoLayers) -> None:
+    inputs = np.concatenate([two_layers.inputs] * 6)
+    name = full_simulator.design.fifos[0].node
+    for depth in (2, 40):
+        whole = full_simulator.run(inputs, depths={name: depth})
+        short = full_simulator.run(inputs, depths={name: depth}, steady=True)
+        ended = len(short.last_out)
+        assert short.finished and short.period == 1 and ended < len(inputs) / 2
+        np.testing.assert_array_equal(short.last_out, whole.last_out[:ended])
+        np.testing.assert_array_equal(short.outputs, whole.outputs[:ended])
+        assert set(np.diff(whole.last_out)[ended - 2 :]) == {np.diff(short.last_out)[-1]}
+        assert short.fill[name] == max(5, depth)  # the frames never end, so that it stays full
+        assert 0 < short.swing[name] < 5
+
+
+def test_fifos_that_do_not_tell_have_no_steady_run(simulator: Simulator, two_layers: TwoLayers) -> None:
+    with pytest.raises(ValueError, match="see Build"):
+        simulator.run(two_layers.inputs, steady=True)
+
+
 # A stand-in, for words of 1208 bits and for designs that do wrong.
 
 

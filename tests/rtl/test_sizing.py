@@ -5,6 +5,8 @@ Real designs are sized in tests/finn/test_fifos.py.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import inf
 from typing import Any, cast
 
 import numpy as np
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 
 from finnyaml.errors import StepFailed
 from finnyaml.rtl import sizing
-from finnyaml.rtl.depth_search import bits, holds, search
+from finnyaml.rtl.depth_search import Depths, Seen, bits, holds, search
 from finnyaml.rtl.design import Fifo
 from finnyaml.rtl.sizing import Sizes
 from tests.rtl.toy_pipeline import BEATS, Toy, fork, hole, join, layer
@@ -166,7 +168,7 @@ class Tiring(Toy):
 
     def run(self, inputs: np.ndarray, **options: Any) -> Any:
         run = super().run(inputs, **options)
-        late = 5 * np.maximum(0, np.arange(len(inputs)) - 5) * (options["depths"]["f2"] < 14)
+        late = 5 * np.maximum(0, np.arange(len(run.last_out)) - 5) * (options["depths"]["f2"] < 14)
         return type(run)(**{**vars(run), "last_out": run.last_out + late})
 
 
@@ -204,27 +206,46 @@ def test_the_report_is_plain_data() -> None:
     assert report == size(toy).report(toy.design)
 
 
+def test_two_depths_that_are_too_small_tell_which_one_will_do() -> None:
+    """Below 600 beats something else is what is slow."""
+    deep, asked = Fifo("deep", 2, 8, "distributed", None, None), []
+
+    def simulate(candidates: Sequence[Depths]) -> list[Seen]:
+        asked.extend(depths["deep"] for depths in candidates)
+        return [Seen(100 + max(0, 7 * (1311 - max(depths["deep"], 600))), {}) for depths in candidates]
+
+    trail = search([deep], {"deep": 1500}, 100, simulate, lambda done, fifos: None)
+    assert trail[-1] == {"deep": 1311}
+    assert len(asked) <= 8
+
+
 FIFOS = [Fifo(name, 2, width, "auto", None, None) for name, width in (("a", 8), ("b", 32), ("c", 1), ("d", 9))]
 DEPTHS = st.tuples(*[st.integers(2, 700)] * len(FIFOS))
 
 
 @settings(deadline=None)
-@given(st.lists(DEPTHS, min_size=1, max_size=3), DEPTHS)
-def test_whatever_does_is_found_as_small_as_it_gets(enough: list[tuple[int, ...]], extra: tuple[int, ...]) -> None:
-    """Depths do where they hold at least what one of `enough` holds: there can be several ways."""
-    asked = []
+@given(st.lists(DEPTHS, min_size=1, max_size=3), DEPTHS, st.integers(0, 3), st.booleans())
+def test_whatever_does_is_found_as_small_as_it_gets(
+    enough: list[tuple[int, ...]], extra: tuple[int, ...], slope: int, swings: bool
+) -> None:
+    """Depths do where they hold at least what one of `enough` holds: there can be several ways. With the others, the
+    interval gets longer with each beat that is missing, or there is a deadlock."""
 
-    def do(depths: Any) -> bool:
-        asked.append(depths)
+    def interval(depths: Depths) -> float:
         held = [holds(fifo, depths[fifo.node]) for fifo in FIFOS]
-        return any(all(h >= holds(f, d) for h, f, d in zip(held, FIFOS, one, strict=True)) for one in enough)
+        missing = min(sum(max(0, holds(f, d) - h) for h, f, d in zip(held, FIFOS, one, strict=True)) for one in enough)
+        return inf if missing and not slope else 100 + min(slope * missing, 50)
+
+    def simulate(candidates: Sequence[Depths]) -> list[Seen]:
+        assert 1 <= len(candidates) <= 2
+        swing = {fifo.node: one for fifo, one in zip(FIFOS, enough[-1], strict=True)} if swings else {}
+        return [Seen(interval(depths), swing) for depths in candidates]
 
     start = {fifo.node: one + more for fifo, one, more in zip(FIFOS, enough[0], extra, strict=True)}
-    trail = search(FIFOS, start, do)
-    assert all(do(depths) for depths in trail)
-    assert len(asked) == len({tuple(sorted(depths.items())) for depths in asked[: -len(trail)]}) + len(trail)
+    trail = search(FIFOS, start, 100, simulate, lambda done, fifos: None)
+    assert all(interval(depths) == 100 for depths in trail)
     sums = [bits(FIFOS, depths) for depths in trail]
     assert sums == sorted(sums, reverse=True) and sums[0] == bits(FIFOS, start)
     found = trail[-1]
     for fifo in FIFOS:
-        assert found[fifo.node] == 2 or not do({**found, fifo.node: found[fifo.node] - 1})
+        assert found[fifo.node] == 2 or interval({**found, fifo.node: found[fifo.node] - 1}) > 100

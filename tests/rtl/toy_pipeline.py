@@ -109,7 +109,15 @@ class Toy:
             device={},
         )
 
-    def run(self, inputs: np.ndarray, *, depths: Mapping[str, int], every: int = 0, patience: int | None = None) -> Run:
+    def run(
+        self,
+        inputs: np.ndarray,
+        *,
+        depths: Mapping[str, int],
+        every: int = 0,
+        patience: int | None = None,
+        steady: bool = False,
+    ) -> Run:
         """As `Simulator.run`; a deadlock is seen at once."""
         self.asked.append(depths)
         room = {
@@ -119,9 +127,12 @@ class Toy:
         count, fill, now, frames = dict.fromkeys(room, 0), dict.fromkeys(room, 0), 0, len(inputs)
         first_in: list[int] = []
         last_out: list[int] = []
+        states: list[tuple[int, ...]] = []  # what the FIFOs hold at the end of each frame, and where the input is
+        levels: list[dict[str, set[int]]] = [{name: {0} for name in room}]  # that they had, frame by frame
+        period = 0
 
         def source() -> Process:
-            for _ in range(frames):
+            while steady or len(first_in) < frames:
                 while first_in and now < first_in[-1] + every:
                     yield "wait", None
                 for beat in range(BEATS):
@@ -139,7 +150,7 @@ class Toy:
 
         running = [source(), *(make() for make in self.layers.values()), sink()]
         wants = [next(process, None) for process in running]
-        while len(last_out) < frames:
+        while len(last_out) < frames and not period:
             before, moved = dict(count), False  # what a process does is seen by others in the next cycle
             for index, process in enumerate(running):
                 while (want := wants[index]) is not None:
@@ -154,18 +165,33 @@ class Toy:
                     if fifo is None:
                         break
             now += 1
+            for name, beats in count.items():
+                levels[-1][name].add(beats)
+            if steady and len(last_out) > len(states):
+                states.append((*count.values(), len(first_in) - len(last_out), now - first_in[-1]))
+                levels.append({name: {beats} for name, beats in count.items()})
+                same = (p for p in range(1, len(states) - 1) if states[-2:] == states[-2 - p : -p])
+                period = next(same, 0)
             if not moved:
                 break
         taking = {want[1] for want in wants if want is not None and want[0] == "take"}
         return Run(
             outputs=np.zeros((len(last_out), BEATS), np.uint8),
-            finished=len(last_out) == frames,
+            finished=len(last_out) == frames or period > 0,
             cycles=now,
             seconds=0.0,
             first_in=np.array(first_in),
             last_out=np.array(last_out),
             chunks=(frames,),
+            period=period,
+            swing=_swings(levels[-1 - (period or 1) : -1]) if states else {},
             fill=fill,
             stuck={f"{name}_out0": (count[name] > 0, name in taking) for name in count},
             edges={},
         )
+
+
+def _swings(levels: Sequence[Mapping[str, set[int]]]) -> dict[str, int]:
+    """By how many beats the fill of each FIFO changes, from all levels that it had, frame by frame."""
+    held = {name: set().union(*(each[name] for each in levels)) for name in levels[0]}
+    return {name: max(beats) - min(beats) for name, beats in held.items()}

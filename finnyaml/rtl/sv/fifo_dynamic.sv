@@ -11,6 +11,10 @@
 //   block:               store -> stage register -> output register, which move together
 //   ultra:               store -> pipeline of fixed delay -> queue of 16 -> output register
 
+package fifo_dynamic_pkg;
+	bit  look = 0;  // In this cycle all FIFOs tell what they hold, and what they have held since the last time.
+endpackage : fifo_dynamic_pkg
+
 module fifo #(
 	int unsigned  DEPTH,
 	int unsigned  DATA_WIDTH,
@@ -31,6 +35,7 @@ module fifo #(
 	output	logic [31:0]  maxcount
 );
 	import "DPI-C" function int finnyaml_fifo_depth(input string path, input int depth);
+	import "DPI-C" function void finnyaml_fifo_level(input string path, input int now, input int least, input int most);
 
 	localparam int  UNBOUNDED = 1 << 30;
 	localparam int  QUEUE = 16;  // of the ultra path
@@ -79,6 +84,7 @@ module fifo #(
 	//- Occupancy -----------------------------------------------------------
 	int unsigned  Count = 0;
 	int unsigned  MaxCount = 0;
+	int unsigned  Least = 0, Most = 0;  // since the last look
 	wire [31:0]  count_next = Count + 32'(ivld && irdy) - 32'(ovld && ordy);
 	always_ff @(posedge clk) begin
 		if(rst) begin
@@ -88,6 +94,13 @@ module fifo #(
 		else begin
 			Count <= count_next;
 			if(count_next > MaxCount)  MaxCount <= count_next;
+			if(count_next < Least)  Least <= count_next;
+			if(count_next > Most)  Most <= count_next;
+			if(fifo_dynamic_pkg::look) begin
+				finnyaml_fifo_level($sformatf("%m"), Count, Least, Most);
+				Least <= count_next;
+				Most  <= count_next;
+			end
 		end
 	end
 	assign	count    = Count;

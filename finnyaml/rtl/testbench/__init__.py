@@ -15,16 +15,18 @@ TOP = "finnyaml_sim"
 """The module that is simulated: the design as `dut`, and what looks into it."""
 
 
-def simulation_top(design: Design, *, edges: bool) -> str:
+def simulation_top(design: Design, *, edges: bool, dynamic_fifos: bool) -> str:
     """The SystemVerilog of `TOP`.
 
     At the end it reports the maximum fill of every FIFO and the state of every stream; nothing of that costs time in a
-    cycle. With `edges` it also reports each word that passes on an inner stream.
+    cycle. With `edges` it also reports each word that passes on an inner stream. With `dynamic_fifos`, they report what
+    they hold in cycles with `look`.
     """
     taken, given = design.input, design.output
     ports = [
         "input logic ap_clk",
         "input logic ap_rst_n",
+        "input logic look",
         f"input logic [{taken.width - 1}:0] s_axis_0_tdata",
         "input logic s_axis_0_tvalid",
         "output logic s_axis_0_tready",
@@ -46,6 +48,8 @@ def simulation_top(design: Design, *, edges: bool) -> str:
         ),
         "\tend",
     ]
+    if dynamic_fifos:
+        lines.append("\talways_comb  fifo_dynamic_pkg::look = look;")
     if edges:
         for width in edge_widths(design):
             word = f"input bit [{width - 1}:0] word"

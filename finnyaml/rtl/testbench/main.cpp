@@ -7,6 +7,8 @@
 //   every                cycles from the start of one frame to that of the next, at least
 //   stall_in, stall_out  per cent of cycles in which there is no word to send, no room to receive; seed
 //   depths               file of lines "<FIFO node> <depth>" for FIFOs whose depth is looked up
+//   steady               1: frames keep coming in, from the start of the file again, and the simulation ends as soon as
+//                        everything repeats (see `period`); after `frames` frames in any case. For FIFOs that tell.
 //   edges                folder for the words that pass on each inner stream, one file <index>.bin each
 //   wave                 FST file
 //
@@ -55,6 +57,12 @@ public:
 
     void read(void* data, std::size_t bytes) {
         if (std::fread(data, 1, bytes, file_) != bytes) fail(path_ + " ends too early");
+    }
+    // Reads on from the start where the file has ended.
+    void read_round(void* data, std::size_t bytes) {
+        if (std::fread(data, 1, bytes, file_) == bytes) return;
+        std::rewind(file_);
+        read(data, bytes);
     }
     void write(const void* data, std::size_t bytes) {
         if (std::fwrite(data, 1, bytes, file_) != bytes) fail("cannot write " + path_);
@@ -117,7 +125,20 @@ struct Result {
     bool finished = false;
     std::vector<std::uint64_t> first_in, last_out;
     std::string broken;  // how the output broke the rules of AXI streams, where it did
+    std::size_t period = 0;
 };
+
+// What FIFOs, in their order, hold at the end of a frame, and the least and the most that they held during it. input:
+// where the sender is.
+struct Levels {
+    std::vector<std::string> nodes;
+    std::vector<int> now, least, most;
+    std::vector<std::uint64_t> input;
+
+    bool operator==(const Levels& other) const { return now == other.now && input == other.input; }
+};
+
+std::vector<Levels> frames_seen;
 
 std::map<std::string, int> depths;
 std::vector<File*> edges;
@@ -129,6 +150,16 @@ void read_depths(const std::string& path) {
     std::string name;
     int depth = 0;
     while (file >> name >> depth) depths[name] = depth;
+}
+
+// After how many frames everything is as it was, at the end of the last frame and of the one before; 0 where it is not.
+// What the layers hold follows from what passed between them, and when they do something does not depend on the data.
+std::size_t period() {
+    const auto last = frames_seen.rbegin();
+    for (std::size_t frames = 1; frames + 1 < frames_seen.size(); ++frames) {
+        if (last[0] == last[frames] && last[1] == last[frames + 1]) return frames;
+    }
+    return 0;
 }
 
 class Bench {
@@ -148,6 +179,7 @@ public:
         File in{options.text("in"), "rb"}, out{options.text("out"), "wb"};
         const std::uint64_t frames = options.number("frames"), every = options.number("every"),
                             patience = options.number("patience"), seed = options.number("seed");
+        const bool steady = options.number("steady");
         Chance stall_in{options.number("stall_in"), 2 * seed}, stall_out{options.number("stall_out"), 2 * seed + 1};
         reset();
 
@@ -155,13 +187,13 @@ public:
         std::uint64_t cycle = 0, moved = 0, sent = 0, received = 0;  // the last two in beats of the current frame
         bool held = false;                                           // a word was offered to us and not yet taken
         std::array<unsigned char, OUTPUT_BYTES> word{};
-        for (; result.last_out.size() < frames; ++cycle) {
-            if (!top_.s_axis_0_tvalid && (sent || result.first_in.size() < frames)) {
+        for (; result.last_out.size() < frames && !result.period; ++cycle) {
+            if (!top_.s_axis_0_tvalid && (steady || sent || result.first_in.size() < frames)) {
                 const bool early = !sent && every && !result.first_in.empty() && cycle < result.first_in.back() + every;
                 if (early) {
                     moved = cycle;
                 } else if (!stall_in()) {
-                    in.read(&top_.s_axis_0_tdata, INPUT_BYTES);
+                    in.read_round(&top_.s_axis_0_tdata, INPUT_BYTES);
                     top_.s_axis_0_tvalid = 1;
                 }
             }
@@ -184,9 +216,15 @@ public:
                 if (++received == OUTPUT_BEATS) {
                     result.last_out.push_back(cycle);
                     received = 0;
+                    top_.look = steady;
+                    const auto in_flight = result.first_in.size() - result.last_out.size();
+                    const auto entered = cycle - result.first_in.back();
+                    if (steady) frames_seen.push_back({{}, {}, {}, {}, {in_flight, entered, sent, top_.s_axis_0_tvalid}});
                 }
             }
             half(1);
+            if (top_.look) result.period = period();
+            top_.look = 0;
             if (taken) {
                 if (!sent) result.first_in.push_back(cycle);
                 if (++sent == INPUT_BEATS) sent = 0;
@@ -200,7 +238,7 @@ public:
             }
         }
         result.cycles = cycle;
-        result.finished = result.last_out.size() == frames;
+        result.finished = result.last_out.size() == frames || result.period;
         out.close();
         return result;
     }
@@ -217,6 +255,7 @@ private:
         top_.ap_rst_n = 0;
         top_.s_axis_0_tvalid = 0;
         top_.m_axis_0_tready = 0;
+        top_.look = 0;
         for (int i = 0; i < RESET_CYCLES; ++i) {
             half(0);
             half(1);
@@ -245,6 +284,15 @@ void write_report(const Result& result) {
     std::fprintf(report, "finished %d\n", result.finished ? 1 : 0);
     for (const auto cycle : result.first_in) std::fprintf(report, "in %llu\n", static_cast<unsigned long long>(cycle));
     for (const auto cycle : result.last_out) std::fprintf(report, "out %llu\n", static_cast<unsigned long long>(cycle));
+    std::fprintf(report, "period %zu\n", result.period);
+    for (std::size_t fifo = 0; !frames_seen.empty() && fifo < frames_seen.back().nodes.size(); ++fifo) {
+        int least = frames_seen.back().least[fifo], most = frames_seen.back().most[fifo];
+        for (auto frame = frames_seen.end() - std::max<std::size_t>(result.period, 1); frame != frames_seen.end(); ++frame) {
+            least = std::min(least, frame->least[fifo]);
+            most = std::max(most, frame->most[fifo]);
+        }
+        std::fprintf(report, "swing %s %d\n", frames_seen.back().nodes[fifo].c_str(), most - least);
+    }
     if (!result.broken.empty()) std::fprintf(report, "broken %s\n", result.broken.c_str());
 }
 
@@ -258,16 +306,30 @@ void finnyaml_end(const char* edge, svBit valid, svBit ready) {
     std::fprintf(report, "end %s %d %d\n", edge, static_cast<int>(valid), static_cast<int>(ready));
 }
 
-// The depth of the FIFO that is `path`, or inside of it; `depth` where none was given.
-extern "C" int finnyaml_fifo_depth(const char* path, int depth) {
-    const std::string whole = path;
-    for (std::size_t start = 0; start < whole.size();) {
-        const auto end = std::min(whole.find('.', start), whole.size());
-        const auto found = depths.find(whole.substr(start, end - start));
-        if (found != depths.end()) return found->second;
+// The FIFO node with a depth that is `path`, or has it inside.
+std::map<std::string, int>::const_iterator node_at(const std::string& path) {
+    for (std::size_t start = 0; start < path.size();) {
+        const auto end = std::min(path.find('.', start), path.size());
+        const auto found = depths.find(path.substr(start, end - start));
+        if (found != depths.end()) return found;
         start = end + 1;
     }
-    return depth;
+    return depths.end();
+}
+
+// `depth` where none was given.
+extern "C" int finnyaml_fifo_depth(const char* path, int depth) {
+    const auto found = node_at(path);
+    return found == depths.end() ? depth : found->second;
+}
+
+extern "C" void finnyaml_fifo_level(const char* path, int now, int least, int most) {
+    const auto found = node_at(path);
+    Levels& levels = frames_seen.back();
+    levels.nodes.push_back(found == depths.end() ? path : found->first);
+    levels.now.push_back(now);
+    levels.least.push_back(least);
+    levels.most.push_back(most);
 }
 
 #define FINNYAML_BEAT(width) \

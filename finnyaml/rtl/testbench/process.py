@@ -31,7 +31,9 @@ class Part:
     """What one process reported.
 
     words: uint8 [words that came out, bytes]. first_in, last_out: cycles, of the frames that went in, that came out.
-    fill: by FIFO. ends: (tvalid, tready) of every stream at the end. edges: uint8 [words, bytes] by stream.
+    period: frames after which everything repeats, 0 where that was not seen; swing: by FIFO, the most less the least
+    that it held in these, else in the last. fill: by FIFO. ends: (tvalid, tready) of every stream at the end. edges:
+    uint8 [words, bytes] by stream.
     """
 
     words: np.ndarray
@@ -39,6 +41,8 @@ class Part:
     cycles: int
     first_in: list[int]
     last_out: list[int]
+    period: int
+    swing: dict[str, int]
     fill: dict[str, int]
     ends: dict[str, tuple[bool, bool]]
     edges: dict[str, np.ndarray]
@@ -86,7 +90,7 @@ def read(room: Path, design: Design, *, edges: bool) -> Part:
     def all_of(key: str) -> list[str]:
         return [value for found, value in lines if found == key]
 
-    (cycles,) = all_of("cycles")
+    (cycles,), (period,) = all_of("cycles"), all_of("period")
     last_out = [int(value) for value in all_of("out")]
     for broken in all_of("broken"):
         raise VerificationFailed(
@@ -94,7 +98,10 @@ def read(room: Path, design: Design, *, edges: bool) -> Part:
             f"{design.output.producer} breaks the rules of AXI streams",
             hint="a waveform shows it; the receiver may be slow at any time, and must see every word once",
         )
-    fill = {fifo: int(most) for fifo, most in (value.split() for value in all_of("fill"))}
+
+    def by_fifo(key: str) -> dict[str, int]:
+        return {fifo: int(beats) for fifo, beats in (value.split() for value in all_of(key))}
+
     ends = {name: (valid == "1", ready == "1") for name, valid, ready in (value.split() for value in all_of("end"))}
     return Part(
         words=np.fromfile(room / _OUT, np.uint8).reshape(-1, design.output.width // 8),
@@ -102,7 +109,9 @@ def read(room: Path, design: Design, *, edges: bool) -> Part:
         cycles=int(cycles),
         first_in=[int(value) for value in all_of("in")],
         last_out=last_out,
-        fill=fill,
+        period=int(period),
+        swing=by_fifo("swing"),
+        fill=by_fifo("fill"),
         ends=ends,
         edges={
             edge.name: np.fromfile(room / f"{index}.bin", np.uint8).reshape(-1, edge.width // 8)

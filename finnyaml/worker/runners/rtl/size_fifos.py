@@ -14,6 +14,7 @@ from finnyaml.bundle.stream_values import Frames
 from finnyaml.errors import VerificationFailed
 from finnyaml.finn import fifos, stitched
 from finnyaml.rtl import performance, sizing, verilator
+from finnyaml.text import PROGRESS
 from finnyaml.worker.context import Context, needed_model
 from finnyaml.worker.runners.rtl.common import SIZING, empty, lasting, target_of, write_report
 from finnyaml.worker.runners.rtl.frames import check_frames, explainer
@@ -33,7 +34,11 @@ def run(context: Context) -> ModelWrapper:
     simulator = verilator.compile(design, work / "search", context.cache, verilator.Build(dynamic_fifos=True))
     frames = stream_values.at_random(model, SIZING_FRAMES)
     sizes = sizing.size(
-        simulator, frames.inputs, target=context.params["target_interval"], slack=context.params["slack"]
+        simulator,
+        frames.inputs,
+        target=context.params["target_interval"],
+        slack=context.params["slack"],
+        tell=lambda text: print(f"{PROGRESS}{text}", flush=True),
     )
     part, clock_ns = target_of(context)
     model = fifos.with_depths(model, sizes.chosen.depths, part, clock_ns)
