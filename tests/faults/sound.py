@@ -14,8 +14,8 @@ from finnyaml.store import Store
 from finnyaml.store.upkeep import verify
 from tests.project import ROOT, Project
 
-TIMES = {"time_per_step.json", "build.json"}
-"""Files that say how long steps took, or have a digest of one that does."""
+TIMES = {"time_per_step.json", "build.json", "build_dataflow.log"}
+"""Files that say how long steps took or when they ran, or have a digest of one that does."""
 
 CHAIN = """
 name: chain
