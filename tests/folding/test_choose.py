@@ -23,6 +23,7 @@ from finnyaml.folding.program import RESOURCES
 from finnyaml.graph.surgery import set_attributes
 from finnyaml.lint.rtl import loses_results
 from tests.finn.two_layers import PART, dense, network, thresholds
+from tests.folding.drawn import branches
 
 CLOCK_NS = 10.0
 WEIGHTS = {"lut": 1.0, "bram": 80.0, "dsp": 5.0}
@@ -183,6 +184,48 @@ def test_what_cannot_be_is_told(wanted: dict[str, Any], words: str) -> None:
     with pytest.raises(StepFailed, match=words) as caught:
         chosen(**wanted)
     assert "\n" not in caught.value.message
+
+
+def test_a_pinned_folding_that_no_layer_can_have() -> None:
+    name = layers().graph.node[0].name
+    with pytest.raises(StepFailed, match=f"{name}: no folding of this layer agrees with") as caught:
+        choose(layers(), Wanted("lut", 1_000), PART, CLOCK_NS, {name: {"PE": 4}}, rtl_only=False)
+    assert "divides the layer" in str(caught.value.hint)
+
+
+def test_a_budget_of_nothing_is_a_limit_like_any_other() -> None:
+    _, report = chosen(budget={"bram": 0, "dsp": 4})
+    assert report["bram"] == 0 and 0 < report["dsp"] <= 4
+    with pytest.raises(StepFailed, match="no folding at all keeps these limits"):
+        chosen(budget={"lut": 0})
+
+
+def test_one_layer_alone_and_no_layer() -> None:
+    model = network([dense()], "sums")
+    report = choose(model, Wanted("lut", 1_000_000), PART, CLOCK_NS, {}, rtl_only=False).report
+    assert [layer["name"] for layer in report["layers"]] == ["MVAU_rtl_0"] == report["limits"]
+    assert report["streams"] == [] and report["converters"] == 0
+    for node in model.graph.node:
+        node.domain = node.domain.removesuffix(".rtl")
+    with pytest.raises(StepFailed, match="no layer of the model is specialised yet") as caught:
+        choose(model, Wanted("lut", 1_000_000), PART, CLOCK_NS, {}, rtl_only=False)
+    assert "behind `specialize_layers`" in str(caught.value.hint)
+
+
+def test_branches_are_folded_together() -> None:
+    """Both streams of the fork are as wide, and both of the join; the converters of each branch are its own."""
+    model = branches()
+    report = choose(model, Wanted("lut", 600_000), PART, CLOCK_NS, {}, rtl_only=True).report
+    widths = {each["name"]: each["widths"] for each in report["streams"]}
+    left, right = widths["DuplicateStreams_rtl_0 to MVAU_rtl_0"], widths["DuplicateStreams_rtl_0 to IntegerAdd_rtl_0"]
+    assert len(widths) == 5 and left[0] == right[0] and right[1] == widths["MVAU_rtl_0 to IntegerAdd_rtl_0"][1]
+    assert report["proven"] and report["converters"] == sum(sent != read for sent, read in widths.values())
+
+
+def test_a_part_that_nobody_knows() -> None:
+    """Numbers need no knowledge of the part; neither prices nor synthesis hold for it."""
+    report = choose(layers(), Wanted("lut", 1_000_000), "xq9made-up-1", CLOCK_NS, {}, rtl_only=False).report
+    assert len(report["by_finn"]) == report["of"] and "another family" in report["layers"][0]["finn"]
 
 
 def test_per_cent_of_a_part_that_finn_does_not_know() -> None:
