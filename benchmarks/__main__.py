@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmarks import (
     big,
     cold,
+    curves,
     executor,
     faults,
     flips,
@@ -46,6 +47,7 @@ BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
     "published": published.run,
     "layers": layers.run,
     "folding": folding.run,
+    "curves": curves.run,
     "trust": trust.run,
     "queues": queues.run,
     "flips": flips.run,
@@ -53,7 +55,7 @@ BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
     "large": large.run,
 }
 
-ON_REQUEST = ("seeded", "published", "layers", "folding", "trust", "queues", "windows", "flips", "large")
+ON_REQUEST = ("seeded", "published", "layers", "folding", "curves", "trust", "queues", "windows", "flips", "large")
 """Those that take long, and so only run by their names."""
 
 

@@ -63,13 +63,26 @@ def specialised(case: Case, output: Path) -> Specialised:
     Raises:
         SystemExit: a layer is not RTL.
     """
+    start = "step_qonnx_to_finn"
+    return specialise(case, stages(case.network, output, last=start)[start], output)
+
+
+def keyword_spotting(file: Path, output: Path) -> Specialised:
+    """The MLP of the QONNX model zoo, of which the published results on a board are, up to specialize_layers."""
+    from finnyaml.steps.source import read_onnx
+
+    case = Case(Network(lambda: None, (1, 490), "RFSoC2x2", 200_000))
+    (output / "intermediate_models").mkdir(parents=True)
+    return specialise(case, read_onnx(file), output, first="qonnx_to_finn")
+
+
+def specialise(case: Case, model: Any, output: Path, first: str = "tidy_up") -> Specialised:
+    """FINN's steps from `first` on to specialize_layers, on a model of one's own."""
     from finnyaml.finn.door import open_door
     from finnyaml.finn.specialize import prefer, settle
     from finnyaml.steps.bipolar import represent_bipolar
     from finnyaml.steps.host import leave_to_host
 
-    start = "step_qonnx_to_finn"
-    model = stages(case.network, output, last=start)[start]
     finn = open_door()
     build = finn.config_module
     config = build.DataflowBuildConfig(
@@ -89,7 +102,7 @@ def specialised(case: Case, output: Path) -> Specialised:
             model = finn.steps[f"step_{step}"](model, config)
         return model
 
-    model = run(model, "tidy_up")
+    model = run(model, *dict.fromkeys((first, "tidy_up")))
     if case.bipolar:
         model = represent_bipolar(model).model
     model = with_branches(model) if case.residual else run(model, "streamline")

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import hashlib
 import io
+import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -47,7 +48,7 @@ def design(layer: Any, constants: Constants, part: str, clock_ns: float, folder:
     from finn.transformation.fpgadataflow.prepare_ip import PrepareIP
 
     model = _model(layer, constants)
-    with _nothing_left(), contextlib.redirect_stdout(io.StringIO()):
+    with _nothing_left(), _quietly():
         stitch(model.transform(PrepareIP(part, clock_ns)), part, clock_ns, folder)
 
 
@@ -75,6 +76,18 @@ def _model(layer: Any, constants: Constants) -> ModelWrapper:
 
 def _inputs(layer: Any, constants: Constants, *, streams: bool) -> list[str]:
     return [name for name in layer.onnx_node.input if name and (name not in constants) == streams]
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """FINN warns of each layer that no FIFO is in front of it."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.disable(before)
 
 
 @contextlib.contextmanager
