@@ -18,10 +18,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.bench import ROOT
+import numpy as np
+
+from benchmarks.bench import ROOT, table
 
 DATA = ROOT / "docs" / "how-to" / "folding-curves.csv"
-HEADER = ("network", "by", "cycles", "fps", "lut", "bram", "dsp", "share_by_finn")
+HEADER = ("network", "asked", "by", "cycles", "fps", "lut", "bram", "dsp", "share_by_finn")
 POINTS = 10
 """Frame rates that are asked for, for each network."""
 WEIGHTS = {"lut": 1.0, "bram": 80.0}
@@ -52,6 +54,7 @@ def run(folder: Path) -> None:
         print(f"{name}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
     write(row for each in rows.values() for row in each)
     draw()
+    compare()
 
 
 def models() -> dict[str, Callable[[Path], Any]]:
@@ -76,7 +79,6 @@ def curve(name: str, model: Any, part: str) -> Iterator[dict[str, Any]]:
     from finnyaml.errors import StepFailed
     from finnyaml.folding.choose import Wanted, choose
 
-    seen: set[tuple[str, int, float]] = set()
     for rate in rates(*SPAN[name]):
         try:
             with quietly():
@@ -88,12 +90,10 @@ def curve(name: str, model: Any, part: str) -> Iterator[dict[str, Any]]:
         share = len(report["by_finn"]) / report["of"]
         for by in ("optimize", "SetFolding"):
             found = report if by == "optimize" else report["set_folding"]
-            if found is None or found["fps"] < rate or (by, found["cycles"], found["lut"]) in seen:
-                continue
-            seen.add((by, found["cycles"], found["lut"]))
-            amounts = {resource: round(found[resource]) for resource in ("lut", "bram", "dsp")}
-            own = {"network": name, "by": by, "cycles": found["cycles"], "fps": round(found["fps"])}
-            yield {**own, **amounts, "share_by_finn": f"{share:.2f}"}
+            if found is not None and found["fps"] >= rate:
+                amounts = {resource: round(found[resource]) for resource in ("lut", "bram", "dsp")}
+                own = {"network": name, "asked": rate, "by": by, "cycles": found["cycles"], "fps": round(found["fps"])}
+                yield {**own, **amounts, "share_by_finn": f"{share:.2f}" if by == "optimize" else ""}
 
 
 def rates(least: int, most: int) -> list[int]:
@@ -132,7 +132,7 @@ def draw() -> None:
     figure, places = pyplot.subplots(2, 3, figsize=(10, 6), layout="constrained")
     for place, (name, rows) in zip(places.flat, by_network.items(), strict=False):
         for by, mark, colour in (("SetFolding", "s--", "#b0603a"), ("optimize", "o-", "#2a6f9e")):
-            points = sorted((int(row["fps"]), cost(row)) for row in rows if row["by"] == by)
+            points = sorted({(int(row["fps"]), cost(row)) for row in rows if row["by"] == by})
             if points:
                 place.plot(*zip(*points, strict=True), mark, color=colour, markersize=4, linewidth=1.2, label=by)
         place.set(xscale="log", yscale="log", title=name)
@@ -143,6 +143,35 @@ def draw() -> None:
     figure.supxlabel("frames a second")
     figure.supylabel("LUT + 80 for each BRAM18")
     figure.savefig(DATA.with_suffix(".svg"), metadata={"Date": None})
+
+
+def compare() -> None:
+    """Print for each network what the best foldings cost beside SetFolding's, and how many more frames they give."""
+    cells = []
+    for name in dict.fromkeys(row["network"] for row in read()):
+        best, finns = (
+            {int(row["asked"]): row for row in read() if (row["network"], row["by"]) == (name, by)}
+            for by in ("optimize", "SetFolding")
+        )
+        ratios = [cost(best[rate]) / cost(row) for rate, row in finns.items()]
+        # Of the foldings that were found, so at least this many.
+        frames = [
+            max((int(each["fps"]) for each in best.values() if cost(each) <= cost(row)), default=0) / int(row["fps"])
+            for row in finns.values()
+        ]
+        shares = [float(row["share_by_finn"]) for row in best.values()]
+        both = [
+            f"{np.mean(each):.2f}x, {min(each):.2f}x to {max(each):.2f}x" if each else "" for each in (ratios, frames)
+        ]
+        cells.append([name, str(len(best)), str(len(finns)), *both, f"{100 * max(shares):.0f} %"])
+    heads = (
+        "found",
+        "SetFolding gets there",
+        "LUT + 80 BRAM18 at the same rate",
+        "frames at the same cost",
+        "FINN's estimates",
+    )
+    table(["network", *heads], cells)
 
 
 def cost(row: Mapping[str, Any]) -> float:
