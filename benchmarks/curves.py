@@ -51,8 +51,8 @@ def run(folder: Path) -> None:
         with quietly():
             made = make(folder / name.replace(" ", "-"))
         rows[name] = list(curve(name, made.model, made.part))
+        write(row for each in rows.values() for row in each)
         print(f"{name}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
-    write(row for each in rows.values() for row in each)
     draw()
     compare()
 
@@ -70,7 +70,7 @@ def models() -> dict[str, Callable[[Path], Any]]:
     if files is None:
         print("KWS MLP: NOT RUN, its data is not here (FINNYAML_DATA)", file=sys.stderr)
         return found
-    return {**found, "KWS MLP": lambda output: keyword_spotting(files / "kws" / "kwsmlp_w3a3.onnx", output)}
+    return found | {"KWS MLP": lambda output: keyword_spotting(files / "kws" / "kwsmlp_w3a3.onnx", output)}
 
 
 def curve(name: str, model: Any, part: str) -> Iterator[dict[str, Any]]:

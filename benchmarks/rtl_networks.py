@@ -69,11 +69,13 @@ def specialised(case: Case, output: Path) -> Specialised:
 
 def keyword_spotting(file: Path, output: Path) -> Specialised:
     """The MLP of the QONNX model zoo, of which the published results on a board are, up to specialize_layers."""
-    from finnyaml.steps.source import read_onnx
+    from finnyaml.recipe.model import InputSpec
+    from finnyaml.steps.source import annotate_input, read_onnx
 
     case = Case(Network(lambda: None, (1, 490), "RFSoC2x2", 200_000))
     (output / "intermediate_models").mkdir(parents=True)
-    return specialise(case, read_onnx(file), output, first="qonnx_to_finn")
+    model = annotate_input(read_onnx(file), InputSpec((1, 490), "FLOAT32", "NC"))
+    return specialise(case, model, output, first="qonnx_to_finn")
 
 
 def specialise(case: Case, model: Any, output: Path, first: str = "tidy_up") -> Specialised:

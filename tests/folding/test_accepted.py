@@ -85,7 +85,7 @@ def inserted(model: ModelWrapper) -> set[str]:
 
 
 def applied(model: ModelWrapper, file: Path) -> list[dict[str, Any]]:
-    from qonnx.transformation.general import ApplyConfig
+    from finn.transformation.general import ApplyConfig
 
     entries = {name: value for name, value in json.loads(file.read_text()).items() if name != "Defaults"}
     return [written(getCustomOp(node)) for node in model.transform(ApplyConfig(entries)).graph.node]
