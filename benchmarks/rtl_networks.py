@@ -72,9 +72,9 @@ def keyword_spotting(file: Path, output: Path) -> Specialised:
     from finnyaml.recipe.model import InputSpec
     from finnyaml.steps.source import annotate_input, read_onnx
 
-    case = Case(Network(lambda: None, (1, 490), "RFSoC2x2", 200_000))
+    case = Case(Network(lambda: None, (1, 1, 10, 49), "RFSoC2x2", 200_000))
     (output / "intermediate_models").mkdir(parents=True)
-    model = annotate_input(read_onnx(file), InputSpec((1, 490), "FLOAT32", "NC"))
+    model = annotate_input(read_onnx(file), InputSpec(datatype="FLOAT32"))
     return specialise(case, model, output, first="qonnx_to_finn")
 
 

@@ -20,18 +20,36 @@ from qonnx.util.basic import qonnx_make_model
 from finnyaml.finn.stitched import stitch
 from finnyaml.graph.view import attributes, style
 
-Constants = Mapping[str, np.ndarray]
-"""Weights or thresholds, by the names of a layer's inputs."""
+
+class Constants:
+    """Weights and thresholds of a model, by tensor."""
+
+    def __init__(self, values: Mapping[str, np.ndarray]) -> None:
+        self._values = values
+        self._digests: dict[str, str] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._values[name]
+
+    def digest(self, name: str) -> str:
+        """Of shape and values; kept, because a layer has many foldings."""
+        if name not in self._digests:
+            values = np.ascontiguousarray(self._values[name])
+            self._digests[name] = hashlib.sha256(
+                repr((values.shape, values.dtype.str)).encode() + values.tobytes()
+            ).hexdigest()
+        return self._digests[name]
 
 
 def content(layer: Any, constants: Constants) -> str:
     """A digest of what a layer is, whatever it is called."""
     node = layer.onnx_node
-    said = {name: str(value) for name, value in attributes(node).items()}
-    digest = hashlib.sha256(repr((node.op_type, sorted(said.items()))).encode())
-    for name in _inputs(layer, constants, streams=False):
-        digest.update(repr(constants[name].shape).encode() + np.ascontiguousarray(constants[name]).tobytes())
-    return digest.hexdigest()
+    said = sorted((name, str(value)) for name, value in attributes(node).items())
+    stored = [constants.digest(name) for name in _inputs(layer, constants, streams=False)]
+    return hashlib.sha256(repr((node.op_type, said, stored)).encode()).hexdigest()
 
 
 def can_be(layer: Any, constants: Constants) -> bool:

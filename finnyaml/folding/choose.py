@@ -12,6 +12,7 @@ from onnx import numpy_helper
 
 from finnyaml.errors import StepFailed
 from finnyaml.finn import estimates
+from finnyaml.finn.alone import Constants
 from finnyaml.finn.folding import set_folding
 from finnyaml.folding import prices
 from finnyaml.folding.costs import MODEL, Pricing
@@ -86,7 +87,7 @@ def choose(
     names = {node.name for node in model.graph.node}
     if unknown := [name for name in wanted.exclude if name not in names]:
         raise StepFailed(f"folding.optimize.exclude: {unknown[0]} is not a node of the model at this step")
-    constants = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
+    constants = Constants({each.name: numpy_helper.to_array(each) for each in model.graph.initializer})
     pricing = Pricing(part, constants, wanted.costs)
     layers = Layers(model, part, pricing, fixed, wanted.exclude, clock_ns=clock_ns, rtl_only=rtl_only)
     if not layers.units:
@@ -101,15 +102,23 @@ def choose(
         )
     rates = _Rates(clock_ns)
     goal = _goal(wanted, part, rates)
-    program, found = _settled(layers, wanted, goal, rates, pricing, synthesis)
+    cycles, by_finn = None, None
+    while True:
+        program, found = _settled(layers, wanted, goal, rates, pricing, synthesis)
+        before, cycles = cycles, found.cycles if goal.cycles is None else goal.cycles
+        if cycles == before:
+            break
+        by_finn = _by_finn(model, cycles, part, pricing, rates, wanted, synthesis)
+        if synthesis is None:
+            break
+        layers.price_again()
     folded = copy.deepcopy(model)
     settings = {name: each for option in found.options for name, each in option.settings.items()}
     for node in folded.graph.node:
         if node.name in settings:
             set_attributes(node, **settings[node.name])
     report = {**_told(layers, found, rates), "next": _next(program, goal, found, rates)}
-    report["set_folding"] = _by_finn(model, found, part, pricing, rates, wanted, synthesis)
-    return Chosen(folded, {"part": part, "clock_ns": clock_ns, **report})
+    return Chosen(folded, {"part": part, "clock_ns": clock_ns, **report, "set_folding": by_finn})
 
 
 def _settled(
@@ -126,7 +135,7 @@ def _settled(
         if not learnt:
             return program, found
         pricing.learn(learnt)
-        layers.price_again(found)
+        layers.price_again()
 
 
 def _solved(program: Program, wanted: Wanted, goal: Goal, rates: _Rates) -> Choice:
@@ -289,7 +298,7 @@ def _next(program: Program, goal: Goal, found: Choice, rates: _Rates) -> dict[st
 
 def _by_finn(
     model: ModelWrapper,
-    found: Choice,
+    cycles: int,
     part: str,
     pricing: Pricing,
     rates: _Rates,
@@ -297,7 +306,7 @@ def _by_finn(
     synthesis: Synthesis | None,
 ) -> dict[str, Any] | None:
     """What FINN's own folding needs for as many frames; None where it does not get there or does not run."""
-    folded = set_folding(model, rates.cycles(wanted.fps) if wanted.fps else found.cycles)
+    folded = set_folding(model, cycles)
     if folded is None:
         return None
     names = [node.name for node in folded.graph.node]

@@ -49,11 +49,11 @@ class Cost:
 class Pricing:
     """Costs of layers and streams on a part.
 
-    constants: weights and thresholds of the model, by tensor. source: `ESTIMATE`, `MODEL` or `SYNTHESIS`.
+    constants: of the model. source: `ESTIMATE`, `MODEL` or `SYNTHESIS`.
     """
 
     def __init__(self, part: str, constants: Constants | None = None, source: str = MODEL) -> None:
-        self._part, self.constants = part, constants or {}
+        self._part, self.constants = part, constants or Constants({})
         self._unlike = f"FINN's estimate was asked for (`costs: {ESTIMATE}`)" if source == ESTIMATE else _unlike(part)
         self._synthesised: dict[str, Cost] = {}
 

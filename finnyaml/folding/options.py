@@ -93,13 +93,11 @@ class Layers:
         for stream, edge in zip(self._streams, self.edges, strict=True):
             yield from costs.between(stream.datatype, *choice.widths(edge))
 
-    def price_again(self, choice: Choice) -> None:
-        """Take what the pricing has learnt of the layers of this choice, and of all that stands between layers."""
-        for at, option in enumerate(choice.options):
-            again = self._option(option.settings, _as_chosen(self._groups[at], option))
-            assert again is not None
-            unit = self.units[at]
-            self.units[at] = Unit(unit.name, tuple(again if each is option else each for each in unit.options))
+    def price_again(self) -> None:
+        """Take what the pricing has learnt."""
+        for at, (group, unit) in enumerate(zip(self._groups, self.units, strict=True)):
+            again = (self._option(option.settings, _as_chosen(group, option)) for option in unit.options)
+            self.units[at] = Unit(unit.name, tuple(option for option in again if option is not None))
         for stream in self._streams:
             stream.cost.cache_clear()
 

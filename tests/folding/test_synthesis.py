@@ -35,8 +35,8 @@ def layers() -> ModelWrapper:
     return network([dense(), thresholds()])
 
 
-def constants(model: ModelWrapper) -> dict[str, Any]:
-    return {each.name: model.get_initializer(each.name) for each in model.graph.initializer}
+def constants(model: ModelWrapper, sign: float = 1) -> Constants:
+    return Constants({each.name: sign * model.get_initializer(each.name) for each in model.graph.initializer})
 
 
 class Invented(Synthesis):
@@ -124,8 +124,7 @@ def test_a_layer_s_content_is_what_decides_its_hardware() -> None:
     set_attributes(other, PE=1)
     first = content(getCustomOp(matrix), values)
     assert first == content(getCustomOp(same), values) != content(getCustomOp(other), values)
-    weights = {name: value * (-1 if name == matrix.input[1] else 1) for name, value in values.items()}
-    assert content(getCustomOp(matrix), weights) != first
+    assert content(getCustomOp(matrix), constants(model, -1)) != first
 
 
 def test_what_can_stand_alone() -> None:
