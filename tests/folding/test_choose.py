@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import itertools
+import json
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from qonnx.custom_op.registry import getCustomOp
 
 from finnyaml.errors import StepFailed
 from finnyaml.finn import estimates
+from finnyaml.finn.invalid_settings import InvalidSettings
 from finnyaml.folding import costs
 from finnyaml.folding.choose import Wanted, choose, summary
 from finnyaml.folding.costs import Pricing
@@ -22,6 +25,7 @@ from finnyaml.folding.options import fits
 from finnyaml.folding.program import RESOURCES
 from finnyaml.graph.surgery import set_attributes
 from finnyaml.lint.rtl import loses_results
+from finnyaml.worker.runners import folding
 from tests.finn.two_layers import PART, dense, network, thresholds
 from tests.folding.drawn import branches
 
@@ -191,6 +195,24 @@ def test_a_pinned_folding_that_no_layer_can_have() -> None:
     with pytest.raises(StepFailed, match=f"{name}: no folding of this layer agrees with") as caught:
         choose(layers(), Wanted("lut", 1_000), PART, CLOCK_NS, {name: {"PE": 4}}, rtl_only=False)
     assert "divides the layer" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("entries", "words"),
+    [
+        ({"MVAU_rtl_7": {"PE": 2}}, "MVAU_rtl_7 is not a node of the model at this step"),
+        ({"MVAU_rtl_0": {"PEs": 2}}, "has no attribute PEs"),
+    ],
+)
+def test_pinned_nodes_that_are_not_there(entries: dict[str, Any], words: str, tmp_path: Path) -> None:
+    """Before the search, and not only where FINN applies the file."""
+    file = tmp_path / "folding_config_file.json"
+    file.write_text(json.dumps(entries))
+    with pytest.raises(InvalidSettings, match=words):
+        folding._fixed(layers(), str(file))
+    lenient = tmp_path / "folding_config_file.lenient.json"
+    lenient.write_text(json.dumps({"MVAU_rtl_7": {"PE": 2}, "MVAU_rtl_0": {"PE": 3}}))
+    assert folding._fixed(layers(), str(lenient)) == {"MVAU_rtl_0": {"PE": 3}}
 
 
 def test_a_budget_of_nothing_is_a_limit_like_any_other() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finnyaml.finn import hwconfig, target
-from finnyaml.finn.invalid_settings import attributes_for
+from finnyaml.finn.invalid_settings import attributes_for, checked
 from finnyaml.folding.choose import Wanted, choose, summary
 from finnyaml.folding.costs import SYNTHESIS
 from finnyaml.folding.synthesis import Synthesis
@@ -40,6 +40,6 @@ def _fixed(model: ModelWrapper, file: str | None) -> dict[str, dict[str, Any]]:
     """What the recipe itself says of each node."""
     if file is None:
         return {}
-    entries = json.loads(Path(file).read_text())
+    entries = checked(Path(file), model)
     found = {node.name: attributes_for(node, entries) for node in model.graph.node}
     return {name: attributes for name, attributes in found.items() if attributes}
