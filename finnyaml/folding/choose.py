@@ -96,10 +96,7 @@ def choose(
             hint="put `target_fps_parallelization` behind `specialize_layers`",
         )
     if empty := [unit.name for unit in layers.units if not unit.options]:
-        raise StepFailed(
-            f"{empty[0]}: no folding of this layer agrees with what `folding: {{nodes, defaults, file}}` says of it",
-            hint="take its entry out, or change it so that it divides the layer",
-        )
+        raise _no_option(empty[0], lossy=empty[0] in layers.lossy)
     rates = _Rates(clock_ns)
     goal = _goal(wanted, part, rates)
     cycles, by_finn = None, None
@@ -119,6 +116,19 @@ def choose(
             set_attributes(node, **settings[node.name])
     report = {**_told(layers, found, rates), "next": _next(program, goal, found, rates)}
     return Chosen(folded, {"part": part, "clock_ns": clock_ns, **report, "set_folding": by_finn})
+
+
+def _no_option(name: str, *, lossy: bool) -> StepFailed:
+    if lossy:
+        return StepFailed(
+            f"{name}: in every folding that it may have it takes a whole row at once, and FINN's RTL then loses results "
+            "when the next layer waits",
+            hint=f"see docs/lints/output-queue-too-short.md; `exclude: [{name}]` keeps the folding that it has",
+        )
+    return StepFailed(
+        f"{name}: no folding of this layer agrees with what `folding: {{nodes, defaults, file}}` says of it",
+        hint="take its entry out, or change it so that it divides the layer",
+    )
 
 
 def _settled(

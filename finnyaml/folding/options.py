@@ -75,6 +75,8 @@ class Layers:
         self._rtl_only = rtl_only
         self._nodes = [node for node in self._view.nodes if style(node)]
         self._groups = self._grouped()
+        self.lossy: set[str] = set()
+        """Units of which foldings were left out because they lose results."""
         self.units = [Unit(group[-1].name, tuple(_known(self._options(group)))) for group in self._groups]
         self._streams: list[_Stream] = []
         self.edges = list(self._edges())
@@ -182,6 +184,7 @@ class Layers:
 
     def _option(self, settings: Mapping[str, Mapping[str, Any]], layers: Sequence[Any]) -> Option | None:
         if any(self._loses_results(layer.onnx_node) for layer in layers):
+            self.lossy.add(layers[-1].onnx_node.name)
             return None
         cycles = [_cycles(layer) for layer in layers]
         first, last = layers[0], layers[-1]

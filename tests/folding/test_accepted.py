@@ -41,9 +41,9 @@ def networks() -> dict[str, ModelWrapper]:
 def goals(seed: int) -> Iterator[dict[str, Any]]:
     chance = Random(seed)
     for _ in range(2):
-        yield {"minimize": chance.choice(("lut", "bram", "dsp", "share")), "fps": 10 ** chance.randint(3, 6)}
-    yield {"minimize": {"lut": 1, "bram": 80}, "fps": chance.choice((400_000, 1_500_000))}
-    yield {"budget": {"lut": chance.choice((700, 1500, 4000)), "dsp": chance.choice((4, 20, 60))}}
+        yield {"minimize": chance.choice(("lut", "bram", "dsp", "share")), "fps": 10 ** chance.randint(3, 5)}
+    yield {"minimize": {"lut": 1, "bram": 80}, "fps": chance.choice((20_000, 1_500_000))}
+    yield {"budget": {"lut": chance.choice((1500, 2500, 6000)), "dsp": chance.choice((6, 20, 60))}}
 
 
 def found(model: ModelWrapper, seed: int, **more: Any) -> Iterator[tuple[ModelWrapper, dict[str, Any]]]:
