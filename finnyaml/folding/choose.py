@@ -121,8 +121,7 @@ def choose(
 def _no_option(name: str, *, lossy: bool) -> StepFailed:
     if lossy:
         return StepFailed(
-            f"{name}: in every folding that it may have it takes a whole row at once, and FINN's RTL then loses results "
-            "when the next layer waits",
+            f"{name}: in every folding that it may have, FINN's RTL loses results when the next layer waits",
             hint=f"see docs/lints/output-queue-too-short.md; `exclude: [{name}]` keeps the folding that it has",
         )
     return StepFailed(

@@ -199,7 +199,7 @@ def test_a_pinned_folding_that_no_layer_can_have() -> None:
 
 def test_a_layer_that_can_only_be_folded_so_that_it_loses_results() -> None:
     name = layers().graph.node[0].name
-    with pytest.raises(StepFailed, match=f"{name}: in every folding that it may have it takes a whole row") as caught:
+    with pytest.raises(StepFailed, match=f"{name}: in every folding that it may have, FINN's RTL loses") as caught:
         choose(layers(), Wanted("lut", 1_000), PART, CLOCK_NS, {name: {"SIMD": 8}}, rtl_only=False)
     assert f"exclude: [{name}]" in str(caught.value.hint)
 
