@@ -28,11 +28,11 @@ POINTS = 10
 """Frame rates that are asked for, for each network."""
 WEIGHTS = {"lut": 1.0, "bram": 80.0}
 SPAN: Mapping[str, tuple[int, int]] = {
-    "digits-rtl": (1_000, 60_000),
+    "digits-rtl": (2_000, 60_000),
     "TFC_2W2A": (2_000, 500_000),
-    "depthwise CNN": (1_000, 60_000),
+    "depthwise CNN": (2_000, 60_000),
     "small ResNet": (1_000, 60_000),
-    "KWS MLP": (2_000, 200_000),
+    "KWS MLP": (1_000, 200_000),
     "CNV_2W2A": (50, 3_000),
 }
 """The fewest and the most frames per second."""
