@@ -66,8 +66,8 @@ class Pricing:
     def layer(self, layer: Any) -> Cost:
         """What FINN's layer costs as it is set.
 
-        Beyond what was measured it is FINN's estimate, but never less than the largest layer that was measured and is
-        nowhere larger: FINN counts nothing at all for some layers, and what is not known must not look cheap.
+        Beyond what was measured it is FINN's estimate, but never less than what the terms of the price give there: FINN
+        counts nothing at all for some layers, and what is not known must not look cheap.
         """
         known = self._synthesised.get(content(layer, self.constants)) if self._synthesised else None
         if known is not None:
