@@ -23,7 +23,7 @@ import numpy as np
 from benchmarks.bench import ROOT, table
 
 DATA = ROOT / "docs" / "how-to" / "folding-curves.csv"
-HEADER = ("network", "asked", "by", "cycles", "fps", "lut", "bram", "dsp", "share_by_finn")
+HEADER = ("network", "asked", "by", "cycles", "fps", "lut", "bram", "dsp", "share_by_finn", "loses_results")
 POINTS = 10
 """Frame rates that are asked for, for each network."""
 WEIGHTS = {"lut": 1.0, "bram": 80.0}
@@ -93,7 +93,13 @@ def curve(name: str, model: Any, part: str) -> Iterator[dict[str, Any]]:
             if found is not None and found["fps"] >= rate:
                 amounts = {resource: round(found[resource]) for resource in ("lut", "bram", "dsp")}
                 own = {"network": name, "asked": rate, "by": by, "cycles": found["cycles"], "fps": round(found["fps"])}
-                yield {**own, **amounts, "share_by_finn": f"{share:.2f}" if by == "optimize" else ""}
+                lossy = len(found.get("loses_results", ()))
+                yield {
+                    **own,
+                    **amounts,
+                    "share_by_finn": f"{share:.2f}" if by == "optimize" else "",
+                    "loses_results": lossy,
+                }
 
 
 def rates(least: int, most: int) -> list[int]:
@@ -159,11 +165,12 @@ def compare() -> None:
             max((int(each["fps"]) for each in best.values() if cost(each) <= cost(row)), default=0) / int(row["fps"])
             for row in finns.values()
         ]
+        lossy = sum(row["loses_results"] != "0" for row in finns.values())
         shares = [float(row["share_by_finn"]) for row in best.values()]
         both = [
             f"{np.mean(each):.2f}x, {min(each):.2f}x to {max(each):.2f}x" if each else "" for each in (ratios, frames)
         ]
-        cells.append([name, str(len(best)), str(len(finns)), *both, f"{100 * max(shares):.0f} %"])
+        cells.append([name, str(len(best)), str(len(finns)), str(lossy), *both, f"{100 * max(shares):.0f} %"])
     heads = (
         "found",
         "SetFolding gets there",

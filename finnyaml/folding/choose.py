@@ -20,6 +20,7 @@ from finnyaml.folding.options import Layers
 from finnyaml.folding.program import RESOURCES, Choice, Costs, Goal, NoSolution, NotSolved, Program
 from finnyaml.folding.synthesis import Synthesis
 from finnyaml.graph.surgery import set_attributes
+from finnyaml.lint.rtl import loses_results
 from finnyaml.text import counted
 
 if TYPE_CHECKING:
@@ -327,7 +328,8 @@ def _by_finn(
         _, finns = _settled(layers, Wanted("lut", seconds=wanted.seconds), only, rates, pricing, synthesis)
     except StepFailed:
         return None
-    return _figures(finns, rates)
+    lossy = [node.name for node in folded.graph.node if loses_results(node, folded, part, rates.clock_ns)]
+    return {**_figures(finns, rates), "loses_results": lossy}
 
 
 def summary(report: Mapping[str, Any]) -> Iterator[str]:
@@ -335,11 +337,13 @@ def summary(report: Mapping[str, Any]) -> Iterator[str]:
     proof = "proven to be the best" if report["proven"] else f"within {100 * report['gap']:.2g} % of the best possible"
     yield f"{_shown(report)} {_by_whom(report)}: {proof}"
     limits = report["limits"]
-    yield f"limited by {', '.join(limits[:3])}{f' and {len(limits) - 3} more' if len(limits) > 3 else ''}"
+    yield f"limited by {_some(limits)}"
     if report["next"]:
         yield f"the next faster folding: {_shown(report['next'])}"
     if report["set_folding"]:
-        yield f"FINN's own SetFolding: {_shown(report['set_folding'])}"
+        lossy = report["set_folding"]["loses_results"]
+        then = f"; loses results where the next layer waits: {_some(lossy)}" if lossy else ""
+        yield f"FINN's own SetFolding: {_shown(report['set_folding'])}{then}"
 
 
 def _by_whom(report: Mapping[str, Any]) -> str:
@@ -349,9 +353,12 @@ def _by_whom(report: Mapping[str, Any]) -> str:
         some = f" for {fitted} of {report['of']} layers and streams" if synthesised else ""
         said.append(f"a model fitted on synthesis (median error {100 * report['error']:.0f} %){some}")
     if estimated:
-        named = f"{', '.join(estimated[:3])}{f' and {len(estimated) - 3} more' if len(estimated) > 3 else ''}"
-        said.append(f"FINN's estimate of {named}" if said else "FINN's estimate")
+        said.append(f"FINN's estimate of {_some(estimated)}" if said else "FINN's estimate")
     return f"by {', and '.join(said)}"
+
+
+def _some(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
 
 
 def _shown(figures: Mapping[str, Any]) -> str:

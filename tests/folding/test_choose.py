@@ -134,6 +134,14 @@ def test_the_report_says_what_limits_what_more_would_cost_and_what_finn_chooses(
     assert faster.startswith("the next faster folding: ") and finn.startswith("FINN's own SetFolding: ")
 
 
+def test_where_finns_own_folding_loses_results_is_told() -> None:
+    """It takes whole rows at once, which the search leaves out: so the two do not quite compare."""
+    _, report = chosen(minimize="lut", fps=3_000_000)
+    assert report["set_folding"]["loses_results"] == ["MVAU_rtl_0"]
+    assert list(summary(report))[-1].endswith("; loses results where the next layer waits: MVAU_rtl_0")
+    assert chosen(minimize="lut", fps=400_000)[1]["set_folding"]["loses_results"] == []
+
+
 def test_whose_figures_they_are_is_told() -> None:
     _, report = chosen(minimize="lut", fps=1_000_000)
     assert report["by_finn"] == [] and not any(each["finn"] for each in (*report["layers"], *report["streams"]))
