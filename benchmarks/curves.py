@@ -76,30 +76,43 @@ def models() -> dict[str, Callable[[Path], Any]]:
 def curve(name: str, model: Any, part: str) -> Iterator[dict[str, Any]]:
     """Both foldings for rates from the fewest to the most that the network reaches."""
     from benchmarks.rtl_networks import CLOCK_NS
-    from finnyaml.errors import StepFailed
-    from finnyaml.folding.choose import Wanted, choose
+    from finnyaml.finn.folding import set_folding
+    from finnyaml.folding.choose import LITTLE
+    from finnyaml.folding.costs import Pricing
+    from finnyaml.folding.options import Layers
+    from finnyaml.folding.program import Goal, NoSolution, Program
+    from finnyaml.lint.rtl import loses_results
+
+    pricing = Pricing(part)
+    weights = (WEIGHTS["lut"], WEIGHTS["bram"], LITTLE, LITTLE)
+    layers = Layers(model, part, pricing, {}, (), clock_ns=CLOCK_NS, rtl_only=True)
+    program = Program(layers.units, layers.edges, seconds=30)
+
+    def row(rate: int, by: str, layers: Layers, found: Any, lossy: int) -> dict[str, Any]:
+        lut, bram, _, dsp = map(round, found.costs)
+        streams = [layers.stream(at, *found.widths(edge)) for at, edge in enumerate(layers.edges)]
+        by_finn = [bool(each.by_finn) for each in (*found.options, *streams)]
+        own = {"network": name, "asked": rate, "by": by, "cycles": found.cycles}
+        own |= {"fps": round(1e9 / CLOCK_NS / found.cycles), "lut": lut, "bram": bram, "dsp": dsp}
+        return {**own, "share_by_finn": f"{np.mean(by_finn):.2f}", "loses_results": lossy}
 
     for rate in rates(*SPAN[name]):
+        cycles = int(1e9 / CLOCK_NS / rate)
         try:
-            with quietly():
-                wanted = Wanted(minimize=WEIGHTS, fps=rate, seconds=30)
-                report = choose(model, wanted, part, CLOCK_NS, {}, rtl_only=True).report
-        except StepFailed as error:
-            print(f"{name}, {rate:,} fps: {error.message}", file=sys.stderr, flush=True)
+            yield row(rate, "optimize", layers, program.best(Goal(weights, cycles=cycles)), 0)
+        except NoSolution:
+            print(f"{name}: {rate:,} fps are out of reach", file=sys.stderr, flush=True)
             return
-        share = len(report["by_finn"]) / report["of"]
-        for by in ("optimize", "SetFolding"):
-            found = report if by == "optimize" else report["set_folding"]
-            if found is not None and found["fps"] >= rate:
-                amounts = {resource: round(found[resource]) for resource in ("lut", "bram", "dsp")}
-                own = {"network": name, "asked": rate, "by": by, "cycles": found["cycles"], "fps": round(found["fps"])}
-                lossy = len(found.get("loses_results", ()))
-                yield {
-                    **own,
-                    **amounts,
-                    "share_by_finn": f"{share:.2f}" if by == "optimize" else "",
-                    "loses_results": lossy,
-                }
+        with quietly():
+            folded = set_folding(model, cycles)
+        if folded is None:
+            continue
+        names = [node.name for node in folded.graph.node]
+        finns = Layers(folded, part, pricing, {}, names, clock_ns=CLOCK_NS, rtl_only=False)
+        found = Program(finns.units, finns.edges).best(Goal((1.0, 1.0, 1.0, 1.0)))
+        if found.cycles <= cycles:
+            lossy = [node for node in folded.graph.node if loses_results(node, folded, part, CLOCK_NS)]
+            yield row(rate, "SetFolding", finns, found, len(lossy))
 
 
 def rates(least: int, most: int) -> list[int]:
