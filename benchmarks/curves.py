@@ -154,7 +154,11 @@ def draw() -> None:
             points = sorted({(int(row["fps"]), cost(row)) for row in rows if row["by"] == by})
             if points:
                 place.plot(*zip(*points, strict=True), mark, color=colour, markersize=4, linewidth=1.2, label=by)
-        place.set(xscale="log", yscale="log", title=name)
+        place.set(xscale="log", title=name)
+        place.set_ylim(bottom=0)
+        place.xaxis.set_major_formatter("{x:,.0f}")
+        place.xaxis.set_minor_formatter("")
+        place.yaxis.set_major_formatter("{x:,.0f}")
         place.grid(visible=True, which="both", linewidth=0.3)
     for place in list(places.flat)[len(by_network) :]:
         place.set_visible(False)
@@ -187,6 +191,7 @@ def compare() -> None:
     heads = (
         "found",
         "SetFolding gets there",
+        "and loses results",
         "LUT + 80 BRAM18 at the same rate",
         "frames at the same cost",
         "FINN's estimates",
