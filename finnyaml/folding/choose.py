@@ -100,12 +100,13 @@ def choose(
         raise _no_option(empty[0], lossy=empty[0] in layers.lossy)
     rates = _Rates(clock_ns)
     goal = _goal(wanted, part, rates)
-    cycles, by_finn = None, None
+    cycles, by_finn = 0, None
     while True:
         program, found = _settled(layers, wanted, goal, rates, pricing, synthesis)
-        before, cycles = cycles, found.cycles if goal.cycles is None else goal.cycles
-        if cycles == before:
+        pace = found.cycles if goal.cycles is None else goal.cycles
+        if pace == cycles:
             break
+        cycles = pace
         by_finn = _by_finn(model, cycles, part, pricing, rates, wanted, synthesis)
         if synthesis is None:
             break
