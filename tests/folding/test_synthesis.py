@@ -25,6 +25,7 @@ from finnyaml.rtl.synthesis import flow
 from finnyaml.rtl.synthesis.cells import RESOURCES
 from finnyaml.rtl.synthesis.each import TOGETHER, each
 from tests.finn.two_layers import PART, build_folder, dense, network, thresholds
+from tests.folding.drawn import branches
 
 CLOCK_NS = 10.0
 FPS = 1_000_000
@@ -131,6 +132,9 @@ def test_what_can_stand_alone() -> None:
     model, values = layers(), constants(layers())
     assert can_be(getCustomOp(model.graph.node[0]), values)
     assert not can_be(getCustomOp(network([dense("hls")], "sums").graph.node[0]), values)
+    model = branches()
+    alone = {node.op_type for node in model.graph.node if can_be(getCustomOp(node), constants(model))}
+    assert alone == {"MVAU_rtl", "Thresholding_rtl"}, "neither the fork nor the join"
 
 
 @pytest.fixture(scope="module")
