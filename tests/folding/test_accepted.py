@@ -1,4 +1,4 @@
-"""Whatever folding is found, nothing after it refuses: FINN's own steps, lint, the open RTL path."""
+"""Whatever folding is found, nothing after it refuses: FINN's own steps, lint."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from finnyaml.finn import hwconfig
 from finnyaml.finn.invalid_settings import refusal
 from finnyaml.folding.choose import Wanted, choose
 from finnyaml.lint.graph import Stage, check
-from finnyaml.rtl.design import Design
-from tests.finn.two_layers import PART, build_folder, dense, network, thresholds
+from tests.finn.two_layers import PART, dense, network, thresholds
 from tests.folding import drawn
 
 CLOCK_NS = 10.0
@@ -46,10 +45,10 @@ def goals(seed: int) -> Iterator[dict[str, Any]]:
     yield {"budget": {"lut": chance.choice((1500, 2500, 6000)), "dsp": chance.choice((6, 20, 60))}}
 
 
-def found(model: ModelWrapper, seed: int, **more: Any) -> Iterator[tuple[ModelWrapper, dict[str, Any]]]:
+def found(model: ModelWrapper, seed: int) -> Iterator[tuple[ModelWrapper, dict[str, Any]]]:
     for goal in goals(seed):
         try:
-            chosen = choose(model, Wanted(**goal), PART, CLOCK_NS, {}, rtl_only=True, **more)
+            chosen = choose(model, Wanted(**goal), PART, CLOCK_NS, {}, rtl_only=True)
         except StepFailed as error:
             if "no folding" not in error.message:  # faster than the network can be
                 raise
@@ -104,27 +103,3 @@ def test_a_folding_that_would_lose_results_is_seen_by_this_very_check() -> None:
     model = network([dense(), thresholds()])
     set_attributes(model.graph.node[0], SIMD=8)
     assert "output-queue-too-short" in {each.rule for each in check(model, DONE) if each.severity == "warning"}
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("name", ["branches", "images 1"])
-def test_what_was_found_is_stitched(name: str, tmp_path: Path) -> None:
-    from finn.transformation.fpgadataflow.insert_dwc import InsertDWC
-    from finn.transformation.fpgadataflow.insert_fifo import InsertFIFO
-    from finn.transformation.fpgadataflow.prepare_ip import PrepareIP
-    from finn.transformation.fpgadataflow.specialize_layers import SpecializeLayers
-    from qonnx.transformation.general import GiveReadableTensorNames, GiveUniqueNodeNames
-
-    from finnyaml.finn.stitched import stitch
-
-    (tmp_path / "build").mkdir()
-    with build_folder(tmp_path / "build"):
-        for number, (folded, report) in enumerate(found(networks()[name], 3)):
-            made = folded.transform(InsertDWC()).transform(InsertFIFO(create_shallow_fifos=True))
-            made = made.transform(SpecializeLayers(PART)).transform(GiveUniqueNodeNames())
-            made = made.transform(GiveReadableTensorNames()).transform(PrepareIP(PART, CLOCK_NS))
-            stitch(made, PART, CLOCK_NS, tmp_path / str(number))
-            design = Design.load(tmp_path / str(number))
-            assert max(node.cycles for node in design.nodes) == report["cycles"]
-            converters = [node for node in design.nodes if "WidthConverter" in node.op_type]
-            assert len(converters) == report["converters"]

@@ -212,19 +212,3 @@ def test_one_layer_that_yosys_does_not_manage_does_not_spoil_the_others(
     assert [isinstance(one, StepFailed) for one in found] == [False, True, False]
     assert [len(tops) for tops in yosys.started] == [3, 1, 1, 1]
     assert len(list((tmp_path / "cache").iterdir())) == 2 and TOGETHER >= 3
-
-
-@pytest.mark.long
-def test_with_yosys(tmp_path: Path) -> None:
-    """By itself a layer takes what it takes in a design, and a second search has nothing left to synthesise."""
-    (tmp_path / "build").mkdir()
-    with build_folder(tmp_path / "build"):
-        synthesis = Synthesis(PART, CLOCK_NS, tmp_path / "work", tmp_path / "cache")
-        report = searched(synthesis).report
-        kept = sorted((tmp_path / "cache").iterdir())
-        with pytest.MonkeyPatch.context() as patch:
-            yosys = Counting(patch)
-            again = searched(Synthesis(PART, CLOCK_NS, tmp_path / "other", tmp_path / "cache")).report
-    assert len(report["synthesised"]) == report["of"] and again == report and yosys.started == []
-    assert sorted((tmp_path / "cache").iterdir()) == kept
-    assert all(each["lut"] == int(each["lut"]) for each in (*report["layers"], *report["streams"]))
