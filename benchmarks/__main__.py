@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmarks import (
     big,
     cold,
+    curves,
     executor,
     faults,
     fifo,
@@ -47,6 +48,7 @@ BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
     "published": published.run,
     "layers": layers.run,
     "folding": folding.run,
+    "curves": curves.run,
     "trust": trust.run,
     "queues": queues.run,
     "fifo": fifo.run,
@@ -55,7 +57,10 @@ BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
     "large": large.run,
 }
 
-ON_REQUEST = ("seeded", "published", "layers", "folding", "trust", "queues", "fifo", "windows", "flips", "large")
+ON_REQUEST = (
+    *("seeded", "published", "layers", "folding", "curves", "trust", "queues"),
+    *("fifo", "windows", "flips", "large"),
+)
 """Those that take long, and so only run by their names."""
 
 

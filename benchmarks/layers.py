@@ -10,12 +10,11 @@ import contextlib
 import copy
 import io
 import os
-import shutil
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -23,9 +22,6 @@ from typing import Any
 import numpy as np
 
 PART, CLOCK_NS = "xczu9eg-ffvb1156-2-e", 10.0
-TOGETHER = 10
-"""Layers in one process of Yosys: it needs longer to read its own libraries than for a small layer."""
-
 DOMAIN = "finn.custom_op.fpgadataflow.rtl"
 
 
@@ -46,6 +42,10 @@ def run(folder: Path) -> None:
     from finnyaml.errors import StepFailed
     from finnyaml.finn.kernels.register import register
     from finnyaml.folding import prices
+    from finnyaml.folding.prices import Layer
+    from finnyaml.rtl.design import Design
+    from finnyaml.rtl.synthesis import yosys
+    from finnyaml.rtl.synthesis.each import TOGETHER, each
 
     register()
     known = {(each.op_type, prices.written(each.measures)) for each in prices.data()} if prices.DATA.exists() else set()
@@ -60,31 +60,34 @@ def run(folder: Path) -> None:
         started = time.perf_counter()
         for name, model in batch:
             _stitched(model, folder / name)
-        try:
-            rows, made_by = _synthesised(
-                [folder / name for name, _ in batch], [model for _, model in batch], folder / "work"
-            )
-        except StepFailed as error:
-            print(f"{', '.join(name for name, _ in batch)}: left out: {error.message}", file=sys.stderr, flush=True)
-            continue
-        prices.add(rows, made_by)
+        counted = each([folder / name for name, _ in batch], folder / "work", folder / "kept")
+        rows = []
+        for (name, model), counts in zip(batch, counted, strict=True):
+            if isinstance(counts, StepFailed):
+                print(f"{name}: left out: {counts.message}", file=sys.stderr, flush=True)
+            else:
+                rows += [Layer(node.op_type, _measures(node), counts[node.name]) for node in model.graph.node]
+        design = Design.load(folder / batch[0][0])
+        prices.add(rows, {"part": PART, "finn": design.finn, "yosys": yosys.version(folder)})
         took = time.perf_counter() - started
         print(f"{at + len(batch)} of {len(waiting)}: {len(rows)} layers in {took:.0f} s", file=sys.stderr, flush=True)
     _print()
 
 
 def _measured(model: Any) -> set[tuple[str, str]]:
+    from finnyaml.folding import prices
+
+    return {(node.op_type, prices.written(_measures(node))) for node in model.graph.node}
+
+
+def _measures(node: Any) -> Mapping[str, int | str]:
     from qonnx.custom_op.registry import getCustomOp
 
-    from finnyaml.folding import prices
     from finnyaml.folding.measures import measures
 
-    found = set()
-    for node in model.graph.node:
-        seen = measures(getCustomOp(node))
-        assert seen is not None, f"{node.op_type} was drawn in a form that is not measured"
-        found.add((node.op_type, prices.written(seen)))
-    return found
+    seen = measures(getCustomOp(node))
+    assert seen is not None, f"{node.op_type} was drawn in a form that is not measured"
+    return seen
 
 
 def _model(drawn: Drawn, number: int) -> Any:
@@ -122,39 +125,6 @@ def _stitched(model: Any, folder: Path) -> None:
 
     with _quietly():
         stitch(copy.deepcopy(model).transform(PrepareIP(PART, CLOCK_NS)), PART, CLOCK_NS, folder)
-
-
-def _synthesised(folders: Sequence[Path], models: Sequence[Any], work: Path) -> tuple[list[Any], dict[str, str]]:
-    """What each layer of some design folders takes: all of them in one process of Yosys."""
-    from qonnx.custom_op.registry import getCustomOp
-
-    from finnyaml.folding.measures import measures
-    from finnyaml.folding.prices import Layer
-    from finnyaml.rtl.design import Design
-    from finnyaml.rtl.synthesis import flow, script, yosys
-
-    together = work / "design"
-    shutil.rmtree(work, ignore_errors=True)
-    (together / "src").mkdir(parents=True)
-    (together / "data").mkdir()
-    sources, tops, data = [], [], []
-    for number, folder in enumerate(folders):
-        design = Design.load(folder)
-        *own, top = design.sources
-        sources += [source for source in own if source not in sources]
-        for source in (*own, *design.data):
-            shutil.copyfile(folder / source, together / source)
-        tops.append(f"src/top_{number}.sv")
-        renamed = (folder / top).read_text().replace(f"module {design.top}", f"module {design.top}_{number}")
-        (together / tops[-1]).write_text(renamed)
-        data += design.data
-    version = yosys.version(together)
-    design = replace(design, sources=(*sources, *tops), data=tuple(data))
-    flow.prepare(together, design, work / "yosys")
-    nodes = [node for model in models for node in model.graph.node]
-    counts = flow.count(work / "yosys", "layers", [f"node_{node.name}" for node in nodes], script.family_of(PART))
-    rows = [Layer(node.op_type, measures(getCustomOp(node)) or {}, counts[f"node_{node.name}"]) for node in nodes]
-    return rows, {"part": PART, "finn": design.finn, "yosys": version}
 
 
 @contextlib.contextmanager

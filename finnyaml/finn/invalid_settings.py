@@ -49,6 +49,18 @@ def install() -> None:
     _watch("finn.transformation.fpgadataflow.set_fifo_depths", "ApplyFIFODepthsFromFile", before=_unmatched_fifos)
 
 
+def checked(file: Path, model: Any) -> Mapping[str, Any]:
+    """The entries of a file of the recipe for the nodes of a model, refused as they are where FINN applies the file.
+
+    Raises InvalidSettings: entries for nodes or attributes that are not there.
+    """
+    field, *words = file.name.split(".")
+    entries, nodes = json.loads(file.read_text()), dict(_nodes(model.graph, ""))
+    entries = _without_unknown(field, entries, nodes) if "lenient" in words else entries
+    _refuse(_unmatched(field, entries, nodes))
+    return entries
+
+
 def _watch(module: str, name: str, *, before: Check, after: Check | None = None) -> None:
     """Run checks around a transformation of FINN, where this FINN has it, whenever it applies a file of the recipe."""
     transformation = None

@@ -8,13 +8,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from onnx import numpy_helper
+
 from finnyaml.errors import StepFailed
 from finnyaml.finn import estimates
+from finnyaml.finn.alone import Constants
 from finnyaml.finn.folding import set_folding
 from finnyaml.folding import prices
+from finnyaml.folding.costs import MODEL, Pricing
 from finnyaml.folding.options import Layers
 from finnyaml.folding.program import RESOURCES, Choice, Costs, Goal, NoSolution, NotSolved, Program
+from finnyaml.folding.synthesis import Synthesis
 from finnyaml.graph.surgery import set_attributes
+from finnyaml.lint.rtl import loses_results
 from finnyaml.text import counted
 
 if TYPE_CHECKING:
@@ -34,7 +40,7 @@ class Wanted:
     minimize: a resource, `share` (of what the part has, summed over resources), or weights by resource; None where
     the frame rate is to be as high as possible. fps: the least frames per second. budget: the most of each resource, as
     a number or as per cent of the part ("60%"). max_latency_ms: of a frame, by FINN's estimate. exclude: nodes that
-    keep their folding. seconds: for each answer of the solver.
+    keep their folding. costs: by whom (`finnyaml.folding.costs`). seconds: for each answer of the solver.
     """
 
     minimize: str | Mapping[str, float] | None = None
@@ -42,6 +48,7 @@ class Wanted:
     budget: Mapping[str, float | str] | None = None
     max_latency_ms: float | None = None
     exclude: Sequence[str] = ()
+    costs: str = MODEL
     seconds: float = 60.0
 
 
@@ -61,13 +68,18 @@ def choose(
     fixed: Mapping[str, Mapping[str, Any]],
     *,
     rtl_only: bool,
+    synthesis: Synthesis | None = None,
 ) -> Chosen:
     """The best folding that there is, by the cycles and costs of its layers (`finnyaml.folding.options`).
+
+    With a synthesis, the layers of what was found are synthesised and the search goes on with what they take, until
+    all that it finds was synthesised before. The same is done for FINN's own folding, so that the two compare.
 
     Args:
         model: with specialised layers; not changed.
         fixed: per node the attributes that the user has chosen.
         rtl_only: whether converters between layers have to be RTL.
+        synthesis: for `costs: synthesis`.
 
     Raises:
         StepFailed: no folding keeps the limits (with what would be possible), an excluded node is not there, or the
@@ -76,17 +88,70 @@ def choose(
     names = {node.name for node in model.graph.node}
     if unknown := [name for name in wanted.exclude if name not in names]:
         raise StepFailed(f"folding.optimize.exclude: {unknown[0]} is not a node of the model at this step")
-    layers = Layers(model, part, fixed, wanted.exclude, clock_ns=clock_ns, rtl_only=rtl_only)
-    if empty := [unit.name for unit in layers.units if not unit.options]:
+    constants = Constants({each.name: numpy_helper.to_array(each) for each in model.graph.initializer})
+    pricing = Pricing(part, constants, wanted.costs)
+    layers = Layers(model, part, pricing, fixed, wanted.exclude, clock_ns=clock_ns, rtl_only=rtl_only)
+    if not layers.units:
         raise StepFailed(
-            f"{empty[0]}: no folding of this layer agrees with what `folding: {{nodes, defaults, file}}` says of it",
-            hint="take its entry out, or change it so that it divides the layer",
+            "no layer of the model is specialised yet, so there is nothing to fold",
+            hint="put `target_fps_parallelization` behind `specialize_layers`",
         )
-    program = Program(layers.units, layers.edges, wanted.seconds)
+    if empty := [unit.name for unit in layers.units if not unit.options]:
+        raise _no_option(empty[0], lossy=empty[0] in layers.lossy)
     rates = _Rates(clock_ns)
     goal = _goal(wanted, part, rates)
+    cycles, by_finn = 0, None
+    while True:
+        program, found = _settled(layers, wanted, goal, rates, pricing, synthesis)
+        pace = found.cycles if goal.cycles is None else goal.cycles
+        if pace == cycles:
+            break
+        cycles = pace
+        by_finn = _by_finn(model, cycles, part, pricing, rates, wanted, synthesis)
+        if synthesis is None:
+            break
+        layers.price_again()
+    folded = copy.deepcopy(model)
+    settings = {name: each for option in found.options for name, each in option.settings.items()}
+    for node in folded.graph.node:
+        if node.name in settings:
+            set_attributes(node, **settings[node.name])
+    report = {**_told(layers, found, rates), "next": _next(program, goal, found, rates)}
+    return Chosen(folded, {"part": part, "clock_ns": clock_ns, **report, "set_folding": by_finn})
+
+
+def _no_option(name: str, *, lossy: bool) -> StepFailed:
+    if lossy:
+        return StepFailed(
+            f"{name}: in every folding that it may have, FINN's RTL loses results when the next layer waits",
+            hint=f"see docs/lints/output-queue-too-short.md; `exclude: [{name}]` keeps the folding that it has",
+        )
+    return StepFailed(
+        f"{name}: no folding of this layer agrees with what `folding: {{nodes, defaults, file}}` says of it",
+        hint="take its entry out, or change it so that it divides the layer",
+    )
+
+
+def _settled(
+    layers: Layers, wanted: Wanted, goal: Goal, rates: _Rates, pricing: Pricing, synthesis: Synthesis | None
+) -> tuple[Program, Choice]:
+    """The best choice, by costs that are synthesised wherever it falls. Each round learns of a layer that was not
+    known, so there is a last one."""
+    while True:
+        program = Program(layers.units, layers.edges, wanted.seconds)
+        found = _solved(program, wanted, goal, rates)
+        if synthesis is None:
+            return program, found
+        learnt = synthesis.of(layers.built(found), pricing.constants)
+        if not learnt:
+            return program, found
+        pricing.learn(learnt)
+        layers.price_again()
+
+
+def _solved(program: Program, wanted: Wanted, goal: Goal, rates: _Rates) -> Choice:
     try:
-        found = program.best(goal) if wanted.minimize is not None else program.fastest(goal)
+        return program.best(goal) if wanted.minimize is not None else program.fastest(goal)
     except NoSolution:
         raise _impossible(program, wanted, goal, rates) from None
     except NotSolved:
@@ -94,14 +159,6 @@ def choose(
             f"no folding was found in {wanted.seconds:g} s",
             hint="give the solver more time: `folding: {optimize: {seconds: ...}}`",
         ) from None
-    folded = copy.deepcopy(model)
-    settings = {name: each for option in found.options for name, each in option.settings.items()}
-    for node in folded.graph.node:
-        if node.name in settings:
-            set_attributes(node, **settings[node.name])
-    report = {**_told(layers, found, rates), "next": _next(program, goal, found, rates)}
-    report["set_folding"] = _by_finn(model, found, part, rates, wanted)
-    return Chosen(folded, {"part": part, "clock_ns": clock_ns, **report})
 
 
 @dataclass(frozen=True)
@@ -196,7 +253,9 @@ def _told(layers: Layers, found: Choice, rates: _Rates) -> dict[str, Any]:
         **_figures(found, rates),
         "error": prices.typical_error(),
         "by_finn": list(estimates),
-        "fitted": len(estimates) < len(chosen) + len(streams),
+        "synthesised": [unit.name for unit, option in chosen if option.synthesised]
+        + [each["name"] for each in streams if each["synthesised"]],
+        "of": len(chosen) + len(streams),
         "limits": [unit.name for unit, option in chosen if option.cycles == found.cycles],
         "layers": [
             {
@@ -205,6 +264,7 @@ def _told(layers: Layers, found: Choice, rates: _Rates) -> dict[str, Any]:
                 "cycles": option.cycles,
                 **_amounts(option.costs),
                 "finn": option.by_finn,
+                "synthesised": option.synthesised,
                 "settings": {name: dict(each) for name, each in option.settings.items()},
             }
             for unit, option in chosen
@@ -216,10 +276,11 @@ def _told(layers: Layers, found: Choice, rates: _Rates) -> dict[str, Any]:
 def _streams(layers: Layers, found: Choice) -> Iterator[dict[str, Any]]:
     """What stands between the layers."""
     for at, edge in enumerate(layers.edges):
-        sent, read = found.options[edge.source].outputs[edge.output], found.options[edge.target].inputs[edge.input]
+        sent, read = found.widths(edge)
         cost = layers.stream(at, sent, read)
         name = f"{layers.units[edge.source].name} to {layers.units[edge.target].name}"
-        yield {"name": name, "widths": [sent, read], **_amounts(cost.amounts), "finn": cost.by_finn}
+        of_whom = {"finn": cost.by_finn, "synthesised": cost.synthesised}
+        yield {"name": name, "widths": [sent, read], **_amounts(cost.amounts), **of_whom}
 
 
 def _figures(found: Choice, rates: _Rates) -> dict[str, Any]:
@@ -246,19 +307,30 @@ def _next(program: Program, goal: Goal, found: Choice, rates: _Rates) -> dict[st
         return None
 
 
-def _by_finn(model: ModelWrapper, found: Choice, part: str, rates: _Rates, wanted: Wanted) -> dict[str, Any] | None:
+def _by_finn(
+    model: ModelWrapper,
+    cycles: int,
+    part: str,
+    pricing: Pricing,
+    rates: _Rates,
+    wanted: Wanted,
+    synthesis: Synthesis | None,
+) -> dict[str, Any] | None:
     """What FINN's own folding needs for as many frames; None where it does not get there or does not run."""
-    folded = set_folding(model, rates.cycles(wanted.fps) if wanted.fps else found.cycles)
+    folded = set_folding(model, cycles)
     if folded is None:
         return None
     names = [node.name for node in folded.graph.node]
-    layers = Layers(folded, part, {}, names, clock_ns=rates.clock_ns, rtl_only=False)
+    layers = Layers(folded, part, pricing, {}, names, clock_ns=rates.clock_ns, rtl_only=False)
     if not all(unit.options for unit in layers.units):
         return None
     try:
-        return _figures(Program(layers.units, layers.edges, wanted.seconds).best(Goal((1.0, 1.0, 1.0, 1.0))), rates)
-    except (NoSolution, NotSolved):
+        only = Goal((1.0, 1.0, 1.0, 1.0))  # each layer has one option
+        _, finns = _settled(layers, Wanted("lut", seconds=wanted.seconds), only, rates, pricing, synthesis)
+    except StepFailed:
         return None
+    lossy = [node.name for node in folded.graph.node if loses_results(node, folded, part, rates.clock_ns)]
+    return {**_figures(finns, rates), "loses_results": lossy}
 
 
 def summary(report: Mapping[str, Any]) -> Iterator[str]:
@@ -266,20 +338,28 @@ def summary(report: Mapping[str, Any]) -> Iterator[str]:
     proof = "proven to be the best" if report["proven"] else f"within {100 * report['gap']:.2g} % of the best possible"
     yield f"{_shown(report)} {_by_whom(report)}: {proof}"
     limits = report["limits"]
-    yield f"limited by {', '.join(limits[:3])}{f' and {len(limits) - 3} more' if len(limits) > 3 else ''}"
+    yield f"limited by {_some(limits)}"
     if report["next"]:
         yield f"the next faster folding: {_shown(report['next'])}"
     if report["set_folding"]:
-        yield f"FINN's own SetFolding: {_shown(report['set_folding'])}"
+        lossy = report["set_folding"]["loses_results"]
+        then = f"; loses results where the next layer waits: {_some(lossy)}" if lossy else ""
+        yield f"FINN's own SetFolding: {_shown(report['set_folding'])}{then}"
 
 
 def _by_whom(report: Mapping[str, Any]) -> str:
-    if not report["fitted"]:
-        return "by FINN's estimate"
-    model = f"by a model fitted on synthesis (median error {100 * report['error']:.0f} %)"
-    some = report["by_finn"]
-    shown = f"{', '.join(some[:3])}{f' and {len(some) - 3} more' if len(some) > 3 else ''}"
-    return f"{model}, and FINN's estimate of {shown}" if some else model
+    estimated, synthesised = report["by_finn"], report["synthesised"]
+    said = ["synthesis of each layer by itself"] if synthesised else []
+    if fitted := report["of"] - len({*estimated, *synthesised}):
+        some = f" for {fitted} of {report['of']} layers and streams" if synthesised else ""
+        said.append(f"a model fitted on synthesis (median error {100 * report['error']:.0f} %){some}")
+    if estimated:
+        said.append(f"FINN's estimate of {_some(estimated)}" if said else "FINN's estimate")
+    return f"by {', and '.join(said)}"
+
+
+def _some(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
 
 
 def _shown(figures: Mapping[str, Any]) -> str:

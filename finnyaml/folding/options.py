@@ -19,8 +19,9 @@ from qonnx.custom_op.registry import getCustomOp
 
 from finnyaml.finn.cycles import exact_cycles
 from finnyaml.finn.invalid_settings import DIMENSIONS, is_refusal, refusal
-from finnyaml.folding.costs import FREE, Cost, Pricing
-from finnyaml.folding.program import Costs, Edge, Option, Unit
+from finnyaml.folding import costs
+from finnyaml.folding.costs import Cost, Pricing
+from finnyaml.folding.program import Choice, Costs, Edge, Option, Unit
 from finnyaml.graph.surgery import set_attributes
 from finnyaml.graph.view import View, attributes, kind, style
 from finnyaml.lint.rtl import loses_results
@@ -48,6 +49,7 @@ class Layers:
     Args:
         model: with specialised layers; not changed.
         part: the FPGA.
+        pricing: what layers cost on it.
         fixed: per node, attributes that the user has chosen: no option has others.
         excluded: nodes that stay as they are.
         clock_ns: the clock period.
@@ -58,6 +60,7 @@ class Layers:
         self,
         model: ModelWrapper,
         part: str,
+        pricing: Pricing,
         fixed: Mapping[str, Mapping[str, Any]],
         excluded: Sequence[str],
         *,
@@ -66,21 +69,39 @@ class Layers:
     ) -> None:
         self._view = View(model)
         self._part, self._clock_ns = part, clock_ns
-        self._pricing = Pricing(part)
+        self._pricing = pricing
         self._fixed = fixed
         self._excluded = excluded
         self._rtl_only = rtl_only
         self._nodes = [node for node in self._view.nodes if style(node)]
         self._groups = self._grouped()
+        self.lossy: set[str] = set()
+        """Units of which foldings were left out because they lose results."""
         self.units = [Unit(group[-1].name, tuple(_known(self._options(group)))) for group in self._groups]
-        self._streams: list[Callable[[int, int], Cost | None]] = []
+        self._streams: list[_Stream] = []
         self.edges = list(self._edges())
 
     def stream(self, edge: int, sent: int, read: int) -> Cost:
-        """What stands on an edge between two widths that go together: FIFOs, perhaps a converter."""
-        found = self._streams[edge](sent, read)
+        """What that costs which stands on an edge between two widths that go together: FIFOs, perhaps a converter."""
+        found = self._streams[edge].cost(sent, read)
         assert found is not None
         return found
+
+    def built(self, choice: Choice) -> Iterator[Any]:
+        """All layers of a choice as they are set, with the FIFOs and converters between and around them."""
+        for group, option in zip(self._groups, choice.options, strict=True):
+            layers = _as_chosen(group, option)
+            yield from (*layers, *self._fifos(layers))
+        for stream, edge in zip(self._streams, self.edges, strict=True):
+            yield from costs.between(stream.datatype, *choice.widths(edge))
+
+    def price_again(self) -> None:
+        """Take what the pricing has learnt."""
+        for at, (group, unit) in enumerate(zip(self._groups, self.units, strict=True)):
+            again = (self._option(option.settings, _as_chosen(group, option)) for option in unit.options)
+            self.units[at] = Unit(unit.name, tuple(option for option in again if option is not None))
+        for stream in self._streams:
+            stream.cost.cache_clear()
 
     def _grouped(self) -> list[list[NodeProto]]:
         """The nodes; a depthwise sliding window together with the layer that reads its windows."""
@@ -163,14 +184,15 @@ class Layers:
 
     def _option(self, settings: Mapping[str, Mapping[str, Any]], layers: Sequence[Any]) -> Option | None:
         if any(self._loses_results(layer.onnx_node) for layer in layers):
+            self.lossy.add(layers[-1].onnx_node.name)
             return None
         cycles = [_cycles(layer) for layer in layers]
         first, last = layers[0], layers[-1]
         inputs = [first.get_folded_input_shape(at)[-1] for at in self._ports(first.onnx_node.input)]
         outputs = [last.get_folded_output_shape(at)[-1] for at in self._ports(last.onnx_node.output, outwards=True)]
         ends = tuple(map(int, inputs)), tuple(map(int, outputs))
-        cost = sum([*map(self._pricing.layer, layers), *self._fifos(layers)], FREE)
-        return Option(settings, max(cycles), cost.amounts, sum(cycles), *ends, by_finn=cost.by_finn)
+        cost = self._pricing.layers([*layers, *self._fifos(layers)])
+        return Option(settings, max(cycles), cost.amounts, sum(cycles), *ends, cost.by_finn, cost.synthesised)
 
     def _loses_results(self, node: NodeProto) -> bool:
         """Whether it is not to be folded so; what the user has excluded stays as it is."""
@@ -178,16 +200,16 @@ class Layers:
             return False
         return loses_results(node, self._view.model, self._part, self._clock_ns)
 
-    def _fifos(self, layers: Sequence[Any]) -> Iterator[Cost]:
+    def _fifos(self, layers: Sequence[Any]) -> Iterator[Any]:
         """The FIFOs on streams from and to the outside, and between layers of one unit."""
         for at, layer in enumerate(layers):
             node = layer.onnx_node
             if at or node.input[0] in self._view.inputs:
-                yield self._pricing.fifo(layer.get_input_datatype(), int(layer.get_folded_input_shape()[-1]))
+                yield costs.fifo(layer.get_input_datatype(), int(layer.get_folded_input_shape()[-1]))
             for index, tensor in enumerate(node.output):
                 if tensor in self._view.outputs:
                     values = int(layer.get_folded_output_shape(index)[-1])
-                    yield self._pricing.fifo(layer.get_output_datatype(index), values)
+                    yield costs.fifo(layer.get_output_datatype(index), values)
 
     def _ports(self, tensors: Sequence[str], *, outwards: bool = False) -> list[int]:
         """Which of a layer's tensors are streams from or to another layer."""
@@ -206,29 +228,34 @@ class Layers:
                 assert reader is not None
                 ends = self._ports(reader.input)
                 place = ends.index(list(reader.input).index(last.output[index]))
-                self._streams.append(self._between(last, index))
-                yield Edge(at, port, unit_of[reader.name], place, _amounts(self._streams[-1]))
+                stream = self._stream(getCustomOp(last).get_output_datatype(index))
+                self._streams.append(stream)
+                yield Edge(at, port, unit_of[reader.name], place, stream.amounts)
 
-    def _between(self, node: NodeProto, index: int) -> Callable[[int, int], Cost | None]:
-        layer = getCustomOp(node)
-        datatype = layer.get_output_datatype(index)
-        shape = list(layer.get_normal_output_shape(index))
-
-        @functools.cache
+    def _stream(self, datatype: Any) -> _Stream:
         def cost(sent: int, read: int) -> Cost | None:
             if self._rtl_only and max(sent, read) % min(sent, read):
                 return None
-            return self._pricing.stream(shape, datatype, sent, read)
+            return self._pricing.layers(costs.between(datatype, sent, read))
 
-        return cost
+        return _Stream(datatype, cost)
 
 
-def _amounts(stream: Callable[[int, int], Cost | None]) -> Callable[[int, int], Costs | None]:
-    def amounts(sent: int, read: int) -> Costs | None:
-        found = stream(sent, read)
+class _Stream:
+    """What stands on one edge, by the widths at its ends; it is asked for often, and kept."""
+
+    def __init__(self, datatype: Any, cost: Callable[[int, int], Cost | None]) -> None:
+        self.datatype = datatype
+        self.cost = functools.cache(cost)
+
+    def amounts(self, sent: int, read: int) -> Costs | None:
+        """Of resources; None for two widths that do not go together."""
+        found = self.cost(sent, read)
         return None if found is None else found.amounts
 
-    return amounts
+
+def _as_chosen(group: Sequence[NodeProto], option: Option) -> list[Any]:
+    return [_set(node, option.settings[node.name]) for node in group]
 
 
 def _known(options: Iterable[Option]) -> Iterator[Option]:

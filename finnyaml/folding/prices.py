@@ -40,8 +40,8 @@ class Layer:
 
 @dataclass(frozen=True)
 class Price:
-    """What a layer takes of each of `PRICED`. why_not: why that is not to be believed, "" where it is: then the amounts
-    are those of the largest layer that was measured and is nowhere larger."""
+    """What a layer takes of each of `PRICED`. why_not: why that is not to be believed, "" where it is. Then the
+    amounts are a least one: what is larger than all that was measured takes at least as much as its terms say."""
 
     takes: Mapping[str, float]
     why_not: str = ""
@@ -66,13 +66,12 @@ def price(op_type: str, measures: Mapping[str, int | str] | None) -> Price:
     fit = None if found is None else _fits().get(found.kind)
     if found is None or fit is None:
         return Price({}, "none of this form was measured")
-    within = {name: min(max(value, fit.low[name]), fit.high[name]) for name, value in found.all().items()}
     beyond = [
         f"{name} {value:g}, measured from {fit.low[name]:g} to {fit.high[name]:g}"
         for name, value in found.all().items()
-        if within[name] != value
+        if not fit.low[name] <= value <= fit.high[name]
     ]
-    amounts = fit.amounts(within)
+    amounts = fit.amounts({name: max(value, fit.low[name]) for name, value in found.all().items()})
     whole = {name: float(round(amounts[name])) for name in ("BRAM18", "DSP")}
     return Price({**amounts, **whole}, ", ".join(beyond))
 

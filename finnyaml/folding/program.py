@@ -31,7 +31,8 @@ class Option:
 
     settings: per node its attributes. cycles: of the unit's slowest layer for a frame. latency: cycles that it adds to
     a frame's way. inputs, outputs: the width of each stream that another unit is connected to, in values of the
-    tensor that arrive in one cycle. by_finn: why costs are FINN's estimate; "" where they are fitted prices.
+    tensor that arrive in one cycle. by_finn: why costs are FINN's estimate; "" where they are not. synthesised: whether
+    they were measured on these very layers.
     """
 
     settings: Mapping[str, Mapping[str, Any]]
@@ -41,6 +42,7 @@ class Option:
     inputs: tuple[int, ...] = ()
     outputs: tuple[int, ...] = ()
     by_finn: str = ""
+    synthesised: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,10 @@ class Choice:
     converters: int
     value: float
     bound: float
+
+    def widths(self, edge: Edge) -> tuple[int, int]:
+        """What is sent and what is read at once at the ends of an edge."""
+        return self.options[edge.source].outputs[edge.output], self.options[edge.target].inputs[edge.input]
 
     @property
     def cycles(self) -> int:

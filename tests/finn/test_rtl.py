@@ -249,6 +249,22 @@ def test_finn_simulates_layer_by_layer_without_vivado(built: Project) -> None:
     assert any(name.startswith("verify_node_by_node_rtlsim_0_SUCCESS") for name in left), left
 
 
+@pytest.mark.long
+def test_the_best_folding_is_as_fast_as_promised(built: Project) -> None:
+    """From the search to the hardware with its FIFOs sized, every bit right, the interval within 1 %."""
+    wanted = "folding: {target_fps: null, optimize: {minimize: {lut: 1, bram: 80}, target_fps: 20000}}\n"
+    built.write("promise.yaml", f"{own_folder('promise')}{HARDWARE}{wanted}verify: {{points: []}}\n")
+    done = built.run("build", "promise.yaml", "--to", "simulate")
+    assert done.returncode == 0, done.stderr
+    reports = {
+        path.stem: json.loads(path.read_text()) for path in (built.folder / "build-promise/report").glob("*.json")
+    }
+    promised = reports["folding"]["cycles"]
+    assert promised <= 5_000 and reports["folding"]["proven"]
+    assert reports["rtl_simulation"]["interval"] == pytest.approx(promised, rel=0.01)
+    assert reports["rtl_fifo_sizing"]["interval"] == pytest.approx(promised, rel=0.01)
+
+
 @pytest.mark.parametrize("op_type", ["FINNLoop", "NodeContainer"])
 def test_a_design_within_the_design_is_refused(op_type: str) -> None:
     """FINN would start Vivado for it, in step_generate_hardware."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import itertools
+import json
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from qonnx.custom_op.registry import getCustomOp
 
 from finnyaml.errors import StepFailed
 from finnyaml.finn import estimates
+from finnyaml.finn.invalid_settings import InvalidSettings
 from finnyaml.folding import costs
 from finnyaml.folding.choose import Wanted, choose, summary
 from finnyaml.folding.costs import Pricing
@@ -22,7 +25,9 @@ from finnyaml.folding.options import fits
 from finnyaml.folding.program import RESOURCES
 from finnyaml.graph.surgery import set_attributes
 from finnyaml.lint.rtl import loses_results
+from finnyaml.worker.runners import folding
 from tests.finn.two_layers import PART, dense, network, thresholds
+from tests.folding.drawn import branches
 
 CLOCK_NS = 10.0
 WEIGHTS = {"lut": 1.0, "bram": 80.0, "dsp": 5.0}
@@ -129,6 +134,14 @@ def test_the_report_says_what_limits_what_more_would_cost_and_what_finn_chooses(
     assert faster.startswith("the next faster folding: ") and finn.startswith("FINN's own SetFolding: ")
 
 
+def test_where_finns_own_folding_loses_results_is_told() -> None:
+    """It takes whole rows at once, which the search leaves out: so the two do not quite compare."""
+    _, report = chosen(minimize="lut", fps=3_000_000)
+    assert report["set_folding"]["loses_results"] == ["MVAU_rtl_0"]
+    assert list(summary(report))[-1].endswith("; loses results where the next layer waits: MVAU_rtl_0")
+    assert chosen(minimize="lut", fps=400_000)[1]["set_folding"]["loses_results"] == []
+
+
 def test_whose_figures_they_are_is_told() -> None:
     _, report = chosen(minimize="lut", fps=1_000_000)
     assert report["by_finn"] == [] and not any(each["finn"] for each in (*report["layers"], *report["streams"]))
@@ -183,6 +196,73 @@ def test_what_cannot_be_is_told(wanted: dict[str, Any], words: str) -> None:
     with pytest.raises(StepFailed, match=words) as caught:
         chosen(**wanted)
     assert "\n" not in caught.value.message
+
+
+def test_a_pinned_folding_that_no_layer_can_have() -> None:
+    name = layers().graph.node[0].name
+    with pytest.raises(StepFailed, match=f"{name}: no folding of this layer agrees with") as caught:
+        choose(layers(), Wanted("lut", 1_000), PART, CLOCK_NS, {name: {"PE": 4}}, rtl_only=False)
+    assert "divides the layer" in str(caught.value.hint)
+
+
+def test_a_layer_that_can_only_be_folded_so_that_it_loses_results() -> None:
+    name = layers().graph.node[0].name
+    with pytest.raises(StepFailed, match=f"{name}: in every folding that it may have, FINN's RTL loses") as caught:
+        choose(layers(), Wanted("lut", 1_000), PART, CLOCK_NS, {name: {"SIMD": 8}}, rtl_only=False)
+    assert f"exclude: [{name}]" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("entries", "words"),
+    [
+        ({"MVAU_rtl_7": {"PE": 2}}, "MVAU_rtl_7 is not a node of the model at this step"),
+        ({"MVAU_rtl_0": {"PEs": 2}}, "has no attribute PEs"),
+    ],
+)
+def test_pinned_nodes_that_are_not_there(entries: dict[str, Any], words: str, tmp_path: Path) -> None:
+    """Before the search, and not only where FINN applies the file."""
+    file = tmp_path / "folding_config_file.json"
+    file.write_text(json.dumps(entries))
+    with pytest.raises(InvalidSettings, match=words):
+        folding._fixed(layers(), str(file))
+    lenient = tmp_path / "folding_config_file.lenient.json"
+    lenient.write_text(json.dumps({"MVAU_rtl_7": {"PE": 2}, "MVAU_rtl_0": {"PE": 3}}))
+    assert folding._fixed(layers(), str(lenient)) == {"MVAU_rtl_0": {"PE": 3}}
+
+
+def test_a_budget_of_nothing_is_a_limit_like_any_other() -> None:
+    _, report = chosen(budget={"bram": 0, "dsp": 4})
+    assert report["bram"] == 0 and 0 < report["dsp"] <= 4
+    with pytest.raises(StepFailed, match="no folding at all keeps these limits"):
+        chosen(budget={"lut": 0})
+
+
+def test_one_layer_alone_and_no_layer() -> None:
+    model = network([dense()], "sums")
+    report = choose(model, Wanted("lut", 1_000_000), PART, CLOCK_NS, {}, rtl_only=False).report
+    assert [layer["name"] for layer in report["layers"]] == ["MVAU_rtl_0"] == report["limits"]
+    assert report["streams"] == [] and report["converters"] == 0
+    for node in model.graph.node:
+        node.domain = node.domain.removesuffix(".rtl")
+    with pytest.raises(StepFailed, match="no layer of the model is specialised yet") as caught:
+        choose(model, Wanted("lut", 1_000_000), PART, CLOCK_NS, {}, rtl_only=False)
+    assert "behind `specialize_layers`" in str(caught.value.hint)
+
+
+def test_branches_are_folded_together() -> None:
+    """Both streams of the fork are as wide, and both of the join; the converters of each branch are its own."""
+    model = branches()
+    report = choose(model, Wanted("lut", 600_000), PART, CLOCK_NS, {}, rtl_only=True).report
+    widths = {each["name"]: each["widths"] for each in report["streams"]}
+    left, right = widths["DuplicateStreams_rtl_0 to MVAU_rtl_0"], widths["DuplicateStreams_rtl_0 to IntegerAdd_rtl_0"]
+    assert len(widths) == 5 and left[0] == right[0] and right[1] == widths["MVAU_rtl_0 to IntegerAdd_rtl_0"][1]
+    assert report["proven"] and report["converters"] == sum(sent != read for sent, read in widths.values())
+
+
+def test_a_part_that_nobody_knows() -> None:
+    """Numbers need no knowledge of the part; neither prices nor synthesis hold for it."""
+    report = choose(layers(), Wanted("lut", 1_000_000), "xq9made-up-1", CLOCK_NS, {}, rtl_only=False).report
+    assert len(report["by_finn"]) == report["of"] and "another family" in report["layers"][0]["finn"]
 
 
 def test_per_cent_of_a_part_that_finn_does_not_know() -> None:

@@ -88,6 +88,13 @@ def test_what_is_larger_than_all_that_was_measured_has_no_price_but_a_least_one(
     assert all(beyond.takes[name] >= inside.takes[name] for name in prices.PRICED)
 
 
+def test_many_weights_are_not_cheap_in_luts_because_nobody_measured_so_many() -> None:
+    large = {**MATRIX, "MW": 784, "MH": 64, "PE": 1, "SIMD": 16, "weight": 2, "in": 2, "out": 12}
+    in_luts, in_blocks = (price("MVAU_rtl", {**large, "ram": ram}) for ram in ("distributed", "block"))
+    assert "LUTs of weights" in in_luts.why_not
+    assert in_luts.takes["LUT"] - in_blocks.takes["LUT"] > 0.7 * 784 * 64 * 2 / 64
+
+
 @pytest.mark.parametrize(
     ("op_type", "measures"),
     [

@@ -28,7 +28,7 @@ MUTATED = {
     | {"rtl.size_fifos", "rtl.simulate", "rtl.export"},
     "accelerator/checks/diagnose.py": {"contract", "bundle"},
     "bundle/templates/README.md.j2": {"contract", "bundle", "rtl.size_fifos", "rtl.simulate", "rtl.export"},
-    "rtl/synthesis/report.py": {"rtl.synthesize"},
+    "rtl/synthesis/report.py": {"folding", "rtl.synthesize"},
     "rtl/depth_search.py": {"rtl.size_fifos"},
     "verify/bisect/causes.py": {"bisect"},
     "verify/metrics.py": {"verify"},

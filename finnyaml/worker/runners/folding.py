@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finnyaml.finn import hwconfig, target
-from finnyaml.finn.invalid_settings import attributes_for
+from finnyaml.finn.invalid_settings import attributes_for, checked
 from finnyaml.folding.choose import Wanted, choose, summary
+from finnyaml.folding.costs import SYNTHESIS
+from finnyaml.folding.synthesis import Synthesis
 from finnyaml.worker.context import Context, needed_model
 
 if TYPE_CHECKING:
@@ -21,7 +23,9 @@ def run(context: Context) -> ModelWrapper:
     part, clock_ns = target.part_and_clock(config)
     wanted = Wanted(**context.params["optimize"], fps=config.target_fps)
     fixed = _fixed(model, config.folding_config_file)
-    chosen = choose(model, wanted, part, clock_ns, fixed, rtl_only=context.params["rtl_only"])
+    work = context.root / "tmp" / "folding"
+    synthesis = Synthesis(part, clock_ns, work, context.cache / "layers") if wanted.costs == SYNTHESIS else None
+    chosen = choose(model, wanted, part, clock_ns, fixed, rtl_only=context.params["rtl_only"], synthesis=synthesis)
     folder = context.root / "out" / "report"
     folder.mkdir(parents=True, exist_ok=True)
     hwconfig.write(chosen.model, folder / "auto_folding_config.json")
@@ -36,6 +40,6 @@ def _fixed(model: ModelWrapper, file: str | None) -> dict[str, dict[str, Any]]:
     """What the recipe itself says of each node."""
     if file is None:
         return {}
-    entries = json.loads(Path(file).read_text())
+    entries = checked(Path(file), model)
     found = {node.name: attributes_for(node, entries) for node in model.graph.node}
     return {name: attributes for name, attributes in found.items() if attributes}
