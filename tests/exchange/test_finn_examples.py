@@ -134,7 +134,15 @@ def select_build_steps(platform):
 {TAIL}"""
 
 MOBILENET_STEPS = """
-import finn.transformation.fpgadataflow.convert_to_hw_layers as to_hw
+from finn.transformation.fpgadataflow.convert_to_hw.conv_inp_gen import InferConvInpGen
+from finn.transformation.fpgadataflow.convert_to_hw.elementwise_binary_operation import InferElementwiseBinaryOperation
+from finn.transformation.fpgadataflow.convert_to_hw.label_select import InferLabelSelectLayer
+from finn.transformation.fpgadataflow.convert_to_hw.pool import InferPool
+from finn.transformation.fpgadataflow.convert_to_hw.quantized_matrix_vector_activation import (
+    InferQuantizedMatrixVectorActivation,
+)
+from finn.transformation.fpgadataflow.convert_to_hw.thresholding import InferThresholdingLayer
+from finn.transformation.fpgadataflow.convert_to_hw.vector_vector_activation import InferVectorVectorActivation
 import finn.transformation.streamline.absorb as absorb
 import finn.transformation.streamline.reorder as reorder
 from finn.transformation.streamline import Streamline
@@ -177,10 +185,10 @@ def step_mobilenet_lower(model, cfg):
 
 
 def converted(model, separate):
-    listed = [to_hw.InferPool(), to_hw.InferConvInpGen()]
-    listed += [to_hw.InferThresholdingLayer()] if separate else []
-    listed += [to_hw.InferVectorVectorActivation(), to_hw.InferQuantizedMatrixVectorActivation()]
-    for transformation in (*listed, to_hw.InferChannelwiseLinearLayer(), to_hw.InferLabelSelectLayer()):
+    listed = [InferPool(), InferConvInpGen()]
+    listed += [InferThresholdingLayer()] if separate else []
+    listed += [InferVectorVectorActivation(), InferQuantizedMatrixVectorActivation()]
+    for transformation in (*listed, InferElementwiseBinaryOperation(), InferLabelSelectLayer()):
         model = model.transform(transformation)
     return named(model)
 
@@ -206,7 +214,15 @@ def select_build_steps(platform):
 {TAIL}"""
 
 RESNET_STEPS = """
-import finn.transformation.fpgadataflow.convert_to_hw_layers as to_hw
+from finn.transformation.fpgadataflow.convert_to_hw.conv_inp_gen import InferConvInpGen
+from finn.transformation.fpgadataflow.convert_to_hw.duplicate_streams import InferDuplicateStreamsLayer
+from finn.transformation.fpgadataflow.convert_to_hw.elementwise_binary_operation import InferElementwiseBinaryOperation
+from finn.transformation.fpgadataflow.convert_to_hw.label_select import InferLabelSelectLayer
+from finn.transformation.fpgadataflow.convert_to_hw.pool import InferPool
+from finn.transformation.fpgadataflow.convert_to_hw.quantized_matrix_vector_activation import (
+    InferQuantizedMatrixVectorActivation,
+)
+from finn.transformation.fpgadataflow.convert_to_hw.thresholding import InferThresholdingLayer
 import finn.transformation.streamline.absorb as absorb
 import finn.transformation.streamline.reorder as reorder
 from finn.transformation.move_reshape import RemoveCNVtoFCFlatten
@@ -241,9 +257,9 @@ def step_resnet_streamline(model, cfg):
 
 def step_resnet_hw(model, cfg):
     for transformation in (
-        to_hw.InferAddStreamsLayer, LowerConvsToMatMul, to_hw.InferPool, absorb.AbsorbTransposeIntoMultiThreshold,
-        to_hw.InferQuantizedMatrixVectorActivation, to_hw.InferThresholdingLayer, absorb.AbsorbConsecutiveTransposes,
-        to_hw.InferConvInpGen, to_hw.InferDuplicateStreamsLayer, to_hw.InferLabelSelectLayer,
+        InferElementwiseBinaryOperation, LowerConvsToMatMul, InferPool, absorb.AbsorbTransposeIntoMultiThreshold,
+        InferQuantizedMatrixVectorActivation, InferThresholdingLayer, absorb.AbsorbConsecutiveTransposes,
+        InferConvInpGen, InferDuplicateStreamsLayer, InferLabelSelectLayer,
     ):
         model = through(model, transformation(), InferDataLayouts())
     return through(model, RemoveCNVtoFCFlatten(), SortGraph())
@@ -262,7 +278,8 @@ def select_build_steps(platform):
 {TAIL}"""
 
 RADIO_STEPS = """
-import finn.transformation.fpgadataflow.convert_to_hw_layers as to_hw
+from finn.transformation.fpgadataflow.convert_to_hw.elementwise_binary_operation import InferElementwiseBinaryOperation
+from finn.transformation.fpgadataflow.convert_to_hw.label_select import InferLabelSelectLayer
 from finn.transformation.streamline.absorb import AbsorbScalarMulAddIntoTopK
 from qonnx.core.datatype import DataType
 from qonnx.transformation.change_3d_tensors_to_4d import Change3DTo4DTensors
@@ -276,7 +293,7 @@ def step_pre_streamline(model, cfg):
 
 
 def step_convert_final_layers(model, cfg):
-    for transformation in (to_hw.InferChannelwiseLinearLayer(), to_hw.InferLabelSelectLayer(), GiveUniqueNodeNames()):
+    for transformation in (InferElementwiseBinaryOperation(), InferLabelSelectLayer(), GiveUniqueNodeNames()):
         model = model.transform(transformation)
     return model
 """
