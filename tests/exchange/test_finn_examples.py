@@ -1,6 +1,6 @@
-"""Scripts of the shapes of two of finn-examples': their recipes build the graphs that the scripts build with FINN alone.
+"""Scripts of the shapes of two of finn-examples': their recipes build the graphs that FINN alone builds of the scripts.
 
-Their networks are the stand-ins of recipes/finn-examples, with few channels.
+Their networks are the stand-ins of recipes/finn-examples.
 """
 
 from __future__ import annotations
