@@ -24,7 +24,9 @@ def _places() -> Mapping[str, str]:
     found: dict[str, str] = {}
     for package in ("finn", "qonnx"):
         root = package_root(package)
-        for file in sorted(root.glob("transformation/**/*.py")) if root else ():
+        if root is None:
+            continue
+        for file in sorted(root.glob("transformation/**/*.py")):
             module = ".".join((package, *file.relative_to(root).with_suffix("").parts)).removesuffix(".__init__")
             for name in _CLASS.findall(file.read_text("utf-8", "replace")):
                 found.setdefault(name, module)

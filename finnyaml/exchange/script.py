@@ -124,8 +124,8 @@ def _run(script: Path, arguments: Sequence[str], kept: Path) -> dict[str, Any]:
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environ, check=False
             )
         if not result.is_file():
-            told = _end_of(log) or f"exit code {ended.returncode}"
-            raise FinnyamlError(f"the process that ran {script.name} ended before the script did: {told}")
+            why = _end_of(log) or f"exit code {ended.returncode}"
+            raise FinnyamlError(f"the process that ran {script.name} ended before the script did: {why}")
         noted: dict[str, Any] = json.loads(result.read_text())
         children = told.read_text().replace(str(root), str(top)).splitlines() if told.exists() else []
         said = _end_of(log, noted["began"]).replace(str(root), str(top))
