@@ -55,7 +55,7 @@ def import_recipes(
     if arguments and source.suffix not in SCRIPTS:
         raise RecipeError([Problem("arguments after -- are for a Python script", hint="leave them out")])
     is_script = source.suffix in SCRIPTS
-    data = configuration.load(source) if source.is_file() and not is_script else None
+    data: Any = configuration.load(source) if source.is_file() and not is_script else None
     cleans = settings_file.is_settings(data)
     if model is not None and (is_script or cleans):
         what = "a script names its model itself" if is_script else "this is a folding file"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml.errors import FinnyamlError
-from finnyaml.exchange import extract, plain_steps
+from finnyaml.exchange import elsewhere, extract, plain_steps
 from finnyaml.exchange.build import Build, File, Step
 from finnyaml.exchange.configuration import name_of
 from finnyaml.exchange.own_code import Named, Noted, OwnCode, function_of
@@ -124,8 +124,8 @@ def _run(script: Path, arguments: Sequence[str], kept: Path) -> dict[str, Any]:
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environ, check=False
             )
         if not result.is_file():
-            told = _end_of(log) or f"exit code {ended.returncode}"
-            raise FinnyamlError(f"the process that ran {script.name} ended before the script did: {told}")
+            why = _end_of(log) or f"exit code {ended.returncode}"
+            raise FinnyamlError(f"the process that ran {script.name} ended before the script did: {why}")
         noted: dict[str, Any] = json.loads(result.read_text())
         children = told.read_text().replace(str(root), str(top)).splitlines() if told.exists() else []
         said = _end_of(log, noted["began"]).replace(str(root), str(top))
@@ -241,7 +241,9 @@ class _Translation:
             return Step(name, f"{step['module']}:{step['name']}", with_=with_)
         named = self._names[id(step)]
         if named.uses is None:
-            return Step(name, self._code.unmovable(name, named.reason), todo=named.reason)
+            here = elsewhere.told(step["lacks"])
+            reason = f"{named.reason}: {here} here" if here else named.reason
+            return Step(name, self._code.unmovable(name, reason), todo=reason)
         if not named.uses.startswith("/"):  # it was taken out of its file
             with_ = {**_made_with(step), **with_}
         label = step.get("label", "").removeprefix("step_") or None
@@ -287,4 +289,8 @@ def _made_with(step: Noted) -> dict[str, Any]:
 
 
 def _lacks(step: Noted) -> str | None:
-    return f"it uses {', '.join(step['lacks'])}, which is not installed here" if step["lacks"] else None
+    if not step["lacks"]:
+        return None
+    here = elsewhere.told(step["lacks"])
+    reason = f"it uses {', '.join(step['lacks'])}, which is not installed here"
+    return f"{reason}: {here} here" if here else reason

@@ -49,5 +49,19 @@ def digests(project: Project, output: str) -> list[str]:
 
 
 def digest(path: Path) -> str:
-    """The canonical digest of a graph."""
-    return model_digest(onnx.load(path))
+    """The canonical digest of a graph, whatever its inputs and outputs are called.
+
+    Those of a partition may be tensors from within, with names that FINN alone draws by chance.
+    """
+    model = onnx.load(path)
+    graph = model.graph
+    ends = [item.name for item in (*graph.input, *graph.output)]
+    names = {name: f"end_{number}" for number, name in enumerate(ends)}
+    for item in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        item.name = names.get(item.name, item.name)
+    for annotation in graph.quantization_annotation:
+        annotation.tensor_name = names.get(annotation.tensor_name, annotation.tensor_name)
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    return model_digest(model)

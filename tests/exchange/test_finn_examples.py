@@ -1,6 +1,6 @@
-"""Scripts of the shapes of finn-examples': their recipes build the graphs that the scripts build with FINN alone.
+"""Scripts of the shapes of two of finn-examples': their recipes build the graphs that FINN alone builds of the scripts.
 
-Their networks are the stand-ins of recipes/finn-examples, with few channels.
+Their networks are the stand-ins of recipes/finn-examples.
 """
 
 from __future__ import annotations
@@ -66,11 +66,6 @@ for platform in zynq_platforms + alveo_platforms:
                 shutil.copy(cfg.output_dir + "/bitfile/" + file, "release/" + release)
 """
 
-BACK = """\
-"step_create_dataflow_partition", "step_specialize_layers", "step_target_fps_parallelization",
-        "step_apply_folding_config", "step_minimize_bit_width", "step_generate_estimate_reports",
-"""
-
 DIVIDE = """
 import numpy as np
 from onnx import helper
@@ -93,193 +88,6 @@ def select_build_steps(platform):
     return [step_divide, *build_cfg.estimate_only_dataflow_steps]
 
 {TAIL}"""
-
-KWS = f"""{HEAD}
-from qonnx.transformation.insert_topk import InsertTopK
-from qonnx.core.datatype import DataType
-import custom
-
-
-def step_preprocess(model, cfg):
-    model.set_tensor_datatype(model.graph.input[0].name, DataType["UINT8"])
-    return model.transform(InsertTopK(k=1))
-
-
-def select_build_steps(platform):
-    return [custom.scaled(255), step_preprocess, *build_cfg.estimate_only_dataflow_steps]
-
-{TAIL}"""
-
-SCALED = """
-def scaled(by):
-    def step_scaled(model, cfg):
-        for node in model.graph.node:
-            node.doc_string = ""
-        model.set_metadata_prop("scaled", str(by))
-        return model
-    return step_scaled
-"""
-
-MOBILENET = f"""{HEAD}
-from custom_steps import step_mobilenet_streamline, step_mobilenet_lower, step_mobilenet_hw, step_mobilenet_hw_separate
-
-
-def select_build_steps(platform):
-    return [
-        "step_qonnx_to_finn", "step_tidy_up", step_mobilenet_streamline, step_mobilenet_lower,
-        step_mobilenet_hw_separate if platform in zynq_platforms else step_mobilenet_hw,
-        {BACK}
-    ]
-
-{TAIL}"""
-
-MOBILENET_STEPS = """
-import finn.transformation.fpgadataflow.convert_to_hw_layers as to_hw
-import finn.transformation.streamline.absorb as absorb
-import finn.transformation.streamline.reorder as reorder
-from finn.transformation.streamline import Streamline
-from finn.transformation.streamline.collapse_repeated import CollapseRepeatedMul
-from finn.transformation.streamline.round_thresholds import RoundAndClipThresholds
-from qonnx.transformation.change_datalayout import ChangeDataLayoutQuantAvgPool2d
-from qonnx.transformation.general import GiveReadableTensorNames, GiveUniqueNodeNames
-from qonnx.transformation.infer_data_layouts import InferDataLayouts
-from qonnx.transformation.infer_datatypes import InferDataTypes
-from qonnx.transformation.infer_shapes import InferShapes
-from qonnx.transformation.lower_convs_to_matmul import LowerConvsToMatMul
-from qonnx.transformation.remove import RemoveIdentityOps
-
-
-def named(model):
-    for transformation in (InferShapes(), GiveUniqueNodeNames(), GiveReadableTensorNames(), InferDataTypes()):
-        model = model.transform(transformation)
-    return model
-
-
-def step_mobilenet_streamline(model, cfg):
-    model = model.transform(Streamline())
-    for transformation in (
-        reorder.MoveMulPastDWConv(), absorb.AbsorbMulIntoMultiThreshold(), ChangeDataLayoutQuantAvgPool2d(),
-        InferDataLayouts(), reorder.MoveTransposePastScalarMul(), absorb.AbsorbTransposeIntoFlatten(),
-        reorder.MoveFlattenPastAffine(), reorder.MoveScalarMulPastMatMul(), CollapseRepeatedMul(),
-        RemoveIdentityOps(), RoundAndClipThresholds(),
-    ):
-        model = named(model.transform(transformation))
-    return model
-
-
-def step_mobilenet_lower(model, cfg):
-    for transformation in (
-        LowerConvsToMatMul(), absorb.AbsorbTransposeIntoMultiThreshold(), absorb.AbsorbConsecutiveTransposes(),
-        InferDataLayouts(),
-    ):
-        model = model.transform(transformation)
-    return named(model)
-
-
-def converted(model, separate):
-    listed = [to_hw.InferPool(), to_hw.InferConvInpGen()]
-    listed += [to_hw.InferThresholdingLayer()] if separate else []
-    listed += [to_hw.InferVectorVectorActivation(), to_hw.InferQuantizedMatrixVectorActivation()]
-    for transformation in (*listed, to_hw.InferChannelwiseLinearLayer(), to_hw.InferLabelSelectLayer()):
-        model = model.transform(transformation)
-    return named(model)
-
-
-def step_mobilenet_hw(model, cfg):
-    return converted(model, separate=False)
-
-
-def step_mobilenet_hw_separate(model, cfg):
-    return converted(model, separate=True)
-"""
-
-RESNET = f"""{HEAD}
-from custom_steps import step_resnet_tidy, step_resnet_streamline, step_resnet_hw
-
-
-def select_build_steps(platform):
-    return [
-        "step_qonnx_to_finn", step_resnet_tidy, step_resnet_streamline, step_resnet_hw,
-        {BACK}
-    ]
-
-{TAIL}"""
-
-RESNET_STEPS = """
-import finn.transformation.fpgadataflow.convert_to_hw_layers as to_hw
-import finn.transformation.streamline.absorb as absorb
-import finn.transformation.streamline.reorder as reorder
-from finn.transformation.move_reshape import RemoveCNVtoFCFlatten
-from finn.transformation.streamline import Streamline
-from qonnx.core.datatype import DataType
-from qonnx.transformation.fold_constants import FoldConstants
-from qonnx.transformation.general import GiveReadableTensorNames, GiveUniqueNodeNames, SortGraph
-from qonnx.transformation.infer_data_layouts import InferDataLayouts
-from qonnx.transformation.infer_datatypes import InferDataTypes
-from qonnx.transformation.infer_shapes import InferShapes
-from qonnx.transformation.insert_topk import InsertTopK
-from qonnx.transformation.lower_convs_to_matmul import LowerConvsToMatMul
-
-
-def through(model, *transformations):
-    for transformation in (*transformations, InferShapes(), GiveUniqueNodeNames(), GiveReadableTensorNames()):
-        model = model.transform(transformation)
-    return model.transform(InferDataTypes())
-
-
-def step_resnet_tidy(model, cfg):
-    model.set_tensor_datatype(model.graph.input[0].name, DataType["UINT8"])
-    return through(model, InferShapes(), FoldConstants(), InsertTopK(), InferShapes())
-
-
-def step_resnet_streamline(model, cfg):
-    for _ in range(4):
-        model = through(model, Streamline(), reorder.MoveLinearPastEltwiseAdd(), reorder.MoveLinearPastFork())
-        model = model.transform(SortGraph())
-    return through(model, absorb.AbsorbScalarMulAddIntoTopK())
-
-
-def step_resnet_hw(model, cfg):
-    for transformation in (
-        to_hw.InferAddStreamsLayer, LowerConvsToMatMul, to_hw.InferPool, absorb.AbsorbTransposeIntoMultiThreshold,
-        to_hw.InferQuantizedMatrixVectorActivation, to_hw.InferThresholdingLayer, absorb.AbsorbConsecutiveTransposes,
-        to_hw.InferConvInpGen, to_hw.InferDuplicateStreamsLayer, to_hw.InferLabelSelectLayer,
-    ):
-        model = through(model, transformation(), InferDataLayouts())
-    return through(model, RemoveCNVtoFCFlatten(), SortGraph())
-"""
-
-RADIO = f"""{HEAD}
-from custom_steps import step_pre_streamline, step_convert_final_layers
-
-
-def select_build_steps(platform):
-    return [
-        "step_qonnx_to_finn", "step_tidy_up", step_pre_streamline, "step_streamline", "step_convert_to_hw",
-        step_convert_final_layers, {BACK}
-    ]
-
-{TAIL}"""
-
-RADIO_STEPS = """
-import finn.transformation.fpgadataflow.convert_to_hw_layers as to_hw
-from finn.transformation.streamline.absorb import AbsorbScalarMulAddIntoTopK
-from qonnx.core.datatype import DataType
-from qonnx.transformation.change_3d_tensors_to_4d import Change3DTo4DTensors
-from qonnx.transformation.general import GiveUniqueNodeNames
-from qonnx.transformation.insert_topk import InsertTopK
-
-
-def step_pre_streamline(model, cfg):
-    model.set_tensor_datatype(model.graph.input[0].name, DataType["INT8"])
-    return model.transform(Change3DTo4DTensors()).transform(InsertTopK(k=1)).transform(AbsorbScalarMulAddIntoTopK())
-
-
-def step_convert_final_layers(model, cfg):
-    for transformation in (to_hw.InferChannelwiseLinearLayer(), to_hw.InferLabelSelectLayer(), GiveUniqueNodeNames()):
-        model = model.transform(transformation)
-    return model
-"""
 
 
 @dataclass(frozen=True)
@@ -311,24 +119,6 @@ EXAMPLES = {
     "gtsrb": Example(
         GTSRB, {"cnv_1w1a_gtsrb": "gtsrb()"}, (1, 3, 32, 32),
         "cnv_1w1a_gtsrb_Pynq-Z1", "recipe", "Pynq-Z1", {}, ("Pynq-Z1", "ZCU104"),
-    ),
-    "kws": Example(
-        KWS, {"MLP_W3A3": "network('tfc_2W2A')"}, (1, 1, 28, 28), "MLP_W3A3_Pynq-Z1", "recipe", "",
-        {"custom": SCALED}, ("Pynq-Z1",), fps=200000,
-    ),
-    "mobilenet-v1": Example(
-        MOBILENET, {"mobilenetv1-w4a4": "mobilenet([[8], [16], [16, 16], [32, 32]], 32, 10)"}, (1, 3, 32, 32),
-        "mobilenetv1-w4a4_ZCU102", "mobilenetv1-w4a4", "ZCU102", {"custom_steps": MOBILENET_STEPS},
-        ("ZCU104", "ZCU102"), ("U250",), clock=5.4, more="",
-    ),
-    "resnet50": Example(
-        RESNET, {"resnet50_w1a2": "resnet(8, [1, 2], 32, 10)"}, (1, 3, 32, 32),
-        "resnet50_w1a2_xilinx_u250_gen3x16_xdma_4_1_202210_1", "recipe", "",
-        {"custom_steps": RESNET_STEPS}, (), ("U250",), clock=4.0,
-    ),
-    "vgg10-radioml": Example(
-        RADIO, {"radioml_w4a4": "vgg10(8)"}, (1, 2, 1024), "radioml_w4a4_ZCU104", "recipe", "",
-        {"custom_steps": RADIO_STEPS}, clock=4.0,
     ),
 }  # fmt: skip
 
