@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,22 +28,14 @@ def checked(model: ModelWrapper, samples: np.ndarray, **options: Any) -> Batched
     notices: list[str] = []
     without = dict.fromkeys(options.pop("without", ()))
     while True:
-        plain = BatchedModel(model, taps="all", without=without, threads=options.get("threads", 0), optimise=False)
-        taps = options.get("taps", ())
-        wrong: dict[str, NodeProto] = {}
-        kept = []
-        for sample in np.ascontiguousarray(samples, np.float32)[:, None]:  # one by one: all tensors are in memory
-            values = {plain.input: sample, **plain.run(sample)}
-            wrong |= {node.output[0]: node for node in _differing(plain, values, notices)}
-            kept.append({t: value for t, value in values.items() if taps == "all" or t in {*plain.outputs, *taps}})
+        values, wrong = _one_by_one(model, samples, without, notices, **options)
         if not wrong:
             break
-        for node in wrong.values():
+        for node in wrong:
             without[node.output[0]] = None
             notices.append(
                 f"the batched form of {node.op_type} {name(node)} does not compute what qonnx does; it runs per sample"
             )
-    values = {t: np.concatenate([each[t] for each in kept]) for t in kept[0]}
     compiled = BatchedModel(model, without=without, **options)
     if not _agree(compiled, samples, values) and options.get("optimise", True):
         notices.append("the optimised graph does not compute what its nodes do one by one; it is not optimised")
@@ -51,6 +44,25 @@ def checked(model: ModelWrapper, samples: np.ndarray, **options: Any) -> Batched
             raise NotExecutable("the batched graph does not compute what its nodes do one by one")
     compiled.notices[:0] = dict.fromkeys(notices)
     return compiled
+
+
+def _one_by_one(
+    model: ModelWrapper, samples: np.ndarray, without: Collection[str], notices: list[str], **options: Any
+) -> tuple[dict[str, np.ndarray], list[NodeProto]]:
+    """What the wanted tensors hold, [n, ...] by name, computed node by node, and the nodes that differ from qonnx'.
+
+    All tensors are in memory, so samples are taken one by one, and nothing else of this graph is kept.
+    """
+    plain = BatchedModel(model, taps="all", without=without, threads=options.get("threads", 0), optimise=False)
+    taps = options.get("taps", ())
+    wrong: dict[str, NodeProto] = {}
+    kept = []
+    for sample in np.ascontiguousarray(samples, np.float32)[:, None]:
+        values = {plain.input: sample, **plain.run(sample)}
+        wrong |= {node.output[0]: node for node in _differing(plain, values, notices)}
+        kept.append({t: value for t, value in values.items() if taps == "all" or t in {*plain.outputs, *taps}})
+        del values
+    return {t: np.concatenate([each[t] for each in kept]) for t in kept[0]}, list(wrong.values())
 
 
 def _agree(compiled: BatchedModel, samples: np.ndarray, values: dict[str, np.ndarray]) -> bool:
