@@ -636,6 +636,7 @@ ROWS = (
         "Concat of a branch with the scale 1.0 and one with another",
         lambda: _two(_cat, 1.0, 0.5).conv(8, 3, 1, 1).relu(3, 0.43),
         repairs=("streamline_branches",),
+        long=True,
     ),
     Row(
         "join",
