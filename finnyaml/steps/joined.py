@@ -67,4 +67,4 @@ def drop_casts(model: ModelWrapper) -> None:
 
 
 def _is_cast(node: Any) -> bool:
-    return node.op_type == "Cast" and attributes(node).get("to") == TensorProto.FLOAT
+    return bool(node.op_type == "Cast" and attributes(node).get("to") == TensorProto.FLOAT)

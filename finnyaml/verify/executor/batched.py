@@ -114,7 +114,7 @@ class BatchedModel:
         return self._computed(self._taken(sample), at, kept)
 
     def _taken(self, batch: np.ndarray) -> np.ndarray:
-        values = np.ascontiguousarray(batch, np.float32)
+        values: np.ndarray = np.ascontiguousarray(batch, np.float32)
         if values.shape[1:] != self.input_shape[1:]:
             raise NotExecutable(
                 f"the data has the shape {list(values.shape[1:])} per sample, "
