@@ -36,14 +36,14 @@ def signature(batched: BatchedModel) -> bytes:
     Covers outputs and taps in their order and what is watched, as long as no data contradicts the annotation of the
     input. Nodes that run per sample are not compared: there must be none.
     """
-    from onnx import NodeProto, numpy_helper
+    from onnx import NodeProto
 
     assert not batched.fallbacks
     names = {batched.input: "input"}
     lines = [f"{batched.input_shape} {batched.input_datatype.name}".encode()]
     for segment in batched.program.steps:
-        constants = {t: numpy_helper.to_array(c) for t, c in segment.constants.items()}
-        plain = {t: f"{v.dtype} {v.shape} {hashlib.sha256(v.tobytes()).hexdigest()}" for t, v in constants.items()}
+        held = segment.constants.items()
+        plain = {t: f"{v.dtype} {v.shape} {hashlib.sha256(v.tobytes()).hexdigest()}" for t, v in held}
         lines.append(f"optimised {segment.optimised}".encode())
         for node in segment.nodes:
             copied = NodeProto()

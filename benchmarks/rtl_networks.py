@@ -16,12 +16,14 @@ CLOCK_NS = 10.0
 
 @dataclass(frozen=True)
 class Case:
-    """bipolar: -1 and +1 get two bits. residual: branches, which FINN's step streamline does not treat. widest: the
-    widest weight stream in bits, FINN's mvau_wwidth_max. frames: how many are simulated."""
+    """bipolar: -1 and +1 get two bits. residual: branches, which FINN's step streamline does not treat; several: their
+    scales are multiples of one, which finnyaml's steps make the same. widest: the widest weight stream in bits, FINN's
+    mvau_wwidth_max. frames: how many are simulated."""
 
     network: Network
     bipolar: bool = False
     residual: bool = False
+    several: bool = False
     widest: int = 36
     frames: int = 200
 
@@ -92,7 +94,9 @@ def specialise(case: Case, model: Any, output: Path, first: str = "tidy_up") -> 
     from finnyaml.finn.door import open_door
     from finnyaml.finn.specialize import prefer, settle
     from finnyaml.steps.bipolar import represent_bipolar
+    from finnyaml.steps.branches import streamline_branches
     from finnyaml.steps.host import leave_to_host
+    from finnyaml.steps.pooling import sum_pools
 
     finn = open_door()
     build = finn.config_module
@@ -116,7 +120,10 @@ def specialise(case: Case, model: Any, output: Path, first: str = "tidy_up") -> 
     model = run(model, *dict.fromkeys((first, "tidy_up")))
     if case.bipolar:
         model = represent_bipolar(model).model
-    model = with_branches(model) if case.residual else run(model, "streamline")
+    if case.several:
+        model = streamline_branches(run(sum_pools(model).model, "streamline")).model
+    else:
+        model = with_branches(model) if case.residual else run(model, "streamline")
     model = leave_to_host(run(model, "convert_to_hw")).model
     model = prefer(run(model, "minimize_bit_width_initial", "create_dataflow_partition"), "rtl")
     model = run(model, "specialize_layers")
@@ -193,7 +200,7 @@ def _depthwise() -> Any:
     return _seen(nn.Sequential(*layers), 1, 14, 14)
 
 
-def _residual() -> Any:
+def _residual(scales: tuple[float, float] | None = None) -> Any:
     """A convolution, two residual blocks (the second with stride 2), a global average, a dense layer; 16x16 pixels."""
     import torch
     from brevitas.nn import QuantConv2d, QuantIdentity, QuantLinear, QuantReLU
@@ -207,19 +214,24 @@ def _residual() -> Any:
         layer = QuantConv2d(taken, given, size, stride=stride, padding=size // 2, bias=False, **weights)
         return nn.Sequential(layer, nn.BatchNorm2d(given))
 
+    def quantiser(scale: float | None) -> Any:
+        fixed = {} if scale is None else {"scaling_impl_type": "const", "scaling_init": 8 * scale}
+        return QuantIdentity(bit_width=4, act_quant=Int8ActPerTensorFloat, **fixed)
+
     class Block(nn.Module):
-        """Both branches have one quantiser, so that FINN finds one scale."""
+        """Both branches have one quantiser, so that FINN finds one scale; or one each, with these scales."""
 
         def __init__(self, taken: int, given: int, stride: int) -> None:
             super().__init__()
             first = convolution(taken, given, 3, stride)
             self.branch = nn.Sequential(first, QuantReLU(**activations), convolution(given, given, 3))
             self.skip = convolution(taken, given, 1, stride) if stride > 1 else nn.Identity()
-            self.shared = QuantIdentity(bit_width=4, act_quant=Int8ActPerTensorFloat)
+            self.shared = quantiser(scales and scales[0])
+            self.other = self.shared if scales is None else quantiser(scales[1])
             self.out = QuantReLU(**activations)
 
         def forward(self, x: Any) -> Any:
-            return self.out(self.shared(self.branch(x)) + self.shared(self.skip(x)))
+            return self.out(self.shared(self.branch(x)) + self.other(self.skip(x)))
 
     class Residual(nn.Module):
         def __init__(self) -> None:
@@ -246,5 +258,7 @@ CASES: Mapping[str, Case] = {
     "TFC_1W1A": Case(Network(_bnn("TFC_1W1A"), (1, 1, 28, 28), "ZCU102", 250_000), bipolar=True, widest=400),
     "depthwise CNN": Case(Network(_depthwise, (1, 1, 14, 14), "VCK190", 20_000)),
     "small ResNet": Case(Network(_residual, (1, 1, 16, 16), "ZCU102", 16_000), residual=True),
+    "ResNet, two scales": Case(Network(lambda: _residual((0.6, 0.2)), (1, 1, 16, 16), "ZCU102", 16_000), several=True),
+    "digits-rtl, SIMD = MW": Case(Network(_digits, (1, 1, 14, 14), "ZCU102", 100_000, _WEIGHTS), widest=1_000),
     "CNV_2W2A": Case(Network(_bnn("CNV_2W2A"), (1, 3, 32, 32), "ZCU102", 500), frames=8),
 }

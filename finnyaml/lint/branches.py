@@ -20,7 +20,7 @@ from finnyaml.text import few
 _JOINS = frozenset(("Add", "Concat", "ElementwiseAdd", "StreamingConcat"))
 _SCALES = frozenset(("Mul", "ElementwiseMul"))
 _THRESHOLDS = frozenset(("MultiThreshold", "Thresholding"))
-_PASSED = PASSING - {"Concat"} | {"Shuffle", "UpsampleNearestNeighbour"}
+_PASSED = PASSING - {"Concat"} | {"Cast", "Shuffle", "UpsampleNearestNeighbour"}
 _PER_CHANNEL = frozenset(("Add", "BatchNormalization", "Div", "Mul", "Relu", "Sub", "Transpose"))
 
 LARGEST = 16
@@ -69,10 +69,11 @@ class Join:
         return " and ".join(branch.words for branch in self.branches)
 
     @property
-    def kind(self) -> Literal["equal", "multiples", "per channel", "apart"]:
-        """How its scales can become one, or one for each channel."""
+    def kind(self) -> Literal["types", "equal", "multiples", "per channel", "apart"]:
+        """How its scales can become one, or one for each channel; `types`: there are none."""
         if self.factors is not None:
-            return "equal" if set(self.factors) == {1} else "multiples"
+            kind_: Literal["types", "equal"] = "equal" if any(map(_is_scaled, self.branches)) else "types"
+            return kind_ if set(self.factors) == {1} else "multiples"
         return "per channel" if self.per_channel else "apart"
 
 
@@ -82,12 +83,18 @@ def joins(view: View) -> Iterator[Join]:
         if kind(node) in _JOINS and len(view.dynamic_inputs(node)) > 1:
             join = _join(view, node)
             decided = any(branch.follows for branch in join.branches)
-            if not decided and (any(map(_is_scaled, join.branches)) or _is_float(view, join)):
+            if not decided and (any(map(_is_scaled, join.branches)) or _is_cast(view, node) or _is_float(view, join)):
                 yield join
 
 
 def _is_scaled(branch: Branch) -> bool:
     return branch.scale != 1.0 if branch.scale is not None else branch.scaling is not None
+
+
+def _is_cast(view: View, node: Any) -> bool:
+    """Whether integers of several types are joined as floats, since QONNX takes the type of the first for all."""
+    makers = [view.producer(tensor) for tensor in node.input]
+    return any(maker is not None and maker.op_type == "Cast" for maker in makers)
 
 
 def _is_float(view: View, join: Join) -> bool:
@@ -256,6 +263,10 @@ class _Kind:
 
 _STEP = "insert the step streamline_branches after streamline: "
 _KINDS = {
+    "types": _Kind(
+        "They have several data types, and QONNX gives a Concat that of the first: a Cast keeps them apart",
+        f"{_STEP}exact",
+    ),
     "equal": _Kind(
         "FINN's streamline moves scales past no fork and no join: layers behind them get floats", f"{_STEP}exact"
     ),

@@ -14,6 +14,7 @@ from finnyaml.graph.surgery import Repaired, free_name, integer_type, set_attrib
 from finnyaml.graph.view import View, attributes, name
 from finnyaml.lint.branches import Branch, Join, joins
 from finnyaml.lint.layers import holds_integers
+from finnyaml.steps.joined import before_cast, drop_casts, join_types
 
 _QONNX = "qonnx.custom_op.general"
 
@@ -31,16 +32,19 @@ def streamline_branches(model: ModelWrapper) -> Repaired:
     view = View(model)
     found = list(joins(view))
     tensors = [*view.inputs, *(tensor for node in view.nodes for tensor in node.output)]
-    if not found and not any(len(view.consumers(tensor)) > 1 for tensor in tensors):
-        return Repaired(copy.deepcopy(model), ())
-    made = branches(copy.deepcopy(model))
+    made = copy.deepcopy(model)
+    if not join_types(made) and not found and not any(len(view.consumers(tensor)) > 1 for tensor in tensors):
+        return Repaired(made, ())
+    made = branches(made)
     changes: list[str] = []
     while (join := _next(View(made))) is not None:
         changes += _join_integers(made, join)
         made = branches(made)
     left = list(joins(View(made)))
     notes = [f"{name(join.node)} joins scales {join.words}: they stay before it" for join in left]
-    changes += [f"{name(join.node)} ({join.node.op_type}) joins integers" for join in found if join.kind == "equal"]
+    changes += [
+        f"{name(join.node)} ({join.node.op_type}) joins integers" for join in found if join.kind in ("types", "equal")
+    ]
     return Repaired(made, tuple(changes) or ("scales and transposes have passed the forks",), tuple(notes))
 
 
@@ -89,12 +93,13 @@ def _join_integers(model: ModelWrapper, join: Join) -> list[str]:
     for branch in join.branches:
         if branch.scaling in model.graph.node and branch.tensor not in {*read, *view.outputs}:
             model.graph.node.remove(branch.scaling)
+    drop_casts(model)
     return changes
 
 
 def _source(view: View, branch: Branch) -> str:
     """The integers of a branch, at the place of its scale."""
-    return branch.tensor if branch.scaling is None else view.dynamic_inputs(branch.scaling)[0]
+    return before_cast(view, branch.tensor) if branch.scaling is None else view.dynamic_inputs(branch.scaling)[0]
 
 
 def _times(model: ModelWrapper, view: View, join: Join, branch: Branch, factor: int, taken: set[str]) -> str:

@@ -27,6 +27,7 @@ from finnyaml.graph.view import View
 from finnyaml.recipe.model import InputSpec
 from finnyaml.steps import exporting
 from finnyaml.steps.code import explain
+from finnyaml.steps.joined import cast_mixed
 from finnyaml.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -179,6 +180,7 @@ def annotate_input(model: onnx.ModelProto, spec: InputSpec) -> ModelWrapper:
                 hint="values of one are not values of the other; change model.input.datatype or the model",
             )
         wrapper.set_tensor_datatype(name, datatype)
+    cast_mixed(wrapper)
     return wrapper
 
 

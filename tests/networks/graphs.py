@@ -9,6 +9,7 @@ from onnx import TensorProto
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.infer_shapes import InferShapes
 
+from finnyaml.steps.joined import cast_mixed
 from tests.lint.graphs import QONNX, Net
 
 STEP = 0.2347
@@ -117,4 +118,6 @@ class Network(Net):
             elif entry.domain == QONNX:
                 entry.version = 2
         model.model.ir_version = 9
-        return cleanup_model(model.transform(InferShapes()))
+        model = cleanup_model(model.transform(InferShapes()))
+        cast_mixed(model)
+        return model

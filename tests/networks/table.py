@@ -633,6 +633,20 @@ ROWS = (
     ),
     Row(
         "join",
+        "Concat of a branch with the scale 1.0 and one with another",
+        lambda: _two(_cat, 1.0, 0.5).conv(8, 3, 1, 1).relu(3, 0.43),
+        repairs=("streamline_branches",),
+        long=True,
+    ),
+    Row(
+        "join",
+        "Concat of branches with the scale 1.0, with and without a sign",
+        lambda: _two(_cat, 1.0, 1.0, signed=True).conv(8, 3, 1, 1).relu(3, 0.43),
+        repairs=("streamline_branches",),
+        long=True,
+    ),
+    Row(
+        "join",
         "Concat of branches with scales of their own before BatchNorm and a quantizer",
         lambda: _bn(_two(_cat, 0.5, 0.37), 8).relu(3, 0.41).conv(8, 3, 1, 1).relu(),
         repairs=("streamline_branches",),

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import TensorProto
 from qonnx.core.modelwrapper import ModelWrapper
 
 from finnyaml.graph.surgery import integer_type
@@ -97,6 +98,17 @@ def test_a_concat_of_types_of_its_own_gets_the_one_that_holds_both() -> None:
     view, _, _ = repaired(joined("Concat", 0.5, 0.5, counts=(3, 7), lows=(0, -4)))
     at = next(node for node in view.nodes if "Concat" in node.op_type)
     assert view.datatype(at.output[0]).name == "INT3" and view.datatype(at.input[0]).name == "UINT2"
+
+
+@pytest.mark.parametrize("other", [0.5, 1.0])
+def test_a_concat_that_began_as_floats_joins_integers(other: float) -> None:
+    net = Branches((1, 3, 2, 2))
+    start = net.node("Cast", net.steps("x", 7), to=TensorProto.FLOAT)  # as the step `model` puts it before this join
+    end = net.steps("x", 7, -4)
+    end = net.times(end, other) if other != 1.0 else end
+    view, _, notes = repaired(net.ends(net.node("Concat", start, end, axis=1), 6))
+    assert "Cast" not in {node.op_type for node in view.nodes} and not notes
+    assert all(view.datatype(tensor).is_integer() for tensor in join(view).input)
 
 
 def test_any_scales_become_one_for_each_channel_before_quantizers() -> None:

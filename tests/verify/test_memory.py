@@ -140,3 +140,12 @@ def test_the_limit_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.Mon
     assert memory.memory(tmp_path) == 32_000_000
     monkeypatch.setattr(memory, "memory", lambda: 32_000_000)
     assert memory.at_once(100_000) == 20
+
+
+def test_a_graph_that_is_looked_at_holds_a_piece_at_a_time() -> None:
+    model = wide(taps="all", optimise=False, apart=1.5 * MEGABYTE)
+    seen: list[tuple[list[str], set[str]]] = []
+    sample = SAMPLES[:1].astype(np.float32)
+    made = model.look(sample, lambda nodes, values: seen.append(([n.op_type for n in nodes], set(values))), ["y"])
+    assert seen == [(["Mul", "Add"], {"x", "m", "a"}), (["Transpose", "ReduceMax"], {"a", "t", "y"})]
+    np.testing.assert_array_equal(made["y"], wide().run(sample)["y"])

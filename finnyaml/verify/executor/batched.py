@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -21,6 +22,9 @@ from finnyaml.verify.memory import MOST, at_once
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
+
+Look = Callable[[Sequence[NodeProto], Mapping[str, np.ndarray]], None]
+"""Sees nodes, and tensors of one sample by name."""
 
 
 def input_of(model: ModelWrapper) -> tuple[str, tuple[int, ...]]:
@@ -57,11 +61,12 @@ class BatchedModel:
         without: Collection[str] = (),
         threads: int = 0,
         optimise: bool = True,
+        apart: float = math.inf,
     ) -> None:
         self.model = prepare(model)
         self.notices: list[str] = []
         self._violations = watch.Violations()
-        self._without, self._threads, self._optimise = tuple(without), threads, optimise
+        self._without, self._threads, self._optimise, self._apart = tuple(without), threads, optimise, apart
         known, live = constants(self.model)
         self.input, self.input_shape = input_of(self.model)
         self.input_datatype = self.model.get_tensor_datatype(self.input)
@@ -91,12 +96,7 @@ class BatchedModel:
 
     def run(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         """Execute on a batch [n, *input_shape[1:]] of any numeric dtype; outputs and taps by name, each [n, ...]."""
-        values = np.ascontiguousarray(batch, np.float32)
-        if values.shape[1:] != self.input_shape[1:]:
-            raise NotExecutable(
-                f"the data has the shape {list(values.shape[1:])} per sample, "
-                f"the input {self.input} wants {list(self.input_shape[1:])}"
-            )
+        values = self._taken(batch)
         if len(values) <= self.at_once:
             return self._computed(values)
         whole: dict[str, np.ndarray] = {}
@@ -106,21 +106,39 @@ class BatchedModel:
                 array[begin : begin + len(part)] = part
         return whole
 
+    def look(self, sample: np.ndarray, at: Look, kept: Collection[str]) -> dict[str, np.ndarray]:
+        """Execute on one sample [1, ...] and let `at` see the nodes of each segment, with all that they read and make.
+
+        Of what they make only the `kept` tensors are held on to, and returned.
+        """
+        return self._computed(self._taken(sample), at, kept)
+
+    def _taken(self, batch: np.ndarray) -> np.ndarray:
+        values: np.ndarray = np.ascontiguousarray(batch, np.float32)
+        if values.shape[1:] != self.input_shape[1:]:
+            raise NotExecutable(
+                f"the data has the shape {list(values.shape[1:])} per sample, "
+                f"the input {self.input} wants {list(self.input_shape[1:])}"
+            )
+        return values
+
     @functools.cached_property
     def at_once(self) -> int:
         """How many samples are computed at once: fewer where they need much memory, whatever `run` is given."""
         return at_once(live_bytes(self.graph, self.program))
 
-    def _computed(self, batch: np.ndarray) -> dict[str, np.ndarray]:
-        """Execute on samples [n, ...] that are computed at once."""
+    def _computed(
+        self, batch: np.ndarray, at: Look | None = None, kept: Collection[str] | None = None
+    ) -> dict[str, np.ndarray]:
+        """Execute on samples [n, ...] that are computed at once; see `look`."""
         while True:
             before = len(self._distrusted)
-            result = self._execute(batch)
+            result = self._execute(batch, at, self.graph.wanted if kept is None else kept)
             if result is not None or len(self._distrusted) == before:
                 return result or {}
             self.program = self._compile()
 
-    def _execute(self, batch: np.ndarray) -> dict[str, np.ndarray] | None:
+    def _execute(self, batch: np.ndarray, at: Look | None, kept: Collection[str]) -> dict[str, np.ndarray] | None:
         """One pass; None if data contradicts an annotation that the program is built on (it is then distrusted).
 
         Also if a tensor may do so that the program does not watch itself.
@@ -136,16 +154,18 @@ class BatchedModel:
                 if close := step.run(values, self._violations, tidy=self.at_once < MOST):
                     self._distrusted |= close
                     return None
+                if at is not None:
+                    at([part.node for part in step.parts], values)
             else:
                 self._run_per_sample(step, values, len(batch))
                 trusted = [self._trustworthy(t, values[t], step) for t in step.output if t]
                 if not all(trusted):
                     return None
-            later = {*self.graph.wanted}.union(*uses[place + 1 :])
+            later = {*kept}.union(*uses[place + 1 :])
             for tensor in values.keys() - later:
                 del values[tensor]
         known = self.graph.constants
-        return {t: values[t] if t in values else np.repeat(known[t], len(batch), axis=0) for t in self.graph.wanted}
+        return {t: values[t] if t in values else np.repeat(known[t], len(batch), axis=0) for t in kept}
 
     def _trustworthy(self, tensor: str, value: np.ndarray, node: NodeProto | None) -> bool:
         """Check a tensor that enters a segment from outside; a contradiction makes its annotation distrusted."""
@@ -179,7 +199,7 @@ class BatchedModel:
 
     def _compile(self) -> Program:
         given = self.graph, self._without, self._distrusted, self._violations
-        return compile_program(*given, optimise=self._optimise, threads=self._threads)
+        return compile_program(*given, optimise=self._optimise, threads=self._threads, apart=self._apart)
 
     def _describe(self, wanted: tuple[str, ...], nodes: list[NodeProto], known: dict[str, np.ndarray]) -> Graph:
         tensors = dict.fromkeys([self.input, *(t for n in nodes for t in (*n.input, *n.output) if t)])

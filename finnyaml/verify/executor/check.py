@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,9 @@ from finnyaml.verify.executor.batched import BatchedModel
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
+
+_APART = 64_000_000
+"""Bytes of a sample that are compared at a time: all tensors of a large network are more than what computes it."""
 
 ROUNDING = 2e-5  # of the largest value: how far float32 sums of another order may be
 
@@ -27,22 +31,14 @@ def checked(model: ModelWrapper, samples: np.ndarray, **options: Any) -> Batched
     notices: list[str] = []
     without = dict.fromkeys(options.pop("without", ()))
     while True:
-        plain = BatchedModel(model, taps="all", without=without, threads=options.get("threads", 0), optimise=False)
-        taps = options.get("taps", ())
-        wrong: dict[str, NodeProto] = {}
-        kept = []
-        for sample in np.ascontiguousarray(samples, np.float32)[:, None]:  # one by one: all tensors are in memory
-            values = {plain.input: sample, **plain.run(sample)}
-            wrong |= {node.output[0]: node for node in _differing(plain, values, notices)}
-            kept.append({t: value for t, value in values.items() if taps == "all" or t in {*plain.outputs, *taps}})
+        values, wrong = _one_by_one(model, samples, without, notices, **options)
         if not wrong:
             break
-        for node in wrong.values():
+        for node in wrong:
             without[node.output[0]] = None
             notices.append(
                 f"the batched form of {node.op_type} {name(node)} does not compute what qonnx does; it runs per sample"
             )
-    values = {t: np.concatenate([each[t] for each in kept]) for t in kept[0]}
     compiled = BatchedModel(model, without=without, **options)
     if not _agree(compiled, samples, values) and options.get("optimise", True):
         notices.append("the optimised graph does not compute what its nodes do one by one; it is not optimised")
@@ -53,15 +49,34 @@ def checked(model: ModelWrapper, samples: np.ndarray, **options: Any) -> Batched
     return compiled
 
 
+def _one_by_one(
+    model: ModelWrapper, samples: np.ndarray, without: Collection[str], notices: list[str], **options: Any
+) -> tuple[dict[str, np.ndarray], list[NodeProto]]:
+    """What the wanted tensors hold, [n, ...] by name, computed node by node, and the nodes that differ from qonnx'."""
+    threads = options.get("threads", 0)
+    plain = BatchedModel(model, taps="all", without=without, threads=threads, optimise=False, apart=_APART)
+    taps = options.get("taps", ())
+    wrong: dict[str, NodeProto] = {}
+
+    def compare(nodes: Sequence[NodeProto], values: Mapping[str, np.ndarray]) -> None:
+        wrong.update({node.output[0]: node for node in _differing(plain, nodes, values, notices)})
+
+    kept = plain.graph.wanted if taps == "all" else dict.fromkeys((*plain.outputs, *taps))
+    found = [plain.look(sample, compare, kept) for sample in samples[:, None]]
+    return {t: np.concatenate([each[t] for each in found]) for t in kept}, list(wrong.values())
+
+
 def _agree(compiled: BatchedModel, samples: np.ndarray, values: dict[str, np.ndarray]) -> bool:
     results = compiled.run(samples)
     return _same(compiled, {t: result for t, result in results.items() if t in values}, values)
 
 
-def _differing(plain: BatchedModel, values: dict[str, np.ndarray], notices: list[str]) -> list[NodeProto]:
+def _differing(
+    plain: BatchedModel, nodes: Sequence[NodeProto], values: Mapping[str, np.ndarray], notices: list[str]
+) -> list[NodeProto]:
     """The lowered nodes whose outputs for one sample are not what qonnx makes of the same inputs."""
     wrong = []
-    for node in plain.lowered:
+    for node in nodes:
         try:
             expected = plain.run_one(node, values, 0)
         except NotExecutable as reason:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from onnx import NodeProto, TensorProto, ValueInfoProto, helper, shape_inference
+import numpy as np
+from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper, shape_inference
 
 from finnyaml.verify.executor.base import IR_VERSION, OPSET, Graph
 from finnyaml.verify.executor.program import Program
@@ -54,17 +55,21 @@ def _most_inside(segment: Segment, known: Mapping[str, ValueInfoProto]) -> int:
 
 def _inferred(
     nodes: Sequence[NodeProto],
-    constants: Mapping[str, TensorProto],
+    constants: Mapping[str, np.ndarray],
     inputs: Iterable[ValueInfoProto],
     outputs: Iterable[str],
 ) -> dict[str, ValueInfoProto]:
     """All tensors of lowered nodes whose shapes follow from those of the inputs, by name; large constants only count
     by their shape.
     """
-    small = {name: c for name, c in constants.items() if math.prod(c.dims) <= _SMALL}
-    shapes = [helper.make_tensor_value_info(n, c.data_type, c.dims) for n, c in constants.items() if n not in small]
+    small = [numpy_helper.from_array(c, name) for name, c in constants.items() if c.size <= _SMALL]
+    shapes = [
+        helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(c.dtype), c.shape)
+        for name, c in constants.items()
+        if c.size > _SMALL
+    ]
     ends = [ValueInfoProto(name=name) for name in outputs]
-    body = helper.make_graph(nodes, "graph", [*inputs, *shapes], ends, list(small.values()))
+    body = helper.make_graph(nodes, "graph", [*inputs, *shapes], ends, small)
     model = helper.make_model(body, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     found = shape_inference.infer_shapes(model).graph
     return {info.name: info for info in (*found.input, *found.value_info, *found.output)}

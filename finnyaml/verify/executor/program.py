@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from onnx import NodeProto, TensorProto, helper
@@ -42,11 +42,13 @@ def compile_program(
     *,
     optimise: bool,
     threads: int,
+    apart: float = math.inf,
 ) -> Program:
     """Compile for the wanted tensors of a graph.
 
     without: names, op types or first outputs of nodes that must not be lowered. distrusted: inputs of segments whose
     annotation has proven wrong, so that nothing may be concluded from it, and others that must be watched themselves.
+    apart: bytes of a sample after which another segment begins.
     """
     refused: dict[str, str] = {}
     while True:
@@ -55,7 +57,7 @@ def compile_program(
             ranks = {t: len(shape) for t, shape in graph.shapes.items() if shape is not None}
             lowered = fold_normalisations(lowered, graph.constants, bounds, ranks, graph.wanted)
         steps: list[Segment | NodeProto] = []
-        runs = list(_runs(lowered))
+        runs = [piece for run in _runs(lowered) for piece in _pieces(run, graph, apart)]
         for place, run in enumerate(runs):
             if isinstance(run, NodeProto):
                 steps.append(run)
@@ -159,6 +161,23 @@ def _runs(lowered: list[Lowered | NodeProto]) -> list[list[Lowered] | NodeProto]
                 continue
         runs.append([part] if isinstance(part, Lowered) else part)
     return runs
+
+
+def _pieces(run: list[Lowered] | NodeProto, graph: Graph, apart: float) -> Iterator[list[Lowered] | NodeProto]:
+    """A run in pieces that each make so many bytes for a sample, or a little more."""
+    if isinstance(run, NodeProto):
+        yield run
+        return
+    piece: list[Lowered] = []
+    made = 0
+    for part in run:
+        piece.append(part)
+        made += sum(4 * math.prod(graph.shapes.get(t) or ()) for t in part.node.output if t)
+        if made > apart:
+            yield piece
+            piece, made = [], 0
+    if piece:
+        yield piece
 
 
 def _inputs(run: list[Lowered] | NodeProto) -> set[str]:

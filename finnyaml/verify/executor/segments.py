@@ -101,13 +101,14 @@ class Segment:
         inputs = [helper.make_tensor_value_info(t, types.get(t, TensorProto.FLOAT), None) for t in self.inputs]
         model = model_of(nodes, inputs, self.fetched, known)
         self._session = _session(model, optimise=free, threads=threads)
-        self.nodes, self.constants, self.optimised = nodes, {t.name: t for t in model.graph.initializer}, free
+        self.nodes, self.optimised = nodes, free
+        self.constants = {t.name: known[t.name] for t in model.graph.initializer}  # no copies of large weights
 
     def plain(self) -> tuple[list[NodeProto], dict[str, np.ndarray]]:
         """The nodes that make `outputs`, none that only watch; the constants (any shape) that they use, by name."""
         nodes = needed(self.nodes, self.outputs)
         used = {t for n in nodes for t in n.input}
-        return nodes, {t: numpy_helper.to_array(c) for t, c in self.constants.items() if t in used}
+        return nodes, {t: value for t, value in self.constants.items() if t in used}
 
     def run(self, values: dict[str, np.ndarray], violations: Violations, *, tidy: bool) -> set[str]:
         """Execute on a batch: takes `inputs` [n, ...] from the values, adds `outputs` [n, ...], judges what is watched.
