@@ -34,6 +34,9 @@ ELSEWHERE = (
     "finnyaml/bundle/templates/README.md",
 )
 
+BESIDE = ("*.svg", "*.csv")
+"""Pictures and data that pages show."""
+
 _LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)")
 """The address of a link to a file."""
 
@@ -66,12 +69,16 @@ def linked(text: str, path: str) -> str:
 
 
 def main(folder: Path) -> None:
-    """Write all pages and the style sheet below a folder, which is emptied first."""
+    """Write all pages, their pictures and data, and the style sheet below a folder, which is emptied first."""
     shutil.rmtree(folder, ignore_errors=True)
     for path, text in pages().items():
         target = folder / on_site(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(linked(text, path), "utf-8")
+    for file in [path for kind in BESIDE for path in (ROOT / "docs").rglob(kind)]:
+        target = folder / on_site(file.relative_to(ROOT).as_posix())
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, target)
     shutil.copy(Path(__file__).with_name("style.css"), folder)
 
 
