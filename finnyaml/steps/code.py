@@ -133,15 +133,8 @@ def _from_file(ref: CodeRef, file: Path) -> ModuleType:
     if not file.is_file():
         near = did_you_mean(file.name, (found.name for found in file.parent.glob("*.py")))
         raise StepFailed(f"{ref.text}: there is no file {file}", hint=near)
-    root, name = in_package(file)
-    if root is not None:
-        _search_first(root)
+    _search_first(_beside_package(file))
     _search_first(file.parent)
-    try:
-        if name is not None:
-            return importlib.import_module(name)
-    except (Exception, SystemExit) as error:
-        raise _import_failed(ref, error) from error
     name = file.stem if file.stem not in sys.modules else f"recipe_{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
@@ -151,8 +144,32 @@ def _from_file(ref: CodeRef, file: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
+        if not (isinstance(error, ImportError) and _ALONE in str(error)):
+            raise _import_failed(ref, error) from error
+        del sys.modules[name]
+    else:
+        return module
+    # Only now is the source looked at: of a step that needs this, comments count too, since it was read as data.
+    root, full = in_package(file)
+    assert root is not None
+    assert full is not None
+    _search_first(root)
+    try:
+        return importlib.import_module(full)
+    except (Exception, SystemExit) as error:
         raise _import_failed(ref, error) from error
-    return module
+
+
+_ALONE = "attempted relative import with no known parent package"
+"""What Python says of a relative import in a file that is loaded by itself."""
+
+
+def _beside_package(file: Path) -> Path:
+    """The folder with the outermost package that a file is in; its own folder where it is in none."""
+    folder = file.absolute().parent
+    while (folder / "__init__.py").is_file():
+        folder = folder.parent
+    return folder
 
 
 def in_package(file: Path) -> tuple[Path | None, str | None]:

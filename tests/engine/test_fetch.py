@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -132,7 +133,7 @@ def test_a_server_without_ranges_begins_anew(server: Server, store: Store) -> No
 
 
 def test_more_than_there_is_begins_anew(server: Server, store: Store) -> None:
-    part = store.root / CACHE / "fetch" / SHA
+    part = store.root / CACHE / "fetch" / f"{SHA}-{os.getuid()}"
     part.parent.mkdir(parents=True)
     part.write_bytes(DATA + b"more")
     get(remote(server.url("file.npz")), store)
