@@ -133,7 +133,6 @@ def _from_file(ref: CodeRef, file: Path) -> ModuleType:
     if not file.is_file():
         near = did_you_mean(file.name, (found.name for found in file.parent.glob("*.py")))
         raise StepFailed(f"{ref.text}: there is no file {file}", hint=near)
-    _search_first(_beside_package(file))
     _search_first(file.parent)
     name = file.stem if file.stem not in sys.modules else f"recipe_{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file)
@@ -144,18 +143,17 @@ def _from_file(ref: CodeRef, file: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        if not (isinstance(error, ImportError) and _ALONE in str(error)):
+        if not _wants_package(error, file):
             raise _import_failed(ref, error) from error
         del sys.modules[name]
     else:
         return module
-    # Only now is the source looked at: of a step that needs this, comments count too, since it was read as data.
+    # Only now is the package looked for: of a step that needs it, comments count too, since it was read as data.
     root, full = in_package(file)
     assert root is not None
-    assert full is not None
     _search_first(root)
     try:
-        return importlib.import_module(full)
+        return importlib.import_module(full or ".".join(file.absolute().relative_to(root).with_suffix("").parts))
     except (Exception, SystemExit) as error:
         raise _import_failed(ref, error) from error
 
@@ -164,12 +162,14 @@ _ALONE = "attempted relative import with no known parent package"
 """What Python says of a relative import in a file that is loaded by itself."""
 
 
-def _beside_package(file: Path) -> Path:
-    """The folder with the outermost package that a file is in; its own folder where it is in none."""
-    folder = file.absolute().parent
-    while (folder / "__init__.py").is_file():
-        folder = folder.parent
-    return folder
+def _wants_package(error: BaseException, file: Path) -> bool:
+    """Whether a file could not be loaded because it is meant as a part of its package: it says so, or imports that."""
+    if isinstance(error, ModuleNotFoundError) and error.name and (file.absolute().parent / "__init__.py").is_file():
+        folder = file.absolute().parent
+        while (folder.parent / "__init__.py").is_file():
+            folder = folder.parent
+        return error.name.partition(".")[0] == folder.name
+    return isinstance(error, ImportError) and _ALONE in str(error)
 
 
 def in_package(file: Path) -> tuple[Path | None, str | None]:

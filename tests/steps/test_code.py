@@ -12,6 +12,7 @@ from finnyaml.steps.code import forget_user_modules, load_function
 
 @pytest.fixture(autouse=True)
 def forget():
+    forget_user_modules()  # other tests of this process may have loaded code of a user, too
     yield
     forget_user_modules()
 
