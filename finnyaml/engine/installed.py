@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
@@ -21,7 +20,7 @@ from finnyaml.finn.catalog import Catalog, Field
 from finnyaml.plan import phases
 from finnyaml.plugins import Plugin
 from finnyaml.recipe.load import load_recipes
-from finnyaml.site.load import RemoteSpec, load_site
+from finnyaml.site.load import load_site, remote_of
 from finnyaml.steps import builtin, open_rtl
 from finnyaml.store import Store
 from finnyaml.store.remote import NotThere, Remote, Unreachable, check_url
@@ -52,8 +51,7 @@ def of_site(folder: Path) -> Iterator[Check]:
     site = load_site(folder)
     for file in site.files:
         yield Check("site file", "found", where=str(file), enables="what belongs to this place")
-    asked = os.environ.get("FINNYAML_REMOTE")
-    spec = site.remote if not asked else None if asked == "none" else RemoteSpec(asked)
+    spec = remote_of(site)
     if spec is None:
         return
     enables, hint = "results of other machines", "check the URL, the network, and your credentials"

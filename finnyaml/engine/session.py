@@ -23,7 +23,7 @@ from finnyaml.plan.status import Judge, Looks
 from finnyaml.plan.vocabulary import vocabulary
 from finnyaml.recipe.load import draft_recipes, of_variants, refusal, several
 from finnyaml.recipe.model import BundleSpec, Recipe
-from finnyaml.site.load import RemoteSpec, load_site
+from finnyaml.site.load import load_site, remote_of
 from finnyaml.store import Store
 from finnyaml.store.mirrored import Mirrored
 from finnyaml.store.remote import Remote, check_url
@@ -35,7 +35,10 @@ def store_root(option: Path | None, folder: Path = Path()) -> Path:
 
     `folder` is that of the project. Raises RecipeError where the site file is wrong.
     """
-    chosen = option or os.environ.get("FINNYAML_STORE") or load_site(folder).store
+    return _root(option or os.environ.get("FINNYAML_STORE") or load_site(folder).store)
+
+
+def _root(chosen: str | Path | None) -> Path:
     if chosen:
         return Path(chosen).expanduser().absolute()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "finnyaml"
@@ -49,16 +52,13 @@ def open_store(option: Path | None, folder: Path = Path()) -> Store:
 def open_mirrored(
     option: Path | None, folder: Path, remote: str | None = None, notice: Callable[[str], None] = lambda _: None
 ) -> Mirrored:
-    """The same with the remote store: `remote` (`--remote`), else $FINNYAML_REMOTE, else that of the site file.
+    """The same with the remote store (`finnyaml.site.load.remote_of`).
 
-    "none" for none. StoreError where one of them cannot be used, though not for a remote one that does not answer.
+    StoreError where one of them cannot be used, though not for a remote one that does not answer.
     """
-    found = Mirrored.open(store_root(option, folder))
-    asked = remote or os.environ.get("FINNYAML_REMOTE")
-    spec = load_site(folder).remote
-    if asked:
-        # The key is the site's, not of a place: who names another store here still signs what goes there.
-        spec = None if asked == "none" else replace(spec, url=asked) if spec else RemoteSpec(asked)
+    site = load_site(folder)
+    found = Mirrored.open(_root(option or os.environ.get("FINNYAML_STORE") or site.store))
+    spec = remote_of(site, remote)
     if spec is not None:
         check_url(spec.url)
         found.attach(Remote(spec.url, spec.key), spec.shown, write=spec.write, notice=notice)

@@ -139,7 +139,7 @@ def _end_of(log: Path, began: int = 0) -> str:
 
 
 AROUND = 2
-"""So many folders around that of the script are in the copy, where there is no repository."""
+"""How many folders above that of the script are copied, too, if the script is in no repository."""
 
 
 def _top(folder: Path) -> Path:

@@ -12,15 +12,14 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache as remembered
 from pathlib import Path
 
 from finnyaml.errors import StepFailed, ToolMissing
-from finnyaml.files import make_folder
 from finnyaml.rtl import overlay, testbench
 from finnyaml.rtl.design import Design
+from finnyaml.rtl.kept import keep
 from finnyaml.rtl.simulation import Build, Simulator
 
 __all__ = ["DYNAMIC_FIFO", "WHEEL", "Build", "Tools", "compile", "find", "program"]
@@ -105,7 +104,7 @@ def program(
             what = f"{tools.versions[0]} cannot translate the design"
             raise _failed(what, [command], done.stdout + done.stderr, r"^%Error.*", log)
         made = _compile(folder, main, cache, tools, log, waveform=waveform)
-        _keep(made, kept)
+        keep(made, kept)
     return kept
 
 
@@ -156,7 +155,7 @@ def _compile(folder: Path, main: str, cache: Path, tools: Tools, log: Path, *, w
         command = [*common, level, "-c", str(unit), "-o", str(made)]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
         if kept and not done.returncode:
-            _keep(made, kept)
+            keep(made, kept)
         return command, done.stdout + done.stderr, done.returncode
 
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
@@ -197,17 +196,3 @@ def _failed(what: str, commands: Sequence[Sequence[str]], text: str, cause: str,
     found = re.search(cause, text, re.MULTILINE)
     said = found.group() if found else (text.strip().splitlines() or ["it said nothing"])[-1]
     return StepFailed(f"{what}: {said.strip()}", hint=f"all of its messages are in {log}")
-
-
-def _keep(file: Path, kept: Path) -> None:
-    """Put a file into the cache; others see all of it or nothing."""
-    make_folder(kept.parent)
-    aside = kept.with_name(f".{kept.name}-{os.getpid()}-{os.urandom(4).hex()}")
-    try:
-        shutil.copy(file, aside)
-        with aside.open("rb") as copied:
-            os.fsync(copied.fileno())  # else a power cut may leave the name without the content
-        aside.replace(kept)
-    finally:
-        with suppress(FileNotFoundError):
-            aside.unlink()

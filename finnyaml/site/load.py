@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from finnyaml.errors import Problem, RecipeError, Where
@@ -44,7 +44,7 @@ class Site:
 
 
 def load_site(folder: Path, environ: Mapping[str, str] | None = None) -> Site:
-    """The site of a project in `folder`; an empty one where there is no site file.
+    """What the site files say for a project in `folder`. Without a site file nothing is set.
 
     Raises RecipeError with all that is wrong, each at its place.
     """
@@ -60,6 +60,20 @@ def load_site(folder: Path, environ: Mapping[str, str] | None = None) -> Site:
         whole = merge(whole, node)
     store, remote = whole.get("store"), whole.get("remote")
     return Site(files, _path(store) if store else None, _remote(remote) if remote else None)
+
+
+def remote_of(site: Site, option: str | None = None, environ: Mapping[str, str] | None = None) -> RemoteSpec | None:
+    """The remote store: the URL of `option` (`--remote`), else $FINNYAML_REMOTE, else that of the site file.
+
+    "none" is none. Whether it is written, and the key, are the site's: who names another store here still signs what
+    goes there.
+    """
+    url = option or (os.environ if environ is None else environ).get("FINNYAML_REMOTE")
+    if not url:
+        return site.remote
+    if url == "none":
+        return None
+    return replace(site.remote, url=url) if site.remote else RemoteSpec(url)
 
 
 def _checked(file: Path, problems: list[Problem]) -> Node:

@@ -164,12 +164,18 @@ _ALONE = "attempted relative import with no known parent package"
 
 def _wants_package(error: BaseException, file: Path) -> bool:
     """Whether a file could not be loaded because it is meant as a part of its package: it says so, or imports that."""
-    if isinstance(error, ModuleNotFoundError) and error.name and (file.absolute().parent / "__init__.py").is_file():
-        folder = file.absolute().parent
-        while (folder.parent / "__init__.py").is_file():
-            folder = folder.parent
-        return error.name.partition(".")[0] == folder.name
+    folder = file.absolute().parent
+    root = _beside_package(folder)
+    if isinstance(error, ModuleNotFoundError) and error.name and root != folder:
+        return error.name.partition(".")[0] == folder.relative_to(root).parts[0]
     return isinstance(error, ImportError) and _ALONE in str(error)
+
+
+def _beside_package(folder: Path) -> Path:
+    """The folder with the outermost package that a folder is in; itself where it is in none."""
+    while (folder / "__init__.py").is_file():
+        folder = folder.parent
+    return folder
 
 
 def in_package(file: Path) -> tuple[Path | None, str | None]:
@@ -182,14 +188,11 @@ def in_package(file: Path) -> tuple[Path | None, str | None]:
         above = max((node.level for node in nodes if isinstance(node, ast.ImportFrom)), default=0)
     except (SyntaxError, ValueError):
         return None, None  # the import says what is wrong
-    folder = file = file.absolute()
-    for _ in range(above):
-        folder = folder.parent
-    while (folder.parent / "__init__.py").is_file():
-        folder = folder.parent
-    if folder == file:
+    file = file.absolute()
+    root = _beside_package(file.parents[min(above, len(file.parents) - 1)])
+    if root == file.parent:
         return None, None
-    return folder.parent, ".".join(file.relative_to(folder.parent).with_suffix("").parts) if above else None
+    return root, ".".join(file.relative_to(root).with_suffix("").parts) if above else None
 
 
 def _from_package(ref: CodeRef, recipe_dir: Path) -> ModuleType:

@@ -50,15 +50,20 @@ def explained(root: Path) -> Iterator[None]:
         raise StoreError(f"cannot use the store {root}: {reason}{place}", hint=hint) from error
 
 
+def unused(root: Path) -> Path:
+    """A path below `root/tmp` that nobody else takes; the folder is there."""
+    folder = root / "tmp"
+    make_folder(folder)
+    return folder / f"{os.getpid()}-{os.urandom(8).hex()}"
+
+
 @contextmanager
 def aside(root: Path) -> Iterator[tuple[int, Path]]:
     """A new file below `root/tmp` (descriptor and path), gone at the end unless it was moved to its place."""
-    folder = root / "tmp"
-    make_folder(folder)
-    path = folder / f"{os.getpid()}-{os.urandom(8).hex()}"
+    path = unused(root)
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     try:
-        share(descriptor, folder)
+        share(descriptor, path.parent)
         yield descriptor, path
     finally:
         os.close(descriptor)

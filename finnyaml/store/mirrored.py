@@ -7,7 +7,6 @@ much of it: after the first trouble it is left alone, with one message, and what
 from __future__ import annotations
 
 import hashlib
-import os
 import queue
 import threading
 import time
@@ -15,8 +14,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from finnyaml.files import make_folder
-from finnyaml.store.disk import explained
+from finnyaml.store.disk import explained, unused
 from finnyaml.store.model import Trace
 from finnyaml.store.objects import ObjectDamaged
 from finnyaml.store.remote import NotThere, Remote, Unreachable
@@ -185,7 +183,7 @@ class Mirrored(Store):
                     return
                 try:
                     with explained(self.root):
-                        self._write_object(remote.fetch(digest, self._aside()))
+                        self._write_object(remote.fetch(digest, unused(self.root)))
                     results.put(None)
                 except BaseException as error:
                     results.put(error)
@@ -206,11 +204,6 @@ class Mirrored(Store):
             if error is not None:
                 raise error
         return True
-
-    def _aside(self) -> Path:
-        folder = self.root / "tmp"
-        make_folder(folder)
-        return folder / f"{os.getpid()}-{os.urandom(8).hex()}"
 
     def _leave(self, error: Unreachable) -> None:
         """Leave the remote store alone for the rest of this build."""
@@ -254,7 +247,7 @@ class Mirrored(Store):
         remote = self._asked()
         for digest in sorted(super().reachable(trace)):
             if not remote.has(digest):
-                remote.send(digest, self.chunks(digest), self._aside())
+                remote.send(digest, self.chunks(digest), unused(self.root))
         remote.add_trace(key, trace, TRACES_PER_KEY)
 
 

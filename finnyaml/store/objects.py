@@ -52,6 +52,8 @@ class Objects:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.read_only = not os.access(root, os.W_OK)
+        """Whether nothing can be written there: what it has can be used all the same."""
 
     def put_bytes(self, data: Piece) -> str:
         """Store `data` and return its digest; it survives a power cut once it was given to `sync`."""
@@ -131,7 +133,7 @@ class Objects:
 
     def delete(self, digest: str) -> None:
         """Remove an object, or what lies in its place; one that is not there is fine."""
-        if not os.access(self.root, os.W_OK):
+        if self.read_only:
             return  # whoever may write will find out, too
         with explained(self.root):
             discard(self._path(digest))

@@ -3,7 +3,7 @@
     objects/ab/<digest>   one byte that says how the rest is kept (0: as it is, 1: zlib), then the content
     traces/ab/<key>       a sealed list of the traces of a key, each with its signature where there is a key to sign
 
-There are no locks: who writes the traces of a key at the same time as another may lose one, which costs time only.
+There are no locks. Two machines that write the traces of one key at the same time may lose one; that costs time only.
 Objects are sent before the traces that need them, each under another name first where the store does not give a file
 all at once. What takes too long, or fails, is `Unreachable`, and it is for the caller to leave it alone then.
 """

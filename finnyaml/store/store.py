@@ -49,8 +49,6 @@ class Store(Objects):
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
-        self.read_only = not os.access(root, os.W_OK)
-        """Whether nothing can be written there: what it has can be used all the same."""
         self._artifacts: dict[str, Artifact] = {}
         self._scratch: dict[Path, int] = {}
 

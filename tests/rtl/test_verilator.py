@@ -12,6 +12,7 @@ import pytest
 
 from finnyaml.errors import StepFailed, ToolMissing
 from finnyaml.rtl import verilator
+from finnyaml.rtl.kept import keep
 from finnyaml.rtl.simulation import Build, Simulator
 from tests.rtl import stand_in
 from tests.rtl.stand_in import Fault
@@ -105,7 +106,7 @@ def test_a_half_written_program_is_never_seen(tmp_path: Path, monkeypatch: pytes
     with monkeypatch.context() as patch:
         patch.setattr(verilator.shutil, "copy", half)
         with pytest.raises(OSError, match="disk full"):
-            verilator._keep(tmp_path / "made", kept)
+            keep(tmp_path / "made", kept)
     assert list(kept.parent.iterdir()) == []
-    verilator._keep(tmp_path / "made", kept)
+    keep(tmp_path / "made", kept)
     assert [path.name for path in kept.parent.iterdir()] == ["key"] and kept.stat().st_size == 100

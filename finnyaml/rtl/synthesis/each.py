@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from finnyaml.errors import StepFailed
 from finnyaml.rtl.design import TOP_FILE, Design
+from finnyaml.rtl.kept import keep
 from finnyaml.rtl.synthesis import flow, script, yosys
 from finnyaml.rtl.synthesis.cells import RESOURCES
 
@@ -40,7 +40,9 @@ def each(
         for (key, _), counts in zip(batch, _counted([folder for _, folder in batch], work), strict=True):
             found[key] = counts
             if not isinstance(counts, StepFailed):
-                _keep(counts, cache / key)
+                made = work / "counts.json"
+                made.write_text(json.dumps(counts) + "\n", encoding="utf-8")
+                keep(made, cache / key)
         told(f"{at + len(batch)} of {len(missing)} layers synthesised")
     return [found[key] for key in keys]
 
@@ -64,14 +66,6 @@ def _kept(file: Path) -> Counts | None:
         return {str(node): {name: int(takes[name]) for name in RESOURCES} for node, takes in found.items()} or None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-
-
-def _keep(counts: Counts, file: Path) -> None:
-    """Others see all of it or nothing."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_name(f".{file.name}-{os.getpid()}-{os.urandom(4).hex()}")
-    aside.write_text(json.dumps(counts) + "\n", encoding="utf-8")
-    aside.replace(file)
 
 
 def _counted(folders: Sequence[Path], work: Path) -> list[Counts | StepFailed]:
