@@ -135,7 +135,8 @@ def _declared(text: str) -> tuple[set[str], set[str], set[str]]:
     from pyslang import syntax
 
     clean = text.encode("ascii", "replace").decode()
-    root: Any = syntax.SyntaxTree.fromText(clean).root
+    tree = syntax.SyntaxTree.fromText(clean)  # held to the end: its nodes lie in its memory
+    root: Any = tree.root
     members = root.members if root.kind == syntax.SyntaxKind.CompilationUnit else [root]
     names: dict[object, set[str]] = {}
     for member in members:

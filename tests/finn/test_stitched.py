@@ -160,6 +160,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 # The Verilog, as slang understands it.
 
 
+COMPILATIONS: list[Any] = []  # slang's symbols lie in the memory of their compilation and do not keep it alive
+
+
 def elaborate(files: list[Path], top: str) -> tuple[Any, list[str]]:
     """The top instance, and the errors of each file by its name."""
     from pyslang import Bag, SourceManager, ast, syntax
@@ -167,6 +170,7 @@ def elaborate(files: list[Path], top: str) -> tuple[Any, list[str]]:
     options = ast.CompilationOptions()
     options.topModules = {top}
     manager, compilation = SourceManager(), ast.Compilation(Bag([options]))
+    COMPILATIONS.append((manager, compilation))
     for file in files:
         compilation.addSyntaxTree(syntax.SyntaxTree.fromFile(str(file), manager))
     errors = [each for each in compilation.getAllDiagnostics() if each.isError()]

@@ -80,6 +80,9 @@ def emit(
     return netlist(design, ports, top="finn_design", streams=streams, fifos={"F"})
 
 
+COMPILATIONS: list[Any] = []  # slang's symbols lie in the memory of their compilation and do not keep it alive
+
+
 def elaborate(text: str, top: str) -> tuple[Any, list[str]]:
     """slang's instance of the top with stand-ins for the cells' modules, and what slang finds wrong."""
     from pyslang import ast, syntax
@@ -89,6 +92,7 @@ def elaborate(text: str, top: str) -> tuple[Any, list[str]]:
         ports = ", ".join(f"{p.direction} [{p.width - 1}:0] {name}" for name, p in PORTS[cell.path].items())
         stubs.append(f"module {cell.module} #(parameter N = 0) ({ports}); endmodule")
     compilation = ast.Compilation()
+    COMPILATIONS.append(compilation)
     for part in (text, "\n".join(stubs)):
         compilation.addSyntaxTree(syntax.SyntaxTree.fromText(part))
     (found,) = (each for each in compilation.getRoot().topInstances if each.name == top)
