@@ -18,6 +18,8 @@ from tests.waiting import wait_until
 MARK = "FINNYAML_TEST_BUILD"
 """The environment variable by which a process is known to belong to a build; what it starts inherits it."""
 
+IN_A_ROW = 5
+
 
 class Kills:
     """Builds of a project, of which more or less is there already."""
@@ -29,6 +31,7 @@ class Kills:
         self._usual = time.monotonic() - started
 
     def round(self, chance: Random) -> str:
+        """Builds one after the other, each killed, until one has ended by itself; then one that is left alone."""
         project = self._sound.copy()
         store = Store.open(project.store)
         keys = store.trace_keys()
@@ -36,6 +39,17 @@ class Kills:
             store.forget(key)
         if chance.random() < 0.3:
             shutil.rmtree(project.folder / "build")
+        finished: set[str] = set()
+        kills = 0
+        while kills < IN_A_ROW and self._killed(project, chance, finished):
+            kills += 1
+        lost = finished & self._sound.check(project)
+        assert not lost, f"these had finished, and ran again: {', '.join(sorted(lost))}"
+        assert not [*(project.store / "work").glob("*")], "a sandbox is left"
+        return f"killed {kills} times"
+
+    def _killed(self, project: Project, chance: Random, finished: set[str]) -> bool:
+        """Whether a build was killed before it had ended. `finished` gets the tasks that it says it finished."""
         before = _runs(project)
         mark = f"{chance.random()}"
         process = project.start("build", "recipe.yaml", **{MARK: mark})
@@ -50,11 +64,11 @@ class Kills:
             told(process.returncode, error)
         wait_until(lambda: not _marked(mark))
         self._sound.check_store(project)
-        finished = {task for run in _runs(project) - before for task in _finished(run)}
-        lost = finished & self._sound.check(project)
-        assert not lost, f"these had finished, and ran again: {', '.join(sorted(lost))}"
-        assert not [*(project.store / "work").glob("*")], "a sandbox is left"
-        return f"{whom} killed" if victims and process.returncode else "it had ended"
+        runs = _runs(project) - before
+        again = finished & {task for run in runs for task in _tasks(run, "task_started")}
+        assert not again, f"these had finished, and ran again: {', '.join(sorted(again))}"
+        finished.update(task for run in runs for task in _tasks(run, "task_finished"))
+        return bool(victims) and process.returncode != 0
 
 
 def _marked(mark: str) -> list[int]:
@@ -81,8 +95,8 @@ def _runs(project: Project) -> set[Path]:
     return set((project.folder / "build/.finnyaml/runs").glob("*/events.jsonl"))
 
 
-def _finished(run: Path) -> set[str]:
-    """The tasks that a run says it has finished."""
+def _tasks(run: Path, event: str) -> set[str]:
+    """The tasks of which a run tells this event."""
     lines = run.read_text().splitlines(keepends=True)
     events = [json.loads(line) for line in lines if line.endswith("\n")]  # the last may be half written
-    return {event["task"] for event in events if event["event"] == "task_finished"}
+    return {told["task"] for told in events if told["event"] == event}

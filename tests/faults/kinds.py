@@ -26,8 +26,8 @@ class Kind:
 
 KINDS: Mapping[str, Kind] = {
     "kills": Kind(
-        "`kill -9` of the command, a worker, or all, at a random moment",
-        980,
+        "`kill -9` of the command, a worker, or all, at a random moment, up to five times in a row",
+        300,
         lambda sound: kills.Kills(sound).round,
     ),
     "finn": Kind(
@@ -38,7 +38,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     "corruptions": Kind(
         "files of store and workspace damaged: a bit, a cut, nothing in them, zeros, removed, swapped",
-        1000,
+        600,
         lambda sound: corruptions.Corruptions(sound).round,
     ),
     "full": Kind("a disk that is full after some bytes", 50, lambda sound: disk.Disk(sound).full),
