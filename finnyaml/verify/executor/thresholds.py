@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto
 
+from finnyaml.verify.executor import lines
 from finnyaml.verify.executor.base import Lowering, NotLowerable
+from finnyaml.verify.executor.interval import Interval
 
 FEW = 8  # distinct thresholds up to which one comparison each is fastest
 TABLE = 1 << 16  # entries up to which a table is made
@@ -47,11 +49,17 @@ def count(
         # all thresholds of a channel are equal (mostly there is only one)
         reached = lowering.op("GreaterOrEqual", [x, lowering.constant(columns[0])])
         return choose(lowering, reached, levels[-1], levels[0], output)
+    interval = lowering.interval(x)
+    line = _exact_line(interval, table, channel_axis, rank) if interval.is_integer else None
+    if line is not None:
+        return scaled(lowering, _on_line(lowering, x, line, steps, broadcast), scale, bias, output)
     if len(distinct) <= FEW:
         return scaled(lowering, _by_comparisons(lowering, x, columns, distinct), scale, bias, output)
-    interval = lowering.interval(x)
     if interval.is_integer and (interval.high - interval.low + 1) * channels <= TABLE:
         return _by_table(lowering, x, table, levels, broadcast, output)
+    line = lines.nearly(table) if np.isfinite([interval.low, interval.high]).all() else None
+    if line is not None:
+        return scaled(lowering, _beside_line(lowering, x, line, table, broadcast), scale, bias, output)
     return scaled(lowering, _by_search(lowering, x, table, broadcast), scale, bias, output)
 
 
@@ -99,6 +107,42 @@ def _by_comparisons(lowering: Lowering, x: str, columns: list[np.ndarray], disti
         term = choose(lowering, reached, np.float32(end - first), np.float32(0))
         total = lowering.op("Add", [total, term]) if total else term
     return total
+
+
+def _exact_line(interval: Interval, table: np.ndarray, channel_axis: int, rank: int) -> lines.Line | None:
+    """The line for an integer x, of which each channel may have bounds of its own."""
+
+    def of_channels(bounds: np.ndarray, over: np.ufunc) -> np.ndarray:
+        if bounds.ndim != rank or bounds.shape[channel_axis] not in (1, len(table)):
+            return np.atleast_1d(over.reduce(bounds, axis=None))
+        others = tuple(axis for axis in range(rank) if axis != channel_axis % rank)
+        return np.atleast_1d(over.reduce(bounds, axis=others))
+
+    return lines.exact(table, of_channels(interval.lows, np.minimum), of_channels(interval.highs, np.maximum))
+
+
+def _on_line(lowering: Lowering, x: str, line: lines.Line, steps: int, broadcast: list[int]) -> str:
+    slope, offset = (value.reshape(_shape(value, broadcast)) for value in (line.slope, line.offset))
+    y = lowering.op("Add", [lowering.op("Mul", [x, lowering.constant(slope)]), lowering.constant(offset)])
+    limits = [lowering.constant(np.float32(limit)) for limit in (0, steps)]
+    return lowering.op("Clip", [lowering.op("Floor", [y]), *limits])
+
+
+def _beside_line(lowering: Lowering, x: str, line: lines.Line, table: np.ndarray, broadcast: list[int]) -> str:
+    """The line gives the count, or one less: so there is only one threshold to ask. `x` is finite."""
+    channels, steps = table.shape
+    guess = _on_line(lowering, x, line, steps, broadcast)
+    after = np.concatenate([table, np.full((channels, 1), np.nan, np.float32)], axis=1)  # nothing reaches NaN
+    start = (np.arange(channels, dtype=np.int32) * (steps + 1)).reshape(broadcast)
+    index = lowering.op("Add", [lowering.op("Cast", [guess], to=TensorProto.INT32), lowering.constant(start)])
+    threshold = lowering.op("Gather", [lowering.constant(after.reshape(-1)), index], axis=0)
+    reached = lowering.op("Cast", [lowering.op("GreaterOrEqual", [x, threshold])], to=TensorProto.FLOAT)
+    return lowering.op("Add", [guess, reached])
+
+
+def _shape(value: np.ndarray, broadcast: list[int]) -> list[int]:
+    """That of a constant for all channels, or one for each."""
+    return broadcast if value.size > 1 else [1] * len(broadcast)
 
 
 def _by_table(
