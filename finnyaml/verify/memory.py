@@ -9,8 +9,8 @@ from pathlib import Path
 MOST = 256
 """Samples that are computed at once where they are small."""
 
-BOUND = 384_000_000
-"""Bytes that the values of all samples computed at once may take: allocators round up, so twice as many are taken."""
+BOUND = 16_000_000
+"""Bytes that the values of all samples computed at once may take: about what caches hold, or the core waits for memory."""
 
 _SHARE = 16
 """Of the machine's memory, where a part of this is less than the bound: several workers run, each with libraries."""

@@ -106,6 +106,7 @@ def test_the_reference_in_torch_computes_few_large_samples_at_once(bound: Any, t
 
     images = RANDOM.random((23, 1, 62, 62)).astype(np.float32)  # 1 MB inside for each
     module = Wide()
+    bound(400 * MEGABYTE)
     function = torch_reference(module, InputSpec((1, 1, 62, 62)), [], [], tmp_path)
     wanted = function(images)
     assert seen == [1, 23]

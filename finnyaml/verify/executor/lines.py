@@ -49,6 +49,20 @@ def nearly(thresholds: np.ndarray) -> Line | None:
     return _line(thresholds.astype(np.float64), counts - 1, below.astype(np.float64), counts)
 
 
+def spacing(thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Distance and first of thresholds [channels, T], float64 [channels, 1], if each is first + k * distance, rounded.
+
+    None if there are no such. The first is often half a distance: so does FINN make thresholds of a quantised ReLU.
+    """
+    number: np.ndarray = np.arange(thresholds.shape[1], dtype=np.float64)
+    first = thresholds[:, :1].astype(np.float64)
+    found = np.full_like(first, np.nan)
+    for distance in (2 * first, (thresholds[:, -1:] - first) / max(len(number) - 1, 1)):
+        right = (number * distance + first).astype(np.float32) == thresholds
+        found = np.where(right.all(axis=1, keepdims=True), distance, found)
+    return None if np.isnan(found).any() else (found, first)
+
+
 def _line(reached: np.ndarray, least: np.ndarray, missed: np.ndarray, bound: np.ndarray) -> Line | None:
     """A line that is at least `least` [T] at `reached` [channels, T] and below `bound` [T] at `missed`; NaN: anywhere.
 

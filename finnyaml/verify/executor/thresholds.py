@@ -121,28 +121,35 @@ def _exact_line(interval: Interval, table: np.ndarray, channel_axis: int, rank: 
     return lines.exact(table, of_channels(interval.lows, np.minimum), of_channels(interval.highs, np.maximum))
 
 
-def _on_line(lowering: Lowering, x: str, line: lines.Line, steps: int, broadcast: list[int]) -> str:
-    slope, offset = (value.reshape(_shape(value, broadcast)) for value in (line.slope, line.offset))
-    y = lowering.op("Add", [lowering.op("Mul", [x, lowering.constant(slope)]), lowering.constant(offset)])
-    limits = [lowering.constant(np.float32(limit)) for limit in (0, steps)]
+def _on_line(lowering: Lowering, x: str, line: lines.Line, most: int, broadcast: list[int]) -> str:
+    slope, offset = (_per_channel(lowering, value, broadcast) for value in (line.slope, line.offset))
+    y = lowering.op("Add", [lowering.op("Mul", [x, slope]), offset])
+    limits = [lowering.constant(np.float32(limit)) for limit in (0, most)]
     return lowering.op("Clip", [lowering.op("Floor", [y]), *limits])
 
 
 def _beside_line(lowering: Lowering, x: str, line: lines.Line, table: np.ndarray, broadcast: list[int]) -> str:
     """The line gives the count, or one less: so there is only one threshold to ask. `x` is finite."""
-    channels, steps = table.shape
-    guess = _on_line(lowering, x, line, steps, broadcast)
-    after = np.concatenate([table, np.full((channels, 1), np.nan, np.float32)], axis=1)  # nothing reaches NaN
-    start = (np.arange(channels, dtype=np.int32) * (steps + 1)).reshape(broadcast)
-    index = lowering.op("Add", [lowering.op("Cast", [guess], to=TensorProto.INT32), lowering.constant(start)])
-    threshold = lowering.op("Gather", [lowering.constant(after.reshape(-1)), index], axis=0)
+    guess = _on_line(lowering, x, line, table.shape[1] - 1, broadcast)
+    spacing = lines.spacing(table)
+    if spacing is None:
+        start: np.ndarray = (np.arange(len(table), dtype=np.int32) * table.shape[1]).reshape(-1, 1)
+        index = lowering.op("Cast", [guess], to=TensorProto.INT32)
+        index = lowering.op("Add", [index, _per_channel(lowering, start, broadcast)])
+        threshold = lowering.op("Gather", [lowering.constant(table.reshape(-1)), index], axis=0)
+    else:
+        size, first = (_per_channel(lowering, value, broadcast) for value in spacing)
+        wide = lowering.op("Cast", [guess], to=TensorProto.DOUBLE)
+        wide = lowering.op("Add", [lowering.op("Mul", [wide, size]), first])
+        threshold = lowering.op("Cast", [wide], to=TensorProto.FLOAT)
     reached = lowering.op("Cast", [lowering.op("GreaterOrEqual", [x, threshold])], to=TensorProto.FLOAT)
     return lowering.op("Add", [guess, reached])
 
 
-def _shape(value: np.ndarray, broadcast: list[int]) -> list[int]:
-    """That of a constant for all channels, or one for each."""
-    return broadcast if value.size > 1 else [1] * len(broadcast)
+def _per_channel(lowering: Lowering, value: np.ndarray, broadcast: list[int]) -> str:
+    """A constant [channels, 1] that broadcasts; one number where all channels have the same."""
+    same = bool(np.all(value == value.flat[0]))
+    return lowering.constant(value.reshape(-1)[0] if same else value.reshape(broadcast))
 
 
 def _by_table(
