@@ -10,7 +10,7 @@ MOST = 256
 """Samples that are computed at once where they are small."""
 
 BOUND = 16_000_000
-"""Bytes that the values of all samples computed at once may take: about what caches hold, or the core waits for memory."""
+"""Bytes that the values of all samples computed at once may take: about what caches hold, or it waits for memory."""
 
 _SHARE = 16
 """Of the machine's memory, where a part of this is less than the bound: several workers run, each with libraries."""
