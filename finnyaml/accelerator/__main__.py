@@ -14,7 +14,7 @@ import numpy as np
 from . import text
 from .accelerator import Accelerator
 from .checks.classes import class_labels, classifies, predictions
-from .checks.report import FAILED, OK, REFUSED, Problem, Report, exit_code
+from .checks.report import FAILED, OK, REFUSED, STOPPED, Problem, Report, exit_code
 from .checks.selftest import SECONDS, selftest
 from .checks.validate import validate
 from .contract import Bundle
@@ -33,17 +33,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except OSError as error:
             _say(f"wrong use: --{name} {path} cannot be written: {error.strerror}", sys.stderr)
             return REFUSED
+    _write_problem(asked, Problem("not finished", "the command has not come to its end"))
     try:
         return int(asked.run(asked))
     except AcceleratorError as error:
         if asked.debug:
             raise
         _say(error, sys.stderr)
-        _write_json(asked, {"problems": [vars(Problem.of(error))], "ok": False})
+        _write_problem(asked, Problem.of(error))
         return exit_code(error.name)
-    except KeyboardInterrupt:
-        return 130
+    except KeyboardInterrupt as error:
+        _write_problem(asked, Problem.unexpected(error))
+        return STOPPED
     except Exception as error:
+        _write_problem(asked, Problem.unexpected(error))
         if asked.debug:
             raise
         _say(f"error: {type(error).__name__}: {error}\n  --debug shows where", sys.stderr)
@@ -72,7 +75,14 @@ def _predict(asked: argparse.Namespace) -> int:
 def _selftest(asked: argparse.Namespace) -> int:
     with ExitStack() as opened:
         bundle = Bundle.load(asked.bundle)
-        report = selftest(bundle, lambda: opened.enter_context(_open(asked)), asked.emulate, SECONDS)
+        report = selftest(
+            bundle,
+            lambda: opened.enter_context(_open(asked)),
+            asked.emulate,
+            SECONDS,
+            changed_bitfile=asked.changed_bitfile,
+            debug=asked.debug,
+        )
     return _finish(asked, report, text.selftest(report))
 
 
@@ -95,7 +105,13 @@ def _validate(asked: argparse.Namespace) -> int:
 
 
 def _open(asked: argparse.Namespace) -> Accelerator:
-    return Accelerator(asked.bundle, emulate=asked.emulate, driver=asked.driver, batch=asked.batch)
+    return Accelerator(
+        asked.bundle,
+        emulate=asked.emulate,
+        driver=asked.driver,
+        batch=asked.batch,
+        changed_bitfile=asked.changed_bitfile,
+    )
 
 
 def _finish(asked: argparse.Namespace, report: Report, lines: list[str]) -> int:
@@ -117,6 +133,11 @@ def _check_writable(path: Path) -> None:
         path.unlink()
 
 
+def _write_problem(asked: argparse.Namespace, problem: Problem) -> None:
+    """A report of one problem, in the place of whatever an earlier command has left there."""
+    _write_json(asked, {"problems": [vars(problem)], "ok": False})
+
+
 def _write_json(asked: argparse.Namespace, data: dict[str, Any]) -> None:
     if getattr(asked, "json", None) is not None:
         asked.json.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
@@ -134,6 +155,11 @@ def _parser() -> argparse.ArgumentParser:
         "--driver", choices=("pynq", "finn"), default="pynq", help="who drives the board (default: pynq)"
     )
     device.add_argument("--batch", type=_positive, default=256, metavar="N", help="images at a time (default: 256)")
+    device.add_argument(
+        "--changed-bitfile",
+        action="store_true",
+        help="drive a bitfile or .hwh that is not this bundle's: outputs may be wrong, memory may be overwritten",
+    )
     data = argparse.ArgumentParser(add_help=False)
     data.add_argument("--data", type=Path, required=True, metavar="FILE", help="an .npz archive or an .npy file")
     data.add_argument("--images", metavar="KEY", help="the array of the images in an archive")

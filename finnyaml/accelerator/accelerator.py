@@ -32,12 +32,16 @@ class Accelerator:
         driver: str = "pynq",
         batch: int = 256,
         device: Device | None = None,
+        changed_bitfile: bool = False,
     ) -> None:
         """Open the bundle in `folder` (by default the one that this package lies in) and its device.
 
         `emulate` takes the graph of the hardware layers for the accelerator. Otherwise `driver` drives the board:
         "pynq" is this package itself, "finn" the driver that FINN made. `batch` is how many samples the accelerator
-        is given at a time. A `device` that is open already is used as it is.
+        is given at a time. A `device` that is open already is used as it is. `changed_bitfile` drives a bitfile or a
+        .hwh that is not the one of this bundle: outputs may be wrong, and DMA engines may overwrite memory of others.
+
+        Threads may share one accelerator; what is there only once is locked in the device.
 
         Raises:
             AcceleratorError: the bundle is not complete, or the device cannot be opened.
@@ -49,7 +53,9 @@ class Accelerator:
         contract = self.bundle.data["contract"]
         self._head: Graph = open_graph(contract["head"], self.bundle)
         self._tail: Graph = open_graph(contract["tail"], self.bundle)
-        self.device: Device = device if device is not None else _open(self.bundle, emulate, driver, batch)
+        if device is None:
+            device = _open(self.bundle, emulate, driver, batch, changed_bitfile)
+        self.device: Device = device
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Images [n, *input.shape] of the input's dtype to outputs [n, *output.shape] of the output's dtype; any n.
@@ -97,17 +103,17 @@ class Accelerator:
         return self.bundle.accelerator_output.unpack(packed)
 
 
-def _open(bundle: Bundle, emulate: bool, driver: str, batch: int) -> Device:
+def _open(bundle: Bundle, emulate: bool, driver: str, batch: int, changed: bool) -> Device:
     if emulate:
         return Emulator(bundle)
     if driver == "pynq":
         from .devices.board import open_board
 
-        return open_board(bundle, batch)
+        return open_board(bundle, batch, changed=changed)
     if driver == "finn":
         from .devices.finn_driver import open_driver
 
-        return open_driver(bundle, batch)
+        return open_driver(bundle, batch, changed=changed)
     raise ValueError(f"driver '{driver}': there are 'pynq' and 'finn'")
 
 

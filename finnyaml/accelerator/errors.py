@@ -24,6 +24,12 @@ class AcceleratorError(Exception):
         return f"{text}\n  {self.hint}" if self.hint else text
 
 
+def check_open(there: bool) -> None:
+    """Raises AcceleratorError: "closed", unless the device is `there`."""
+    if not there:
+        raise AcceleratorError("the accelerator was closed", name="closed", hint="open it again: Accelerator(...)")
+
+
 def damaged(message: str, name: str = "bundle damaged") -> AcceleratorError:
     """The error for a file that is not as it was made."""
     return AcceleratorError(message, name=name, hint=COPY_AGAIN)

@@ -23,6 +23,12 @@ def changed_files(bundle: Bundle) -> list[tuple[str, str]]:
     return [(name, what) for name, what in found if what]
 
 
+def change_of(bundle: Bundle, relative: str) -> str:
+    """What is wrong with one file of the bundle; empty where nothing is, or bundle.json does not list it."""
+    entry = bundle.data["files"].get(relative)
+    return "" if entry is None else _change(bundle.path(relative), entry["bytes"], entry["sha256"])
+
+
 def unlisted_files(bundle: Bundle) -> list[str]:
     """The files below `OWN_FOLDERS` that bundle.json does not list; what Python keeps in __pycache__ is not a file."""
     found = (path for folder in OWN_FOLDERS for path in (bundle.folder / folder).rglob("*") if not path.is_dir())

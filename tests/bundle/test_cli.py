@@ -12,6 +12,8 @@ import pytest
 
 from finnyaml.accelerator import __main__ as cli
 from finnyaml.accelerator.__main__ import main
+from finnyaml.accelerator.devices.emulator import Emulator
+from finnyaml.accelerator.errors import AcceleratorError
 from tests.bundle.board_files import attach, write_hwh
 from tests.bundle.digits import digits_bundle, held_out
 from tests.bundle.sample import WEIGHT_FILE, read_json, sample_bundle, write_json
@@ -254,3 +256,73 @@ def test_what_a_bundle_says_does_not_steer_the_terminal(sample: Path, capsys: py
     assert code == 0 and "board?[2J??" in said
     code, _, said = run(capsys, "predict", "--bundle", sample, "--data", sample / "\x1b[31m.npz")
     assert code == 2 and "?[31m.npz" in said
+
+
+OLD = '{"ok": true}'
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "name", "says"),
+    [
+        (RuntimeError("could not load the overlay"), 1, "error", "RuntimeError: could not load the overlay"),
+        (PermissionError(13, "Permission denied"), 1, "error", "PermissionError: [Errno 13] Permission denied"),
+        (AcceleratorError("DMA stopped", name="device"), 1, "device", "DMA stopped"),
+        (KeyboardInterrupt(), 130, "interrupted", "ended from outside"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+@pytest.mark.parametrize("when", ["opening", "running"])
+def test_a_selftest_that_dies_reports_what_it_has_found(
+    sample: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    code: int,
+    name: str,
+    says: str,
+    when: str,
+) -> None:
+    """Whatever ends it, an old report that all is well does not stay, and other findings are in the new one."""
+    (sample / "README.md").write_text("changed")
+    report = tmp_path / "report.json"
+    report.write_text(OLD)
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(*((Emulator, "__init__", fail) if when == "opening" else (Emulator, "execute", fail)))
+    words = ["selftest", "--bundle", sample, "--emulate", "--json", report]
+    assert run(capsys, *words)[0] == code
+    written = json.loads(report.read_text())
+    assert written["ok"] is False
+    problems = {problem["name"]: problem["message"] for problem in written["problems"]}
+    assert says in problems[name] and "README.md" in problems["file changed"]
+
+
+def test_runs_that_had_ended_are_in_the_report_of_one_that_failed(
+    sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The accelerator gives wrong outputs, one at a time, and dies at the first larger batch."""
+    execute = Emulator.execute
+
+    def wrong(self: Emulator, packed: np.ndarray) -> np.ndarray:
+        if len(packed) > 1:
+            raise RuntimeError("the bus is gone")
+        return np.zeros_like(execute(self, packed))
+
+    monkeypatch.setattr(Emulator, "execute", wrong)
+    report = tmp_path / "report.json"
+    assert run(capsys, "selftest", "--bundle", sample, "--emulate", "--json", report)[0] == 1
+    written = json.loads(report.read_text())
+    assert [each["order"] for each in written["runs"]] == ["one at a time in order", "one at a time backwards"]
+    assert len(written["problems"]) == 2 and written["problems"][1]["message"] == "RuntimeError: the bus is gone"
+
+
+def test_a_command_that_is_killed_leaves_no_report_that_all_is_well(sample: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    report.write_text(OLD)
+    dies = "import os; from accelerator import __main__ as m; m.selftest = lambda *words, **kinds: os._exit(9)"
+    words = [sys.executable, "-c", f"{dies}; m.main(['selftest', '--emulate', '--json', {str(report)!r}])"]
+    assert subprocess.run(words, cwd=sample, check=False).returncode == 9
+    assert json.loads(report.read_text())["problems"][0]["name"] == "not finished"

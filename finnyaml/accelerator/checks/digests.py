@@ -16,12 +16,12 @@ def file_problems(bundle: Bundle) -> tuple[Problem, ...]:
     """The changed files by the names that their kind has: weights, golden samples, bitfile, other files."""
     driver, hardware = bundle.data["driver"], bundle.data["contract"]["hardware"]
     loaded = [*driver["runtime_weights"], *driver["external_weights"], *hardware.get("weights", [])]
-    weights, bitfile, golden = {entry["file"] for entry in loaded}, driver["bitfile"], bundle.data["golden"]["file"]
+    weights, golden = {entry["file"] for entry in loaded}, bundle.data["golden"]["file"]
     found = []
     for path, what in changed_files(bundle):
         if path in weights:
             name = "weights not loaded" if what == MISSING else "weights damaged"
-        elif path == bitfile:
+        elif path in (driver["bitfile"], driver["hwh"]):
             name = "bitfile missing" if what == MISSING else "bitfile damaged"
         else:
             name = "golden samples changed" if path == golden else "file changed"

@@ -10,8 +10,10 @@ import numpy as np
 from ..errors import AcceleratorError
 from .classes import Fraction
 
-OK, FAILED, REFUSED, MISSING = 0, 1, 2, 4
-"""Exit codes: all well; something is wrong; wrong use, or refused input; a package or the board is missing."""
+OK, FAILED, REFUSED, MISSING, STOPPED = 0, 1, 2, 4, 130
+"""Exit codes: all well; something is wrong; wrong use, or refused input; a package or the board is missing; Ctrl-C."""
+
+INTERRUPTED = "interrupted"
 
 
 def exit_code(name: str) -> int:
@@ -34,6 +36,13 @@ class Problem:
     def of(cls, error: AcceleratorError) -> Problem:
         """What an error says, with what to do on a line of its own."""
         return cls(error.name, f"{error.message}\n{error.hint}" if error.hint else error.message)
+
+    @classmethod
+    def unexpected(cls, error: BaseException) -> Problem:
+        """What an error of others says: of PYNQ, onnxruntime, the system, or that somebody has ended it."""
+        if isinstance(error, KeyboardInterrupt):
+            return cls(INTERRUPTED, "ended from outside before it had finished")
+        return cls("error", f"{type(error).__name__}: {error}")
 
     def __str__(self) -> str:
         return f"{self.name}: {self.message}"
@@ -59,6 +68,8 @@ class Report:
         """4 only where nothing else is wrong than that a package or the board is missing."""
         if self.ok:
             return OK
+        if any(problem.name == INTERRUPTED for problem in self.problems):
+            return STOPPED
         return MISSING if all(exit_code(problem.name) == MISSING for problem in self.problems) else FAILED
 
     def plain(self) -> dict[str, Any]:

@@ -30,13 +30,19 @@ SECONDS = 1.0
 
 
 def selftest(
-    bundle: Bundle, opened: Callable[[], Accelerator], emulate: bool, seconds: float = SECONDS
+    bundle: Bundle,
+    opened: Callable[[], Accelerator],
+    emulate: bool,
+    seconds: float = SECONDS,
+    *,
+    changed_bitfile: bool = False,
+    debug: bool = False,
 ) -> SelftestReport:
     """Test an accelerator: files, golden samples in several batch sizes, throughput and latency.
 
-    All problems are reported, not only the first. `opened` opens it once the files have been checked: damage can
-    prevent that, and a board is not opened where its bitfile is damaged. `seconds` is how long each speed is
-    measured.
+    All problems are reported, not only the first, and whatever ends the test early is one of them. `opened` opens it
+    once the files have been checked: damage can prevent that, and a board is not opened where its bitfile is damaged
+    (unless `changed_bitfile`). `seconds` is how long each speed is measured. `debug` passes errors of others on.
     """
     problems, notes = [*file_problems(bundle)], []
     for problem in hardware_problems(bundle):
@@ -49,10 +55,11 @@ def selftest(
         notes.append("bitfile missing: this bundle has none, so only the emulation runs")
     clock = handoff_clock_mhz(bundle)
     device, count = "not opened", 0
-    runs: tuple[Run, ...] = ()
+    runs: list[Run] = []
     speed = counted = None
     try:
-        if not emulate and any(problem.name.startswith("bitfile") for problem in problems):
+        changed = any(problem.name.startswith("bitfile") for problem in problems)
+        if changed and not emulate and not changed_bitfile:
             notes.append("the board was not opened: its bitfile is not the one that was built")
         else:
             accelerator = opened()
@@ -63,8 +70,7 @@ def selftest(
             count = len(golden)
             if any(problem.name == "golden samples changed" for problem in problems):
                 notes.append("the golden samples are not those that were built: what differs below may be theirs")
-            wrong, runs = golden_problems(accelerator, golden)
-            problems += wrong
+            compare(accelerator, golden, problems, runs)
             speed = measure(accelerator, golden, seconds)
             if bundle.data["driver"]["instrumentation"] and isinstance(accelerator.device, Transport):
                 counted = accelerator.device.instrumentation(seconds)
@@ -72,6 +78,10 @@ def selftest(
                     notes.append("the instrumentation saw an overflow or an underflow: its figures may be wrong")
     except AcceleratorError as error:
         add_new(problems, Problem.of(error))
+    except (Exception, KeyboardInterrupt) as error:
+        if debug:
+            raise
+        problems.append(Problem.unexpected(error))
     return SelftestReport(
         bundle.name,
         device,
@@ -82,43 +92,47 @@ def selftest(
         clock_mhz=clock,
         expected_clock_mhz=promised_mhz(bundle),
         samples=count,
-        runs=runs,
+        runs=tuple(runs),
         speed=speed,
         counted=counted,
         estimate=(bundle.data["performance"] or {}).get("estimated"),
     )
 
 
-def golden_problems(accelerator: Accelerator, golden: Golden) -> tuple[list[Problem], tuple[Run, ...]]:
-    """Run the golden samples and compare everywhere: host's head, accelerator, host's tail, all of them together."""
+def compare(accelerator: Accelerator, golden: Golden, problems: list[Problem], runs: list[Run]) -> None:
+    """Run the golden samples and compare everywhere: host's head, accelerator, host's tail, all of them together.
+
+    What is found is added as it is found, so that it is there if the accelerator fails on the way.
+    """
     expected = golden.accelerator_outputs
-    observed = list(_observe(accelerator, golden.accelerator_inputs))
-    runs = tuple(
-        Run(run.batch, run.order, tuple(sorted(int(run.rows[row]) for row in wrong_rows(expected[run.rows], run.got))))
-        for run in observed
-    )
     bundle = accelerator.bundle
-    problems: list[Problem] = []
+    before = len(problems)
     for batch in (1, len(golden)):
         heads = _by(batch, accelerator.head, golden.inputs)
         layout = bundle.accelerator_input.layout
         _add(problems, "host's head differs", difference(golden.accelerator_inputs, heads, layout))
-    failed = [run for run in runs if run.wrong]
-    if failed:
-        first = observed[runs.index(failed[0])]
-        fault = recognised(observed, expected, golden.without_weights)
-        some = f"{len(failed)} of {len(runs)} runs ({', '.join(run.order for run in failed)})"
-        where = f"all {len(runs)} runs" if len(failed) == len(runs) else some
-        text = difference(expected[first.rows], first.got, bundle.accelerator_output.layout, first.rows)
-        message = f"{fault.message}\nin {where}: {text}" if fault else f"in {where}: {text}"
-        _add(problems, fault.name if fault else "accelerator's outputs differ", message)
+    observed: list[Observed] = []
+    try:
+        for run in _observe(accelerator, golden.accelerator_inputs):
+            observed.append(run)
+            wrong = wrong_rows(expected[run.rows], run.got)
+            runs.append(Run(run.batch, run.order, tuple(sorted(int(run.rows[row]) for row in wrong))))
+    finally:
+        failed = [run for run in runs if run.wrong]
+        if failed:
+            first = observed[runs.index(failed[0])]
+            fault = recognised(observed, expected, golden.without_weights)
+            some = f"{len(failed)} of {len(runs)} runs ({', '.join(run.order for run in failed)})"
+            where = f"all {len(runs)} runs" if len(failed) == len(runs) else some
+            text = difference(expected[first.rows], first.got, bundle.accelerator_output.layout, first.rows)
+            message = f"{fault.message}\nin {where}: {text}" if fault else f"in {where}: {text}"
+            _add(problems, fault.name if fault else "accelerator's outputs differ", message)
     for batch in (1, len(golden)):
         outputs = _by(batch, accelerator.tail, expected)
         _add(problems, "host's tail differs", difference(golden.outputs, outputs, bundle.output.layout))
-    if not problems:  # else these differ for the same reason
+    if len(problems) == before:  # else these differ for the same reason
         outputs = accelerator.predict(golden.inputs)
         _add(problems, "outputs differ", difference(golden.outputs, outputs, bundle.output.layout))
-    return problems, runs
 
 
 def measure(accelerator: Accelerator, golden: Golden, seconds: float) -> Speed:

@@ -16,7 +16,7 @@ from .diagnose import Case, recognise
 from .digests import file_problems, hardware_problems
 from .faults import difference, wrong_rows
 from .report import Problem, Trial, ValidationReport
-from .selftest import golden_problems
+from .selftest import compare
 
 if TYPE_CHECKING:
     from ..accelerator import Accelerator
@@ -79,7 +79,8 @@ def validate(accelerator: Accelerator, images: np.ndarray, labels: np.ndarray | 
     differs = bool(problems)
     problems += damage
     if problems:
-        faults = golden_problems(accelerator, golden)[0]
+        faults: list[Problem] = []
+        compare(accelerator, golden, faults, [])
         problems += faults
         if differs and not faults and expected is not None:
             notes.append("the golden samples are right here, so it is the data or its labels")

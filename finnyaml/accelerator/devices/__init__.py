@@ -8,7 +8,10 @@ import numpy as np
 
 
 class Device(Protocol):
-    """Something that executes the accelerator on packed bytes. `clock_mhz` is None where there is no clock."""
+    """Something that executes the accelerator on packed bytes. `clock_mhz` is None where there is no clock.
+
+    Threads may share one: what there is only once (buffers, DMA engines) is locked in here.
+    """
 
     name: str
     clock_mhz: float | None

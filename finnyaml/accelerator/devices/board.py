@@ -7,6 +7,7 @@ from typing import Any, Iterable
 
 from ..contract import Bundle
 from ..errors import AcceleratorError
+from ..files import MISSING, change_of
 from .alveo import Alveo
 from .bitfile import Bitfile, read_bitfile, same_part
 from .clock import check_clock, set_clock
@@ -17,14 +18,17 @@ from .zynq import Zynq
 _ATTACH = "finnyaml bundle attach DIR --bitfile x.bit --hwh x.hwh"
 
 
-def open_board(bundle: Bundle, batch: int, device: Any = None) -> Transport:
+def open_board(bundle: Bundle, batch: int, device: Any = None, *, changed: bool = False) -> Transport:
     """Load the bundle's bitfile and make it ready to run `batch` samples at a time.
 
-    `device` is a `pynq.Device`, by default the one that PYNQ finds.
+    `device` is a `pynq.Device`, by default the one that PYNQ finds. `changed`: also a bitfile or a .hwh whose digest is
+    not the one in bundle.json.
     Raises AcceleratorError: "bitfile missing", "bitfile damaged", "bitfile differs", "clock differs", "package
     missing", "device", or what the weights are refused for.
     """
     bitfile = bitfile_path(bundle)
+    if not changed:
+        check_unchanged(bundle)
     handoff = check_bitfile(bundle, bitfile)
     overlay = _load(bitfile, device)
     if handoff is not None:
@@ -46,6 +50,24 @@ def bitfile_path(bundle: Bundle) -> Path:
     return bundle.path(relative)
 
 
+def check_unchanged(bundle: Bundle) -> None:
+    """Check that bitfile and .hwh are those of bundle.json: by their digests, which takes a tenth of a second.
+
+    With the addresses of another build, DMA engines write where nobody expects them.
+    Raises AcceleratorError: "bitfile missing", "bitfile differs".
+    """
+    for relative in (bundle.data["driver"]["bitfile"], bundle.data["driver"]["hwh"]):
+        what = change_of(bundle, relative) if relative is not None else ""
+        if what:
+            raise AcceleratorError(
+                f"{relative}: {what}",
+                name="bitfile missing" if what == MISSING else "bitfile differs",
+                hint=f"copy the bundle again, or attach the pair that belongs together: {_ATTACH}. --changed-bitfile "
+                "(Accelerator(changed_bitfile=True)) drives it all the same: outputs may be wrong, and DMA engines "
+                "may overwrite memory of others",
+            )
+
+
 def check_bitfile(bundle: Bundle, bitfile: Path) -> Handoff | None:
     """Check that a bitfile is whole and of this bundle: its part, the blocks that the contract names, its clock.
 
@@ -61,6 +83,7 @@ def check_bitfile(bundle: Bundle, bitfile: Path) -> Handoff | None:
     _check_part(bundle, found.part, bitfile)
     _check_part(bundle, handoff.part, handoff.path)
     _check_blocks(bundle, (name for name, ranges in handoff.ranges.items() if ranges), handoff.path)
+    _check_streams(bundle, handoff)
     check_clock(bundle, handoff.clock.figures if handoff.clock else (), handoff.path.name)
     return handoff
 
@@ -99,6 +122,19 @@ def _check_part(bundle: Bundle, part: str, file: Path) -> None:
             name="bitfile differs",
             hint=f"attach the right one: {_ATTACH}",
         )
+
+
+def _check_streams(bundle: Bundle, handoff: Handoff) -> None:
+    """A DMA engine moves as many bytes at a time as the contract packs; where the .hwh says how many."""
+    for port in (bundle.accelerator_input, bundle.accelerator_output):
+        widths = handoff.streams.get(port.name, ())
+        if widths and port.packed[-1] not in widths:
+            raise AcceleratorError(
+                f"{handoff.path.name}: the stream of {port.name} is {8 * widths[0]} bits wide, the bundle packs "
+                f"{8 * port.packed[-1]}",
+                name="bitfile differs",
+                hint=f"it is of another folding: attach the right one: {_ATTACH}",
+            )
 
 
 def _check_blocks(bundle: Bundle, blocks: Iterable[str], file: Path) -> None:

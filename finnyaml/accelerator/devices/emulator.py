@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..contract import Bundle
-from ..errors import AcceleratorError, damaged
+from ..errors import AcceleratorError, check_open, damaged
 from ..graphs import Sessions, open_graph
 from .weights import external_weights, runtime_weights
 
@@ -21,6 +21,7 @@ class Emulator:
     clock_mhz: float | None = None
 
     def __init__(self, bundle: Bundle) -> None:
+        self._open = True
         self._input = bundle.accelerator_input
         self._output = bundle.accelerator_output
         self._graph = open_graph(bundle.data["contract"]["hardware"], bundle)
@@ -30,8 +31,9 @@ class Emulator:
     def execute(self, packed: np.ndarray) -> np.ndarray:
         """uint8 [n, *packed_in[1:]] to uint8 [n, *packed_out[1:]].
 
-        Raises AcceleratorError: "wrong output": the graph gives what the output's datatype does not have.
+        Raises AcceleratorError: "wrong output": the graph gives what the output's datatype does not have; "closed".
         """
+        check_open(self._open)
         outputs = self._graph(self._input.unpack(packed))
         try:
             return self._output.pack(outputs)
@@ -39,7 +41,8 @@ class Emulator:
             raise damaged(error.message, "wrong output") from error
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """As a board it answers no more."""
+        self._open = False
 
 
 def _load_weights(graph: Sessions, bundle: Bundle) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Iterator
@@ -17,9 +18,9 @@ from typing import Any, Iterator
 import numpy as np
 
 from ..contract import Bundle
-from ..errors import COPY_AGAIN, AcceleratorError
+from ..errors import COPY_AGAIN, AcceleratorError, check_open
 from ..files import unlisted_files
-from .board import bitfile_path, check_bitfile
+from .board import bitfile_path, check_bitfile, check_unchanged
 from .clock import TOLERANCE, check_clock, running_mhz
 from .hwh import Handoff
 from .weights import external_weights, runtime_weights
@@ -36,28 +37,32 @@ class FinnDriver:
         self.clock_mhz = clock_mhz
         self._driver = driver
         self._input_shape = bundle.accelerator_input.packed[1:]
+        self._lock = threading.Lock()  # the driver has its buffers once
 
     def execute(self, packed: np.ndarray) -> np.ndarray:
-        """uint8 [n, *packed_in[1:]], any n, to uint8 [n, *packed_out[1:]]."""
+        """uint8 [n, *packed_in[1:]], any n, to uint8 [n, *packed_out[1:]]. Raises AcceleratorError: "closed"."""
         batch = self._driver.batch_size
         results = []
         for start in range(0, len(packed), batch):
             part = packed[start : start + batch]
             full = np.zeros((batch, *self._input_shape), np.uint8)  # the driver copies whole batches
             full[: len(part)] = part
-            self._driver.copy_input_data_to_device(full)
-            self._driver.execute_on_buffers(batch_size=len(part))
-            self._driver.copy_output_data_from_device(self._driver.obuf_packed[0])
-            results.append(np.array(self._driver.obuf_packed[0][: len(part)]))
+            with self._lock:
+                check_open(self._driver.ibuf_packed_device is not None)
+                self._driver.copy_input_data_to_device(full)
+                self._driver.execute_on_buffers(batch_size=len(part))
+                self._driver.copy_output_data_from_device(self._driver.obuf_packed[0])
+                results.append(np.array(self._driver.obuf_packed[0][: len(part)]))
         outputs: np.ndarray = np.concatenate(results)
         return outputs
 
     def close(self) -> None:
         """Free the driver's buffers. The accelerator stays loaded."""
-        self._driver.ibuf_packed_device = self._driver.obuf_packed_device = None
+        with self._lock:
+            self._driver.ibuf_packed_device = self._driver.obuf_packed_device = None
 
 
-def open_driver(bundle: Bundle, batch: int, device: Any = None) -> FinnDriver:
+def open_driver(bundle: Bundle, batch: int, device: Any = None, *, changed: bool = False) -> FinnDriver:
     """Load the bundle's bitfile by FINN's driver: finn-plus's with `driver/settings.json`, else the generated one.
 
     Raises AcceleratorError: what `board.open_board` raises; "weights damaged" or "weights not loaded" where the driver
@@ -65,6 +70,8 @@ def open_driver(bundle: Bundle, batch: int, device: Any = None) -> FinnDriver:
     set another clock than the bitfile's.
     """
     bitfile = bitfile_path(bundle)
+    if not changed:
+        check_unchanged(bundle)
     handoff = check_bitfile(bundle, bitfile)
     wanted = bundle.data["driver"]
     own = "use this package's own: --driver pynq"

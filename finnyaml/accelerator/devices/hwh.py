@@ -46,7 +46,7 @@ class Clock:
 class Handoff:
     """A .hwh file. `part` is as FINN writes it ("xc7z020clg400-1", "xczu7ev-ffvc1156-2"); `vivado` its version
     ("2022.2"), None if it does not say. `ranges`: for each block, where the processor sees its registers: (address,
-    bytes) of each interface.
+    bytes) of each interface. `streams`: for each block, the bytes that its AXI streams move at a time.
     """
 
     path: Path
@@ -54,6 +54,7 @@ class Handoff:
     part: str
     ranges: dict[str, tuple[tuple[int, int], ...]]
     clock: Clock | None
+    streams: dict[str, tuple[int, ...]]
 
 
 def read_hwh(path: Path) -> Handoff:
@@ -70,7 +71,8 @@ def read_hwh(path: Path) -> Handoff:
             raise _damaged(path, "it describes no design")
         ranges = _ranges(modules)
         every = {name: ranges.get(name, ()) for name in modules}
-        return Handoff(path, root.get("VIVADOVERSION") or None, _part(system), every, _clock(modules))
+        vivado = root.get("VIVADOVERSION") or None
+        return Handoff(path, vivado, _part(system), every, _clock(modules), _streams(modules))
     except OSError as error:
         raise AcceleratorError(f"cannot read {path}: {error.strerror}", name="bitfile missing", hint=_AGAIN) from error
     except (ET.ParseError, ValueError) as error:
@@ -93,6 +95,16 @@ def _ranges(modules: dict[str, ET.Element]) -> dict[str, tuple[tuple[int, int], 
                 interfaces = found.setdefault(entry.get("INSTANCE", ""), {})
                 interfaces[entry.get("SLAVEBUSINTERFACE", "")] = (base, high - base + 1)
     return {name: tuple(found[name][key] for key in sorted(found[name], key=_natural)) for name in found}
+
+
+def _streams(modules: dict[str, ET.Element]) -> dict[str, tuple[int, ...]]:
+    found: dict[str, tuple[int, ...]] = {}
+    for name, module in modules.items():
+        for interface in module.iter("BUSINTERFACE"):
+            if ":axis:" in interface.get("VLNV", ""):
+                values = (entry for entry in interface.iter("PARAMETER") if entry.get("NAME") == "TDATA_NUM_BYTES")
+                found[name] = found.get(name, ()) + tuple(int(entry.get("VALUE", "")) for entry in values)
+    return found
 
 
 def _natural(name: str) -> list[int | str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
 
 from ..contract import Bundle
-from ..errors import AcceleratorError
+from ..errors import AcceleratorError, check_open
 from .hwh import Handoff
 from .instrumentation import measure
 from .weights import external_weights, runtime_weights
@@ -33,6 +34,7 @@ class Transport(ABC):
         """
         self.clock_mhz = clock_mhz
         self.finished = 0  # samples, since the bitfile was loaded
+        self._lock = threading.Lock()  # buffers and DMA engines are there once, whoever asks
         self._bundle = bundle
         self._overlay = overlay
         self._batch = batch
@@ -47,28 +49,36 @@ class Transport(ABC):
             self.execute(np.zeros(self._input.shape, np.uint8))
 
     def execute(self, packed: np.ndarray) -> np.ndarray:
-        """uint8 [n, *packed_in[1:]], any n, to uint8 [n, *packed_out[1:]]. Raises AcceleratorError: "device"."""
-        results: np.ndarray = np.empty((len(packed), *self._output.shape[1:]), np.uint8)
+        """uint8 [n, *packed_in[1:]], any n, to uint8 [n, *packed_out[1:]].
+
+        Threads that call it wait for each other, a batch at a time.
+        Raises AcceleratorError: "device"; "closed".
+        """
+        results: np.ndarray = np.empty((len(packed), *self._bundle.accelerator_output.packed[1:]), np.uint8)
         for start in range(0, len(packed), self._batch):
             part = packed[start : start + self._batch]
-            self._input[: len(part)] = part
-            self._input.flush()
-            self._run(len(part))
-            self._output.invalidate()
-            results[start : start + len(part)] = self._output[: len(part)]
-            self.finished += len(part)
+            with self._lock:
+                check_open(self._input is not None)
+                self._input[: len(part)] = part
+                self._input.flush()
+                self._run(len(part))
+                self._output.invalidate()
+                results[start : start + len(part)] = self._output[: len(part)]
+                self.finished += len(part)
         return results
 
     def instrumentation(self, seconds: float = 1.0) -> dict[str, Any]:
         """What FINN's instrumentation measures on random data in so many seconds; only where it was built in."""
         if not self._bundle.data["driver"]["instrumentation"]:
             raise AcceleratorError("this accelerator was built without instrumentation", name="not supported")
-        return measure(self._overlay, self.ip("instrumentation_wrap_0"), self.clock_mhz, seconds)
+        with self._lock:
+            return measure(self._overlay, self.ip("instrumentation_wrap_0"), self.clock_mhz, seconds)
 
     def close(self) -> None:
         """Free the buffers. The accelerator stays loaded."""
-        self._external.clear()
-        self._input = self._output = None
+        with self._lock:
+            self._external.clear()
+            self._input = self._output = None
 
     def ip(self, name: str) -> Any:
         """A block of the overlay by name. Raises AcceleratorError: "device"; names the blocks that there are."""
