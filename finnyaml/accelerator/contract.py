@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from math import prod
@@ -14,7 +15,7 @@ from .errors import AcceleratorError, damaged
 from .numbers import packing
 from .numbers.datatypes import Datatype, parse
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class Bundle:
     def load(cls, folder: str | Path | None = None) -> Bundle:
         """Read the bundle in this folder; by default the one that this package is part of.
 
-        Raises AcceleratorError: no `bundle.json`, not one of format 1, or it lacks something.
+        Raises AcceleratorError: no `bundle.json`, not one of this format, it was edited, or it lacks something.
         """
         root = (Path(folder) if folder is not None else Path(__file__).parents[1]).resolve()
         data = _read(root / "bundle.json")
@@ -157,7 +158,20 @@ def _read(file: Path) -> dict[str, Any]:
             name="bundle damaged",
             hint="use the accelerator/ folder that came with the bundle",
         )
+    if data.get("digest") != digest_of(data):
+        raise AcceleratorError(
+            f"{file} is not as it was made: its digest is not that of its content",
+            name="bundle damaged",
+            hint="somebody has edited it; take the one of the bundle's .tar.gz. What is to be different belongs in the "
+            "recipe, and a bitfile is added by finnyaml bundle attach",
+        )
     return data
+
+
+def digest_of(data: dict[str, Any]) -> str:
+    """The SHA-256 of all that a `bundle.json` says, but its own `digest`, in hexadecimal."""
+    rest = {key: value for key, value in data.items() if key != "digest"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _user(entry: dict[str, Any]) -> User:

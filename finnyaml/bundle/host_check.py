@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from finnyaml.accelerator.contract import FORMAT, Bundle
+from finnyaml.accelerator.contract import FORMAT, Bundle, digest_of
 from finnyaml.accelerator.graphs import Sessions, open_graph
 from finnyaml.bundle.names import FACTS
 from finnyaml.bundle.weight_positions import stored, words
@@ -26,7 +26,8 @@ def prove(
     Raises StepFailed: something differs; then this is a defect of finnyaml, and no such bundle is made.
     """
     facts = folder / FACTS
-    facts.write_text(json.dumps({"format": FORMAT, "name": "", "files": {}, **content}), encoding="utf-8")
+    data = {"format": FORMAT, "name": "", "files": {}, **content}
+    facts.write_text(json.dumps({**data, "digest": digest_of(data)}), encoding="utf-8")
     try:
         bundle = Bundle.load(folder)
     finally:

@@ -10,6 +10,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from finnyaml.accelerator.contract import digest_of
 from finnyaml.accelerator.files import sha256_of
 from finnyaml.bundle import archives
 from finnyaml.bundle.names import FACTS, KEPT, OWN, SETTINGS
@@ -19,12 +20,14 @@ from finnyaml.recipe.schema import schema_path
 
 
 def finish(folder: Path, data: dict[str, Any], templates: Templates, strangers: Set[str] = frozenset()) -> Path:
-    """Complete the bundle in `folder` from `data`, all of bundle.json but `files`; returns the archive
-    `<folder>.tar.gz`. `strangers` lie in the folder and are not files of the bundle.
+    """Complete the bundle in `folder` from `data`, all of bundle.json but `files` and `digest`, which are added to it.
+
+    Returns the archive `<folder>.tar.gz`. `strangers` lie in the folder and are not files of the bundle.
     Raises StepFailed: a template that cannot be filled in, or data that does not fit the schema.
     """
-    # All of bundle.json but `files`, and the recipe's own `vars`.
-    context = {**{key: value for key, value in data.items() if key != "files"}, "vars": data["templates"]["vars"]}
+    # All of bundle.json but these two, and the recipe's own `vars`.
+    told = {key: value for key, value in data.items() if key not in ("files", "digest")}
+    context = {**told, "vars": data["templates"]["vars"]}
     wanted = {name: name + ENDING for name in OWN}
     if data["driver"]["settings"] == SETTINGS and not (folder / SETTINGS).exists():
         wanted[SETTINGS] = SETTINGS + ENDING
@@ -37,7 +40,7 @@ def finish(folder: Path, data: dict[str, Any], templates: Templates, strangers: 
     names = sorted(files_of(folder) - {FACTS} - strangers)
     paths = {name: folder / name for name in names}
     data["files"] = {n: {"sha256": sha256_of(path), "bytes": path.stat().st_size} for n, path in paths.items()}
-    write_json(folder, data)
+    data["digest"] = write_json(folder, data)
     found = problems(json.loads((folder / FACTS).read_text("utf-8")))
     if found:
         raise StepFailed(f"bundle.json does not fit its schema: {'; '.join(found[:3])}", hint="a defect of finnyaml")
@@ -50,10 +53,12 @@ def files_of(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in found}
 
 
-def write_json(folder: Path, data: Mapping[str, Any]) -> None:
-    """Write bundle.json: the order of its keys is fixed."""
-    text = json.dumps({key: data[key] for key in ORDER if key in data}, indent=2, ensure_ascii=False, allow_nan=False)
-    write(folder / FACTS, text + "\n")
+def write_json(folder: Path, data: Mapping[str, Any]) -> str:
+    """Write bundle.json, whose keys have a fixed order; returns the digest of the rest, which is its last."""
+    ordered = {key: data[key] for key in ORDER if key in data and key != "digest"}
+    ordered["digest"] = digest_of(ordered)
+    write(folder / FACTS, json.dumps(ordered, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    return str(ordered["digest"])
 
 
 def write(path: Path, text: str) -> None:
@@ -90,6 +95,7 @@ ORDER = (
     "artifacts",
     "files",
     "templates",
+    "digest",
 )
 
 

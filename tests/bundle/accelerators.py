@@ -20,6 +20,7 @@ from finnyaml.bundle import derive
 from finnyaml.recipe.model import InputSpec
 from finnyaml.verify.data.dataset import DataSet
 from finnyaml.verify.executor import whole_model
+from tests.bundle.sample import seal
 
 HARDWARE = "finn.custom_op.fpgadataflow"
 LAST = "step_minimize_bit_width"
@@ -78,7 +79,7 @@ def written(
         driver_folder=driver_folder,
     )
     content = json.loads((folder / "contract.json").read_text())
-    (folder / "bundle.json").write_text(json.dumps({"format": FORMAT, "name": "test", "files": {}, **content}))
+    seal(folder, {"format": FORMAT, "name": "test", "files": {}, **content})
     return Bundle.load(folder)
 
 

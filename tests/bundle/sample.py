@@ -18,6 +18,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 import finnyaml.accelerator
+from finnyaml.accelerator.contract import FORMAT, digest_of
 
 PACKAGE = Path(finnyaml.accelerator.__file__).parent
 IMAGE = (2, 4, 6)
@@ -77,6 +78,12 @@ def write_json(folder: Path, data: dict[str, Any]) -> None:
         for path in found
         if path != folder / "bundle.json"
     }
+    seal(folder, data)
+
+
+def seal(folder: Path, data: dict[str, Any]) -> None:
+    """Write `bundle.json` with its digest; the other files may be other ones than it says."""
+    data = {**data, "digest": digest_of(data)}
     (folder / "bundle.json").write_text(json.dumps(data, indent=2))
 
 
@@ -142,7 +149,7 @@ def _description(golden: dict[str, np.ndarray], weights: bool) -> dict[str, Any]
     correct = float(np.mean(golden["labels"] == golden["outputs"][:, 0]))
     weight = {"input": "weights", "layer": LAYER, "file": WEIGHT_FILE, "datatype": "INT4"}
     return {
-        "format": 1,
+        "format": FORMAT,
         "name": "sample",
         "recipe": {"digest": "0" * 64, "resolved": {}},
         "built_with": {

@@ -21,7 +21,7 @@ from finnyaml.cli.bundle import bundle_app
 from finnyaml.errors import ExitCode, RecipeError, StepFailed
 from tests.bundle.board_files import attach as board_files
 from tests.bundle.built import built
-from tests.bundle.sample import read_json, sample_bundle
+from tests.bundle.sample import read_json, sample_bundle, seal
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def spoil_version(bundle: Path, vivado: Path) -> None:
 
 
 def spoil_format(bundle: Path, vivado: Path) -> None:
-    edit(bundle / "bundle.json", '"format": 1', '"format": 2')
+    edit(bundle / "bundle.json", '"format": 2', '"format": 3')
 
 
 def spoil_all(bundle: Path, vivado: Path) -> None:
@@ -205,10 +205,10 @@ def edit(path: Path, old: str, new: str) -> None:
         (spoil_bundle, "file changed: the bundle is not as it was built: graphs/head.json"),
         (spoil_link, "bundle damaged: README.md is a link"),
         (spoil_json, "bundle damaged: bundle.json does not fit the schema of this finnyaml .*'missing' is a required"),
-        (spoil_version, r"other version: bundle.json is of finnyaml 0.0.9 \(format 1\), this is finnyaml .* not fit: "),
+        (spoil_version, r"other version: bundle.json is of finnyaml 0.0.9 \(format 2\), this is finnyaml .* not fit: "),
         (
             spoil_format,
-            rf"other version: bundle.json is of finnyaml {__version__} \(format 2\), this is .*\(format 1\)",
+            rf"other version: bundle.json is of finnyaml {__version__} \(format 3\), this is .*\(format 2\)",
         ),
         (spoil_all, "bundle damaged: .*bundle.json: Expecting property name"),
     ],
@@ -231,7 +231,9 @@ def test_a_bundle_of_another_version_names_it(bundle: Path, vivado: Path) -> Non
 
 
 def test_a_bundle_of_another_version_that_fits_is_completed(bundle: Path, vivado: Path) -> None:
-    edit(bundle / "bundle.json", f'"finnyaml": "{__version__}"', '"finnyaml": "0.0.9"')
+    data = read_json(bundle)
+    data["built_with"]["finnyaml"] = "0.0.9"
+    seal(bundle, data)
     assert attach(bundle, vivado / "top.bit")["built_with"]["finnyaml"] == "0.0.9"
 
 

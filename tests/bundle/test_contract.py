@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from qonnx.core.datatype import DataType
 from finnyaml.accelerator import AcceleratorError, Bundle
 from finnyaml.accelerator.checks.report import exit_code
 from finnyaml.accelerator.numbers.datatypes import parse
-from tests.bundle.sample import read_json, sample_bundle
+from tests.bundle.sample import read_json, sample_bundle, seal
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
     data = read_json(folder)
     change(data)
-    (folder / "bundle.json").write_text(json.dumps(data))
+    seal(folder, data)
 
 
 def test_what_the_contract_says(folder: Path) -> None:
@@ -93,7 +93,7 @@ def test_no_bundle(tmp_path: Path) -> None:
         Bundle.load(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 2}', "{}", "\xff"])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}', "{}", "\xff"])
 def test_what_is_no_description_of_a_bundle(folder: Path, text: str) -> None:
     (folder / "bundle.json").write_text(text, encoding="latin-1")
     with pytest.raises(AcceleratorError, match=r"bundle damaged: .*bundle.json"):
@@ -153,3 +153,35 @@ def test_an_error_says_its_name_and_what_to_do() -> None:
         "restart",
     )
     assert str(AcceleratorError("a fault")) == "error: a fault"
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where a description says something: the paths of all that is not a mapping or a list, or empty."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    if not value or not isinstance(value, (dict, list)):
+        yield path
+    for key, each in inner:
+        yield from leaves(each, (*path, key))
+
+
+def test_no_edit_goes_unnoticed(folder: Path) -> None:
+    """Each value of bundle.json made another one, and each removed."""
+    sound = read_json(folder)
+    seen = 0
+    for *way, last in leaves(sound):
+        for removed in (False, True):
+            data = read_json(folder)
+            place = data
+            for key in way:
+                place = place[key]
+            if removed:
+                del place[last]
+            else:
+                place[last] = 7 if place[last] != 7 else 8
+            (folder / "bundle.json").write_text(json.dumps(data))
+            with pytest.raises(AcceleratorError, match=r"its digest is not that of its content|reads format") as raised:
+                Bundle.load(folder)
+            assert raised.value.name == "bundle damaged"
+            (folder / "bundle.json").write_text(json.dumps(sound))
+            seen += 1
+    assert seen > 300

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from finnyaml.accelerator.checks.digests import file_problems, handoff_clock_mhz
 from finnyaml.accelerator.contract import Bundle
 from finnyaml.accelerator.files import changed_files
 from tests.bundle.board_files import attach, write_hwh
-from tests.bundle.sample import WEIGHT_FILE, read_json, sample_bundle, write_json
+from tests.bundle.sample import WEIGHT_FILE, read_json, sample_bundle, seal, write_json
 
 
 @pytest.fixture
@@ -102,6 +101,6 @@ def test_a_device_that_runs_at_another_clock_is_noticed(folder: Path) -> None:
 def test_paths_in_bundle_json_cannot_leave_the_bundle(folder: Path) -> None:
     data = read_json(folder)
     data["files"]["../outside"] = {"sha256": "0" * 64, "bytes": 1}
-    (folder / "bundle.json").write_text(json.dumps(data))
+    seal(folder, data)
     with pytest.raises(AcceleratorError, match="not inside the bundle"):
         changed_files(Bundle.load(folder))

@@ -56,7 +56,7 @@ def test_every_key_is_needed_and_no_other_is_allowed(data: dict[str, Any]) -> No
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        (("format",), 2),
+        (("format",), 1),
         (("driver", "bitfile"), "../x.bit"),
         (("driver", "bitfile"), "/x.bit"),
         (("golden", "file"), "a\\b"),
