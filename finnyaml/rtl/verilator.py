@@ -17,7 +17,7 @@ from functools import cache as remembered
 from pathlib import Path
 
 from finnyaml.errors import StepFailed, ToolMissing
-from finnyaml.rtl import overlay, testbench
+from finnyaml.rtl import overlay, testbench, timing
 from finnyaml.rtl.design import Design
 from finnyaml.rtl.kept import keep
 from finnyaml.rtl.simulation import Build, Simulator
@@ -66,11 +66,12 @@ def compile(folder: Path, work: Path, cache: Path, build: Build = PLAIN) -> Simu
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=work, prefix="verilate-") as temporary:
         copy = Path(temporary)
-        overlay.overlay(folder, design, copy, overlay.SIMULATION)
+        overlay.overlay(folder, design, copy, overlay.SIMULATION if build.data else timing.TIMING)
         sources = [*design.sources, f"{testbench.TOP}.sv"]
         if build.dynamic_fifos:
             sources = [name for name in sources if Path(name).name != FIFO]
-            shutil.copy(DYNAMIC_FIFO, copy)
+            fifo = DYNAMIC_FIFO.read_text(encoding="utf-8")
+            (copy / DYNAMIC_FIFO.name).write_text(fifo if build.data else timing.NO_DATA + fifo, encoding="utf-8")
             sources.insert(0, DYNAMIC_FIFO.name)
         top = testbench.simulation_top(design, edges=build.edges, dynamic_fifos=build.dynamic_fifos)
         (copy / f"{testbench.TOP}.sv").write_text(top, encoding="utf-8")
