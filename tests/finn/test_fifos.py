@@ -26,8 +26,8 @@ GENERATED = ("code_gen_dir_ipgen", "ipgen_path", "ip_path")
 
 @dataclass(frozen=True)
 class Sized:
-    """minimal: the model with FIFOs of depth 2. dynamic: its simulator with depths at run time, without data. sizes: what was found
-    for it. model: with these depths."""
+    """minimal: the model with FIFOs of depth 2. dynamic: its simulator with depths at run time, and without data.
+    sizes: what was found for it. model: with these depths."""
 
     minimal: Any
     dynamic: Simulator
