@@ -34,8 +34,10 @@ WAVEFORM = ("--trace-fst", "--trace-max-width", "65536")
 CXX = ("-std=c++17", "-w", "-DVL_USER_STOP", "-DVL_USER_FINISH", "-DVL_USER_FATAL")
 OFTEN, SOMETIMES, ONCE = "-O2", "-O1", "-O0"
 """Optimisation of what runs in every cycle, of the runtime, and of what runs once."""
-UNIT = 400_000
-"""Bytes of source that g++ gets at a time, about: every unit costs a second for the headers."""
+UNIT, UNITS = 400_000, 8
+"""Bytes of source that g++ gets at a time, about, and how many times it is called where there is more. Every call reads
+all headers, which takes a second, or three where a design is wide; a few calls are enough for all cores.
+"""
 RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 WAVEFORM_RUNTIME = "verilated_fst_c.cpp"
 FIFO = "fifo.sv"
@@ -144,8 +146,9 @@ def _compile(folder: Path, main: str, cache: Path, tools: Tools, log: Path, *, w
     generated = sorted((folder / "obj").glob("*.cpp"))
     once = [file for file in generated if "__Slow" in file.name]
     often = [*(file for file in generated if file not in once), folder / main]
+    size = max(UNIT, sum(file.stat().st_size for file in generated) // UNITS)
     for level, files in (ONCE, once), (OFTEN, often):
-        for unit in _units(files, folder, level):
+        for unit in _units(files, folder, level, size):
             made = unit.with_suffix(".o")
             objects.append(str(made))
             jobs.append((Path(unit.name), made, level, None))
@@ -172,15 +175,15 @@ def _compile(folder: Path, main: str, cache: Path, tools: Tools, log: Path, *, w
     return folder / "program"
 
 
-def _units(files: Sequence[Path], folder: Path, level: str) -> list[Path]:
-    """Source files that include the given ones, together `UNIT` bytes each or one that is larger."""
+def _units(files: Sequence[Path], folder: Path, level: str, most: int) -> list[Path]:
+    """Source files that include the given ones, together at most so many bytes each, or one that is larger."""
     groups: list[list[Path]] = []
     room = 0
     for file in files:
         size = file.stat().st_size
         if not groups or size > room:
             groups.append([])
-            room = UNIT
+            room = most
         groups[-1].append(file)
         room -= size
     units = []

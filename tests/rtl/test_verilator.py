@@ -43,7 +43,11 @@ def test_a_design_is_compiled_once_whatever_its_data(tmp_path: Path, sound: Simu
 
 
 @pytest.mark.usefixtures("sound", "no_tools")
-@pytest.mark.parametrize("build", [Build(edges=True), Build(dynamic_fifos=True), Build(waveform=True)], ids=str)
+@pytest.mark.parametrize(
+    "build",
+    [Build(edges=True), Build(dynamic_fifos=True), Build(waveform=True), Build(dynamic_fifos=True, data=False)],
+    ids=str,
+)
 def test_another_kind_of_build_is_another_program(tmp_path: Path, build: Build, sound: Simulator) -> None:
     (tmp_path / "cache/programs").mkdir(parents=True)
     shutil.copy(sound.program, tmp_path / "cache/programs")
