@@ -37,8 +37,9 @@ OFTEN, SOMETIMES, ONCE = "-O2", "-O1", "-O0"
 APART = "-fno-inline"
 """Verilator keeps modules as classes of their own, so that what is alike in layers and lanes is written once."""
 WIDE = 2000
-"""Bits of the streams inside a design, together, from which on modules are kept apart, and what runs in every cycle gets
-`SOMETIMES`: half of the code to compile, and no fewer cycles per second. Narrow designs would lose some."""
+"""Bits of the streams inside a design, together, from which on modules are kept apart, and what runs in every cycle
+gets `SOMETIMES`: half of the code to compile, and no fewer cycles per second. Narrow designs would lose some.
+"""
 UNIT, UNITS = 400_000, 8
 """Bytes of source that g++ gets at a time, about, and how many times it is called where there is more. Every call reads
 all headers, which takes a second, or three where a design is wide; a few calls are enough for all cores.
