@@ -29,11 +29,12 @@ equal files."""
 @dataclass(frozen=True)
 class Build:
     """What a simulator can do beyond running. edges: dump all inner streams; dynamic_fifos: FIFO depths given at run
-    time; waveform: write FST files.
+    time; waveform: write FST files. data: compute values; without, with dynamic_fifos, only cycles are right.
     """
 
     edges: bool = False
     dynamic_fifos: bool = False
+    data: bool = True
     waveform: bool = False
 
 

@@ -17,7 +17,7 @@ from functools import cache as remembered
 from pathlib import Path
 
 from finnyaml.errors import StepFailed, ToolMissing
-from finnyaml.rtl import overlay, testbench
+from finnyaml.rtl import overlay, testbench, timing
 from finnyaml.rtl.design import Design
 from finnyaml.rtl.kept import keep
 from finnyaml.rtl.simulation import Build, Simulator
@@ -34,8 +34,16 @@ WAVEFORM = ("--trace-fst", "--trace-max-width", "65536")
 CXX = ("-std=c++17", "-w", "-DVL_USER_STOP", "-DVL_USER_FINISH", "-DVL_USER_FATAL")
 OFTEN, SOMETIMES, ONCE = "-O2", "-O1", "-O0"
 """Optimisation of what runs in every cycle, of the runtime, and of what runs once."""
-UNIT = 400_000
-"""Bytes of source that g++ gets at a time, about: every unit costs a second for the headers."""
+APART = "-fno-inline"
+"""Verilator keeps modules as classes of their own, so that what is alike in layers and lanes is written once."""
+WIDE = 2000
+"""Bits of the streams inside a design, together, from which on modules are kept apart, and what runs in every cycle
+gets `SOMETIMES`: half of the code to compile, and no fewer cycles per second. Narrow designs would lose some.
+"""
+UNIT, UNITS = 400_000, 8
+"""Bytes of source that g++ gets at a time, about, and how many times it is called where there is more. Every call reads
+all headers, which takes a second, or three where a design is wide; a few calls are enough for all cores.
+"""
 RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 WAVEFORM_RUNTIME = "verilated_fst_c.cpp"
 FIFO = "fifo.sv"
@@ -66,33 +74,46 @@ def compile(folder: Path, work: Path, cache: Path, build: Build = PLAIN) -> Simu
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=work, prefix="verilate-") as temporary:
         copy = Path(temporary)
-        overlay.overlay(folder, design, copy, overlay.SIMULATION)
+        overlay.overlay(folder, design, copy, overlay.SIMULATION if build.data else timing.TIMING)
         sources = [*design.sources, f"{testbench.TOP}.sv"]
         if build.dynamic_fifos:
             sources = [name for name in sources if Path(name).name != FIFO]
-            shutil.copy(DYNAMIC_FIFO, copy)
+            fifo = DYNAMIC_FIFO.read_text(encoding="utf-8")
+            (copy / DYNAMIC_FIFO.name).write_text(fifo if build.data else timing.NO_DATA + fifo, encoding="utf-8")
             sources.insert(0, DYNAMIC_FIFO.name)
         top = testbench.simulation_top(design, edges=build.edges, dynamic_fifos=build.dynamic_fifos)
         (copy / f"{testbench.TOP}.sv").write_text(top, encoding="utf-8")
         (copy / "design.h").write_text(testbench.header(design, edges=build.edges), encoding="utf-8")
         shutil.copy(testbench.MAIN, copy)
         made = program(
-            copy, sources, testbench.TOP, testbench.MAIN.name, cache, work / "verilator.log", waveform=build.waveform
+            *(copy, sources, testbench.TOP, testbench.MAIN.name, cache, work / "verilator.log"),
+            waveform=build.waveform,
+            wide=build.data and sum(edge.width for edge in design.edges) >= WIDE,
         )
     return Simulator(design, folder, made, work, build)
 
 
 def program(
-    folder: Path, sources: Sequence[str], top: str, main: str, cache: Path, log: Path, *, waveform: bool = False
+    folder: Path,
+    sources: Sequence[str],
+    top: str,
+    main: str,
+    cache: Path,
+    log: Path,
+    *,
+    waveform: bool = False,
+    wide: bool = False,
 ) -> Path:
     """A program of HDL sources and a C++ main, from `cache` where it is.
 
     folder: holds all that goes into the program, and is written to; sources: its HDL files, packages first; top: the
     module to simulate, the class Vdesign (Vdesign.h) of the main; main: its C++ file. log: written when that fails.
+    wide: see `WIDE`.
     """
     tools = find()
-    flags = (*VERILATE, *(WAVEFORM if waveform else ()), "--top-module", top)
-    digest = hashlib.sha256(repr((flags, CXX, OFTEN, ONCE, list(sources), main, tools.versions)).encode())
+    flags = (*VERILATE, *(WAVEFORM if waveform else ()), *((APART,) if wide else ()), "--top-module", top)
+    often = SOMETIMES if wide else OFTEN
+    digest = hashlib.sha256(repr((flags, CXX, often, ONCE, list(sources), main, tools.versions)).encode())
     for file in sorted(each for each in folder.rglob("*") if each.is_file()):
         digest.update(repr((file.relative_to(folder).as_posix(), file.stat().st_size)).encode() + file.read_bytes())
     kept = cache / "programs" / digest.hexdigest()
@@ -103,7 +124,7 @@ def program(
         if done.returncode:
             what = f"{tools.versions[0]} cannot translate the design"
             raise _failed(what, [command], done.stdout + done.stderr, r"^%Error.*", log)
-        made = _compile(folder, main, cache, tools, log, waveform=waveform)
+        made = _compile(folder, main, cache, tools, log, often, waveform=waveform)
         keep(made, kept)
     return kept
 
@@ -126,8 +147,11 @@ def find() -> Tools:
     return Tools(root / "bin" / "verilator_bin", root, Path(cxx), (f"verilator {version}", told, os.uname().machine))
 
 
-def _compile(folder: Path, main: str, cache: Path, tools: Tools, log: Path, *, waveform: bool) -> Path:
-    """Compile what Verilator made, the main and (once per cache) the runtime; returns the program."""
+def _compile(folder: Path, main: str, cache: Path, tools: Tools, log: Path, usual: str, *, waveform: bool) -> Path:
+    """Compile what Verilator made, the main and (once per cache) the runtime; returns the program.
+
+    usual: optimisation of what runs in every cycle.
+    """
     include = tools.root / "include"
     common = [str(tools.cxx), *CXX, f"-DVM_TRACE={int(waveform)}", "-I.", "-Iobj"]
     for each in (include, include / "vltstd", testbench.FOLDER / "fst"):
@@ -143,8 +167,9 @@ def _compile(folder: Path, main: str, cache: Path, tools: Tools, log: Path, *, w
     generated = sorted((folder / "obj").glob("*.cpp"))
     once = [file for file in generated if "__Slow" in file.name]
     often = [*(file for file in generated if file not in once), folder / main]
-    for level, files in (ONCE, once), (OFTEN, often):
-        for unit in _units(files, folder, level):
+    size = max(UNIT, sum(file.stat().st_size for file in generated) // UNITS)
+    for level, files in (ONCE, once), (usual, often):
+        for unit in _units(files, folder, level, size):
             made = unit.with_suffix(".o")
             objects.append(str(made))
             jobs.append((Path(unit.name), made, level, None))
@@ -171,15 +196,15 @@ def _compile(folder: Path, main: str, cache: Path, tools: Tools, log: Path, *, w
     return folder / "program"
 
 
-def _units(files: Sequence[Path], folder: Path, level: str) -> list[Path]:
-    """Source files that include the given ones, together `UNIT` bytes each or one that is larger."""
+def _units(files: Sequence[Path], folder: Path, level: str, most: int) -> list[Path]:
+    """Source files that include the given ones, together at most so many bytes each, or one that is larger."""
     groups: list[list[Path]] = []
     room = 0
     for file in files:
         size = file.stat().st_size
         if not groups or size > room:
             groups.append([])
-            room = UNIT
+            room = most
         groups[-1].append(file)
         room -= size
     units = []

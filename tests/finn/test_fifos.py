@@ -26,8 +26,8 @@ GENERATED = ("code_gen_dir_ipgen", "ipgen_path", "ip_path")
 
 @dataclass(frozen=True)
 class Sized:
-    """minimal: the model with FIFOs of depth 2. dynamic: its simulator with depths at run time. sizes: what was found
-    for it. model: with these depths."""
+    """minimal: the model with FIFOs of depth 2. dynamic: its simulator with depths at run time, and without data.
+    sizes: what was found for it. model: with these depths."""
 
     minimal: Any
     dynamic: Simulator
@@ -53,7 +53,7 @@ def sized(folder: Path, cache: Path) -> Sized:
     with pytest.MonkeyPatch.context() as patch:
         minimal = small_network.generated(folder, patch, bypass=2)
     stitch(minimal, PART, CLOCK, folder / "minimal")
-    dynamic = verilator.compile(folder / "minimal", folder / "work", cache, Build(dynamic_fifos=True))
+    dynamic = verilator.compile(folder / "minimal", folder / "work", cache, Build(dynamic_fifos=True, data=False))
     sizes = size(dynamic, frames(4), target=None, slack=0.0)
     return Sized(minimal, dynamic, sizes, with_depths(minimal, sizes.chosen.depths, PART, CLOCK))
 
@@ -88,7 +88,7 @@ def test_no_fifo_of_it_can_be_shallower(sized: Sized) -> None:
 
 
 def test_fifo_sv_with_these_depths_takes_the_same_cycles(sized: Sized, folder: Path, cache: Path) -> None:
-    """Real FINN sources against fifo_dynamic.sv: whole designs, frame by frame, fill by fill."""
+    """Real FINN sources against fifo_dynamic.sv and no data: whole designs, frame by frame, fill by fill."""
     stitch(sized.model, PART, CLOCK, folder / "sized")
     real = verilator.compile(folder / "sized", folder / "work", cache)
     assert {fifo.node: fifo.depth for fifo in real.design.fifos} == sized.sizes.chosen.depths
@@ -99,7 +99,7 @@ def test_fifo_sv_with_these_depths_takes_the_same_cycles(sized: Sized, folder: P
     assert np.array_equal(found.first_in, expected.first_in)
     assert np.array_equal(found.last_out, expected.last_out)
     assert found.fill == expected.fill
-    assert np.array_equal(found.outputs, expected.outputs) and found.outputs.any()
+    assert found.outputs.any() and not expected.outputs.any()
 
 
 def test_the_model_has_the_depths_and_new_code_for_those_that_changed(sized: Sized) -> None:

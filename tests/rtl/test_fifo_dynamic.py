@@ -1,4 +1,7 @@
-"""fifo_dynamic.sv beside FINN's own fifo.sv: the same in every cycle, whatever the depth, the width and the style."""
+"""fifo_dynamic.sv beside FINN's own fifo.sv: the same in every cycle, whatever the depth, the width and the style.
+
+Beside both, fifo_dynamic.sv that only counts.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import subprocess
 import pytest
 
 from finnyaml.finn.identity import distribution_of_finn, package_root
-from finnyaml.rtl import overlay, verilator
+from finnyaml.rtl import overlay, timing, verilator
 from finnyaml.rtl.depth_search import holds
 from finnyaml.rtl.design import Fifo
 
@@ -27,8 +30,13 @@ PAIR = """
 		fifo_dynamic #(.DEPTH(7), .DATA_WIDTH({width}), .RAM_STYLE("{style}")) ours_{depth} (
 			.clk, .rst, .idat({width}'(data)), .ivld, .irdy(irdy_), .odat(odat_), .ovld(ovld_), .ordy,
 			.count(count_), .maxcount(maxcount_));
+		logic irdy2, ovld2; logic [31:0] count2, maxcount2;
+		fifo_counting #(.DEPTH(7), .DATA_WIDTH({width}), .RAM_STYLE("{style}")) also_ours_{depth} (
+			.clk, .rst, .idat({width}'(data)), .ivld, .irdy(irdy2), .odat(), .ovld(ovld2), .ordy,
+			.count(count2), .maxcount(maxcount2));
 		assign differs[{index}] = irdy != irdy_ || ovld != ovld_ || (ovld && odat != odat_)
-			|| 32'(count) != count_ || 32'(maxcount) != maxcount_;
+			|| 32'(count) != count_ || 32'(maxcount) != maxcount_
+			|| irdy2 != irdy_ || ovld2 != ovld_ || count2 != count_ || maxcount2 != maxcount_;
 		assign fill[{index}] = 32'(maxcount);
 	end
 """
@@ -91,12 +99,15 @@ def beside(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, int]]:
     ours = verilator.DYNAMIC_FIFO.read_text()
     assert ours.count("module fifo ") == 1
     (folder / "ours.sv").write_text(ours.replace("module fifo ", "module fifo_dynamic ").replace(": fifo\n", "\n"))
+    end = "endpackage : fifo_dynamic_pkg\n"
+    counting = ours.replace("module fifo ", "module fifo_counting ").replace(": fifo\n", "\n")
+    (folder / "counting.sv").write_text(timing.NO_DATA + counting[: ours.index("package ")] + counting.split(end)[1])
     pairs = [PAIR.format(index=i, depth=d, width=w, style=s) for i, (d, w, s) in enumerate(CASES)]
     count = len(CASES)
     (folder / "beside.sv").write_text(TOP.format(last=count - 1, count=count, pairs="".join(pairs)))
     (folder / "main.cpp").write_text(f"#define COUNT {count}\n{MAIN}")
     program = verilator.program(
-        folder, ["fifo.sv", "ours.sv", "beside.sv"], "beside", "main.cpp", cache, folder / "log"
+        folder, ["fifo.sv", "ours.sv", "counting.sv", "beside.sv"], "beside", "main.cpp", cache, folder / "log"
     )
     done = subprocess.run([program], capture_output=True, text=True, check=True)
     told = re.findall(r"^differs (\d+) fill (\d+)$", done.stdout, re.MULTILINE)

@@ -277,3 +277,21 @@ def lz4_decoded(block: bytes) -> bytes:
         at += 2
         for _ in range(length(token & 15) + 4):
             text.append(text[-distance])
+
+
+@pytest.mark.long
+def test_modules_that_are_kept_apart_do_the_same(
+    full_simulator: Simulator,
+    two_layers: TwoLayers,
+    program_cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(verilator, "WIDE", 0)
+    apart = verilator.compile(two_layers.folder, tmp_path, program_cache, full_simulator.build)
+    assert apart.program != full_simulator.program
+    depths = {fifo.node: 7 for fifo in apart.design.fifos}
+    expected, found = (each.run(two_layers.inputs, depths=depths) for each in (full_simulator, apart))
+    assert np.array_equal(found.outputs, expected.outputs) and found.outputs.any()
+    assert np.array_equal(found.last_out, expected.last_out) and found.fill == expected.fill
+    assert all(np.array_equal(found.edges[name], expected.edges[name]) for name in expected.edges)

@@ -43,13 +43,44 @@ def test_a_design_is_compiled_once_whatever_its_data(tmp_path: Path, sound: Simu
 
 
 @pytest.mark.usefixtures("sound", "no_tools")
-@pytest.mark.parametrize("build", [Build(edges=True), Build(dynamic_fifos=True), Build(waveform=True)], ids=str)
+@pytest.mark.parametrize(
+    "build",
+    [Build(edges=True), Build(dynamic_fifos=True), Build(waveform=True), Build(dynamic_fifos=True, data=False)],
+    ids=str,
+)
 def test_another_kind_of_build_is_another_program(tmp_path: Path, build: Build, sound: Simulator) -> None:
     (tmp_path / "cache/programs").mkdir(parents=True)
     shutil.copy(sound.program, tmp_path / "cache/programs")
     assert verilator.compile(sound.folder, sound.work, tmp_path / "cache").program.is_file()
     with pytest.raises(AssertionError, match="started"):
         verilator.compile(sound.folder, sound.work, tmp_path / "cache", build)
+
+
+@pytest.mark.parametrize(
+    ("build", "least", "apart"),
+    [
+        (Build(), 0, True),
+        (Build(), 1 << 20, False),
+        (Build(edges=True), 0, True),
+        (Build(dynamic_fifos=True, data=False), 0, False),
+    ],
+)
+def test_modules_of_wide_designs_are_kept_apart(
+    build: Build, least: int, apart: bool, sound: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not where the data is left out: little is left then."""
+    commands = []
+
+    def told(command: list[str], **_: Any) -> None:
+        commands.append(command)
+        raise InterruptedError
+
+    verilator.find()
+    monkeypatch.setattr(verilator, "WIDE", least)
+    monkeypatch.setattr(verilator.subprocess, "run", told)
+    with pytest.raises(InterruptedError):
+        verilator.compile(sound.folder, tmp_path / "work", tmp_path / "cache", build)
+    assert (verilator.APART in commands[0]) == apart
 
 
 def test_a_program_knows_no_folder_of_its_making(sound: Simulator) -> None:

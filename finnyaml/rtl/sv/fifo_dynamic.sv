@@ -10,6 +10,14 @@
 //   shift, distributed:  store -> output register
 //   block:               store -> stage register -> output register, which move together
 //   ultra:               store -> pipeline of fixed delay -> queue of 16 -> output register
+//
+// With FINNYAML_NO_DATA only the counts of items are kept: odat is zero, and everything else the same.
+
+`ifdef FINNYAML_NO_DATA
+`define FINNYAML_DATA(does)
+`else
+`define FINNYAML_DATA(does) does
+`endif
 
 package fifo_dynamic_pkg;
 	bit  look = 0;  // In this cycle all FIFOs tell what they hold, and what they have held since the last time.
@@ -107,34 +115,39 @@ module fifo #(
 	assign	maxcount = MaxCount;
 
 	//- Store and Read Path -------------------------------------------------
-	data_t  Store[$];
-	int  Stored = 0;  // items in Store
+	int  Stored = 0;  // items in the store
 	assign	irdy = Stored < slots;
 
-	data_t  Stage = 0;
 	bit  StageValid = 0;
 
-	data_t  Flying[$];  // ultra: items in the pipeline and the cycles in which they leave it
-	int  Due[$];
+	int  Due[$];  // ultra: the cycles in which items leave the pipeline
 	int  Now = 0;
-	data_t  Queue[$];
-	int  Credit = QUEUE + 1;  // room in Queue and the output register
+	int  Queued = 0;  // items in the queue
+	int  Credit = QUEUE + 1;  // room in the queue and the output register
 
-	data_t  Out = 0;
 	bit  OutValid = 0;
-	assign	odat = Out;
 	assign	ovld = OutValid;
+
+`ifdef FINNYAML_NO_DATA
+	assign	odat = '0;
+`else
+	data_t  Store[$];
+	data_t  Stage = 0;
+	data_t  Flying[$];  // ultra: items in the pipeline
+	data_t  Queue[$];
+	data_t  Out = 0;
+	assign	odat = Out;
+`endif
 
 	always_ff @(posedge clk) begin
 		if(rst) begin
-			Store = {};
-			Flying = {};
 			Due = {};
-			Queue = {};
+			Queued = 0;
 			Stored <= 0;
 			StageValid <= 0;
 			Credit <= QUEUE + 1;
 			OutValid <= 0;
+			`FINNYAML_DATA(Store = {}; Flying = {}; Queue = {};)
 		end
 		else begin
 			automatic bit  load = !OutValid || ordy;
@@ -144,37 +157,41 @@ module fifo #(
 			DIRECT: begin
 				drain &= load;
 				if(load)  OutValid <= drain;
-				if(drain)  Out <= Store.pop_front();
+				`FINNYAML_DATA(if(drain)  Out <= Store.pop_front();)
 			end
 			BLOCK: begin
 				drain &= load;
 				if(load) begin
 					OutValid <= StageValid;
-					Out <= Stage;
 					StageValid <= drain;
+					`FINNYAML_DATA(Out <= Stage;)
 				end
-				if(drain)  Stage <= Store.pop_front();
+				`FINNYAML_DATA(if(drain)  Stage <= Store.pop_front();)
 			end
 			default: begin
 				drain &= Credit != 0;
 				if(load) begin
-					OutValid <= Queue.size() != 0;
-					if(Queue.size() != 0)  Out <= Queue.pop_front();
+					OutValid <= Queued != 0;
+					if(Queued != 0) begin
+						Queued = Queued - 1;
+						`FINNYAML_DATA(Out <= Queue.pop_front();)
+					end
 				end
 				if(Due.size() != 0 && Due[0] == Now) begin
 					void'(Due.pop_front());
-					Queue.push_back(Flying.pop_front());
+					Queued = Queued + 1;
+					`FINNYAML_DATA(Queue.push_back(Flying.pop_front());)
 				end
 				if(drain) begin
-					Flying.push_back(Store.pop_front());
 					Due.push_back(Now + delay);
+					`FINNYAML_DATA(Flying.push_back(Store.pop_front());)
 				end
 				Credit <= Credit + int'(OutValid && ordy) - int'(drain);
 			end
 			endcase
 			Now <= Now + 1;
-			if(take)  Store.push_back(idat);
 			Stored <= Stored + int'(take) - int'(drain);
+			`FINNYAML_DATA(if(take)  Store.push_back(idat);)
 		end
 	end
 endmodule : fifo

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 
 SIZING_FRAMES = 16
+SEARCHED = verilator.Build(dynamic_fifos=True, data=False)
+"""What is searched in."""
 
 
 def run(context: Context) -> ModelWrapper:
@@ -31,7 +33,7 @@ def run(context: Context) -> ModelWrapper:
     model = needed_model(context)
     work = context.root / "tmp" / "sizing"
     design = _stitched_aside(context, model, work / "searched")
-    simulator = verilator.compile(design, work / "search", context.cache, verilator.Build(dynamic_fifos=True))
+    simulator = verilator.compile(design, work / "search", context.cache, SEARCHED)
     frames = stream_values.at_random(model, SIZING_FRAMES)
     sizes = sizing.size(
         simulator,
