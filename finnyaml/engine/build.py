@@ -128,7 +128,7 @@ class _Build:
                 if recipe.variant is None:
                     raise
                 raise ToolMissing(f"variant {recipe.variant}: {error.message}", hint=error.hint) from None
-        preflight.check_blanks(statuses, self.plan, self.session.store.root)
+        preflight.check_blanks(statuses, self.plan, self.session.store.work)
         if options.lock and self.selection.partial:
             raise RecipeError([Problem("--lock records a whole build, so it does not go with --to or --only")])
         if options.frozen:
