@@ -33,7 +33,8 @@ def check_tools(statuses: Mapping[str, Status], plan: Plan) -> None:
 def check_blanks(statuses: Mapping[str, Status], plan: Plan, work: Path) -> None:
     """Raises FinnyamlError where a step with tools would work below a path with blanks.
 
-    Steps work in the folder `work`, mostly of the store, and FINN's scripts leave the paths that they hand to tools unquoted.
+    Steps work in the folder `work`, mostly one of the store, and FINN's scripts leave the paths that they hand to tools
+    unquoted.
     """
     calling = [name for name, status in statuses.items() if status.state != "cached" and plan.tasks[name].tools]
     calling = [name for name in calling if not plan.tasks[name].declared.users_code and not statuses[name].missing]

@@ -29,7 +29,8 @@ class Task:
     `after` are tasks that have to be there before this one starts although it takes nothing from them: the gates
     above expensive work. `checks` is the step that a verification point measures or a bundle delivers, `gate` the rule
     on the measurement. `verifies` are FINN's own verification points that this step has to run. `trust` is what the
-    recipe says of its result, `resources` what it takes at least where it runs. None of these, nor `expect`, is part of the key.
+    recipe says of its result, `resources` what it takes at least where it runs. None of these, nor `expect`, is part of
+    the key.
     """
 
     id: str

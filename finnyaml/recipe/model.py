@@ -152,8 +152,9 @@ class StepEntry:
     None where the recipe is silent (then: the previous entry). `with_` holds keyword arguments for code, or a
     settings overlay (`folding`, `fifo`, `specialize`, `target`, `outputs`, `finn`) for a FINN step, or the settings of
     an `rtl.` step. `timeout` is in seconds. `tools` are extra tools that custom code needs. `resources` are
-    what it takes at least, where the site file has it run elsewhere. `trust` is what the recipe says of its result. `expect` is `exact` or `change`: what the step does to the outputs of the
-    network. None: exact, but of code of the author's own a change is only said.
+    what it takes at least, where the site file has it run elsewhere. `trust` is what the recipe says of its result.
+    `expect` is `exact` or `change`: what the step does to the outputs of the network. None: exact, but of code of the
+    author's own a change is only said.
     """
 
     uses: str

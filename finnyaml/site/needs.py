@@ -1,4 +1,4 @@
-"""Where a step runs and what it gets there: what the site file says of its tools and of itself, and what it asks for."""
+"""Where a step runs and what it gets there: what the site file says of its tools and of it, and what it asks for."""
 
 from __future__ import annotations
 

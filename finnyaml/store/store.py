@@ -176,6 +176,9 @@ class Store(Objects):
                 lambda found: (trace, *(old for old in found if canonical(old.reads) != reads))[:TRACES_PER_KEY],
             )
 
+    def made_elsewhere(self, key: str, trace: Trace) -> None:
+        """Take note of a trace that another machine has put into this store."""
+
     def drop_trace(self, key: str, trace: Trace) -> None:
         """Remove one trace of a key; one that is not there is fine."""
         gone = canonical(trace.to_json())
