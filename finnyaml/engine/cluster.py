@@ -124,7 +124,7 @@ class Cluster:
             if found is not None:
                 folder, record = found
                 events.emit("job_found", task=first, job=record.id, user=record.user)
-                return Job(self, folder, record.id, events, logs, own=False)
+                return Job(self, folder, record.id, chain.tasks, events, logs, own=False)
             make_folder(folder / "logs")
             with self.guard:
                 if self.closed:
@@ -134,7 +134,7 @@ class Cluster:
             jobs.write(folder, jobs.Record.of(job, chain.executor, chain.plan.recipe, chain.tasks))
             jobs.claim(self.store, work, folder)
         events.emit("job_submitted", task=first, job=job, tasks=chain.tasks, executor=chain.executor)
-        return Job(self, folder, job, events, logs, own=True)
+        return Job(self, folder, job, chain.tasks, events, logs, own=True)
 
     def _found(self, work: str) -> tuple[Path, jobs.Record] | None:
         folder = jobs.claimed(self.store, work)
@@ -182,9 +182,20 @@ class Cluster:
 class Job:
     """A job of Slurm, as a build waits for it."""
 
-    def __init__(self, cluster: Cluster, folder: Path, job: str, events: EventLog, logs: Path, *, own: bool) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        folder: Path,
+        job: str,
+        tasks: tuple[str, ...],
+        events: EventLog,
+        logs: Path,
+        *,
+        own: bool,
+    ) -> None:
         self.id = job
         self.folder = folder
+        self._tasks = tasks
         self._cluster = cluster
         self._events = events
         self._logs = logs
@@ -202,7 +213,7 @@ class Job:
         ends = float("inf")
         while True:
             state = self._cluster.queue.state(self.id)  # before the look: what a job that has ended wrote is there
-            self._hear(task)
+            self._hear()
             if (found := self._ended.get(work) or self._ended.get(None)) is not None:
                 return self._taken(task, status, found)
             if state is not None and not state.over:
@@ -219,16 +230,16 @@ class Job:
             return None
         return False, self._lost(task, state)
 
-    def _hear(self, task: Task) -> None:
+    def _hear(self) -> None:
         for event in self._news.new():
             kind = event["event"]
             if kind == "job_started":
                 self._node = str(event["node"])
             elif kind in ("committed", "failed"):
                 self._ended[event["work"]] = event
-            elif kind in FORWARDED and event.get("task") == task.id:
+            elif kind in FORWARDED and event["task"] in self._tasks:
                 facts = {name: value for name, value in event.items() if name not in ("event", "time")}
-                log = str(self.folder / "logs" / f"{task.id}.log")
+                log = str(self.folder / "logs" / f"{event['task']}.log")
                 self._events.emit(kind, **facts, job=self.id, node=self._node, log=log)
 
     def _tell(self, task: Task, state: slurm.State) -> None:

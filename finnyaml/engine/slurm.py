@@ -160,6 +160,12 @@ def states(jobs: Iterable[str]) -> dict[str, State] | None:
     return {job: State(name, nodes, reason) for job, name, nodes, reason in rows}
 
 
+def answers() -> list[str]:
+    """The partitions that Slurm has; none where it does not answer."""
+    done = _run("sinfo", "--noheader", "--format=%R")
+    return done.stdout.split() if done is not None and done.returncode == 0 else []
+
+
 def described(job: str) -> dict[str, str]:
     """What `scontrol show job` says; empty where Slurm does not know the job (any more)."""
     done = _run("scontrol", "show", "job", "--oneliner", job)
