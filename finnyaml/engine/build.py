@@ -20,6 +20,7 @@ from finnyaml.engine.outcome import Bisected, Outcome, Report
 from finnyaml.engine.run import MAX_REPAIRS, Engine, together
 from finnyaml.engine.session import Session
 from finnyaml.engine.speed import below_target
+from finnyaml.engine.times import Times
 from finnyaml.errors import Ended, ExitCode, FinnyamlError, InvalidSetting, Problem, RecipeError, ToolMissing, Where
 from finnyaml.plan import without_vivado
 from finnyaml.plan.select import Selection
@@ -77,8 +78,9 @@ def build_all(
     try:
         for one in builds:
             one.check()
+        times = Times(store)
         for one in builds:
-            one.begin(listener, cluster)
+            one.begin(listener, cluster, times)
         with store.session():
             for engine in together([(one.engine, one.plan, one.selection) for one in builds], options.jobs):
                 next(one for one in builds if one.engine is engine).finish()
@@ -157,7 +159,7 @@ class _Build:
             self._locked = lockfile.read(recipe)
             lockfile.check_before(self._locked, self.session)
 
-    def begin(self, listener: Listener, cluster: Cluster | None = None) -> None:
+    def begin(self, listener: Listener, cluster: Cluster | None, times: Times) -> None:
         """Make the folder of the run; `listener` is told events from now on."""
         variant = self.session.recipe.variant
 
@@ -174,6 +176,7 @@ class _Build:
             keep_going=options.keep_going,
             offline=options.offline,
             cluster=cluster,
+            times=times,
         )
         self.begun = True
 

@@ -14,6 +14,7 @@ from finnyaml.engine.chains import Chain
 from finnyaml.engine.events import EventLog
 from finnyaml.engine.pool import Pool
 from finnyaml.engine.run import Engine
+from finnyaml.engine.times import Times
 from finnyaml.errors import FinnyamlError
 from finnyaml.finn import identity
 from finnyaml.plan.status import Built, Judge, Status
@@ -69,7 +70,16 @@ class _OnNode:
         self._events = events
         self._there = dict(chain.there)
         self._judge = Judge(chain.plan, store, self._tool_version, self._missing, {}, chain.distrusted)
-        self._engine = Engine(store, pool, self._judge, events, chain.folder, self._tool_version, offline=chain.offline)
+        self._engine = Engine(
+            store,
+            pool,
+            self._judge,
+            events,
+            chain.folder,
+            self._tool_version,
+            offline=chain.offline,
+            times=Times(store),
+        )
 
     def run(self) -> None:
         """Do all tasks, up to the first that fails or is refused."""

@@ -18,6 +18,7 @@ from finnyaml.engine.events import EventLog, Listener
 from finnyaml.engine.fetch import NotFetched, fetch
 from finnyaml.engine.outcome import Outcome
 from finnyaml.engine.pool import Pool
+from finnyaml.engine.times import Times
 from finnyaml.errors import FinnyamlError
 from finnyaml.kinds import KINDS
 from finnyaml.plan.doubts import doubts
@@ -61,6 +62,8 @@ class Engine:
     """Where jobs go, if there is one; without it everything runs here."""
     places: Mapping[str, Place] = field(default_factory=dict)
     """Where tasks run that do not run here."""
+    times: Times | None = None
+    """How long steps took before, where that is kept."""
     outcome: Outcome = field(default_factory=Outcome)
     """What became of the tasks so far: all that there is to tell where a run is interrupted."""
 
@@ -76,6 +79,7 @@ class Engine:
         keep_going: bool = False,
         offline: bool = False,
         cluster: Cluster | None = None,
+        times: Times | None = None,
     ) -> Self:
         """An engine with a fresh folder for its run of `tasks`; `listener` is told each event as it happens.
 
@@ -85,15 +89,18 @@ class Engine:
         folder = record.new_run(session.recipe.workspace)
         session.store.use_remote(fetch=not offline)
         events = EventLog(folder / "events.jsonl", (listener,))
+        times = times or Times(session.store)
+        selected = [task for name, task in session.plan.tasks.items() if name in tasks]
         events.emit(
             "run_started",
             recipe=str(session.recipe.path),
             finn=str(session.catalog),
             run=str(folder),
-            tasks=[name for name in session.plan.tasks if name in tasks],
-            steps=[name for name, task in session.plan.tasks.items() if name in tasks and task.is_step],
+            tasks=[task.id for task in selected],
+            steps=[task.id for task in selected if task.is_step],
+            expected=times.of(selected, session.recipe),
         )
-        how = (session.tool_version, jobs, keep_going, offline, cluster, session.places if cluster else {})
+        how = (session.tool_version, jobs, keep_going, offline, cluster, session.places if cluster else {}, times)
         return cls(session.store, session.pool, judge, events, folder, *how)
 
     def run(self, plan: Plan, selection: Selection) -> Outcome:
@@ -186,7 +193,9 @@ class Engine:
                     shown = refusals.measurement(status.built)
                     self.events.emit("task_cached", task=task.id, digest=status.built.digest, measurement=shown)
                     return status, status.built
-            self.events.emit("task_started", task=task.id, reasons=[str(reason) for reason in status.reasons])
+            expected = self.times and self.times.expected(task, self.judge.plan.recipe)
+            reasons = [str(reason) for reason in status.reasons]
+            self.events.emit("task_started", task=task.id, reasons=reasons, expected=expected)
             try:
                 job = self._job(task, status)
             except NotFetched as error:
@@ -305,6 +314,8 @@ class Engine:
                 **doubtful,
             },
         )
+        if self.times is not None:
+            self.times.note(task, self.judge.plan.recipe, trace.seconds)
         if done.unsure:
             self.events.emit("input_changed", task=task.id, files=done.unsure)
         else:
