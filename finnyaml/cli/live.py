@@ -73,13 +73,13 @@ class Live:
             self._logs[variant] = Path(event["run"], "logs")
             self._width = max([self._width, *(len(label(event, task)) for task in event["tasks"])])
             self._steps |= {label(event, step) for step in event["steps"]}
-            self._left |= {label(event, each): event["expected"].get(each) for each in event["tasks"]}
+            self._left |= {label(event, each): event.get("expected", {}).get(each) for each in event["tasks"]}
             self._live.start()
         if kind == "task_started":
             log = Path(event.get("log") or self._logs[variant] / f"{event['task']}.log")
             self._queued.pop(task, None)
             node, expected = event.get("node", ""), event.get("expected")
-            self._running[task] = _Running(event["time"], why(event["reasons"]), log, node, expected)
+            self._running[task] = _Running(event.get("time", time.time()), why(event["reasons"]), log, node, expected)
             return
         if kind in ("job_submitted", "task_queued"):
             self._running.pop(task, None)
@@ -105,14 +105,15 @@ class Live:
             lines.append(Text.assemble("  ", ("●", "cyan"), text))
         if len(running) > rows:
             lines.append(Text(f"    and {len(running) - rows + 1} more", style="dim"))
-        lines.append(Text(f"  {self._counts()}, {self._clock(now)}", style="dim", no_wrap=True, overflow="ellipsis"))
+        for line in filter(None, (self._counts(), f"{self._done}/{len(self._steps)} steps, {self._clock(now)}")):
+            lines.append(Text(f"  {line}", style="dim", no_wrap=True, overflow="ellipsis"))
         return Group(*lines)
 
     def _counts(self) -> str:
-        """How many tasks there are of each state."""
-        told = [f"{self._done}/{len(self._steps)} steps"]
-        if len(self._running) > 1:
-            told.append(f"{len(self._running)} run")
+        """How many tasks there are of each state; empty where that is seen."""
+        if not self._queued and len(self._running) <= 1:
+            return ""
+        told = [f"{len(self._running)} run"]
         if self._queued:
             why_not = Counter(reason for reason in self._queued.values() if reason not in ("", "None"))
             shown = (
@@ -132,7 +133,7 @@ class Live:
         for task, row in self._running.items():
             left[task] = max(0, left.get(task, 0) - (now - row.since))
         rest = max(max(left.values()), sum(left.values()) / max(1, len(self._running)))
-        return f"{told}, about {duration(rest)} left"
+        return f"{told}, about {_about(rest)} left"
 
 
 @dataclass(frozen=True)
@@ -147,9 +148,14 @@ class _Running:
 
     def told(self, now: float) -> str:
         """How long it runs, of how long, where, and how far it is."""
-        about = f" of about {duration(self.expected)}" if self.expected and self.expected >= 1 else ""
+        about = f" of about {_about(self.expected)}" if self.expected and self.expected >= 1 else ""
         on = f" on {self.node}" if self.node else ""
         return f"{duration(max(0, now - self.since)):>9}{about}{on}   {visible(_far(self.log) or self.reason)}"
+
+
+def _about(seconds: float) -> str:
+    """A time that nobody knows to the second."""
+    return duration(seconds if seconds < 60 else round(seconds / 60) * 60).removesuffix(" 00 s")
 
 
 def _far(log: Path) -> str:

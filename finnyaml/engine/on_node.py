@@ -5,9 +5,11 @@ So the submitter has nothing that is not in the store as well. A job that is que
 
 from __future__ import annotations
 
+import signal
+import time
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from finnyaml.engine import jobs, places, refusals, slurm
 from finnyaml.engine.chains import Chain
@@ -25,6 +27,11 @@ from finnyaml.tools import discover
 from finnyaml.worker.job import Failure
 
 
+_LAST_WORDS = 2.0
+"""Seconds between a failure and its report. Where Slurm ends a job, it tells all processes of it, and a step or tool may
+end before this process hears why; then it ends here without a word."""
+
+
 @dataclass(frozen=True)
 class Work:
     """The work of a job, as submitit takes it. At the time limit it is queued again as it is."""
@@ -33,6 +40,7 @@ class Work:
 
     def __call__(self) -> None:
         """Do it."""
+        signal.signal(signal.SIGTERM, _leave)  # submitit would not hear it, and Slurm has to kill
         run(self.chain)
 
     def checkpoint(self) -> Any:
@@ -40,6 +48,11 @@ class Work:
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
+
+
+def _leave(*_: object) -> NoReturn:
+    """End at once, with the worker: the job is cancelled or has to make room."""
+    raise SystemExit(128 + signal.SIGTERM)
 
 
 def run(chain: Chain) -> None:
@@ -90,6 +103,7 @@ class _OnNode:
             task, work = self._chain.plan.tasks[name], jobs.work_of(status.key, self._config(name))
             ran, result = self._result(task, status)
             if isinstance(result, Failure):
+                time.sleep(_LAST_WORDS)
                 self._events.emit("failed", work=work, failure=asdict(result))
                 return
             self._there[name] = result

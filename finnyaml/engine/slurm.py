@@ -25,6 +25,9 @@ OVER = frozenset(
 REQUEUES = 3
 """How often a job is queued again after it reached its time limit."""
 
+_HOUR = 60
+"""Minutes that a job gets of which nobody says how long it takes."""
+
 _ASK = 2.0
 """Seconds between two questions to `squeue`, for all jobs of a build together."""
 
@@ -89,6 +92,7 @@ def _parameters(name: str, there: Place) -> dict[str, Any]:
     more: dict[str, Any] = {"requeue": True, **there.executor.options}
     if there.licenses:
         more["licenses"] = ",".join(f"{licence}:{count}" for licence, count in sorted(there.licenses.items()))
+    minutes = there.resources.time or _HOUR
     found = {
         "job_name": name,
         "additional_parameters": more,
@@ -96,7 +100,8 @@ def _parameters(name: str, there: Place) -> dict[str, Any]:
         "partition": there.executor.partition,
         "cpus_per_task": there.resources.cpus,
         "mem": None if there.resources.memory is None else f"{there.resources.memory}M",
-        "time": there.resources.time or 60,
+        "time": minutes,
+        "signal_delay_s": min(90, minutes * 15),  # before the limit, to be queued again
         "srun_args": ["--export=ALL"],
     }
     return {key: value for key, value in found.items() if value is not None}

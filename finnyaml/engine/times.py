@@ -22,7 +22,7 @@ class Times:
         self._known: dict[str, list[tuple[str, float]]] = {}
 
     def expected(self, task: Task, recipe: Recipe) -> float | None:
-        """How long (s) a task may take: as long as in earlier runs with this recipe, else with others; None: no idea."""
+        """How long (s) a task may take: as in earlier runs with this recipe, else with others; None: no idea."""
         known = self._of(task)
         mine = [seconds for name, seconds in known if name == _name(task, recipe)]
         listed = mine or [seconds for _, seconds in known]

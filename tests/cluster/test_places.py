@@ -61,7 +61,7 @@ def test_where_a_step_runs(tmp_path: Path) -> None:
     ("text", "message", "place"),
     [
         ("executors: {local: {kind: slurm}}\n", "local", "1:"),
-        ("executors: {c: {kind: pbs}}\n", "executors.c.kind", "1:22"),
+        ("executors: {c: {kind: pbs}}\n", "executors.c.kind", "1:23"),
         ("executors: {c: {kind: slurm, time: 90}}\n", "executors.c.time must be text", "1:36"),
         ("executors: {c: {kind: slurm, memory: 3GB}}\n", "executors.c.memory", "1:38"),
         ("executors: {c: {kind: local, cpus: 3}}\n", "this machine runs steps as it is", "1:36"),
@@ -109,6 +109,7 @@ def test_what_a_place_sets_holds_only_there(tmp_path: Path) -> None:
     """A trace from a place with variables of its own holds for tasks that run there, and for no others."""
     world = World(tmp_path, task("a", "model"))
     engine = world.prepared()
+    engine.events.close()
     reads = {"env": {"LAB": "seven", "MINE": "1"}, "environment": {"": "there"}, "tool": {"vivado": "2022.2"}}
     made = Trace("", reads, 1.0, 1, "", 1.0)
     places.note(world.store, "place-x", made, {"MINE": "1"}, {"": "here"})
