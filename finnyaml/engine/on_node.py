@@ -26,10 +26,12 @@ from finnyaml.text import listed
 from finnyaml.tools import discover
 from finnyaml.worker.job import Failure
 
-
 _LAST_WORDS = 2.0
-"""Seconds between a failure and its report. Where Slurm ends a job, it tells all processes of it, and a step or tool may
-end before this process hears why; then it ends here without a word."""
+"""Seconds between a failure and its report.
+
+Where Slurm ends a job, it tells all processes of it, and a step or tool may end before this process hears why; then it
+ends here without a word.
+"""
 
 
 @dataclass(frozen=True)
