@@ -33,7 +33,7 @@ class Chain:
     folder: Path
     executor: str
     memo: str
-    here: Mapping[str, str | None]
+    here: Mapping[str, str]
     whole: Mapping[str, str]
     finn: str
     offline: bool = False

@@ -142,7 +142,7 @@ class Cluster:
         if not folder or not record:
             return None
         state = self.queue.state(record.id)
-        return None if state is None or state.over else (folder, record)
+        return (folder, record) if state is not None and not state.over and state.comment == folder.name else None
 
     def chain(self, plan: Plan, tasks: Sequence[Task], there: Mapping[str, Built], place: Place, **more: Any) -> Chain:
         """What a node has to know to do these tasks; `more` are the fields of a chain that the build decides."""

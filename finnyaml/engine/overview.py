@@ -36,8 +36,9 @@ def overview(store: Store, *, ended: bool = False) -> list[Row]:
     states = slurm.states(record.id for _, record in found)
     rows = []
     for folder, record in found:
-        unknown = slurm.State("UNKNOWN" if states is None else "GONE")
-        state = (states or {}).get(record.id, unknown)
+        state = slurm.State("UNKNOWN") if states is None else states.get(record.id, slurm.State("GONE"))
+        if states is not None and state.comment != folder.name:
+            state = slurm.State("GONE")  # the id is another job's now
         if ended or not (state.over or state.name == "GONE"):
             rows.append(_row(record, state, jobs.Events(folder).new(), str(folder)))
     return rows

@@ -51,21 +51,21 @@ def memo_of(there: Place) -> str:
     return f"place-{digest_of([there.executor.name, there.executor.partition, list(there.setup)])[:32]}"
 
 
-def surroundings(environ: Mapping[str, str]) -> dict[str, str | None]:
-    """The variables here, as a trace would have them: to tell later which of them a place has set."""
-    return {name: variables.recorded(name, value) for name, value in environ.items()}
+def surroundings(environ: Mapping[str, str]) -> dict[str, str]:
+    """Digests of the variables here, as a trace would have them: to tell later which of them a place has set."""
+    return {name: digest_of(variables.recorded(name, value)) for name, value in environ.items()}
 
 
-def note(store: Store, memo: str, trace: Trace, here: Mapping[str, str | None], whole: Mapping[str, str]) -> None:
+def note(store: Store, memo: str, trace: Trace, here: Mapping[str, str], whole: Mapping[str, str]) -> None:
     """Note what a task met at a place and did not bring along.
 
-    `here` has the variables of the submitting machine, `whole` the digests of all of them.
+    `here` has the variables of the submitting machine (`surroundings`), `whole` the digests of all of them.
     """
     known: dict[str, dict[str, Any]] = store.memo(memo) or {}
     found = {kind: dict(known.get(kind, {})) for kind in OF_A_PLACE}
     found["tool"].update(trace.reads.get("tool", {}))
     for name, value in trace.reads.get("env", {}).items():
-        if value != here.get(name):
+        if (None if value is None else digest_of(value)) != here.get(name):
             found["env"][name] = value
         else:
             found["env"].pop(name, None)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -37,11 +39,15 @@ _LONG = 60.0
 
 @dataclass(frozen=True)
 class State:
-    """A job as Slurm has it: PENDING, RUNNING, ...; `nodes` where it runs, `reason` why it does not."""
+    """A job as Slurm has it: PENDING, RUNNING, ...; `nodes` where it runs, `reason` why it does not.
+
+    `comment` has the name of the folder of a job of ours: ids come again when a cluster is set up anew.
+    """
 
     name: str
     nodes: str = ""
     reason: str = ""
+    comment: str = ""
 
     @property
     def over(self) -> bool:
@@ -79,10 +85,15 @@ def submit(work: Callable[[], object], name: str, there: Place, folder: Path) ->
     import submitit
     from submitit.core.utils import FailedJobError, FailedSubmissionError
 
-    executor = submitit.SlurmExecutor(folder=folder, max_num_timeout=REQUEUES)
-    executor.update_parameters(**_parameters(name, there))
+    # As for workers: what lies in the current folder is not to be imported.
+    python = shlex.join([sys.executable, *(["-P"] if sys.version_info >= (3, 11) else [])])
+    executor = submitit.SlurmExecutor(folder=folder, max_num_timeout=REQUEUES, python=python)
+    executor.update_parameters(**_parameters(name, there), comment=folder.name)
     try:
-        return str(executor.submit(work).job_id)
+        job = str(executor.submit(work).job_id)
+        for pickle in folder.glob("*.pkl"):
+            pickle.chmod(0o600)  # it is code for this user's job, and has the whole recipe
+        return job
     except (FailedJobError, FailedSubmissionError, OSError) as error:
         raise refused(str(error), there) from None
 
@@ -157,12 +168,12 @@ def states(jobs: Iterable[str]) -> dict[str, State] | None:
     wanted = sorted(jobs)
     if not wanted:
         return {}
-    done = _run("squeue", "--noheader", "--states=all", "--format=%i|%T|%N|%r", f"--jobs={','.join(wanted)}")
+    done = _run("squeue", "--noheader", "--states=all", "--format=%i|%T|%N|%r|%k", f"--jobs={','.join(wanted)}")
     # An id that Slurm has forgotten is an error where no other is asked for.
     if done is None or (done.returncode != 0 and "Invalid job id" not in done.stderr):
         return None
-    rows = (line.split("|", 3) for line in done.stdout.splitlines() if line.count("|") >= 3)
-    return {job: State(name, nodes, reason) for job, name, nodes, reason in rows}
+    rows = (line.split("|", 4) for line in done.stdout.splitlines() if line.count("|") >= 4)
+    return {job: State(*state) for job, *state in rows}
 
 
 def answers() -> list[str]:

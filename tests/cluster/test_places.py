@@ -112,7 +112,7 @@ def test_what_a_place_sets_holds_only_there(tmp_path: Path) -> None:
     engine.events.close()
     reads = {"env": {"LAB": "seven", "MINE": "1"}, "environment": {"": "there"}, "tool": {"vivado": "2022.2"}}
     made = Trace("", reads, 1.0, 1, "", 1.0)
-    places.note(world.store, "place-x", made, {"MINE": "1"}, {"": "here"})
+    places.note(world.store, "place-x", made, places.surroundings({"MINE": "1"}), {"": "here"})
     known = world.store.memo("place-x")
     assert known == {"env": {"LAB": "seven"}, "environment": {"": ["here", "there"]}, "tool": {"vivado": "2022.2"}}
     now = engine.judge.read_values(world.tasks["a"], {}, made.reads)
@@ -121,7 +121,9 @@ def test_what_a_place_sets_holds_only_there(tmp_path: Path) -> None:
     now = engine.judge.read_values(world.tasks["a"], {}, made.reads)
     assert now["env"] == {"LAB": "seven", "MINE": None} and now["tool"] == {"vivado": "2022.2"}
     assert now["environment"][""] not in ("here", "there"), "the variables here are others than they were then"
-    places.note(world.store, "place-x", replace(made, reads={"env": {"LAB": "1"}}), {"LAB": "1"}, {})
+    places.note(
+        world.store, "place-x", replace(made, reads={"env": {"LAB": "1"}}), places.surroundings({"LAB": "1"}), {}
+    )
     assert world.store.memo("place-x")["env"] == {}, "what comes along is not of the place"
 
 
