@@ -54,7 +54,7 @@ def _measured(folder: Path, store: Path, partition: str) -> tuple[float, int, fl
     """How long all variants take, how many jobs that are, and how long a job is there beside its step."""
     lab = Lab(folder, shutil.copytree(store, folder.with_suffix(".store")), SITE.format(partition=partition))
     lab.step(f"import time; time.sleep({SECONDS}); return model")
-    recipe = (lab.folder / "recipe.yaml").read_text().replace("by: 2.0", "by: ${by}")
+    recipe = (lab.folder / "recipe.yaml").read_text().replace("by: 2.0", 'by: "${by}"')
     lab.write(
         "recipe.yaml", f"matrix: {{by: {json.dumps([float(number) for number in range(2, 2 + VARIANTS)])}}}\n{recipe}"
     )

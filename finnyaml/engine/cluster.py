@@ -18,7 +18,7 @@ from typing import Any
 from finnyaml.engine import jobs, places, slurm
 from finnyaml.engine.chains import Chain, portable
 from finnyaml.engine.events import EventLog
-from finnyaml.files import make_folder
+from finnyaml.files import discard, make_folder
 from finnyaml.plan.graph import Plan
 from finnyaml.plan.status import Built, Judge, Status
 from finnyaml.plan.task import Task
@@ -129,7 +129,11 @@ class Cluster:
             with self.guard:
                 if self.closed:
                     raise slurm.Refused("the build was stopped")
-                job = slurm.submit(self.work(chain), f"{chain.plan.recipe.name}:{first}", there, folder)
+                try:
+                    job = slurm.submit(self.work(chain), f"{chain.plan.recipe.name}:{first}", there, folder)
+                except slurm.Refused:
+                    discard(folder)
+                    raise
                 self.submitted.append(job)
             jobs.write(folder, jobs.Record.of(job, chain.executor, chain.plan.recipe, chain.tasks))
             jobs.claim(self.store, work, folder)

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from finnyaml.engine import slurm
+from finnyaml.engine import jobs, slurm
 from tests.project import Project
 from tests.waiting import wait_until
 
@@ -56,7 +56,7 @@ class Lab(Project):
 
     def ids(self) -> list[str]:
         """The jobs that were submitted."""
-        return [json.loads((folder / "job.json").read_text())["id"] for folder in self.folders()]
+        return [record.id for record in map(jobs.read, self.folders()) if record is not None]
 
     def on_node(self, task: str, pattern: str) -> None:
         """Wait until a task has printed this on its node."""
@@ -68,6 +68,11 @@ class Lab(Project):
     def state(self, job: str) -> str:
         """What Slurm says of a job."""
         return slurm.described(job).get("JobState", "")
+
+    def start_now(self, job: str) -> None:
+        """Let a job that was queued again start at once: Slurm would wait for two minutes."""
+        wait_until(lambda: self.state(job) == "PENDING")
+        subprocess.run(["scontrol", "update", f"JobId={job}", "StartTime=now"], check=True)
 
 
 def slurm_script(*arguments: str) -> subprocess.CompletedProcess[str]:

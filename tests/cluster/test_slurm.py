@@ -35,7 +35,7 @@ def test_a_submitter_that_goes_and_a_job_that_is_queued_again(lab: Lab) -> None:
     first = lab.start("build", "recipe.yaml")
     lab.on_node("same", "waiting")
     first.kill()
-    first.wait()
+    first.communicate()
     (job,) = lab.ids()
     (row,) = json.loads(lab.run("jobs", "--json").stdout)
     assert (row["job"], row["state"], row["task"], row["done"]) == (job, "RUNNING", "same", 1)
@@ -43,6 +43,7 @@ def test_a_submitter_that_goes_and_a_job_that_is_queued_again(lab: Lab) -> None:
     assert job in shown and "1/3" in shown and max(map(len, shown.splitlines())) <= 80
 
     subprocess.run(["scontrol", "requeue", job], check=True)
+    lab.start_now(job)
     second = lab.start("build", "recipe.yaml", "--json")
     wait_until(lambda: len(lab.events("job_started")) == 2, lambda: second.poll() is None)
     go_on.touch()
@@ -66,7 +67,7 @@ def test_cancelled_by_ctrl_c_and_by_scancel(lab: Lab) -> None:
     _, err = build.communicate()
     (job,) = lab.ids()
     assert build.returncode == 130 and f"cancelled: job {job}" in err
-    assert lab.state(job) == "CANCELLED"
+    wait_until(lambda: lab.state(job) == "CANCELLED")
 
     build = lab.start("build", "recipe.yaml")
     wait_until(lambda: len(lab.ids()) == 2, lambda: build.poll() is None)
@@ -98,7 +99,7 @@ def test_a_wrong_partition_and_a_step_that_fails(lab: Lab) -> None:
 def test_one_licence_is_for_one_at_a_time(lab: Lab) -> None:
     lab.site("executors: {cluster: {kind: slurm}}\nneeds: {same: {executor: cluster, licenses: {vivado: 1}}}\n")
     go_on = lab.pause()
-    recipe = (lab.folder / "recipe.yaml").read_text().replace("by: 2.0", "by: ${by}")
+    recipe = (lab.folder / "recipe.yaml").read_text().replace("by: 2.0", 'by: "${by}"')
     lab.write("recipe.yaml", f"matrix: {{by: [2.0, 3.0]}}\n{recipe}")
     build = lab.start("build", "recipe.yaml", "--json")
     wait_until(lambda: len(lab.ids()) == 2, lambda: build.poll() is None)
@@ -134,6 +135,7 @@ def test_a_node_that_dies(lab: Lab, slurm_folder: Path) -> None:
     daemon = int((slurm_folder / f"slurmd-{node}.pid").read_text())
     os.kill(daemon, signal.SIGKILL)
     try:
+        lab.start_now(job)
         wait_until(lambda: len(lab.events("job_started")) == 2, lambda: build.poll() is None)
         go_on.touch()
         _, err = build.communicate()
@@ -153,10 +155,13 @@ def test_preempted_and_at_the_time_limit(lab: Lab) -> None:
     lab.on_node("same", "waiting")
     urgent = ["sbatch", "--parsable", "--partition=urgent", "--nodelist=n1", "--output=/dev/null", "--wrap=true"]
     subprocess.run(urgent, check=True, stdout=subprocess.DEVNULL)
-    wait_until(lambda: len(lab.events("job_started")) == 2, lambda: build.poll() is None)  # preempted
-    wait_until(lambda: len(lab.events("job_started")) == 3, lambda: build.poll() is None)  # a minute later: its time
+    (job,) = lab.ids()
+    lab.start_now(job)  # preempted
+    wait_until(lambda: len(lab.events("job_started")) == 2, lambda: build.poll() is None)
+    lab.start_now(job)  # a minute later: its time
+    wait_until(lambda: len(lab.events("job_started")) == 3, lambda: build.poll() is None)
     go_on.touch()
     _, err = build.communicate()
     assert build.returncode == 0, err
-    assert len(lab.ids()) == 1
+    assert lab.ids() == [job]
     assert [lab.worked(task) for task in ("scale", "same", "report")] == [1, 1, 1]
