@@ -16,7 +16,7 @@ from benchmarks.bench import table, verdict
 from tests.cluster.lab import Lab, slurm_script
 from tests.project import warm
 
-VARIANTS = 8
+VARIANTS = 6
 SECONDS = 20
 """How long the stand-in of a tool takes."""
 

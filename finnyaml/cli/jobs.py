@@ -16,7 +16,7 @@ from finnyaml.cli.console import show, table
 if TYPE_CHECKING:
     from finnyaml.engine.overview import Row
 
-_WIDTHS = (9, 18, 22)
+_WIDTHS = (9, 16, 15)
 """Columns for the recipe, the task and the node or reason: what is longer is cut, so that a row has 80 columns."""
 
 

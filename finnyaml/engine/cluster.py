@@ -95,6 +95,8 @@ class Cluster:
             ran, result = found
             next_ = None
             if isinstance(result, Built):
+                if not job.own and judge.judge(task, needed, trusted=True).built is None:
+                    return  # it began before what it read was changed
                 there[task.id] = result
                 self.store.made_elsewhere(status.key, result.trace)
                 if following is not None:
@@ -145,6 +147,9 @@ class Cluster:
         record = folder and jobs.read(folder)
         if not folder or not record:
             return None
+        ended = (event for event in jobs.Events(folder).new() if event["event"] in ("committed", "failed"))
+        if any(event["work"] in (work, None) for event in ended):
+            return None  # it has done that, and nobody was content with it
         state = self.queue.state(record.id)
         return (folder, record) if state is not None and not state.over and state.comment == folder.name else None
 
@@ -203,7 +208,7 @@ class Job:
         self._cluster = cluster
         self._events = events
         self._logs = logs
-        self._own = own
+        self.own = own
         self._news = jobs.Events(folder)
         self._ended: dict[str | None, dict[str, Any]] = {}
         self._told: tuple[str, str] | None = None
@@ -230,7 +235,7 @@ class Job:
             elif time.monotonic() > ends:
                 break
             time.sleep(LOOK)
-        if not self._own and state is not None and state.name == "COMPLETED":
+        if not self.own and state is not None and state.name == "COMPLETED":
             return None
         return False, self._lost(task, state)
 
