@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from finnyaml.engine import chains, jobs, places, slurm
 from finnyaml.engine.cluster import lost
-from finnyaml.errors import RecipeError
+from finnyaml.errors import RecipeError, ToolMissing
 from finnyaml.recipe.model import Resources
 from finnyaml.site.load import Site, load_site
 from finnyaml.site.needs import Place, place
@@ -168,6 +169,16 @@ def test_how_a_job_was_lost(tmp_path: Path, state: slurm.State | None, described
     failure = lost("same", "7", state, described, log)
     assert message in failure.message and str(log) in failure.message
     assert failure.cause == "/bin/bash: line 3: module: command not found" and failure.hint
+
+
+def test_what_submitting_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ToolMissing, match="no sbatch on PATH"):
+        slurm.check()
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    with pytest.raises(ToolMissing, match="takes submitit") as error:
+        slurm.check()
+    assert "finnyaml[cluster]" in str(error.value.hint)
 
 
 def test_events_are_read_as_they_come(tmp_path: Path) -> None:

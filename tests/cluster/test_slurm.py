@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from finnyaml.engine import slurm
+from finnyaml.engine import installed, slurm
 from tests.cluster.lab import SITE, Lab, slurm_script
 from tests.tools import standins
 from tests.waiting import wait_until
@@ -82,8 +82,14 @@ def test_cancelled_by_ctrl_c_and_by_scancel(lab: Lab) -> None:
     assert [lab.worked(task) for task in ("scale", "same", "report")] == [1, 1, 1]
 
 
-def test_a_wrong_partition_and_a_step_that_fails(lab: Lab) -> None:
+def test_a_wrong_partition_and_a_step_that_fails(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FINNYAML_SITE", raising=False)
+    found = {check.name: check for check in installed.of_site(lab.folder)}
+    assert found["cluster"].state == "found" and found["needs of same"].note == "on cluster"
+
     lab.site(SITE.replace("main", "mian"))
+    found = {check.name: check for check in installed.of_site(lab.folder)}
+    assert "there is no partition mian" in str(found["cluster"].note)
     error = lab.run("build", "recipe.yaml")
     assert error.returncode == 1
     assert "invalid partition specified: mian" in error.stderr and "finnyaml.site.yaml:3:" in error.stderr
