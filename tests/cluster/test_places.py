@@ -48,8 +48,10 @@ def test_where_a_step_runs(tmp_path: Path) -> None:
     assert found is not None and found.executor.options == {"account": "fpga"}
     assert found.resources == Resources(4, 16 * 1024, 8 * 60) and found.licenses == {"vivado": 1}
     assert found.setup == ("module load base", "source vivado.sh")
-    both = placed(site, ("vitis_hls", "vivado"), "x")
-    assert both is not None and both.resources.memory == 16 * 1024 and both.licenses == {"vivado": 1, "vitis_hls": 1}
+    for tools in (("vitis_hls", "vivado"), ("vivado", "vitis_hls")):
+        both = placed(site, tools, "x")
+        assert both is not None and both.resources.memory == 16 * 1024
+        assert both.licenses == {"vivado": 1, "vitis_hls": 1}
     own = placed(site, ("vitis_hls",), "hw_ipgen")
     assert own is not None and own.resources == Resources(None, 1536, 60)
     more = placed(site, ("vitis_hls",), "hw_ipgen", Resources(2, 4096, 30))
