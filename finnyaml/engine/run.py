@@ -59,7 +59,7 @@ class Engine:
     offline: bool = False
     """Whether nothing may be fetched from the network."""
     cluster: Cluster | None = None
-    """Where jobs go, if there is one; without it everything runs here."""
+    """Where jobs go; without it nothing runs that has a place elsewhere."""
     places: Mapping[str, Place] = field(default_factory=dict)
     """Where tasks run that do not run here."""
     times: Times | None = None
@@ -100,7 +100,7 @@ class Engine:
             steps=[task.id for task in selected if task.is_step],
             expected=times.of(selected, session.recipe),
         )
-        how = (session.tool_version, jobs, keep_going, offline, cluster, session.places if cluster else {}, times)
+        how = (session.tool_version, jobs, keep_going, offline, cluster, session.places, times)
         return cls(session.store, session.pool, judge, events, folder, *how)
 
     def run(self, plan: Plan, selection: Selection) -> Outcome:
@@ -245,6 +245,8 @@ class Engine:
 
     def repeat(self, task: Task, outcome: Outcome) -> Done | Failure:
         """Run a task of the plan that is built once more, and keep nothing of it."""
+        if task.id in self.places:
+            return _not_here(self.places[task.id])
         needed = {need: outcome.built[need] for need in task.needs}
         job = self._job(task, self.judge.judge(task, needed, forced=True))
         return self.pool.run(replace(job, log=str(self.log_of(f"{task.id}.again"))), task.timeout)
@@ -503,6 +505,8 @@ class _Pass:
         elif status.missing:
             self.engine.outcome.blocked[task.id] = status
             self.engine.events.emit("task_blocked", task=task.id, missing=status.missing)
+        elif place is not None and self.engine.cluster is None:
+            self.engine.fail(task, _not_here(place))
         elif place is not None:
             self._send(task, status, place)
         else:
@@ -572,6 +576,12 @@ class _Pass:
             task, status, executor = came.following
             self._begins(task, _work(task, status, executor))
         self.take(came.task, came.status, came.result, ran=came.ran)
+
+
+def _not_here(place: Place) -> Failure:
+    """Why a command that submits no jobs does not run a task."""
+    message = f"it would have to run, and the site file has it run on {place.executor.name}"
+    return Failure("RunsElsewhere", message, "`finnyaml build` submits it; this command only runs what runs here")
 
 
 def _work(task: Task, status: Status, executor: str | None = None) -> _Work:
