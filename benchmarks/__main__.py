@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks import (
     big,
+    cluster,
     cold,
     curves,
     executor,
@@ -55,11 +56,12 @@ BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
     "flips": flips.run,
     "windows": windows.run,
     "large": large.run,
+    "cluster": cluster.run,
 }
 
 ON_REQUEST = (
     *("seeded", "published", "layers", "folding", "curves", "trust", "queues"),
-    *("fifo", "windows", "flips", "large"),
+    *("fifo", "windows", "flips", "large", "cluster"),
 )
 """Those that take long, and so only run by their names."""
 

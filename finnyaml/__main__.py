@@ -31,7 +31,9 @@ def main() -> int:
 def _interrupt(*_: object) -> NoReturn:
     for each in ENDS:  # they often come together, and the second must not disturb the end
         signal.signal(each, signal.SIG_IGN)
-    raise KeyboardInterrupt
+    from finnyaml.errors import Ended
+
+    raise Ended
 
 
 if __name__ == "__main__":

@@ -69,6 +69,10 @@ class InvalidSetting:
     hint: str | None = None
 
 
+class Ended(KeyboardInterrupt):
+    """The command was ended from outside, by a signal or a terminal that is gone: nobody has pressed Ctrl-C."""
+
+
 class FinnyamlError(Exception):
     """An error that a user can act on; a traceback shows its place and hint, too."""
 

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 from finnyaml.api import html
 from finnyaml.engine.events import ENDS, Event, Listener
 from finnyaml.recipe.snippet import render_problems
-from finnyaml.text import columns, duration, size, wrapped
+from finnyaml.text import columns, counted, duration, size, wrapped
 
 _LONGEST = 200
 """Of a message, in the one line that an event has; the end of a build tells it whole."""
@@ -131,7 +131,21 @@ def line_of(event: Event) -> Line | None:
     if kind == "task_cached":
         return Line("=", task, "cached", measured(event.get("measurement")))
     if kind == "task_started":
-        return Line(">", task, "running", why(event["reasons"]))
+        on = f"on {event['node']}, job {event['job']} " if "job" in event else ""
+        return Line(">", task, "running", on + why(event["reasons"]))
+    if kind == "job_submitted":
+        rest = len(event["tasks"]) - 1
+        more = f", with {counted(rest, 'task')} behind it" if rest else ""
+        return Line(">", task, "queued", f"job {event['job']} on {event['executor']}{more}")
+    if kind == "job_found":
+        return Line("~", task, "waiting", f"job {event['job']} of {event['user']} does it")
+    if kind == "task_queued":
+        held = event["reason"] not in ("", "None", "Priority", "Resources")
+        return Line("~", task, "queued", f"job {event['job']} waits: {event['reason']}") if held else None
+    if kind == "jobs_cancelled":
+        return Line("", "", "", f"cancelled: job {', '.join(event['jobs'])}")
+    if kind == "jobs_left":
+        return Line("", "", "", f"job {', '.join(event['jobs'])} goes on; the next build takes what it makes")
     if kind == "task_finished":
         slow = event["warm_up"] >= 1
         more = f"   after {duration(event['warm_up'])} of imports in a new worker" if slow else ""

@@ -127,6 +127,7 @@ class Recipe:
         frozen: bool = False,
         lock: bool = False,
         offline: bool = False,
+        detach: bool = False,
         progress: Listener | bool = False,
     ) -> Result:
         """Bring the targets up to date; what is up to date is taken from the store.
@@ -143,6 +144,7 @@ class Recipe:
             frozen: give exactly what recipe.lock.yaml records, or refuse and say what differs.
             lock: write recipe.lock.yaml when the build has succeeded.
             offline: fetch nothing from the network; what the store has of it is used.
+            detach: leave the jobs of a cluster alone when the build is interrupted; without it, Ctrl-C cancels them.
             progress: True shows the build while it runs: lines on standard error, in a notebook a table. A function
                 is called with each event, a mapping (docs/python-api.md lists them), one at a time, but from several
                 threads.
@@ -155,7 +157,7 @@ class Recipe:
             FinnyamlError: the workspace or the store cannot be used.
             KeyboardInterrupt: passed on after the workers were ended; what was finished is kept.
         """
-        options = building.Options(many(jobs), keep_going, frozen, lock, offline)
+        options = building.Options(many(jobs), keep_going, frozen, lock, offline, detach)
         listener = listening(progress)
         with self._opened(options.jobs, targets, listener) as session:
             selection = select(session.plan, targets, start, stop, names_of(only), names_of(force), distrust=distrust)

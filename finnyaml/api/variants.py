@@ -101,6 +101,7 @@ class Variants(Mapping[str, "Recipe"]):
         frozen: bool = False,
         lock: bool = False,
         offline: bool = False,
+        detach: bool = False,
         progress: Listener | bool = False,
     ) -> dict[str, Result]:
         """Bring them up to date, several at a time; what they have in common runs once.
@@ -108,7 +109,7 @@ class Variants(Mapping[str, "Recipe"]):
         The arguments are those of `Recipe.build`, and so is what is raised, but for BuildFailed: of each variant the
         `Result` says whether it is `ok`. One that fails does not keep the others from being built.
         """
-        options = building.Options(many(jobs), keep_going, frozen, lock, offline)
+        options = building.Options(many(jobs), keep_going, frozen, lock, offline, detach)
         listener = listening(progress)
         with self._opened(options.jobs, targets, listener) as sessions:
             chosen = _selected(sessions, targets, start, stop, names_of(only), names_of(force), distrust)

@@ -24,6 +24,7 @@ from finnyaml.cli import (
     graph,
     importing,
     init,
+    jobs,
     lint,
     log,
     plan,
@@ -88,6 +89,7 @@ app.command("plan")(plan.plan)
 app.command("graph")(graph.graph)
 app.command("lint")(lint.lint)
 app.command("log")(log.log)
+app.command("jobs")(jobs.jobs)
 app.command("bisect")(bisect.bisect)
 app.command("clean")(clean.clean)
 app.command("schema")(schema.schema)

@@ -63,6 +63,9 @@ def build(
     offline: Annotated[
         bool, typer.Option("--offline", help="Fetch no files from the network; use what the store has of them.")
     ] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Leave the jobs of a cluster alone when this build is interrupted.")
+    ] = False,
     check: Annotated[
         bool,
         typer.Option(
@@ -107,6 +110,7 @@ def build(
                 frozen=frozen,
                 lock=lock,
                 offline=offline,
+                detach=detach,
                 progress=progress,
             )
         )

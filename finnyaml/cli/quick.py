@@ -79,11 +79,13 @@ def remember(reports: Sequence[Report], arguments: list[str]) -> None:
     from finnyaml.engine.workspace import MANIFEST, private
     from finnyaml.errors import StoreError
     from finnyaml.plan.status import Looks
+    from finnyaml.site import files as sites
     from finnyaml.tools import discover
 
     session = reports[0].session
     seen = [_inputs(report.session, report.outcome) for report in reports]
     files, folders, looks, env, tools = (set[str]().union(*(each[part] for each in seen)) for part in range(5))
+    files.update(sites.found(str(session.recipe.directory), os.environ))  # they say in what surroundings steps run
     try:
         named = [_imports(report.session, report.outcome) for report in reports]
     except ModuleNotFoundError:

@@ -10,16 +10,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from finnyaml.engine import lints, lockfile, preflight, record, refusals, workspace
+from finnyaml.engine import lints, lockfile, on_node, preflight, record, refusals, slurm, workspace
 from finnyaml.engine.bisect import bisect_all
-from finnyaml.engine.events import Event, Listener
+from finnyaml.engine.cluster import Cluster
+from finnyaml.engine.events import Event, EventLog, Listener
 from finnyaml.engine.holding import holding
 from finnyaml.engine.inside import explained
 from finnyaml.engine.outcome import Bisected, Outcome, Report
 from finnyaml.engine.run import MAX_REPAIRS, Engine, together
 from finnyaml.engine.session import Session
 from finnyaml.engine.speed import below_target
-from finnyaml.errors import ExitCode, FinnyamlError, InvalidSetting, Problem, RecipeError, ToolMissing, Where
+from finnyaml.engine.times import Times
+from finnyaml.errors import Ended, ExitCode, FinnyamlError, InvalidSetting, Problem, RecipeError, ToolMissing, Where
 from finnyaml.plan import without_vivado
 from finnyaml.plan.select import Selection
 from finnyaml.plan.status import Looks
@@ -38,7 +40,7 @@ class Options:
 
     `jobs`: how many tasks run at a time. `keep_going`: build what can be built although something fails or cannot run
     here. `lock`: write the lock file of a build that succeeds. `frozen`: give exactly what the lock file records.
-    `offline`: fetch nothing from the network.
+    `offline`: fetch nothing from the network. `detach`: leave the jobs of a cluster alone when interrupted.
     """
 
     jobs: int = 1
@@ -46,6 +48,7 @@ class Options:
     frozen: bool = False
     lock: bool = False
     offline: bool = False
+    detach: bool = False
 
 
 def build(session: Session, selection: Selection, options: Options, listener: Listener = lambda _: None) -> Report:
@@ -71,16 +74,20 @@ def build_all(
     looks = Looks()
     builds = [_Build(session, selection, options, looks) for session, selection in parts]
     pool, store = parts[0][0].pool, parts[0][0].store
+    cluster = _cluster(parts[0][0]) if any(session.places for session, _ in parts) else None
     try:
         for one in builds:
             one.check()
+        times = Times(store)
         for one in builds:
-            one.begin(listener)
+            one.begin(listener, cluster, times)
         with store.session():
             for engine in together([(one.engine, one.plan, one.selection) for one in builds], options.jobs):
                 next(one for one in builds if one.engine is engine).finish()
     except BaseException as error:
         store.use_remote(fetch=False)  # so that nobody waits for it
+        if cluster is not None and builds[0].begun:
+            _leave(cluster, error, options, builds[0].engine.events)
         for one in builds:
             one.broken_off(error)
         raise
@@ -91,6 +98,21 @@ def build_all(
     if invalid := [problem for one in builds for problem in one.invalid()]:
         raise RecipeError(list(dict.fromkeys(invalid)))
     return [one.report() for one in builds]
+
+
+def _cluster(session: Session) -> Cluster:
+    scratch = None if session.store.work.parent == session.store.root else session.store.work.parent
+    return Cluster(session.store, on_node.Work, session.installation.digest, scratch)
+
+
+def _leave(cluster: Cluster, error: BaseException, options: Options, events: EventLog) -> None:
+    """End the jobs of a build that was interrupted, unless it is only its terminal that goes; say which go on."""
+    interrupted = isinstance(error, KeyboardInterrupt) and not isinstance(error, Ended)
+    if interrupted and not options.detach:
+        if cancelled := cluster.cancel():
+            events.emit("jobs_cancelled", jobs=cancelled)
+    elif left := cluster.left():
+        events.emit("jobs_left", jobs=left)
 
 
 class _Build:
@@ -108,7 +130,7 @@ class _Build:
         self._locked: Mapping[str, Any] | None = None
         self._code = ExitCode.STEP_FAILED
         self._through = False
-        self._begun = False
+        self.begun = False
         self._bisected = list[Bisected]()
         self._warnings = list[Problem]()
         self._written = workspace.Written()
@@ -128,14 +150,16 @@ class _Build:
                 if recipe.variant is None:
                     raise
                 raise ToolMissing(f"variant {recipe.variant}: {error.message}", hint=error.hint) from None
-        preflight.check_blanks(statuses, self.plan, self.session.store.root)
+        if any(name in self.session.places and status.state != "cached" for name, status in statuses.items()):
+            slurm.check()
+        preflight.check_blanks(statuses, self.plan, self.session.store.work)
         if options.lock and self.selection.partial:
             raise RecipeError([Problem("--lock records a whole build, so it does not go with --to or --only")])
         if options.frozen:
             self._locked = lockfile.read(recipe)
             lockfile.check_before(self._locked, self.session)
 
-    def begin(self, listener: Listener) -> None:
+    def begin(self, listener: Listener, cluster: Cluster | None, times: Times) -> None:
         """Make the folder of the run; `listener` is told events from now on."""
         variant = self.session.recipe.variant
 
@@ -151,8 +175,10 @@ class _Build:
             jobs=options.jobs,
             keep_going=options.keep_going,
             offline=options.offline,
+            cluster=cluster,
+            times=times,
         )
-        self._begun = True
+        self.begun = True
 
     def finish(self) -> None:
         """Search what failed, look at the graphs, and bring the workspace in line: the tasks are through."""
@@ -175,7 +201,7 @@ class _Build:
 
     def broken_off(self, error: BaseException) -> None:
         """Something ended the run before this build was through."""
-        if not self._begun or self._through:
+        if not self.begun or self._through:
             return
         if isinstance(error, KeyboardInterrupt):
             self._code = ExitCode.INTERRUPTED
@@ -185,7 +211,7 @@ class _Build:
 
     def close(self) -> None:
         """Write the record of the run, and the lock file of a build that has succeeded."""
-        if not self._begun:
+        if not self.begun:
             return
         session, engine = self.session, self.engine
         told = record.of_run(session, self.selection, engine.outcome, self._code, self._started, engine.folder)

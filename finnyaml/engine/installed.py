@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml import plugins
-from finnyaml.engine import record
+from finnyaml.engine import record, slurm
 from finnyaml.engine.pool import Pool
 from finnyaml.engine.session import facts, installed_catalog, open_store
 from finnyaml.errors import INSTALL_FINN, Problem, RecipeError, StoreError, ToolMissing
@@ -20,7 +20,8 @@ from finnyaml.finn.catalog import Catalog, Field
 from finnyaml.plan import phases
 from finnyaml.plugins import Plugin
 from finnyaml.recipe.load import load_recipes
-from finnyaml.site.load import load_site, remote_of
+from finnyaml.site.load import Site, load_site, remote_of
+from finnyaml.site.needs import LOCAL
 from finnyaml.steps import builtin, open_rtl
 from finnyaml.store import Store
 from finnyaml.store.remote import NotThere, Remote, Unreachable, check_url
@@ -51,6 +52,9 @@ def of_site(folder: Path) -> Iterator[Check]:
     site = load_site(folder)
     for file in site.files:
         yield Check("site file", "found", where=str(file), enables="what belongs to this place")
+    if site.scratch:
+        yield Check("scratch", "found", where=str(site.scratch), enables="where steps work")
+    yield from _of_cluster(site)
     spec = remote_of(site)
     if spec is None:
         return
@@ -65,6 +69,35 @@ def of_site(folder: Path) -> Iterator[Check]:
         signed = " and signed" if spec.key else ""
         use = f"results are fetched{', and sent' if spec.write else ''}{signed}"
         yield Check("remote store", "found", where=spec.shown, enables=enables, note=use)
+
+
+def _of_cluster(site: Site) -> Iterator[Check]:
+    """The executors, and what is needed of which."""
+    enables = "steps that run as jobs"
+    for name, executor in site.executors.items():
+        if executor.kind == LOCAL:
+            continue
+        where = f"{executor.kind}, {executor.partition or 'the default partition'}"
+        try:
+            slurm.check()
+            answers = slurm.answers()
+        except ToolMissing as error:
+            yield Check(name, "note", where=where, enables=enables, note=error.message, hint=error.hint)
+            continue
+        if executor.partition and answers and executor.partition not in answers:
+            note = f"there is no partition {executor.partition}; there is {listed(sorted(answers))}"
+            yield Check(name, "note", where=where, enables=enables, note=note, hint=f"see {executor.where}")
+        elif not answers:
+            hint = "see `sinfo`: is this a machine of the cluster?"
+            yield Check(name, "note", where=where, enables=enables, note="Slurm does not answer", hint=hint)
+        else:
+            yield Check(name, "found", where=where, enables=enables)
+    for name, need in site.needs.items():
+        amounts = {**asdict(need.resources), **{f"licence {key}": count for key, count in need.licenses.items()}}
+        told = [f"{key} {amount}" for key, amount in amounts.items() if amount]
+        told += [counted(len(need.setup), "setup command")] if need.setup else []
+        note = f"on {need.executor or 'its executor'}{': ' if told else ''}{', '.join(told)}"
+        yield Check(f"needs of {name}", "found", enables=enables, note=note)
 
 
 def imported(root: Path) -> Check:

@@ -1,7 +1,7 @@
 """Worker processes: started when needed, reused while they live, ended with everything they started.
 
-The executor interface is small on purpose: `Pool.run(job, timeout)` blocks until the job is done, from any thread. An
-executor that sends jobs to another machine has to offer the same.
+`Pool.run(job, timeout)` blocks until the job is done, from any thread. Tasks that run on another machine are in a pool
+there (`on_node`).
 """
 
 from __future__ import annotations

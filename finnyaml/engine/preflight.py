@@ -30,15 +30,16 @@ def check_tools(statuses: Mapping[str, Status], plan: Plan) -> None:
     raise ToolMissing("these steps cannot run here, so nothing was started:\n  " + "\n  ".join(lines), hint=hint)
 
 
-def check_blanks(statuses: Mapping[str, Status], plan: Plan, store: Path) -> None:
+def check_blanks(statuses: Mapping[str, Status], plan: Plan, work: Path) -> None:
     """Raises FinnyamlError where a step with tools would work below a path with blanks.
 
-    Steps work below the store, and FINN's scripts leave the paths that they hand to tools unquoted.
+    Steps work in the folder `work`, mostly one of the store, and FINN's scripts leave the paths that they hand to tools
+    unquoted.
     """
     calling = [name for name, status in statuses.items() if status.state != "cached" and plan.tasks[name].tools]
     calling = [name for name in calling if not plan.tasks[name].declared.users_code and not statuses[name].missing]
-    if calling and len(str(store).split()) > 1:
+    if calling and len(str(work).split()) > 1:
         raise FinnyamlError(
-            f"{calling[0]} cannot run below {store}: FINN's scripts for its tools fail on blanks in a path",
+            f"{calling[0]} cannot run below {work}: FINN's scripts for its tools fail on blanks in a path",
             hint="put the store elsewhere: `--store FOLDER`, or FINNYAML_STORE",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import queue
 import threading
@@ -9,13 +10,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from finnyaml.engine import lints, record, refusals
+from finnyaml.engine import chains, jobs, lints, record, refusals
+from finnyaml.engine.cluster import Came, Cluster
 from finnyaml.engine.events import EventLog, Listener
 from finnyaml.engine.fetch import NotFetched, fetch
 from finnyaml.engine.outcome import Outcome
 from finnyaml.engine.pool import Pool
+from finnyaml.engine.times import Times
 from finnyaml.errors import FinnyamlError
 from finnyaml.kinds import KINDS
 from finnyaml.plan.doubts import doubts
@@ -24,6 +27,7 @@ from finnyaml.plan.select import Selection
 from finnyaml.plan.status import Built, Judge, Status
 from finnyaml.plan.task import Task
 from finnyaml.recipe.model import Remote
+from finnyaml.site.needs import Place
 from finnyaml.store import Artifact, Entry, Store, Trace
 from finnyaml.store.digests import digest_of
 from finnyaml.store.tree import overlay
@@ -54,6 +58,12 @@ class Engine:
     keep_going: bool = False
     offline: bool = False
     """Whether nothing may be fetched from the network."""
+    cluster: Cluster | None = None
+    """Where jobs go; without it nothing runs that has a place elsewhere."""
+    places: Mapping[str, Place] = field(default_factory=dict)
+    """Where tasks run that do not run here."""
+    times: Times | None = None
+    """How long steps took before, where that is kept."""
     outcome: Outcome = field(default_factory=Outcome)
     """What became of the tasks so far: all that there is to tell where a run is interrupted."""
 
@@ -68,6 +78,8 @@ class Engine:
         jobs: int,
         keep_going: bool = False,
         offline: bool = False,
+        cluster: Cluster | None = None,
+        times: Times | None = None,
     ) -> Self:
         """An engine with a fresh folder for its run of `tasks`; `listener` is told each event as it happens.
 
@@ -77,15 +89,19 @@ class Engine:
         folder = record.new_run(session.recipe.workspace)
         session.store.use_remote(fetch=not offline)
         events = EventLog(folder / "events.jsonl", (listener,))
+        times = times or Times(session.store)
+        selected = [task for name, task in session.plan.tasks.items() if name in tasks]
         events.emit(
             "run_started",
             recipe=str(session.recipe.path),
             finn=str(session.catalog),
             run=str(folder),
-            tasks=[name for name in session.plan.tasks if name in tasks],
-            steps=[name for name, task in session.plan.tasks.items() if name in tasks and task.is_step],
+            tasks=[task.id for task in selected],
+            steps=[task.id for task in selected if task.is_step],
+            expected=times.of(selected, session.recipe),
         )
-        return cls(session.store, session.pool, judge, events, folder, session.tool_version, jobs, keep_going, offline)
+        how = (session.tool_version, jobs, keep_going, offline, cluster, session.places, times)
+        return cls(session.store, session.pool, judge, events, folder, *how)
 
     def run(self, plan: Plan, selection: Selection) -> Outcome:
         """Build the selected tasks; of them, only the runnable ones may run.
@@ -170,14 +186,16 @@ class Engine:
             waited = True
             self.events.emit("task_waiting", task=task.id, reason="another build runs it")
 
-        with self.store.lock(digest_of([status.key, task.config]), on_wait):
+        with self.store.lock(jobs.work_of(status.key, task.config), on_wait):
             if waited:
                 status = self.judge.judge(task, needed, forced=forced)
                 if status.built is not None:
                     shown = refusals.measurement(status.built)
                     self.events.emit("task_cached", task=task.id, digest=status.built.digest, measurement=shown)
                     return status, status.built
-            self.events.emit("task_started", task=task.id, reasons=[str(reason) for reason in status.reasons])
+            expected = self.times and self.times.expected(task, self.judge.plan.recipe)
+            reasons = [str(reason) for reason in status.reasons]
+            self.events.emit("task_started", task=task.id, reasons=reasons, expected=expected)
             try:
                 job = self._job(task, status)
             except NotFetched as error:
@@ -191,6 +209,26 @@ class Engine:
     def stopped_by_lint(self, task: Task, there: Mapping[str, Built]) -> Failure | None:
         """Why the task is not to be started; None where nothing speaks against it."""
         return lints.stopping(self.judge.plan, task, there, self.store, self.pool, self.log_of("lint"))
+
+    def followed(
+        self,
+        tasks: Sequence[Task],
+        place: Place,
+        status: Status,
+        there: Mapping[str, Built],
+        selection: Selection,
+    ) -> Iterator[Came]:
+        """Have a job do tasks, the first of which has this status; what becomes of each, as it comes."""
+        assert self.cluster is not None, "else nothing has a place"
+        stopped = self.stopped_by_lint(tasks[0], there)
+        if stopped:
+            yield Came(tasks[0], status, stopped)
+            return
+        forced, distrusted = selection.forced, selection.distrusted
+        chain = self.cluster.chain(
+            self.judge.plan, tasks, there, place, forced=forced, distrusted=distrusted, offline=self.offline
+        )
+        yield from self.cluster.follow(chain, place, status, self.judge, self.events, self.folder / "logs")
 
     def look(self, task: Task, outcome: Outcome) -> Built | Failure:
         """Run a task that is in no plan, on what the plan has built: a further measurement, a search for a cause."""
@@ -207,6 +245,8 @@ class Engine:
 
     def repeat(self, task: Task, outcome: Outcome) -> Done | Failure:
         """Run a task of the plan that is built once more, and keep nothing of it."""
+        if task.id in self.places:
+            return _not_here(self.places[task.id])
         needed = {need: outcome.built[need] for need in task.needs}
         job = self._job(task, self.judge.judge(task, needed, forced=True))
         return self.pool.run(replace(job, log=str(self.log_of(f"{task.id}.again"))), task.timeout)
@@ -276,6 +316,8 @@ class Engine:
                 **doubtful,
             },
         )
+        if self.times is not None:
+            self.times.note(task, self.judge.plan.recipe, trace.seconds)
         if done.unsure:
             self.events.emit("input_changed", task=task.id, files=done.unsure)
         else:
@@ -318,22 +360,38 @@ def together(parts: Sequence[tuple[Engine, Plan, Selection]], jobs: int) -> Iter
             left.remove(part)
             yield part.engine
         if left and not through:
-            part, task, status, result = _next(shared.finished)
-            part.take(task, status, result)
+            _next(shared.finished)()
+
+
+class _Work(NamedTuple):
+    """What tells work apart before it is done, its key and the settings that it may read; and which executor does it.
+
+    No executor: this machine.
+    """
+
+    key: str
+    settings: str
+    executor: str | None = None
 
 
 @dataclass
 class _Shared:
     """What plans that run together have in common.
 
-    `working` has the key and the settings of each task that runs, `started` the keys of all that ran since `since`.
+    `working` has the work of each task that runs, `started` the keys of all that ran since `since`. `finished` has what
+    threads have the one that decides do.
     """
 
     jobs: int
-    finished: queue.SimpleQueue[tuple[_Pass, Task, Status, Any]] = field(default_factory=queue.SimpleQueue)
-    working: list[tuple[str, str]] = field(default_factory=list)
+    finished: queue.SimpleQueue[Callable[[], None]] = field(default_factory=queue.SimpleQueue)
+    working: list[_Work] = field(default_factory=list)
     started: set[str] = field(default_factory=set)
     since: float = field(default_factory=lambda: round(time.time(), 3))  # as traces have it
+
+    def full(self, place: Place | None) -> bool:
+        """Whether no more may run at a place now."""
+        name, most = (None, self.jobs) if place is None else (place.executor.name, place.executor.jobs)
+        return sum(work.executor == name for work in self.working) >= most
 
 
 class _Pass:
@@ -345,7 +403,7 @@ class _Pass:
         self._selection = selection
         self._shared = shared
         self._repairs = 0
-        self._running: dict[str, tuple[str, str]] = {}
+        self._running: dict[str, _Work | None] = {}  # None: a job will do it that does another task now
         self._begin()
 
     def _begin(self) -> None:
@@ -376,17 +434,34 @@ class _Pass:
     def _stopped(self) -> bool:
         return self._damaged is not None or bool(self.engine.outcome.failed and not self.engine.keep_going)
 
-    def take(self, task: Task, status: Status, result: Built | Failure | BaseException) -> None:
-        """Take in what became of a task that ran."""
-        self._shared.working.remove(self._running.pop(task.id))
+    def take(self, task: Task, status: Status, result: Built | Failure | BaseException, *, ran: bool = True) -> None:
+        """Take in what became of a task that ran; `ran`: and was not done already by another build."""
+        self._ends(task)
         if isinstance(result, Built):
-            self.engine.finish(task, status, result, ran=True)
+            self.engine.finish(task, status, result, ran=ran)
         elif isinstance(result, BaseException):
             raise result
         elif result.damaged:
             self._damaged = result.damaged
         else:
             self.engine.fail(task, result)
+
+    def _ends(self, task: Task) -> None:
+        work = self._running.pop(task.id)
+        if work is not None:
+            self._shared.working.remove(work)
+
+    def _begins(self, task: Task, work: _Work) -> None:
+        self._running[task.id] = work
+        self._shared.started.add(work.key)
+        self._shared.working.append(work)
+
+    def _back(self, tasks: Sequence[Task]) -> None:
+        """Let tasks wait again: the job that was to do them has ended."""
+        for task in tasks:
+            self._ends(task)
+        waiting = {*self._waiting, *(task.id for task in tasks)}
+        self._waiting = {task.id: task for task in self._plan.tasks.values() if task.id in waiting}
 
     def _advance(self) -> bool:
         """Whether something that could go on has to wait for another plan.
@@ -412,7 +487,8 @@ class _Pass:
 
     def _go_on(self, task: Task, needed: Mapping[str, Built]) -> bool:
         """Take a task from the store, or start it; False where it has to wait."""
-        if len(self._shared.working) >= self._shared.jobs:
+        place = self.engine.places.get(task.id)
+        if self._shared.full(place):
             return False
         forced = task.id in self._selection.forced
         status = self.engine.judge.judge(task, needed, forced=forced)
@@ -429,6 +505,10 @@ class _Pass:
         elif status.missing:
             self.engine.outcome.blocked[task.id] = status
             self.engine.events.emit("task_blocked", task=task.id, missing=status.missing)
+        elif place is not None and self.engine.cluster is None:
+            self.engine.fail(task, _not_here(place))
+        elif place is not None:
+            self._send(task, status, place)
         else:
             self._start(task, status, needed, forced)
         return True
@@ -446,15 +526,13 @@ class _Pass:
 
     def _may_be_done_by_another(self, task: Task, status: Status, forced: bool) -> bool:
         """Whether another plan does this work now, or (as long as nobody knows what it reads) what may be the same."""
-        key, settings = _work(task, status)
-        others = [work for work in self._shared.working if work[0] == key]
+        key, settings, _ = _work(task, status)
+        others = [work.settings for work in self._shared.working if work.key == key]
         again = forced or any(reason.kind == "distrusted" for reason in status.reasons)
-        return bool(others) and (again or (key, settings) in others or not self.engine.store.traces(key))
+        return bool(others) and (again or settings in others or not self.engine.store.traces(key))
 
     def _start(self, task: Task, status: Status, needed: Mapping[str, Built], forced: bool) -> None:
-        self._running[task.id] = _work(task, status)
-        self._shared.started.add(status.key)
-        self._shared.working.append(self._running[task.id])
+        self._begins(task, _work(task, status))
         there = dict(self.engine.outcome.there)
 
         def work() -> None:
@@ -464,14 +542,50 @@ class _Pass:
                 status_now, result = (status, stopped) if stopped else self.engine.execute(task, status, needed, forced)
             except BaseException as error:
                 status_now, result = status, error
-            self._shared.finished.put((self, task, status_now, result))
+            self._shared.finished.put(lambda: self.take(task, status_now, result))
 
         threading.Thread(target=work, name=task.id, daemon=True).start()
 
+    def _send(self, task: Task, status: Status, place: Place) -> None:
+        """Have a job do a task, and those behind it that can go along."""
+        selection, outcome, plan = self._selection, self.engine.outcome, self._plan
+        passed = {*outcome.built, *(plan.tasks.keys() - selection.tasks)}
+        may_follow = self._waiting.keys() & selection.runnable
+        chain = chains.along(plan, task, may_follow, outcome.there, passed, self.engine.places)
+        self._begins(task, _work(task, status, place.executor.name))
+        for item in chain[1:]:
+            del self._waiting[item.id]
+            self._running[item.id] = None
+        there, engine, put = dict(outcome.there), self.engine, self._shared.finished.put
 
-def _work(task: Task, status: Status) -> tuple[str, str]:
-    """What tells work apart before it is done: its key, and the settings that it may read."""
-    return status.key, digest_of(task.config)
+        def work() -> None:
+            left = [*chain]
+            try:
+                for came in engine.followed(chain, place, status, there, selection):
+                    left.remove(came.task)
+                    put(functools.partial(self._take_of_job, came))
+            except BaseException as error:
+                put(functools.partial(self.take, left.pop(0), status, error))
+            put(functools.partial(self._back, left))
+
+        threading.Thread(target=work, name=task.id, daemon=True).start()
+
+    def _take_of_job(self, came: Came) -> None:
+        """Take in what a job has done; it goes on with the next task of its chain."""
+        if came.following is not None:
+            task, status, executor = came.following
+            self._begins(task, _work(task, status, executor))
+        self.take(came.task, came.status, came.result, ran=came.ran)
+
+
+def _not_here(place: Place) -> Failure:
+    """Why a command that submits no jobs does not run a task."""
+    message = f"it would have to run, and the site file has it run on {place.executor.name}"
+    return Failure("RunsElsewhere", message, "`finnyaml build` submits it; this command only runs what runs here")
+
+
+def _work(task: Task, status: Status, executor: str | None = None) -> _Work:
+    return _Work(status.key, digest_of(task.config), executor)
 
 
 def _warm_up(task: Task) -> str | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from finnyaml.engine import known_nodes, record
+from finnyaml.engine import known_nodes, places, record
 from finnyaml.engine.pool import Pool
 from finnyaml.errors import INSTALL_FINN, FinnyamlError, Problem, RecipeError, StepFailed, ToolMissing
 from finnyaml.finn import identity, versions
@@ -23,7 +23,8 @@ from finnyaml.plan.status import Judge, Looks
 from finnyaml.plan.vocabulary import vocabulary
 from finnyaml.recipe.load import draft_recipes, of_variants, refusal, several
 from finnyaml.recipe.model import BundleSpec, Recipe
-from finnyaml.site.load import load_site, remote_of
+from finnyaml.site.load import Site, load_site, remote_of
+from finnyaml.site.needs import Place, place
 from finnyaml.store import Store
 from finnyaml.store.mirrored import Mirrored
 from finnyaml.store.remote import Remote, check_url
@@ -57,7 +58,7 @@ def open_mirrored(
     StoreError where one of them cannot be used, though not for a remote one that does not answer.
     """
     site = load_site(folder)
-    found = Mirrored.open(_root(option or os.environ.get("FINNYAML_STORE") or site.store))
+    found = Mirrored.open(_root(option or os.environ.get("FINNYAML_STORE") or site.store), site.scratch)
     spec = remote_of(site, remote)
     if spec is not None:
         check_url(spec.url)
@@ -80,11 +81,16 @@ class Session:
     sets: tuple[str, ...] = ()
     opened: int = 0
     """When the recipe began to be read (ns since the epoch)."""
+    places: Mapping[str, Place] = field(default_factory=dict)
+    """Where tasks run that do not run on this machine, by id."""
 
     def judge(self, distrusted: Container[str] = (), looks: Looks | None = None) -> Judge:
         """A judge over this plan, this machine's tools and the last build of this workspace."""
         tools = (self.tool_version, self.missing_tools)
-        return Judge(self.plan, self.store, *tools, self.last, distrusted, looks)
+        memos = {name: places.memo_of(there) for name, there in self.places.items()}
+        known = {memo: self.store.memo(memo) or {} for memo in {*memos.values()}}
+        elsewhere = {name: known[memo] for name, memo in memos.items()}
+        return Judge(self.plan, self.store, *tools, self.last, distrusted, looks, elsewhere)
 
     def tool_version(self, name: str) -> str | None:
         """The version of a tool here; None where it is missing."""
@@ -100,7 +106,7 @@ class Session:
             return self
         try:
             recipe = replace(self.recipe, bundle=BundleSpec())
-            plan, _ = build(recipe, self.catalog, self.plan.code, vivado=_has_vivado())
+            plan, _ = build(recipe, self.catalog, self.plan.code, vivado=self.plan.toolchain == "vivado")
         except RecipeError:
             return self
         return replace(self, plan=plan)
@@ -171,7 +177,10 @@ def open_sessions(
         finn = {installation.distribution: f"{installation.version} ({installation.digest[:12]})"}
         code = Code(store.memo, store.put_memo, finn)
         recipes = [_with_bundle(draft.recipe, targets) for draft in drafts]
-        plans = _plans(recipes, catalog, code)
+        site = load_site(path.parent)
+        plans = _plans(recipes, catalog, code, vivado=_has_vivado(site))
+        found = [places.places(site, plan) for plan, _ in plans]
+        strange = tuple(places.unknown(site, plans[0][0]))
         untested = tuple(_untested(installation))
     except BaseException:
         pool.close()
@@ -183,13 +192,14 @@ def open_sessions(
             installation,
             catalog,
             plan,
-            (*draft.problems, *more, *known_nodes.unmatched(plan), *untested),
+            (*draft.problems, *more, *known_nodes.unmatched(plan), *strange, *untested),
             pool,
             record.last_build(recipe.workspace),
             tuple(sets),
             opened,
+            there,
         )
-        for draft, recipe, (plan, more) in zip(drafts, recipes, plans, strict=True)
+        for draft, recipe, (plan, more), there in zip(drafts, recipes, plans, found, strict=True)
     ]
 
 
@@ -204,9 +214,10 @@ def _with_bundle(recipe: Recipe, targets: Sequence[str]) -> Recipe:
     return replace(recipe, bundle=BundleSpec()) if asked else recipe
 
 
-def _plans(recipes: Sequence[Recipe], catalog: Catalog, code: Code) -> list[tuple[Plan, tuple[Problem, ...]]]:
+def _plans(
+    recipes: Sequence[Recipe], catalog: Catalog, code: Code, *, vivado: bool
+) -> list[tuple[Plan, tuple[Problem, ...]]]:
     """The plan of each variant. Raises RecipeError with what is wrong in any of them, each named where not all are."""
-    vivado = _has_vivado()
     plans: list[tuple[Plan, tuple[Problem, ...]]] = []
     wrong: dict[Problem, list[str]] = {}
     for recipe in recipes:
@@ -230,11 +241,14 @@ def _finn_says(recipe: Recipe, store_option: Path | None) -> Sequence[Problem]:
         known = installation and store.memo(_catalog_memo(store, installation))
     except FinnyamlError:
         return ()
-    return wrong_names(recipe, Catalog.from_json(known), vivado=_has_vivado()) if known else ()
+    return (
+        wrong_names(recipe, Catalog.from_json(known), vivado=_has_vivado(load_site(recipe.directory))) if known else ()
+    )
 
 
-def _has_vivado() -> bool:
-    return discover.path("vivado") is not None
+def _has_vivado(site: Site) -> bool:
+    """Whether Vivado is here, or where the site file has its steps run."""
+    return discover.path("vivado") is not None or place(site.executors, site.needs, ("vivado",), ()) is not None
 
 
 def _catalog_memo(store: Store, installation: Installation) -> str:

@@ -15,7 +15,7 @@ from finnyaml.finn import settings
 from finnyaml.finn.catalog import Catalog
 from finnyaml.plan.placed import Placed
 from finnyaml.plan.steps import Expansion
-from finnyaml.recipe.model import CodeRef, Recipe
+from finnyaml.recipe.model import MODEST, CodeRef, Recipe
 from finnyaml.steps.code import in_package
 
 
@@ -122,7 +122,8 @@ class _Writer:
         if item.kind != "code" or entry.code is None or entry.code.plugin:
             self._drop(f"step {item.id}", f"{item.uses} is of finnyaml, and FINN alone does not have it")
             return None
-        for name, value in (("timeout", entry.timeout), ("tools", entry.tools), ("expect", entry.expect)):
+        own = (("timeout", entry.timeout), ("tools", entry.tools), ("expect", entry.expect))
+        for name, value in (*own, ("resources", entry.resources != MODEST)):
             if value:
                 self._drop(f"{name} of step {item.id}", "FINN has nothing of the kind")
         name = self._function(entry.code)

@@ -128,6 +128,7 @@ def build(recipe: Recipe, catalog: Catalog, code: CodeOf, *, vivado: bool = True
             expect=item.entry.expect or (None if KINDS[item.kind].users_code else "exact"),
             timeout=item.entry.timeout,
             trust=_trust(item, params, recipe),
+            resources=item.entry.resources,
             implementation=code(*references(item.kind, item.uses, params)),
         )
     if any(problem.severity == "error" for problem in problems):

@@ -81,7 +81,8 @@ class Judge:
     """Holds what judging needs: the store, the tools of this machine, and the record of the last build here.
 
     `distrusted` are tasks that have to run where there are doubts about their stored results (`doubts`). Judges of the
-    variants of one recipe may share their `looks`.
+    variants of one recipe may share their `looks`. `elsewhere` has the tasks that run at another place, each with what
+    is known of the variables and tools there: by kind and name, as in a trace.
     """
 
     def __init__(
@@ -93,8 +94,10 @@ class Judge:
         last: Mapping[str, Any],
         distrusted: Container[str] = (),
         looks: Looks | None = None,
+        elsewhere: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None,
     ) -> None:
         self.plan = plan
+        self._elsewhere = elsewhere or {}
         self._distrusted = distrusted
         self._store = store
         self._tool_versions = tool_versions
@@ -114,7 +117,7 @@ class Judge:
                 built = {need: found[need].built for need in task.needs}
                 found[task.id] = self.judge(task, built, forced=task.id in forced)  # type: ignore[arg-type]
                 continue
-            missing = self._missing_tools(task.tools)
+            missing = self._missing(task)
             blocked = [need for need in waits if found[need].state == "blocked"]
             if missing or blocked:
                 reasons = tuple(Reason("blocked", need) for need in blocked)
@@ -152,9 +155,13 @@ class Judge:
                         return Status("cached", (), found, key, parts, tree, doubts=doubtful)
                     differences = [found]
                 reasons = reasons or differences
-        missing = self._missing_tools(task.tools)
+        missing = self._missing(task)
         why = tuple(reasons or self._compare_with_last(task, parts, tree))
         return Status("blocked" if missing else "stale", why, None, key, parts, tree, missing)
+
+    def _missing(self, task: Task) -> tuple[str, ...]:
+        """What a task needs and its machine does not have; of another machine that shows there."""
+        return () if task.id in self._elsewhere else self._missing_tools(task.tools)
 
     def _given(self, task: Task, need: str, tree: Tree) -> Tree:
         """What a further need gives: its folders without the model; of what only looks, the files of its own.
@@ -189,16 +196,21 @@ class Judge:
             if name.endswith("/"):
                 return listing_digest(tree, name.rstrip("/"))
             return tree[name].digest if name in tree else None
+        there = self._elsewhere.get(task.id)
         if kind == "env":
+            if there is not None and name in there.get("env", {}):
+                return there["env"][name]
             return variables.recorded(name, os.environ.get(name))
         if kind == "environment":
-            return variables.digest(os.environ, name)
+            own = variables.digest(os.environ, name)
+            brought, found = (there or {}).get("environment", {}).get(name, (None, None))
+            return found if brought == own else own
         if kind == "module":
             return module_at(self._names.path(name))
         if kind == "package":
             return self._package(name)
         if kind == "tool":
-            return self._tool_versions(name)
+            return self._tool_versions(name) if there is None else there.get("tool", {}).get(name)
         return None
 
     def _file(self, name: str, task: Task) -> str | None:
@@ -249,7 +261,7 @@ class Judge:
             artifact = self._store.artifact(trace.artifact)
         except ObjectDamaged as error:
             return Reason("damaged", error.digest[:12])
-        room = len(str(self._store.root / "work" / ("0" * 16)))
+        room = len(str(self._store.work / ("0" * 16)))
         for path, entry in artifact.files.items():
             if not all(map(self._store.has, entry.blobs)):
                 return Reason("damaged", path)

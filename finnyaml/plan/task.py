@@ -9,7 +9,7 @@ from typing import Any
 from finnyaml import plugins
 from finnyaml.finn.settings import Staged
 from finnyaml.kinds import KINDS, Kind
-from finnyaml.recipe.model import SILENT, Pointer, Trust
+from finnyaml.recipe.model import MODEST, SILENT, Pointer, Resources, Trust
 from finnyaml.steps import builtin, open_rtl
 from finnyaml.store.digests import digest_of
 from finnyaml.verify.gates import Gate
@@ -29,7 +29,8 @@ class Task:
     `after` are tasks that have to be there before this one starts although it takes nothing from them: the gates
     above expensive work. `checks` is the step that a verification point measures or a bundle delivers, `gate` the rule
     on the measurement. `verifies` are FINN's own verification points that this step has to run. `trust` is what the
-    recipe says of its result. None of these, nor `expect`, is part of the key.
+    recipe says of its result, `resources` what it takes at least where it runs. None of these, nor `expect`, is part of
+    the key.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Task:
     gate: Gate | None = None
     verifies: tuple[str, ...] = ()
     trust: Trust = SILENT
+    resources: Resources = MODEST
     implementation: Mapping[str, str] = field(default_factory=dict)
 
     def parts(self, inputs: Mapping[str, str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from finnyaml.recipe import model
+from finnyaml.recipe.amounts import resources
 from finnyaml.recipe.bundle import filled
 from finnyaml.recipe.code import code_ref, is_code
 from finnyaml.recipe.compose import Composed
@@ -157,6 +158,7 @@ class _Builder:
             tools=tuple(data.get("tools", ())),
             expect=data.get("expect"),
             trust=_trust(data),
+            resources=resources(data.get("resources", {})),
         )
 
     def _settings(self) -> model.Settings:

@@ -79,6 +79,28 @@ SILENT = Trust()
 
 
 @dataclass(frozen=True)
+class Resources:
+    """What a step takes where it runs: processors, memory (MiB), time (minutes); None where nobody says."""
+
+    cpus: int | None = None
+    memory: int | None = None
+    time: int | None = None
+
+    def over(self, other: Resources) -> Resources:
+        """These, and those of `other` where these say nothing."""
+        return Resources(self.cpus or other.cpus, self.memory or other.memory, self.time or other.time)
+
+    def __or__(self, other: Resources) -> Resources:
+        """Enough for both."""
+        pairs = ((self.cpus, other.cpus), (self.memory, other.memory), (self.time, other.time))
+        return Resources(*(max(pair, key=lambda amount: amount or 0) for pair in pairs))
+
+
+MODEST = Resources()
+"""What a step takes of which nobody says anything."""
+
+
+@dataclass(frozen=True)
 class InputSpec:
     """The graph input as the *data set* has it.
 
@@ -129,9 +151,10 @@ class StepEntry:
     `uses` is a step name as written (a step of FINN or finnyaml, a phase, or code or a plug-in in `code`). `needs` is
     None where the recipe is silent (then: the previous entry). `with_` holds keyword arguments for code, or a
     settings overlay (`folding`, `fifo`, `specialize`, `target`, `outputs`, `finn`) for a FINN step, or the settings of
-    an `rtl.` step. `timeout` is in seconds. `tools` are extra tools that custom code needs. `trust` is what the recipe
-    says of its result. `expect` is `exact` or `change`: what the step does to the outputs of the
-    network. None: exact, but of code of the author's own a change is only said.
+    an `rtl.` step. `timeout` is in seconds. `tools` are extra tools that custom code needs. `resources` are
+    what it takes at least, where the site file has it run elsewhere. `trust` is what the recipe says of its result.
+    `expect` is `exact` or `change`: what the step does to the outputs of the network. None: exact, but of code of the
+    author's own a change is only said.
     """
 
     uses: str
@@ -144,6 +167,7 @@ class StepEntry:
     tools: tuple[str, ...] = ()
     expect: str | None = None
     trust: Trust = SILENT
+    resources: Resources = MODEST
 
 
 @dataclass(frozen=True)

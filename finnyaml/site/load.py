@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from finnyaml.errors import Problem, RecipeError, Where
 from finnyaml.files import content
+from finnyaml.recipe.amounts import resources
 from finnyaml.recipe.document import parse
 from finnyaml.recipe.node import Node, merge
 from finnyaml.recipe.schema import schema_path
 from finnyaml.recipe.validate import structure
 from finnyaml.site.files import found
+from finnyaml.site.needs import LOCAL, Executor, Needs
+from finnyaml.text import did_you_mean
 
 _KEY_BYTES = 16
 
@@ -36,11 +39,17 @@ class RemoteSpec:
 
 @dataclass(frozen=True)
 class Site:
-    """What applies here. `files` are those that were read, the nearest first."""
+    """What applies here. `files` are those that were read, the nearest first.
+
+    `needs` are those of steps, by the name of a tool or of a step. `scratch` is where steps work, None: in the store.
+    """
 
     files: tuple[Path, ...] = ()
     store: Path | None = None
     remote: RemoteSpec | None = None
+    scratch: Path | None = None
+    executors: Mapping[str, Executor] = field(default_factory=dict)
+    needs: Mapping[str, Needs] = field(default_factory=dict)
 
 
 def load_site(folder: Path, environ: Mapping[str, str] | None = None) -> Site:
@@ -58,8 +67,21 @@ def load_site(folder: Path, environ: Mapping[str, str] | None = None) -> Site:
     whole = nodes[-1]
     for node in reversed(nodes[:-1]):
         whole = merge(whole, node)
-    store, remote = whole.get("store"), whole.get("remote")
-    return Site(files, _path(store) if store else None, _remote(remote) if remote else None)
+    store, remote, scratch = whole.get("store"), whole.get("remote"), whole.get("scratch")
+    executors = {name: _executor(name, node) for name, node in _items(whole, "executors")}
+    needs = {name: _needs(node, executors) for name, node in _items(whole, "needs")}
+    if needs and all(executor.kind == LOCAL for executor in executors.values()):
+        hint = "add one of kind slurm to `executors`; without one, all steps run on this machine as it is"
+        place = whole.nearest(("needs",)).place
+        raise RecipeError([Problem("needs: they are those of an executor, and there is none", place, hint)])
+    return Site(
+        files,
+        _path(store) if store else None,
+        _remote(remote) if remote else None,
+        _path(scratch) if scratch else None,
+        executors,
+        needs,
+    )
 
 
 def remote_of(site: Site, option: str | None = None, environ: Mapping[str, str] | None = None) -> RemoteSpec | None:
@@ -87,6 +109,32 @@ def _checked(file: Path, problems: list[Problem]) -> Node:
     schema = json.loads(schema_path("site.schema.json").read_text("utf-8"))
     problems.extend(fault.problem for fault in structure(node, schema=schema))
     return node
+
+
+def _items(whole: Node, key: str) -> Iterator[tuple[str, Node]]:
+    node = whole.get(key)
+    yield from ((str(name), child) for name, child in (node.children() if node else ()))
+
+
+def _executor(name: str, node: Node) -> Executor:
+    data = node.plain()
+    more = {key: data[key] for key in ("partition", "jobs", "options") if key in data}
+    if data["kind"] == LOCAL and len(data) > 1:
+        extra = next(key for key in data if key != "kind")
+        hint = "set up this machine before you call finnyaml"
+        message = f"executors.{name}.{extra}: this machine runs steps as it is"
+        raise RecipeError([Problem(message, node.nearest((extra,)).place, hint)])
+    setup = tuple(data.get("setup", ()))
+    return Executor(name, data["kind"], resources=resources(data), setup=setup, where=node.place, **more)
+
+
+def _needs(node: Node, executors: Mapping[str, Executor]) -> Needs:
+    data, chosen = node.plain(), node.get("executor")
+    if chosen is not None and chosen.value not in (LOCAL, *executors):
+        hint = did_you_mean(str(chosen.value), (LOCAL, *executors))
+        raise RecipeError([Problem(f"there is no executor {str(chosen.value)!r}", chosen.place, hint)])
+    executor = None if chosen is None else str(chosen.value)
+    return Needs(executor, resources(data), data.get("licenses", {}), tuple(data.get("setup", ())), node.place)
 
 
 def _path(node: Node) -> Path:

@@ -97,6 +97,11 @@ class Mirrored(Store):
         if self._write:
             self._send_later(key, trace)
 
+    def made_elsewhere(self, key: str, trace: Trace) -> None:
+        """It goes to the remote store: the machines of a cluster may not reach that."""
+        if self._write:
+            self._send_later(key, trace)
+
     def has(self, digest: str) -> bool:
         """Whether the object is here, or was seen to belong to a result that the remote store has."""
         return super().has(digest) or digest in self._promised

@@ -5,6 +5,7 @@
     root/traces/ab/     one sealed file per key: its traces, newest first; its mtime says when it was last of use
     root/memos/         small named documents that can be made again at any time
     root/locks/         one lock file per key in use; root/work/: scratch folders of running tasks
+    root/jobs/          one folder per job of a cluster (`engine/jobs.py`)
     root/tmp/           files being written; root/gc.lock, root/traces.lock: held while collecting, changing traces
 
 Every file is written aside and moved into place, so `kill -9` leaves what was there before or what is there after.
@@ -12,6 +13,7 @@ Every file is written aside and moved into place, so `kill -9` leaves what was t
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -49,12 +51,17 @@ class Store(Objects):
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
+        self.work = root / "work"
+        """Where the scratch folders are."""
         self._artifacts: dict[str, Artifact] = {}
         self._scratch: dict[Path, int] = {}
 
     @classmethod
-    def open(cls, root: Path) -> Self:
-        """The store at `root`, made where there is none. StoreError where it is of a newer format or not usable."""
+    def open(cls, root: Path, scratch: Path | None = None) -> Self:
+        """The store at `root`, made where there is none. StoreError where it is of a newer format or not usable.
+
+        `scratch` is a folder for the work of tasks, which other stores may use, too.
+        """
         # Resolved, because tools write resolved paths into what they generate.
         root = Path(os.path.realpath(root))
         with explained(root):
@@ -72,11 +79,14 @@ class Store(Objects):
                 f"the store {root} has format {int(found[1])}; this finnyaml knows format {FORMAT}",
                 hint="use a newer finnyaml, or another folder for the store",
             )
-        for name in ("objects", "traces", "memos", "locks", "work", "tmp", CACHE):
+        for name in ("objects", "traces", "memos", "locks", "work", "jobs", "tmp", CACHE):
             if (root / name).is_symlink():
                 message = f"{root / name} is a link: what finnyaml cleans there would be gone from where it leads to"
                 raise StoreError(message, hint="remove the link; the store as a whole may be one")
         store = cls(root)
+        if scratch is not None:
+            own = hashlib.sha256(str(root).encode()).hexdigest()[:16]  # what lies there and has no lock here is dead
+            store.work = Path(os.path.realpath(scratch), own)
         if not store.read_only:
             with explained(root):
                 locks.probe(root / "version")
@@ -165,6 +175,9 @@ class Store(Objects):
                 key,
                 lambda found: (trace, *(old for old in found if canonical(old.reads) != reads))[:TRACES_PER_KEY],
             )
+
+    def made_elsewhere(self, key: str, trace: Trace) -> None:
+        """Take note of a trace that another machine has put into this store."""
 
     def drop_trace(self, key: str, trace: Trace) -> None:
         """Remove one trace of a key; one that is not there is fine."""
@@ -321,14 +334,14 @@ class Store(Objects):
     # -- scratch folders ----------------------------------------------------------------------------------------------
 
     def scratch(self, prefix: str = "") -> Path:
-        """A fresh folder for one task, `root/work/<16 hex>`; all of one store have paths of equal length.
+        """A fresh folder for one task, `work/<16 hex>`; all of one store have paths of equal length.
 
         Its name starts with the first six characters of `prefix` (a key, say, in hex). It is removed by `release`,
         or by whoever opens the store after this process has ended.
         """
         name = (prefix[:6] + os.urandom(8).hex())[:16]
-        path = self.root / "work" / _plain(name)
-        with explained(self.root):
+        path = self.work / _plain(name)
+        with explained(self.work):
             held = locks.acquire(self._lock_file(f"work-{name}"))
             assert held is not None, "a random name is nobody else's"
             try:
@@ -351,7 +364,7 @@ class Store(Objects):
         """
         swept = 0
         with suppress(OSError):  # housekeeping: a store that can only be read is still good to look into
-            for path in _named(self.root / "work"):
+            for path in _named(self.work):
                 if os.geteuid() not in (0, path.lstat().st_uid):
                     continue
                 lock_file = self._lock_file(f"work-{path.name}")

@@ -118,7 +118,7 @@ def collect(
         store.sweep_locks()
         _sweep_files(store, "tmp", horizon)
         caches = (path for path in (store.root / CACHE).glob("*") if not path.is_symlink())
-        for folder in ("memos", *(f"{CACHE}/{path.name}" for path in caches)):
+        for folder in ("memos", "jobs", *(f"{CACHE}/{path.name}" for path in caches)):
             _sweep_files(store, folder, time.time() - MEMO_DAYS * _DAY)
     return Collected(dropped, objects, size)
 

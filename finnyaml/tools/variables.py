@@ -70,6 +70,7 @@ SESSION = frozenset(
     [
         "CUDA_MODULE_LOADING",
         "EDITOR",
+        "ENVIRONMENT",
         "HOSTNAME",
         "INVOCATION_ID",
         "LESS",
@@ -93,7 +94,17 @@ SESSION = frozenset(
     ]
 )
 SESSION_PREFIXES = (
-    *("CI_", "GITHUB_", "RUNNER_", "SLURM_", "PBS_", "LSB_"),  # a job of a cluster or of continuous integration
+    *(
+        "CI_",
+        "GITHUB_",
+        "RUNNER_",
+        "SLURM_",
+        "SLURMD_",
+        "SRUN_",
+        "SUBMITIT_",
+        "PBS_",
+        "LSB_",
+    ),  # a job of a cluster or of continuous integration
     *("SSH_", "XDG_", "DBUS_", "DESKTOP_", "GNOME_", "KDE_", "TERM_", "TMUX", "VSCODE_", "VTE_", "WT_", "ITERM_"),
     *("KMP_", "OMP_", "GOMP_", "MKL_", "OPENBLAS_", "NUMEXPR_"),  # how many threads; set by libraries, too
     *("FINNYAML_", "PYTEST_"),

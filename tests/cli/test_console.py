@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,36 @@ def test_live_progress_shows_how_far_a_step_says_it_is(monkeypatch: pytest.Monke
         (tmp_path / "logs" / "size.log").write_text("... FIFO 1 of 9\n... FIFO 2 of 9\nsomething else\n")
         console.print(live)
     assert "FIFO 2 of 9" in stream.getvalue() and "FIFO 1 of 9" not in stream.getvalue()
+
+
+def test_live_progress_of_hundreds_of_tasks_fits_the_terminal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    live, stream = Live(), io.StringIO()
+    console = Console(file=stream, width=80, height=24)
+    monkeypatch.setattr(live._live, "console", console)
+    monkeypatch.setattr(live, "_console", console)
+    names, now = [f"variant-{number}-synthesis" for number in range(300)], time.time()
+    started = {"event": "run_started", "run": str(tmp_path), "tasks": names, "steps": names}
+    with live:
+        live({**started, "expected": dict.fromkeys(names, 2400.0)})
+        for name in names[:150]:
+            live({"event": "job_submitted", "task": name, "job": "7", "tasks": [name], "executor": "cluster"})
+        for name in names[:100]:
+            event = {"event": "task_started", "task": name, "reasons": [], "expected": 2400.0}
+            live({**event, "node": "n1", "job": "7", "log": "", "time": now - 725})
+        live({"event": "task_queued", "task": names[120], "job": "7", "reason": "Licenses"})
+        live({"event": "task_failed", "task": names[0], "message": "no"})
+        stream.truncate(0)
+        console.print(live)
+    lines = stream.getvalue().strip("\0").splitlines()
+    assert len(lines) <= 20 and max(map(len, lines)) <= 80
+    assert "variant-1-synthesis   12 min 05 s of about 40 min on n1" in lines[0]
+    assert "and 88 more" in lines[-3]
+    assert lines[-2] == "  99 run, 50 in the queue (Licenses 1), 1 failed"
+    assert lines[-1].startswith("  1/300 steps, ") and lines[-1].endswith(", about 1 h 49 min left")
+
+    for name in names[3:]:
+        live({"event": "task_cached", "task": name, "digest": ""})
+    assert live._clock(now).endswith("about 28 min left"), "two run side by side, each for 28 minutes more"
 
 
 def test_commands_to_copy_stay_whole(project: Project) -> None:

@@ -18,6 +18,7 @@ from finnyaml.plan.doubts import IMPURE
 from finnyaml.plan.status import Built
 from finnyaml.plan.task import Task
 from finnyaml.recipe.model import Limits, Trust
+from finnyaml.site.needs import Executor, Place
 from finnyaml.store.digests import digest_of
 from finnyaml.verify.gates import Gate
 from finnyaml.worker.job import Done, Failure, Job
@@ -448,3 +449,16 @@ def test_what_the_recipe_says_of_it_is_not_said_again(world: Make, trust: Trust,
     assert here.run().records["a"].get("may_differ") == kept
     assert here.told("may_differ") == []
     assert here.run(distrusted=["a"]).ran == (["a"] if kept else [])
+
+
+def test_what_runs_elsewhere_does_not_run_here(world: Make) -> None:
+    """Without a cluster nothing is submitted: so in a search for a loss."""
+    here = world(task("a", "model"), task("b", "a"))
+    here.run(tasks=["model", "a"])
+    engine = here.prepared()
+    engine.places = dict.fromkeys("ab", Place(Executor("lab", "slurm")))
+    outcome = engine.run(here.plan, here.selection())
+    assert outcome.built.keys() == {"model", "a"}, "what the store has is good here, too"
+    assert "has it run on lab" in outcome.failed["b"].message
+    again = engine.repeat(here.tasks["a"], outcome)
+    assert isinstance(again, Failure) and again.type == "RunsElsewhere"

@@ -16,6 +16,7 @@ from finnyaml.recipe.model import (
     MetricSpec,
     PointEntry,
     ReferenceSpec,
+    Resources,
     StepEntry,
     Trust,
     Verify,
@@ -43,7 +44,7 @@ preprocess:
 postprocess:
   - top_k: 1
 steps:
-  - qonnx_to_finn
+  - {uses: qonnx_to_finn, resources: {cpus: 4, memory: 16G, time: 1.5h}}
   - step_tidy_up
   - {uses: streamline, id: lean, needs: tidy_up, with: {folding: {file: fold.json}}, timeout: 600, tools: [vivado]}
   - {uses: "custom.py:tweak", needs: [lean, tidy_up], with: {alpha: 2}, always: true, pure: false}
@@ -91,7 +92,7 @@ def test_everything(folder: Folder) -> None:
     assert recipe.postprocess[0].options == {"k": 1}
     assert recipe.steps.flow is None
     assert recipe.steps.entries == (
-        StepEntry("qonnx_to_finn", ("steps", 0)),
+        StepEntry("qonnx_to_finn", ("steps", 0), resources=Resources(4, 16 * 1024, 90)),
         StepEntry("step_tidy_up", ("steps", 1)),
         StepEntry(
             "streamline",

@@ -267,6 +267,17 @@ def test_scratch_folders_of_the_living_stay_and_of_the_dead_go(store: Store) -> 
     assert again.sweep_scratch() == 0
 
 
+def test_stores_share_a_folder_for_scratch(store: Store, tmp_path: Path) -> None:
+    ours, theirs = (Store.open(root, tmp_path / "fast") for root in (store.root, tmp_path / "other"))
+    paths = [each.scratch() for each in (ours, theirs)]
+    assert all(path.parents[1] == tmp_path / "fast" for path in paths)
+    Store.open(store.root, tmp_path / "fast").sweep_scratch()
+    assert all(path.is_dir() for path in paths), "what is another store's has its lock there"
+    for each, path in zip((ours, theirs), paths, strict=True):
+        each.release(path)
+        assert not path.exists()
+
+
 def test_a_store_reached_by_a_link_gives_real_paths(store: Store, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(store.root)
     assert Store.open(tmp_path / "link").root == store.root
