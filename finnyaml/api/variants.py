@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 from finnyaml.api.arguments import Names, listening, many, names_of
 from finnyaml.api.plan import Plan, counts_of, lines_of
 from finnyaml.api.result import Result
+from finnyaml.api.table import Table, of_statuses
 from finnyaml.engine import build as building
 from finnyaml.engine.events import Listener
 from finnyaml.engine.session import Session, open_sessions
-from finnyaml.errors import ExitCode, RecipeError
+from finnyaml.errors import ExitCode, Problem, RecipeError
 from finnyaml.plan.select import Selection, select
 from finnyaml.plan.status import Looks
 from finnyaml.plan.vocabulary import vocabulary
 from finnyaml.recipe.load import load_recipes
+from finnyaml.recipe.matrix import ALL, Wanted
 from finnyaml.text import counted, few
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ class Variants(Mapping[str, "Recipe"]):
         path: Path,
         sets: Sequence[str],
         store: Path | None,
-        patterns: Sequence[str] = (),
+        wanted: Wanted = ALL,
         remote: str | None = None,
     ) -> None:
         """Made by `Recipe.variants`."""
@@ -43,12 +45,12 @@ class Variants(Mapping[str, "Recipe"]):
         self._path = path
         self._sets = tuple(sets)
         self._store = store
-        self._patterns = tuple(patterns)
+        self._wanted = wanted
         self._remote = remote
 
     @cached_property
     def _names(self) -> tuple[str | None, ...]:
-        found = load_recipes(self._path, self._sets, os.environ, vocabulary(), self._patterns)
+        found = load_recipes(self._path, self._sets, os.environ, vocabulary(), self._wanted)
         return tuple(recipe.variant for recipe, _ in found)
 
     def __getitem__(self, name: str) -> Recipe:
@@ -98,6 +100,7 @@ class Variants(Mapping[str, "Recipe"]):
         distrust: bool = False,
         jobs: int | None = None,
         keep_going: bool = False,
+        fail_fast: bool = False,
         frozen: bool = False,
         lock: bool = False,
         offline: bool = False,
@@ -106,21 +109,37 @@ class Variants(Mapping[str, "Recipe"]):
         """Bring them up to date, several at a time; what they have in common runs once.
 
         The arguments are those of `Recipe.build`, and so is what is raised, but for BuildFailed: of each variant the
-        `Result` says whether it is `ok`. One that fails does not keep the others from being built.
+        `Result` says whether it is `ok`. One that fails does not keep the others from being built, unless `fail_fast`
+        asks for it: then nothing more is started.
         """
-        options = building.Options(many(jobs), keep_going, frozen, lock, offline)
+        options = building.Options(many(jobs), keep_going, frozen, lock, offline, fail_fast)
         listener = listening(progress)
         with self._opened(options.jobs, targets, listener) as sessions:
             chosen = _selected(sessions, targets, start, stop, names_of(only), names_of(force), distrust)
             reports = building.build_all(chosen, options, listener)
         return {report.session.recipe.variant or "": Result(report) for report in reports}
 
+    def table(self, *, progress: Listener | bool = False) -> Table:
+        """The objectives of all variants beside each other, from what the store has; nothing is built.
+
+        Raises:
+            RecipeError: the recipe is wrong, or has no `objectives`.
+        """
+        with self._opened(1, (), listening(progress)) as sessions:
+            if not sessions[0].recipe.objectives:
+                hint = "say by what variants are compared: `objectives: {fps: maximize, lut: minimize}`"
+                raise RecipeError([Problem("the recipe has no `objectives:`", hint=hint)])
+            looks = Looks()
+            return of_statuses(
+                (session, session.judge(looks=looks).survey(select(session.plan, ()).tasks)) for session in sessions
+            )
+
     @contextmanager
     def _opened(self, jobs: int, targets: Sequence[str], listener: Listener) -> Iterator[list[Session]]:
         def note(text: str) -> None:
             listener({"event": "note", "text": text})
 
-        sessions = open_sessions(self._path, self._sets, self._store, jobs, note, targets, self._patterns, self._remote)
+        sessions = open_sessions(self._path, self._sets, self._store, jobs, note, targets, self._wanted, self._remote)
         try:
             warnings = dict.fromkeys(problem for session in sessions for problem in session.warnings)
             if warnings:

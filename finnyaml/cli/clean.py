@@ -19,9 +19,10 @@ def clean(
     from finnyaml.engine import workspace
     from finnyaml.engine.inside import explained
     from finnyaml.recipe.load import load_recipes
+    from finnyaml.recipe.matrix import Wanted
     from finnyaml.text import counted, relative
 
-    recipes = [found for found, _ in load_recipes(recipe, wanted=variants)]
+    recipes = [found for found, _ in load_recipes(recipe, wanted=Wanted(tuple(variants)))]
     folders = [found.workspace for found in recipes]
     if not variants:
         folders += workspace.former(recipes[0])

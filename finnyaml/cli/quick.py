@@ -76,6 +76,7 @@ def remember(reports: Sequence[Report], arguments: list[str]) -> None:
     if any(not record["reads"].keys() <= UNDERSTOOD_READS for record in records):
         return
     from finnyaml.api.summary import all_up_to_date
+    from finnyaml.api.table import FILE, of_reports
     from finnyaml.engine.workspace import MANIFEST, private
     from finnyaml.errors import StoreError
     from finnyaml.plan.status import Looks
@@ -102,6 +103,10 @@ def remember(reports: Sequence[Report], arguments: list[str]) -> None:
         statuses = report.session.judge(looks=shared).survey(report.selection.tasks)
         if any(status.state != "cached" for status in statuses.values()):
             return
+    answer = all_up_to_date([report.record for report in reports], session.recipe.output)
+    if (table := of_reports(reports)) is not None:
+        files.add(str(session.recipe.output / FILE))
+        answer += table.lines()
     places = [(report.session.recipe.workspace, report.record["build"]) for report in reports]
     stamp = {
         "files": {path: _file_state(path) for path in sorted(files)},
@@ -126,7 +131,7 @@ def remember(reports: Sequence[Report], arguments: list[str]) -> None:
             {"workspace": str(place), "manifest": str(private(place) / MANIFEST), "build": build}
             for place, build in places
         ],
-        "answer": all_up_to_date([report.record for report in reports], reports[0].session.recipe.output),
+        "answer": answer,
     }
     try:
         session.store.put_memo(_place(arguments)[1], stamp)

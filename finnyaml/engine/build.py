@@ -38,7 +38,7 @@ class Options:
 
     `jobs`: how many tasks run at a time. `keep_going`: build what can be built although something fails or cannot run
     here. `lock`: write the lock file of a build that succeeds. `frozen`: give exactly what the lock file records.
-    `offline`: fetch nothing from the network.
+    `offline`: fetch nothing from the network. `fail_fast`: one variant that fails keeps the others from going on.
     """
 
     jobs: int = 1
@@ -46,6 +46,7 @@ class Options:
     frozen: bool = False
     lock: bool = False
     offline: bool = False
+    fail_fast: bool = False
 
 
 def build(session: Session, selection: Selection, options: Options, listener: Listener = lambda _: None) -> Report:
@@ -65,8 +66,8 @@ def build_all(
 ) -> list[Report]:
     """Build variants of one recipe together: what they have in common runs once. Otherwise as `build`.
 
-    Nothing starts before all of them are checked. One that fails ends alone. Each gets its workspace as soon as it is
-    through.
+    Nothing starts before all of them are checked. One that fails ends alone, unless `fail_fast` is asked for. Each gets
+    its workspace as soon as it is through.
     """
     looks = Looks()
     builds = [_Build(session, selection, options, looks) for session, selection in parts]
@@ -77,7 +78,9 @@ def build_all(
         for one in builds:
             one.begin(listener)
         with store.session():
-            for engine in together([(one.engine, one.plan, one.selection) for one in builds], options.jobs):
+            for engine in together(
+                [(one.engine, one.plan, one.selection) for one in builds], options.jobs, options.fail_fast
+            ):
                 next(one for one in builds if one.engine is engine).finish()
     except BaseException as error:
         store.use_remote(fetch=False)  # so that nobody waits for it

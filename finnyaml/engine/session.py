@@ -22,6 +22,7 @@ from finnyaml.plan.graph import Plan, build, wrong_names
 from finnyaml.plan.status import Judge, Looks
 from finnyaml.plan.vocabulary import vocabulary
 from finnyaml.recipe.load import draft_recipes, of_variants, refusal, several
+from finnyaml.recipe.matrix import ALL, Wanted
 from finnyaml.recipe.model import BundleSpec, Recipe
 from finnyaml.site.load import load_site, remote_of
 from finnyaml.store import Store
@@ -126,7 +127,7 @@ def open_session(
     Raises RecipeError where there are several and none is named.
     """
     found = open_sessions(
-        path, sets, store_option, jobs, notice, targets, () if variant is None else (variant,), remote
+        path, sets, store_option, jobs, notice, targets, ALL if variant is None else Wanted((variant,)), remote
     )
     if len(found) > 1:
         found[0].close()
@@ -141,14 +142,15 @@ def open_sessions(
     jobs: int = 1,
     notice: Callable[[str], None] = lambda _: None,
     targets: Sequence[str] = (),
-    wanted: Sequence[str] = (),
+    wanted: Wanted = ALL,
     remote: str | None = None,
+    pool: Pool | None = None,
 ) -> list[Session]:
     """Load a recipe and make its plan for the FINN that is installed here; one for each variant that is `wanted`.
 
     They share the store and the workers: whoever closes one closes all. `targets` are those of the command line: one
-    that asks for a bundle brings it into the plan of any recipe. `wanted` are patterns; none: all variants. `remote`
-    is the URL of a remote store (`open_mirrored`).
+    that asks for a bundle brings it into the plan of any recipe. `remote` is the URL of a remote store
+    (`open_mirrored`). `pool` has workers that are there already.
 
     Raises:
         RecipeError: the recipe is wrong.
@@ -165,7 +167,7 @@ def open_sessions(
             "FINN is not installed in this Python environment, so the recipe cannot be planned",
             hint=f"{INSTALL_FINN}, or run it where FINN is; `finnyaml lint` checks what needs no FINN",
         )
-    pool = Pool(store, jobs)
+    pool = pool or Pool(store, jobs)
     try:
         catalog = installed_catalog(store, installation, pool, notice)
         finn = {installation.distribution: f"{installation.version} ({installation.digest[:12]})"}
