@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 from finnyaml.api.arguments import Names, listening, many, names_of
 from finnyaml.api.plan import Plan, counts_of, lines_of
 from finnyaml.api.result import Result
-from finnyaml.api.table import Table, of_statuses
+from finnyaml.api.search import search
+from finnyaml.api.table import Table, of_reports, of_statuses, save
 from finnyaml.engine import build as building
 from finnyaml.engine.events import Listener
+from finnyaml.engine.outcome import Report
 from finnyaml.engine.session import Session, open_sessions
 from finnyaml.errors import ExitCode, Problem, RecipeError
 from finnyaml.plan.select import Selection, select
@@ -111,12 +115,28 @@ class Variants(Mapping[str, "Recipe"]):
         The arguments are those of `Recipe.build`, and so is what is raised, but for BuildFailed: of each variant the
         `Result` says whether it is `ok`. One that fails does not keep the others from being built, unless `fail_fast`
         asks for it: then nothing more is started.
+
+        All variants of a recipe with a `search` are those that the search finds; it builds whole variants only.
         """
         options = building.Options(many(jobs), keep_going, frozen, lock, offline, fail_fast)
         listener = listening(progress)
         with self._opened(options.jobs, targets, listener) as sessions:
-            chosen = _selected(sessions, targets, start, stop, names_of(only), names_of(force), distrust)
-            reports = building.build_all(chosen, options, listener)
+            recipe = sessions[0].recipe
+
+            def build(parts: list[Session], *, keep: bool) -> list[Report]:
+                chosen = _selected(parts, targets, start, stop, names_of(only), names_of(force), distrust)
+                if keep and any(selection.partial for _, selection in chosen):
+                    message, hint = "a search builds whole variants", "name what it has tried: --variant"
+                    raise RecipeError([Problem(message, recipe.at(("search",)), hint)])
+                return building.build_all(chosen, options, listener, keep_workers=keep)
+
+            if recipe.search is None or self._wanted != ALL:
+                reports = build(sessions, keep=False)
+            else:
+                opened = self._tries(sessions[0], targets, listener)
+                reports = search(recipe, recipe.search, lambda tried: build(opened(tried), keep=True), fail_fast)
+        if (table := of_reports(reports)) is not None:
+            save(table, recipe.output)
         return {report.session.recipe.variant or "": Result(report) for report in reports}
 
     def table(self, *, progress: Listener | bool = False) -> Table:
@@ -134,11 +154,29 @@ class Variants(Mapping[str, "Recipe"]):
                 (session, session.judge(looks=looks).survey(select(session.plan, ()).tasks)) for session in sessions
             )
 
+    def _tries(
+        self, first: Session, targets: Sequence[str], listener: Listener
+    ) -> Callable[[Sequence[Mapping[str, Any]]], list[Session]]:
+        """What opens the variants that a search wants to try, with the workers of the session that is open."""
+        names = dict.fromkeys(first.recipe.variants)
+
+        def opened(tried: Sequence[Mapping[str, Any]]) -> list[Session]:
+            wanted = Wanted(tried=tuple(tried))
+            where = (self._path, self._sets, self._store, 1, _noting(listener), targets, wanted, self._remote)
+            asked = [json.dumps(values, sort_keys=True) for values in tried]
+            listener({"event": "note", "text": f"trying {counted(len(tried), 'variant')} more of the search"})
+            found = open_sessions(*where, first.pool)
+            mine = [item for item in found if json.dumps(dict(item.recipe.values), sort_keys=True) in asked]
+            names.update(dict.fromkeys(str(item.recipe.variant) for item in mine))
+            for item in mine:  # what was tried before is still a variant of the recipe
+                item.recipe = replace(item.recipe, variants=tuple(names))
+            return mine
+
+        return opened
+
     @contextmanager
     def _opened(self, jobs: int, targets: Sequence[str], listener: Listener) -> Iterator[list[Session]]:
-        def note(text: str) -> None:
-            listener({"event": "note", "text": text})
-
+        note = _noting(listener)
         sessions = open_sessions(self._path, self._sets, self._store, jobs, note, targets, self._wanted, self._remote)
         try:
             warnings = dict.fromkeys(problem for session in sessions for problem in session.warnings)
@@ -147,6 +185,10 @@ class Variants(Mapping[str, "Recipe"]):
             yield sessions
         finally:
             sessions[0].close()
+
+
+def _noting(listener: Listener) -> Callable[[str], None]:
+    return lambda text: listener({"event": "note", "text": text})
 
 
 def _selected(

@@ -86,7 +86,7 @@ def build(
     """Build targets; take what is up to date from the store."""
     from finnyaml import api
     from finnyaml.api import failures, summary
-    from finnyaml.api.table import of_reports, save
+    from finnyaml.api.table import of_reports
     from finnyaml.cli import plan, quick, repeat
     from finnyaml.cli.progress import watching
     from finnyaml.errors import Problem, RecipeError
@@ -140,8 +140,6 @@ def build(
         tell(*([""] if warnings else []), *(f"note: {note}" for note in notes))
     code = summary.worst(report.code for report in reports)
     table = of_reports(reports)
-    if table is not None:
-        save(table, reports[0].session.recipe.output)
     shown = {"table": table.to_json()} if table is not None else {}
     lines = [*summary.all_lines(reports), *(table.lines() if table is not None else ())]
     show({**summary.data(reports), **shown} if as_json else None, lines, hang=2)

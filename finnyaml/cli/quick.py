@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from finnyaml.engine.outcome import Outcome, Report
     from finnyaml.engine.session import Session
 
-UNDERSTOOD = frozenset(("--set", "--store", "--remote", "--jobs", "--target", "-t", "--variant"))
+UNDERSTOOD = frozenset(
+    ("--set", "--store", "--remote", "--jobs", "--target", "-t", "--variant", "--where", "--fail-fast")
+)
 """Options that do not keep a build from having nothing to do; with any other, it goes the ordinary way."""
 
 _FILES = frozenset(("file", "text", "dir", "stat", "link", "looks"))
@@ -70,6 +72,8 @@ def remember(reports: Sequence[Report], arguments: list[str]) -> None:
     """
     if any(report.code != 0 or report.selection.partial for report in reports) or not _plain(arguments):
         return
+    if reports[0].session.recipe.search is not None:
+        return  # what is tried next is for Optuna to say
     if any(task.trust.always for report in reports for task in report.session.plan.tasks.values()):
         return
     records = [record for report in reports for record in report.outcome.records.values()]

@@ -62,13 +62,19 @@ def build(session: Session, selection: Selection, options: Options, listener: Li
 
 
 def build_all(
-    parts: Sequence[tuple[Session, Selection]], options: Options, listener: Listener = lambda _: None
+    parts: Sequence[tuple[Session, Selection]],
+    options: Options,
+    listener: Listener = lambda _: None,
+    *,
+    keep_workers: bool = False,
 ) -> list[Report]:
     """Build variants of one recipe together: what they have in common runs once. Otherwise as `build`.
 
     Nothing starts before all of them are checked. One that fails ends alone, unless `fail_fast` is asked for. Each gets
-    its workspace as soon as it is through.
+    its workspace as soon as it is through. `keep_workers`: they are wanted for a further build.
     """
+    if not parts:
+        return []
     looks = Looks()
     builds = [_Build(session, selection, options, looks) for session, selection in parts]
     pool, store = parts[0][0].pool, parts[0][0].store
@@ -83,12 +89,14 @@ def build_all(
             ):
                 next(one for one in builds if one.engine is engine).finish()
     except BaseException as error:
+        keep_workers = False
         store.use_remote(fetch=False)  # so that nobody waits for it
         for one in builds:
             one.broken_off(error)
         raise
     finally:
-        pool.close()
+        if not keep_workers:
+            pool.close()
         for one in builds:
             one.close()
     if invalid := [problem for one in builds for problem in one.invalid()]:

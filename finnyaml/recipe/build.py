@@ -10,12 +10,9 @@ from typing import Any
 from finnyaml.recipe import model
 from finnyaml.recipe.bundle import filled
 from finnyaml.recipe.code import code_ref, is_code
-from finnyaml.recipe.compose import Composed
+from finnyaml.recipe.compose import NOT_OF_A_VARIANT, Composed
 from finnyaml.recipe.model import Pointer, StepEntry
 from finnyaml.recipe.paths import located
-
-_NOT_OF_A_VARIANT = ("matrix", "when", "objectives", "search")
-"""What chooses and compares variants; what it says of this one has become part of it."""
 
 _WITH_FILE = ("folding", "specialize", "fifo")
 """The sections that may name a file of FINN's own."""
@@ -39,7 +36,7 @@ class _Builder:
         self._remotes: dict[str, model.Remote] = {}
 
     def recipe(self) -> model.Recipe:
-        data = {key: value for key, value in self._data.items() if key not in _NOT_OF_A_VARIANT}
+        data = {key: value for key, value in self._data.items() if key not in NOT_OF_A_VARIANT}
         folder, variant = self._path.parent, self._composed.variant
         name = data.get("name") or re.sub(r"[^A-Za-z0-9._-]+", "-", folder.name) or "recipe"
         output = folder / data.get("output", "build")

@@ -101,6 +101,8 @@ def _tried(root: Node, folder: Path) -> tuple[Mapping[str, Any], ...] | None:
 
 
 CHOOSING = ("matrix", "when")
+NOT_OF_A_VARIANT = (*CHOOSING, "objectives", "search")
+"""What chooses and compares variants; what it says of one variant has become part of that."""
 
 
 def _only(root: Node, names: Sequence[str]) -> Node:
@@ -122,7 +124,7 @@ def _fitting(made: list[Composed], wanted: Wanted, problems: list[Problem]) -> l
     documents = []
     for each in made:
         document = each.root.plain()
-        documents.append({name: value for name, value in document.items() if name not in CHOOSING})
+        documents.append({name: value for name, value in document.items() if name not in NOT_OF_A_VARIANT})
     return [made[at] for at in fitting(wanted.where, documents)]
 
 
