@@ -114,7 +114,8 @@ class Table:
         names = [one.name for one in self.objectives]
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["variant", *(f"vars.{name}" for name in variables), *names, "pareto", "why"])
+        told = [f"{name} ({self.sources[name]})" if self.sources[name] else name for name in names]
+        writer.writerow(["variant", *(f"vars.{name}" for name in variables), *told, "pareto", "why"])
         for row in self.rows:
             values = [_cell(row.values.get(name, "")) for name in variables]
             found = ["" if row.figures[name] is None else _number(row.figures[name]) for name in names]

@@ -149,7 +149,8 @@ def _by_finn(runs: Any) -> list[float | None]:
     """Frames per second of FINN's simulation; newer ones have an entry for each output, and the slowest counts."""
     if isinstance(runs, list):
         rates = [run.get("throughput_fps") for run in runs if isinstance(run, Mapping)]
-        return [min(rates)] if rates and all(isinstance(rate, int | float) for rate in rates) else []
+        found = [rate for rate in rates if isinstance(rate, int | float)]
+        return [min(found)] if found and len(found) == len(runs) else []
     rate = runs.get("throughput[images/s]") if isinstance(runs, Mapping) else None
     return [rate] if isinstance(rate, int | float) else []
 
@@ -180,7 +181,7 @@ def _report(tree: Mapping[str, Entry], path: str, store: Store) -> Any:
 
 def _accuracies(plan: Plan, built: Mapping[str, Built]) -> Iterator[Figure]:
     """What verification points measured, the last one first."""
-    for name, task in reversed(plan.tasks.items()):
+    for name, task in reversed([*plan.tasks.items()]):
         measured = measurement(built[name]) if name in built and task.checks else None
         value = measured.get("value") if measured is not None and measured["state"] == "measured" else None
         if measured is not None and isinstance(value, int | float) and math.isfinite(value):

@@ -8,6 +8,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def check_code(
         return
     shown = quoted(ref.text.rpartition(":")[0])
     try:
-        tree = ast.parse(content(ref.file, follow=True), filename=ref.file.name)
+        tree = _parsed(content(ref.file, follow=True), ref.file.name)
     except OSError as error:
         found = kind_of(ref.file)
         if found is None:
@@ -76,12 +77,23 @@ def check_code(
         yield from _check_imports(tree, ref.file, where)
 
 
+@lru_cache(maxsize=32)
+def _parsed(source: bytes, name: str) -> ast.Module:
+    """The syntax of a file: all variants of a recipe ask for it, each for itself."""
+    return ast.parse(source, filename=name)
+
+
+@lru_cache(maxsize=32)
+def _says_where_to_look(tree: ast.Module) -> bool:
+    return any(isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.path" for node in ast.walk(tree))
+
+
 def _check_imports(tree: ast.Module, file: Path, where: Where) -> Iterator[Problem]:
     """Packages that the file imports as soon as it is loaded, and that are neither installed nor beside it.
 
     Imports below `if`, `try` and in functions may never run; who changes where Python looks knows better.
     """
-    if any(isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.path" for node in ast.walk(tree)):
+    if _says_where_to_look(tree):
         return
     for statement in tree.body:
         names = [alias.name for alias in statement.names] if isinstance(statement, ast.Import) else []
