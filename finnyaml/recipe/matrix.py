@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from itertools import islice, product
+from itertools import chain, islice, product
 from math import prod
 from typing import Any
 
@@ -128,9 +128,14 @@ def _picked(lists: Mapping[str, Sequence[Node]], tried: Sequence[Mapping[str, An
 
 
 def _first(matrix: Node) -> Iterator[Combination]:
-    """The combinations of a search that is too large to make them all, one after the other."""
+    """Combinations of a search that is too large to make them all: the first values, the second ones, ..., and others.
+
+    So one that is not excluded is among the first few.
+    """
     lists = lists_of(matrix)
-    for values in islice(product(*lists.values()), MOST):
+    longest = max(map(len, lists.values()), default=0)
+    ranks = ([values[rank % len(values)] for values in lists.values() if values] for rank in range(longest))
+    for values in chain(ranks, islice(product(*lists.values()), MOST)):
         yield from _combinations(matrix, [], [dict(zip(lists, values, strict=True))])
 
 

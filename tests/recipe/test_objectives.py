@@ -40,7 +40,7 @@ def test_what_they_say(folder: Folder) -> None:
         ("matrix: {a: [1, 2]}\nsearch: ▶{trials: 3}\n", ["a search needs objectives"]),
         (f"{LARGE}objectives: {{fps: maximize}}\nsearch: {{trials: 3, objectives: [▶lut]}}\n", ["'lut' is not among"]),
         (f"{LARGE}{SEARCH}when: [{{if: {{a: 1}}, then: {{▶search: {{trials: 2}}}}}}]\n", ["cannot be laid over"]),
-        (f"{LARGE.replace('}', ', include: [{a: ▶9}]}')}{SEARCH}", ["fits no combination", "into the list"]),
+        (f"{LARGE.replace('}', ', include: [{▶a: 9}]}')}{SEARCH}", ["fits no combination", "into the list"]),
     ],
 )
 def test_errors(folder: Folder, text: str, words: list[str]) -> None:
@@ -57,7 +57,7 @@ def test_a_search_has_the_variants_that_it_tried(folder: Folder) -> None:
     text = f"{LARGE.replace('}', ', exclude: [{a: 1}], include: [{a: 2, f: 6}]}')}{SEARCH}"
     (first,) = loaded(folder, text)
     assert first.search == Search(5, 3, ("fps", "lut"))
-    assert first.variant == "2-1-1-1-1" and first.lists["a"] == (1, 2, 3, 4, 5, 6, 7, 8)
+    assert first.variant == "2-2-2-2-2" and first.lists["a"] == (1, 2, 3, 4, 5, 6, 7, 8)
 
     one, other, excluded, gone = (dict.fromkeys("abcde", value) for value in (2, 3, 1, 9))
     trials = [{"values": values} for values in (one, other, excluded, gone)]
@@ -68,4 +68,4 @@ def test_a_search_has_the_variants_that_it_tried(folder: Folder) -> None:
     assert [recipe.variant for recipe in loaded(folder, text, Wanted(("3-*",)))] == ["3-3-3-3-3"]
     assert [recipe.values for recipe in loaded(folder, text, Wanted(tried=(other,)))] == [other]
     folder.write("build/search.json", "{")
-    assert [recipe.variant for recipe in loaded(folder, text)] == ["2-1-1-1-1"]
+    assert [recipe.variant for recipe in loaded(folder, text)] == ["2-2-2-2-2"]
