@@ -152,7 +152,7 @@ class Table:
         reasons: dict[str, list[str]] = {}
         for row in self.rows:
             if row.why:
-                reasons.setdefault("; ".join(row.why), []).append(row.variant or "this recipe")
+                reasons.setdefault("; ".join(row.why), []).append(row.variant)
         return [*told, *(f"  not compared: {few(names)} ({why})" for why, names in reasons.items())]
 
     def __str__(self) -> str:
@@ -213,9 +213,12 @@ def built_of(report: Report) -> Built:
     session, outcome = report.session, report.outcome
     found = figures(session.plan, outcome.there, session.store)
     recipe = session.recipe
-    names = [*outcome.failed, *outcome.deferred, *outcome.blocked]
-    lacks = f"not complete: {few(names)} failed" if names else "not complete"
-    return Built(recipe.variant or "", recipe.values, found, lacks if report.code else "")
+    lacks = "stopped before it was complete" if outcome.cut_short else "not complete: not verified"
+    if failed := [*outcome.failed, *outcome.deferred]:
+        lacks = f"not complete: {few(failed)} failed"
+    elif outcome.blocked:
+        lacks = f"not complete: {few([*outcome.blocked])} cannot run here"
+    return Built(recipe.variant or recipe.name, recipe.values, found, lacks if report.code else "")
 
 
 def of_statuses(found: Iterable[tuple[Session, Mapping[str, Status]]]) -> Table:
@@ -229,7 +232,7 @@ def of_statuses(found: Iterable[tuple[Session, Mapping[str, Status]]]) -> Table:
         lacks = f"not complete: {few(refused)} failed" if refused else ""
         lacks = lacks or (f"not up to date: {few(stale)}" if stale else "")
         told = figures(session.plan, built, session.store)
-        rows.append(Built(session.recipe.variant or "", session.recipe.values, told, lacks))
+        rows.append(Built(session.recipe.variant or session.recipe.name, session.recipe.values, told, lacks))
         sessions.append(session)
     return table_of(_plain_name(sessions[0]), sessions[0].recipe.objectives, rows)
 

@@ -84,7 +84,11 @@ class Variants(Mapping[str, "Recipe"]):
 
         Raises what `Recipe.plan` raises.
         """
-        with self._opened(1, targets, listening(progress)) as sessions:
+        listener = listening(progress)
+        with self._opened(1, targets, listener) as sessions:
+            if (wanted := sessions[0].recipe.search) is not None:
+                told = f"a search tries {counted(wanted.trials, 'variant')}; the plan is of {len(sessions)} of them"
+                listener({"event": "note", "text": told})
             chosen = _selected(sessions, targets, start, stop, names_of(only), names_of(force), distrust)
             looks, plans = Looks(), {}
             for session, selection in chosen:
@@ -165,7 +169,7 @@ class Variants(Mapping[str, "Recipe"]):
             where = (self._path, self._sets, self._store, 1, _noting(listener), targets, wanted, self._remote)
             asked = [json.dumps(values, sort_keys=True) for values in tried]
             listener({"event": "note", "text": f"trying {counted(len(tried), 'variant')} more of the search"})
-            found = open_sessions(*where, first.pool)
+            found = open_sessions(*where, first)
             mine = [item for item in found if json.dumps(dict(item.recipe.values), sort_keys=True) in asked]
             names.update(dict.fromkeys(str(item.recipe.variant) for item in mine))
             for item in mine:  # what was tried before is still a variant of the recipe

@@ -144,13 +144,13 @@ def open_sessions(
     targets: Sequence[str] = (),
     wanted: Wanted = ALL,
     remote: str | None = None,
-    pool: Pool | None = None,
+    beside: Session | None = None,
 ) -> list[Session]:
     """Load a recipe and make its plan for the FINN that is installed here; one for each variant that is `wanted`.
 
     They share the store and the workers: whoever closes one closes all. `targets` are those of the command line: one
     that asks for a bundle brings it into the plan of any recipe. `remote` is the URL of a remote store
-    (`open_mirrored`). `pool` has workers that are there already.
+    (`open_mirrored`). `beside` is a session that is open: they use its store and its workers.
 
     Raises:
         RecipeError: the recipe is wrong.
@@ -160,14 +160,14 @@ def open_sessions(
     drafts = draft_recipes(path, sets, os.environ, vocabulary(), wanted)
     if not all(draft.sound for draft in drafts):
         raise refusal(drafts, [more for draft in drafts for more in _finn_says(draft.recipe, store_option)])
-    store = open_mirrored(store_option, path.parent, remote, notice)
+    store = beside.store if beside else open_mirrored(store_option, path.parent, remote, notice)
     installation = identity.find(store.memo, store.put_memo)
     if installation is None:
         raise ToolMissing(
             "FINN is not installed in this Python environment, so the recipe cannot be planned",
             hint=f"{INSTALL_FINN}, or run it where FINN is; `finnyaml lint` checks what needs no FINN",
         )
-    pool = pool or Pool(store, jobs)
+    pool = beside.pool if beside else Pool(store, jobs)
     try:
         catalog = installed_catalog(store, installation, pool, notice)
         finn = {installation.distribution: f"{installation.version} ({installation.digest[:12]})"}
