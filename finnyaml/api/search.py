@@ -16,7 +16,7 @@ from typing import Any
 from finnyaml.api.table import Built, Row, built_of, table_of
 from finnyaml.engine.outcome import Report
 from finnyaml.engine.workspace import load_json, write_json
-from finnyaml.errors import ExitCode, FinnyamlError
+from finnyaml.errors import ToolMissing
 from finnyaml.recipe.model import Objective, Recipe, Search
 from finnyaml.recipe.trials import FILE
 
@@ -35,9 +35,9 @@ class Suggestions:
     """What to try next. `ask` and `tell` take turns."""
 
     def __init__(self, lists: Mapping[str, Sequence[Any]], objectives: Sequence[Objective], seed: int) -> None:
-        """Choose from `lists`. FinnyamlError where Optuna is missing."""
+        """Choose from `lists`. ToolMissing where Optuna is missing."""
         if importlib.util.find_spec("optuna") is None:
-            raise SearchImpossible("a search needs the package optuna", hint="pip install 'finnyaml[search]'")
+            raise ToolMissing("a search needs the package optuna", hint="pip install 'finnyaml[search]'")
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -103,17 +103,11 @@ class Suggestions:
                 yield chosen
 
 
-class SearchImpossible(FinnyamlError):
-    """A search that cannot begin here."""
-
-    exit_code = ExitCode.TOOL_MISSING
-
-
 def search(recipe: Recipe, wanted: Search, build: Opened, fail_fast: bool = False) -> list[Report]:
     """Try variants until there are as many as are wanted, or there are no more; the reports of all.
 
     `build` is called several times. `fail_fast`: no more after one that failed. Raises what `build` raises, and
-    SearchImpossible where Optuna is missing.
+    ToolMissing where Optuna is missing.
     """
     objectives = [one for one in recipe.objectives if one.name in wanted.objectives]
     suggestions = Suggestions(recipe.lists, objectives, wanted.seed)

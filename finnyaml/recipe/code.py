@@ -100,7 +100,7 @@ def _check_imports(tree: ast.Module, file: Path, where: Where) -> Iterator[Probl
         if isinstance(statement, ast.ImportFrom) and not statement.level and statement.module:
             names = [statement.module]
         for package in dict.fromkeys(name.partition(".")[0] for name in names):
-            if not _is_there(package, _searched(file)):
+            if not _is_there(package, tuple(_searched(file))):
                 message = f"{file.name} imports {package} (line {statement.lineno}), which is not installed here"
                 hint = f"install it into the environment of {sys.executable}, or put it beside the file"
                 yield Problem(message, where, hint, "warning")
@@ -114,10 +114,16 @@ def _searched(file: Path) -> list[str]:
     return list(dict.fromkeys((str(file.parent), str(folder))))
 
 
-def _is_there(package: str, folders: list[str]) -> bool:
+def look_again() -> None:
+    """Forget which packages are there: they may have been installed since."""
+    _is_there.cache_clear()
+
+
+@lru_cache(maxsize=1024)
+def _is_there(package: str, folders: tuple[str, ...]) -> bool:
     if package in sys.stdlib_module_names or package in sys.modules:
         return True
-    beside = importlib.machinery.PathFinder.find_spec(package, folders)
+    beside = importlib.machinery.PathFinder.find_spec(package, [*folders])
     return beside is not None or importlib.util.find_spec(package) is not None
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from finnyaml.errors import Problem, RecipeError, Where
 from finnyaml.recipe.build import build
+from finnyaml.recipe.code import look_again
 from finnyaml.recipe.compose import OPTION, Composed, compose
 from finnyaml.recipe.matrix import ALL, Wanted
 from finnyaml.recipe.model import ANY, Recipe, Vocabulary
@@ -110,6 +111,7 @@ def draft_recipes(
     """As `draft_recipe`, each variant that is `wanted`; of a recipe with a `search`, those that it has tried."""
     path = located(Path.cwd(), str(path))
     problems: list[Problem] = []
+    look_again()
     try:
         found = compose(path, sets, os.environ if environ is None else environ, problems, wanted)
     except RecipeError as error:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from finnyaml.api.search import SearchImpossible, Suggestions
+from finnyaml.api.search import Suggestions
 from finnyaml.api.table import Row
-from finnyaml.errors import ExitCode
+from finnyaml.errors import ExitCode, ToolMissing
 from finnyaml.recipe.model import Objective
 
 OBJECTIVES = (Objective("fps", "maximize", min=20), Objective("lut", "minimize"))
@@ -47,6 +47,6 @@ def test_the_same_seed_gives_the_same_trials() -> None:
 
 def test_without_optuna_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(SearchImpossible, match="optuna") as refused:
+    with pytest.raises(ToolMissing, match="optuna") as refused:
         Suggestions(LISTS, OBJECTIVES, 0)
     assert refused.value.hint == "pip install 'finnyaml[search]'" and refused.value.exit_code is ExitCode.TOOL_MISSING
