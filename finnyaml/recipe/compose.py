@@ -147,7 +147,7 @@ def _composed(
     fields = dict(root.value)
     for name in CHOOSING:
         if node := fields.get(name):
-            fields[name] = Node(None, node.where, node.key)
+            fields[name] = Node(None, node.place, node.key)
     root = Node.of(fields, root.where, root.key)
     chosen_values = dict(variant.values)
     return Composed(root, files, variables.used, unresolved, variant.name, names, chosen_values, lists, tuple(problems))
