@@ -16,7 +16,7 @@ from typing import Any
 from finnyaml.api.table import Built, Row, built_of, table_of
 from finnyaml.engine.outcome import Report
 from finnyaml.engine.workspace import load_json, write_json
-from finnyaml.errors import ToolMissing
+from finnyaml.errors import Problem, RecipeError, ToolMissing
 from finnyaml.recipe.model import Objective, Recipe, Search
 from finnyaml.recipe.trials import FILE
 
@@ -106,8 +106,8 @@ class Suggestions:
 def search(recipe: Recipe, wanted: Search, build: Opened, fail_fast: bool = False) -> list[Report]:
     """Try variants until there are as many as are wanted, or there are no more; the reports of all.
 
-    `build` is called several times. `fail_fast`: no more after one that failed. Raises what `build` raises, and
-    ToolMissing where Optuna is missing.
+    `build` is called several times. `fail_fast`: no more after one that failed. Raises what `build` raises,
+    ToolMissing where Optuna is missing, RecipeError where there are no variants.
     """
     objectives = [one for one in recipe.objectives if one.name in wanted.objectives]
     suggestions = Suggestions(recipe.lists, objectives, wanted.seed)
@@ -122,6 +122,9 @@ def search(recipe: Recipe, wanted: Search, build: Opened, fail_fast: bool = Fals
         if fail_fast and any(report.code for report in new):
             return reports
         suggestions.tell(table_of(recipe.name, objectives, built).rows if built else ())
+    if not reports:
+        hint = "`exclude` leaves out all that the lists give"
+        raise RecipeError([Problem("the search has no variants", recipe.at(("matrix",)), hint)])
     _save(recipe, wanted, reports, ())
     return reports
 

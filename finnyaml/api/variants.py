@@ -26,7 +26,7 @@ from finnyaml.plan.status import Looks
 from finnyaml.plan.vocabulary import vocabulary
 from finnyaml.recipe.load import load_recipes
 from finnyaml.recipe.matrix import ALL, Wanted
-from finnyaml.text import counted, few
+from finnyaml.text import counted, few, quoted
 
 if TYPE_CHECKING:
     from finnyaml.api.recipe import Recipe
@@ -163,18 +163,25 @@ class Variants(Mapping[str, "Recipe"]):
     ) -> Callable[[Sequence[Mapping[str, Any]]], list[Session]]:
         """What opens the variants that a search wants to try, with the workers of the session that is open."""
         names = dict.fromkeys(first.recipe.variants)
+        called: dict[str, str] = {}
 
         def opened(tried: Sequence[Mapping[str, Any]]) -> list[Session]:
             wanted = Wanted(tried=tuple(tried))
             where = (self._path, self._sets, self._store, 1, _noting(listener), targets, wanted, self._remote)
             asked = [json.dumps(values, sort_keys=True) for values in tried]
-            listener({"event": "note", "text": f"trying {counted(len(tried), 'variant')} more of the search"})
+            listener({"event": "note", "text": f"the search tries {len(tried)} more"})
             found = open_sessions(*where, first)
-            mine = [item for item in found if json.dumps(dict(item.recipe.values), sort_keys=True) in asked]
-            names.update(dict.fromkeys(str(item.recipe.variant) for item in mine))
-            for item in mine:  # what was tried before is still a variant of the recipe
+            keys = [json.dumps(dict(item.recipe.values), sort_keys=True) for item in found]
+            mine = {key: item for key, item in zip(keys, found, strict=True) if key in asked}
+            for key, item in mine.items():
+                name = str(item.recipe.variant)
+                if called.setdefault(name.lower(), key) != key:
+                    where, hint = first.recipe.at(("matrix",)), "give `matrix` a `name:` with every variable"
+                    raise RecipeError([Problem(f"two variants are called {quoted(name)}", where, hint)])
+                names[name] = None
+            for item in mine.values():  # what was tried before is still a variant of the recipe
                 item.recipe = replace(item.recipe, variants=tuple(names))
-            return mine
+            return [*mine.values()]
 
         return opened
 

@@ -134,3 +134,10 @@ def test_a_search_that_was_killed_goes_on(sweep: Project) -> None:
     kept = ["cached"] * (AT_ONCE + 2) + ["ran"] * (AT_ONCE - 2)
     assert states == ["failed" if fails[at] else state for at, state in enumerate(kept)]
     assert sweep.run("plan").stdout.startswith(f"{len(wanted)} variants: ")
+
+
+def test_a_search_of_nothing(sweep: Project) -> None:
+    nothing = RECIPE.replace("b: [2, 3]", "b: [2, 3], exclude: [{b: 2}, {b: 3}]")
+    sweep.write("recipe.yaml", f"{nothing}search: {{trials: 3}}\n")
+    refused = sweep.run("build")
+    assert refused.returncode == 2 and "the search has no variants" in refused.stderr
