@@ -42,16 +42,17 @@ def run(folder: Path, variants: int = VARIANTS) -> None:
 def _finnyaml(folder: Path, *words: str) -> tuple[float, float, int, str]:
     """Run a command: its seconds, those of its processor time, its peak memory (bytes), and what it printed."""
     environment = clean_environment(FINNYAML_STORE=str(folder.parent / "store"), PYTHONPATH=str(ROOT))
-    with (folder / "out").open("w+") as out:
+    with (folder / "out").open("w+") as out, (folder / "err").open("w+") as err:
         started = time.perf_counter()
-        process = subprocess.Popen([*finnyaml_command(), *words], cwd=folder, env=environment, stdout=out)
+        process = subprocess.Popen([*finnyaml_command(), *words], cwd=folder, env=environment, stdout=out, stderr=err)
         _, status, used = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
-        told = out.read()
+        err.seek(0)
+        told, wrong = out.read(), err.read()
     if process.returncode:
-        raise SystemExit(f"{' '.join(words)} in {folder} ended with {process.returncode}:\n{told}")
+        raise SystemExit(f"{' '.join(words)} in {folder} ended with {process.returncode}:\n{told}\n{wrong}")
     return seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024, told
 
 
