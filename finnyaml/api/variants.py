@@ -176,8 +176,8 @@ class Variants(Mapping[str, "Recipe"]):
             for key, item in mine.items():
                 name = str(item.recipe.variant)
                 if called.setdefault(name.lower(), key) != key:
-                    where, hint = first.recipe.at(("matrix",)), "give `matrix` a `name:` with every variable"
-                    raise RecipeError([Problem(f"two variants are called {quoted(name)}", where, hint)])
+                    place, hint = first.recipe.at(("matrix",)), "give `matrix` a `name:` with every variable"
+                    raise RecipeError([Problem(f"two variants are called {quoted(name)}", place, hint)])
                 names[name] = None
             for item in mine.values():  # what was tried before is still a variant of the recipe
                 item.recipe = replace(item.recipe, variants=tuple(names))

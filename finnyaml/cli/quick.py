@@ -13,6 +13,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from finnyaml import plugins
@@ -87,6 +88,7 @@ def remember(reports: Sequence[Report], arguments: list[str]) -> None:
     from finnyaml.tools import discover
 
     session = reports[0].session
+    _metadata.cache_clear()
     seen = [_inputs(report.session, report.outcome) for report in reports]
     files, folders, looks, env, tools = (set[str]().union(*(each[part] for each in seen)) for part in range(5))
     try:
@@ -241,8 +243,6 @@ def _inputs(session: Session, outcome: Outcome) -> tuple[set[str], set[str], set
 
 def _imports(session: Session, outcome: Outcome) -> tuple[set[str], set[str]]:
     """Files that say whether the author's code still imports the same, there or not; packages that count by content."""
-    import importlib.metadata
-
     from finnyaml.steps.imports import forms
     from finnyaml.store.names import Names
 
@@ -256,10 +256,18 @@ def _imports(session: Session, outcome: Outcome) -> tuple[set[str], set[str]]:
                 path = str(names.path(name))
                 (folders if os.path.isdir(path) else files).add(path)
             else:
-                package = importlib.metadata.distribution(name)
-                said = [file for file in package.files or () if file.name == "METADATA"]
-                files.add(str(package.locate_file(said[0] if said else "")))
+                files.add(_metadata(name))
     return files, folders
+
+
+@cache
+def _metadata(name: str) -> str:
+    """The file that says the version of an installed package; many tasks read the same packages."""
+    import importlib.metadata
+
+    package = importlib.metadata.distribution(name)
+    said = [file for file in package.files or () if file.name == "METADATA"]
+    return str(package.locate_file(said[0] if said else ""))
 
 
 def _looked_at(session: Session, outcome: Outcome) -> set[str]:
