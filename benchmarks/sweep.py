@@ -129,10 +129,9 @@ def _judging(folder: Path) -> None:
     ]
     (project / "recipe.yaml").write_text("\n".join([*head, "steps:", *entries, last]) + "\n")
     seconds, *_ = _finnyaml(project, "build", "recipe.yaml", "--jobs", "1")
-    judged, processor, memory, told = _finnyaml(project, "plan", "recipe.yaml", "--json")
-    states = Counter(task["state"] for plan in json.loads(told)["variants"].values() for task in plan["tasks"].values())
-    assert [*states] == ["cached"], states
-    print(f"\n{states['cached']:,} cached tasks ({variants} variants, built in {seconds:.0f} s):\n")
+    judged, processor, memory, told = _finnyaml(project, "plan", "recipe.yaml")
+    assert " up to date, 0 to run" in told, told[-500:]
+    print(f"\n{variants * STEPS:,} cached tasks ({variants} variants, built in {seconds:.0f} s):\n")
     rows = [[f"{judged:.2f} s", f"{processor:.2f} s", f"{memory >> 20} MiB"]]
     table(["judged in", "processor", "memory"], rows)
     print(f"\nless than {LONGEST_JUDGEMENT:g} s of processor time: {_met(processor < LONGEST_JUDGEMENT)}")
