@@ -215,7 +215,7 @@ COMPILE = "$$uv" pip compile --quiet --upgrade --python-version $(PYTHON) --no-h
 
 lock:
 	@$(uv); \
-	$(COMPILE) pyproject.toml --extra finn --extra remote --extra cluster --group dev --overrides requirements/overrides.txt | sed 's/+[a-z0-9.]*$$//' > requirements/.new; \
+	$(COMPILE) pyproject.toml --extra finn --extra remote --extra cluster --extra search --group dev --overrides requirements/overrides.txt | sed 's/+[a-z0-9.]*$$//' > requirements/.new; \
 	mv requirements/.new requirements/finn.txt; \
 	$(COMPILE) --group bench > requirements/.new; \
 	mv requirements/.new requirements/bench.txt; \

@@ -31,6 +31,7 @@ from benchmarks import (
     queues,
     rtl,
     seeded,
+    sweep,
     trust,
     windows,
 )
@@ -57,11 +58,12 @@ BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
     "windows": windows.run,
     "large": large.run,
     "cluster": cluster.run,
+    "sweep": sweep.run,
 }
 
 ON_REQUEST = (
     *("seeded", "published", "layers", "folding", "curves", "trust", "queues"),
-    *("fifo", "windows", "flips", "large", "cluster"),
+    *("fifo", "windows", "flips", "large", "cluster", "sweep"),
 )
 """Those that take long, and so only run by their names."""
 
@@ -76,14 +78,20 @@ def main() -> None:
         description="What finnyaml costs, measured. Another thing: `python -m benchmarks faults --help`.",
     )
     parser.add_argument("names", nargs="*", metavar="|".join(BENCHMARKS), help=f"default: {', '.join(usual)}")
-    names = parser.parse_args().names or usual
+    variants = f"of the benchmark sweep; default: {sweep.VARIANTS}"
+    parser.add_argument("--variants", type=int, metavar="N", default=sweep.VARIANTS, help=variants)
+    arguments = parser.parse_args()
+    names = arguments.names or usual
     if unknown := sorted(set(names) - BENCHMARKS.keys()):
         parser.error(f"no benchmark {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}")
     print(machine())
     for name in names:
         print(f"\n## {name}\n", flush=True)
         with tempfile.TemporaryDirectory(prefix=f"finnyaml-{name}-") as folder:
-            BENCHMARKS[name](Path(folder))
+            if name == "sweep":
+                sweep.run(Path(folder), arguments.variants)
+            else:
+                BENCHMARKS[name](Path(folder))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from finnyaml.api.plan import Plan, PlannedTask
 from finnyaml.api.progress import Progress
 from finnyaml.api.recipe import Recipe, load
 from finnyaml.api.result import BuildFailed, Loss, Measurement, Result
+from finnyaml.api.table import Row, Table
 from finnyaml.api.variants import Plans, Variants
 from finnyaml.errors import ExitCode, FinnyamlError, Problem, RecipeError, StepFailed, StoreError, ToolMissing, Where
 
@@ -25,8 +26,10 @@ __all__ = [
     "Recipe",
     "RecipeError",
     "Result",
+    "Row",
     "StepFailed",
     "StoreError",
+    "Table",
     "ToolMissing",
     "Variants",
     "Where",

@@ -20,6 +20,7 @@ from finnyaml.errors import ExitCode
 from finnyaml.plan.select import select
 from finnyaml.plan.vocabulary import vocabulary
 from finnyaml.recipe.load import load_recipes
+from finnyaml.recipe.matrix import ALL, Wanted
 
 Sets = Mapping[str, object] | Iterable[str]
 
@@ -45,7 +46,7 @@ def load(
         RecipeError: with everything that is wrong with it.
     """
     recipe = Recipe(path, sets, store=store, variant=variant, remote=remote)
-    load_recipes(recipe.path, recipe.sets, os.environ, vocabulary(), () if variant is None else (variant,))
+    load_recipes(recipe.path, recipe.sets, os.environ, vocabulary(), ALL if variant is None else Wanted((variant,)))
     return recipe
 
 
@@ -74,9 +75,11 @@ class Recipe:
         self.variant = variant
         self.remote = remote
 
-    def variants(self, *patterns: str) -> Variants:
+    def variants(self, *patterns: str, where: Iterable[str] = ()) -> Variants:
         """The variants of a recipe with a `matrix`, or those whose names fit one of the patterns (`cnv-*`).
 
+        Of these, those for which all conditions `where` hold, as `folding.target_fps>1000` (docs/recipe.md). Of a
+        recipe with a `search`, those that it has tried; to build all of them is to search.
         A recipe without a matrix is its only variant, under the name "".
         """
 
@@ -84,7 +87,8 @@ class Recipe:
             return Recipe(self.path, self.sets, store=self.store, variant=name, remote=self.remote)
 
         wanted = patterns or (() if self.variant is None else (self.variant,))
-        return Variants(one, self.path, self.sets, self.store, wanted, self.remote)
+        chosen = Wanted(tuple(wanted), tuple(where))
+        return Variants(one, self.path, self.sets, self.store, chosen, self.remote)
 
     def __repr__(self) -> str:
         more = "".join(f", {option!r}" for option in self.sets)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,15 +14,19 @@ from typing import TYPE_CHECKING, Any
 from finnyaml.api.arguments import Names, listening, many, names_of
 from finnyaml.api.plan import Plan, counts_of, lines_of
 from finnyaml.api.result import Result
+from finnyaml.api.search import search
+from finnyaml.api.table import Table, of_reports, of_statuses, save
 from finnyaml.engine import build as building
 from finnyaml.engine.events import Listener
+from finnyaml.engine.outcome import Report
 from finnyaml.engine.session import Session, open_sessions
-from finnyaml.errors import ExitCode, RecipeError
+from finnyaml.errors import ExitCode, Problem, RecipeError
 from finnyaml.plan.select import Selection, select
 from finnyaml.plan.status import Looks
 from finnyaml.plan.vocabulary import vocabulary
 from finnyaml.recipe.load import load_recipes
-from finnyaml.text import counted, few
+from finnyaml.recipe.matrix import ALL, Wanted
+from finnyaml.text import counted, few, quoted
 
 if TYPE_CHECKING:
     from finnyaml.api.recipe import Recipe
@@ -35,7 +41,7 @@ class Variants(Mapping[str, "Recipe"]):
         path: Path,
         sets: Sequence[str],
         store: Path | None,
-        patterns: Sequence[str] = (),
+        wanted: Wanted = ALL,
         remote: str | None = None,
     ) -> None:
         """Made by `Recipe.variants`."""
@@ -43,12 +49,12 @@ class Variants(Mapping[str, "Recipe"]):
         self._path = path
         self._sets = tuple(sets)
         self._store = store
-        self._patterns = tuple(patterns)
+        self._wanted = wanted
         self._remote = remote
 
     @cached_property
     def _names(self) -> tuple[str | None, ...]:
-        found = load_recipes(self._path, self._sets, os.environ, vocabulary(), self._patterns)
+        found = load_recipes(self._path, self._sets, os.environ, vocabulary(), self._wanted)
         return tuple(recipe.variant for recipe, _ in found)
 
     def __getitem__(self, name: str) -> Recipe:
@@ -78,7 +84,11 @@ class Variants(Mapping[str, "Recipe"]):
 
         Raises what `Recipe.plan` raises.
         """
-        with self._opened(1, targets, listening(progress)) as sessions:
+        listener = listening(progress)
+        with self._opened(1, targets, listener) as sessions:
+            if (wanted := sessions[0].recipe.search) is not None:
+                told = f"a search tries {counted(wanted.trials, 'variant')}; the plan is of {len(sessions)} of them"
+                listener({"event": "note", "text": told})
             chosen = _selected(sessions, targets, start, stop, names_of(only), names_of(force), distrust)
             looks, plans = Looks(), {}
             for session, selection in chosen:
@@ -98,6 +108,7 @@ class Variants(Mapping[str, "Recipe"]):
         distrust: bool = False,
         jobs: int | None = None,
         keep_going: bool = False,
+        fail_fast: bool = False,
         frozen: bool = False,
         lock: bool = False,
         offline: bool = False,
@@ -107,21 +118,78 @@ class Variants(Mapping[str, "Recipe"]):
         """Bring them up to date, several at a time; what they have in common runs once.
 
         The arguments are those of `Recipe.build`, and so is what is raised, but for BuildFailed: of each variant the
-        `Result` says whether it is `ok`. One that fails does not keep the others from being built.
+        `Result` says whether it is `ok`. One that fails does not keep the others from being built, unless `fail_fast`
+        asks for it: then nothing more is started.
+
+        All variants of a recipe with a `search` are those that the search finds; it builds whole variants only.
         """
-        options = building.Options(many(jobs), keep_going, frozen, lock, offline, detach)
+        options = building.Options(many(jobs), keep_going, frozen, lock, offline, detach, fail_fast)
         listener = listening(progress)
         with self._opened(options.jobs, targets, listener) as sessions:
-            chosen = _selected(sessions, targets, start, stop, names_of(only), names_of(force), distrust)
-            reports = building.build_all(chosen, options, listener)
+            recipe = sessions[0].recipe
+
+            def build(parts: list[Session], *, keep: bool) -> list[Report]:
+                chosen = _selected(parts, targets, start, stop, names_of(only), names_of(force), distrust)
+                if keep and any(selection.partial for _, selection in chosen):
+                    message, hint = "a search builds whole variants", "name what it has tried: --variant"
+                    raise RecipeError([Problem(message, recipe.at(("search",)), hint)])
+                return building.build_all(chosen, options, listener, keep_workers=keep)
+
+            if recipe.search is None or self._wanted != ALL:
+                reports = build(sessions, keep=False)
+            else:
+                opened = self._tries(sessions[0], targets, listener)
+                reports = search(recipe, recipe.search, lambda tried: build(opened(tried), keep=True), fail_fast)
+        if (table := of_reports(reports)) is not None:
+            save(table, recipe.output)
         return {report.session.recipe.variant or "": Result(report) for report in reports}
+
+    def table(self, *, progress: Listener | bool = False) -> Table:
+        """The objectives of all variants beside each other, from what the store has; nothing is built.
+
+        Raises:
+            RecipeError: the recipe is wrong, or has no `objectives`.
+        """
+        with self._opened(1, (), listening(progress)) as sessions:
+            if not sessions[0].recipe.objectives:
+                hint = "say by what variants are compared: `objectives: {fps: maximize, lut: minimize}`"
+                raise RecipeError([Problem("the recipe has no `objectives:`", hint=hint)])
+            looks = Looks()
+            return of_statuses(
+                (session, session.judge(looks=looks).survey(select(session.plan, ()).tasks)) for session in sessions
+            )
+
+    def _tries(
+        self, first: Session, targets: Sequence[str], listener: Listener
+    ) -> Callable[[Sequence[Mapping[str, Any]]], list[Session]]:
+        """What opens the variants that a search wants to try, with the workers of the session that is open."""
+        names = dict.fromkeys(first.recipe.variants)
+        called: dict[str, str] = {}
+
+        def opened(tried: Sequence[Mapping[str, Any]]) -> list[Session]:
+            wanted = Wanted(tried=tuple(tried))
+            where = (self._path, self._sets, self._store, 1, _noting(listener), targets, wanted, self._remote)
+            asked = [json.dumps(values, sort_keys=True) for values in tried]
+            listener({"event": "note", "text": f"the search tries {len(tried)} more"})
+            found = open_sessions(*where, first)
+            keys = [json.dumps(dict(item.recipe.values), sort_keys=True) for item in found]
+            mine = {key: item for key, item in zip(keys, found, strict=True) if key in asked}
+            for key, item in mine.items():
+                name = str(item.recipe.variant)
+                if called.setdefault(name.lower(), key) != key:
+                    place, hint = first.recipe.at(("matrix",)), "give `matrix` a `name:` with every variable"
+                    raise RecipeError([Problem(f"two variants are called {quoted(name)}", place, hint)])
+                names[name] = None
+            for item in mine.values():  # what was tried before is still a variant of the recipe
+                item.recipe = replace(item.recipe, variants=tuple(names))
+            return [*mine.values()]
+
+        return opened
 
     @contextmanager
     def _opened(self, jobs: int, targets: Sequence[str], listener: Listener) -> Iterator[list[Session]]:
-        def note(text: str) -> None:
-            listener({"event": "note", "text": text})
-
-        sessions = open_sessions(self._path, self._sets, self._store, jobs, note, targets, self._patterns, self._remote)
+        note = _noting(listener)
+        sessions = open_sessions(self._path, self._sets, self._store, jobs, note, targets, self._wanted, self._remote)
         try:
             warnings = dict.fromkeys(problem for session in sessions for problem in session.warnings)
             if warnings:
@@ -129,6 +197,10 @@ class Variants(Mapping[str, "Recipe"]):
             yield sessions
         finally:
             sessions[0].close()
+
+
+def _noting(listener: Listener) -> Callable[[str], None]:
+    return lambda text: listener({"event": "note", "text": text})
 
 
 def _selected(

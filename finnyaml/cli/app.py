@@ -30,6 +30,7 @@ from finnyaml.cli import (
     plan,
     schema,
     steps,
+    table,
 )
 from finnyaml.cli.console import failed, tell
 from finnyaml.errors import ExitCode, FinnyamlError
@@ -86,6 +87,7 @@ app.command("import")(importing.import_)
 app.command("export")(export.export)
 app.command("build")(build.build)
 app.command("plan")(plan.plan)
+app.command("table")(table.table)
 app.command("graph")(graph.graph)
 app.command("lint")(lint.lint)
 app.command("log")(log.log)

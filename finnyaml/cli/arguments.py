@@ -61,6 +61,14 @@ Variants = Annotated[
         "--variant", metavar="NAME", help="Only this variant of the recipe's matrix; `cnv-*` for several. Repeatable."
     ),
 ]
+WhereOption = Annotated[
+    list[str],
+    typer.Option(
+        "--where",
+        metavar="CONDITION",
+        help="Only variants for which this holds: 'folding.target_fps>1000', in quotes. Repeatable: all have to hold.",
+    ),
+]
 StoreOption = Annotated[
     Path | None,
     typer.Option(

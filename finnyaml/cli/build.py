@@ -22,6 +22,7 @@ from finnyaml.cli.arguments import (
     Target,
     Targets,
     Variants,
+    WhereOption,
 )
 from finnyaml.cli.console import problems, show, tell
 
@@ -37,6 +38,7 @@ def build(
     distrust: Distrust = False,
     sets: Sets = [],  # noqa: B006
     variants: Variants = [],  # noqa: B006
+    where: WhereOption = [],  # noqa: B006
     jobs: Annotated[
         int,
         typer.Option(
@@ -51,6 +53,12 @@ def build(
     keep_going: Annotated[
         bool,
         typer.Option("--keep-going", "-k", help="Build what can be built although something fails or cannot run here."),
+    ] = False,
+    fail_fast: Annotated[
+        bool,
+        typer.Option(
+            "--fail-fast", help="Start nothing more of any variant once one has failed; default: others go on."
+        ),
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would run and why; run nothing.")] = False,
     lock: Annotated[
@@ -81,22 +89,32 @@ def build(
     """Build targets; take what is up to date from the store."""
     from finnyaml import api
     from finnyaml.api import failures, summary
+    from finnyaml.api.table import of_reports
     from finnyaml.cli import plan, quick, repeat
     from finnyaml.cli.progress import watching
     from finnyaml.errors import Problem, RecipeError
 
     if check:
         others = {"--from": start, "--to": stop, "--only": only, "--force": force, "--distrust": distrust}
-        others |= {"--keep-going": keep_going, "--dry-run": dry_run, "--lock": lock, "--frozen": frozen}
+        others |= {
+            "--where": where,
+            "--fail-fast": fail_fast,
+            "--keep-going": keep_going,
+            "--dry-run": dry_run,
+            "--lock": lock,
+            "--frozen": frozen,
+        }
         if unfit := [option for option, given in others.items() if given]:
             raise RecipeError([Problem(f"--check does not go with {unfit[0]}", hint="it takes names of steps")])
         repeat.repeat(recipe, (*(targets or ()), *target), sets, variants, jobs, verbose, as_json, store)
     if dry_run:
-        plan.plan(recipe, targets, target, start, stop, only, force, distrust, sets, variants, as_json, store, remote)
+        plan.plan(
+            recipe, targets, target, start, stop, only, force, distrust, sets, variants, where, as_json, store, remote
+        )
     with watching(quiet=as_json, verbose=verbose) as progress:
         results = (
             api.Recipe(recipe, sets, store=store, remote=remote)
-            .variants(*variants)
+            .variants(*variants, where=where)
             .build(
                 *(targets or ()),
                 *target,
@@ -107,6 +125,7 @@ def build(
                 distrust=distrust,
                 jobs=jobs,
                 keep_going=keep_going,
+                fail_fast=fail_fast,
                 frozen=frozen,
                 lock=lock,
                 offline=offline,
@@ -124,6 +143,9 @@ def build(
         notes = dict.fromkeys(note for report in reports for note in report.notes)
         tell(*([""] if warnings else []), *(f"note: {note}" for note in notes))
     code = summary.worst(report.code for report in reports)
-    show(summary.data(reports) if as_json else None, summary.all_lines(reports))
+    table = of_reports(reports)
+    shown = {"table": table.to_json()} if table is not None else {}
+    lines = [*summary.all_lines(reports), *(table.lines() if table is not None else ())]
+    show({**summary.data(reports), **shown} if as_json else None, lines, hang=2)
     quick.remember(reports, sys.argv[1:])
     raise typer.Exit(code)

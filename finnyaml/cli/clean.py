@@ -16,12 +16,15 @@ def clean(
     Also their records. Files that finnyaml did not write stay, and so does the store: the next build fills the folder
     again at once. Of a recipe with a matrix, the workspaces of all variants go, also of those that it has no longer.
     """
+    from finnyaml.api.table import FILE as TABLE
     from finnyaml.engine import workspace
     from finnyaml.engine.inside import explained
     from finnyaml.recipe.load import load_recipes
+    from finnyaml.recipe.matrix import Wanted
+    from finnyaml.recipe.trials import FILE as TRIALS
     from finnyaml.text import counted, relative
 
-    recipes = [found for found, _ in load_recipes(recipe, wanted=variants)]
+    recipes = [found for found, _ in load_recipes(recipe, wanted=Wanted(tuple(variants)))]
     folders = [found.workspace for found in recipes]
     if not variants:
         folders += workspace.former(recipes[0])
@@ -30,6 +33,11 @@ def clean(
     for folder in folders:
         with explained(folder):
             count += workspace.clean(folder)
+    if not variants:
+        for name in (TABLE, TRIALS):
+            with contextlib.suppress(OSError):
+                (recipes[0].output / name).unlink()
+                count += 1
     with contextlib.suppress(OSError):  # what held variants goes with the last of them, if nothing else is in it
         recipes[0].output.rmdir()
     place = folders[0] if len(folders) == 1 else recipes[0].output

@@ -36,8 +36,9 @@ def export(
     from finnyaml.exchange.exporting import export as exported
     from finnyaml.plan.vocabulary import vocabulary
     from finnyaml.recipe.load import load_recipes
+    from finnyaml.recipe.matrix import Wanted
 
-    loaded = load_recipes(recipe, sets, os.environ, vocabulary(), variants)
+    loaded = load_recipes(recipe, sets, os.environ, vocabulary(), Wanted(tuple(variants)))
     problems(dict.fromkeys(warning for _, warnings in loaded for warning in warnings))
     recipes = [found for found, _ in loaded]
     file = (output or recipes[0].directory / "build.py").absolute()

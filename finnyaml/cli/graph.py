@@ -50,9 +50,10 @@ def graph(
     Hover over a box of it to read why it would run.
     """
     from finnyaml.engine.session import open_sessions
+    from finnyaml.recipe.matrix import Wanted
 
     form = form_of(form, output)
-    sessions = open_sessions(recipe, sets, store, 1, tell, wanted=variants)
+    sessions = open_sessions(recipe, sets, store, 1, tell, wanted=Wanted(tuple(variants)))
     with contextlib.closing(sessions[0]):
         problems(tuple(dict.fromkeys(problem for session in sessions for problem in session.warnings)))
         text = _picture(sessions, form, fenced=output is None or output.suffix == ".md")

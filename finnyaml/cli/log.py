@@ -46,8 +46,9 @@ def log(
     from finnyaml.engine.session import open_store
     from finnyaml.errors import RecipeError
     from finnyaml.recipe.load import load_recipes, several
+    from finnyaml.recipe.matrix import Wanted
 
-    recipes = [found for found, _ in load_recipes(recipe, wanted=variants)]
+    recipes = [found for found, _ in load_recipes(recipe, wanted=Wanted(tuple(variants)))]
     if step is None:
         ever_built = [found for found in recipes if record.runs(found.workspace)]
         _all_steps(ever_built or recipes[:1], store, run, as_json)

@@ -19,6 +19,7 @@ from finnyaml.cli.arguments import (
     Target,
     Targets,
     Variants,
+    WhereOption,
 )
 from finnyaml.cli.console import show, tell
 
@@ -34,6 +35,7 @@ def plan(
     distrust: Distrust = False,
     sets: Sets = [],  # noqa: B006
     variants: Variants = [],  # noqa: B006
+    where: WhereOption = [],  # noqa: B006
     as_json: Json = False,
     store: StoreOption = None,
     remote: RemoteOption = None,
@@ -48,7 +50,7 @@ def plan(
     with watching(quiet=as_json) as progress:
         planned = (
             api.Recipe(recipe, sets, store=store, remote=remote)
-            .variants(*variants)
+            .variants(*variants, where=where)
             .plan(
                 *(targets or ()),
                 *target,

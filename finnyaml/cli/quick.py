@@ -13,6 +13,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from finnyaml import plugins
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from finnyaml.engine.outcome import Outcome, Report
     from finnyaml.engine.session import Session
 
-UNDERSTOOD = frozenset(("--set", "--store", "--remote", "--jobs", "--target", "-t", "--variant"))
+UNDERSTOOD = frozenset(
+    ("--set", "--store", "--remote", "--jobs", "--target", "-t", "--variant", "--where", "--fail-fast")
+)
 """Options that do not keep a build from having nothing to do; with any other, it goes the ordinary way."""
 
 _FILES = frozenset(("file", "text", "dir", "stat", "link", "looks"))
@@ -70,12 +73,15 @@ def remember(reports: Sequence[Report], arguments: list[str]) -> None:
     """
     if any(report.code != 0 or report.selection.partial for report in reports) or not _plain(arguments):
         return
+    if reports[0].session.recipe.search is not None:
+        return  # what is tried next is for Optuna to say
     if any(task.trust.always for report in reports for task in report.session.plan.tasks.values()):
         return
     records = [record for report in reports for record in report.outcome.records.values()]
     if any(not record["reads"].keys() <= UNDERSTOOD_READS for record in records):
         return
     from finnyaml.api.summary import all_up_to_date
+    from finnyaml.api.table import FILE, of_reports
     from finnyaml.engine.workspace import MANIFEST, private
     from finnyaml.errors import StoreError
     from finnyaml.plan.status import Looks
@@ -83,6 +89,7 @@ def remember(reports: Sequence[Report], arguments: list[str]) -> None:
     from finnyaml.tools import discover
 
     session = reports[0].session
+    _metadata.cache_clear()
     seen = [_inputs(report.session, report.outcome) for report in reports]
     files, folders, looks, env, tools = (set[str]().union(*(each[part] for each in seen)) for part in range(5))
     files.update(sites.found(str(session.recipe.directory), os.environ))  # they say in what surroundings steps run
@@ -104,6 +111,10 @@ def remember(reports: Sequence[Report], arguments: list[str]) -> None:
         statuses = report.session.judge(looks=shared).survey(report.selection.tasks)
         if any(status.state != "cached" for status in statuses.values()):
             return
+    answer = all_up_to_date([report.record for report in reports], session.recipe.output)
+    if (table := of_reports(reports)) is not None:
+        files.add(str(session.recipe.output / FILE))
+        answer += table.lines()
     places = [(report.session.recipe.workspace, report.record["build"]) for report in reports]
     stamp = {
         "files": {path: _file_state(path) for path in sorted(files)},
@@ -128,7 +139,7 @@ def remember(reports: Sequence[Report], arguments: list[str]) -> None:
             {"workspace": str(place), "manifest": str(private(place) / MANIFEST), "build": build}
             for place, build in places
         ],
-        "answer": all_up_to_date([report.record for report in reports], reports[0].session.recipe.output),
+        "answer": answer,
     }
     try:
         session.store.put_memo(_place(arguments)[1], stamp)
@@ -234,8 +245,6 @@ def _inputs(session: Session, outcome: Outcome) -> tuple[set[str], set[str], set
 
 def _imports(session: Session, outcome: Outcome) -> tuple[set[str], set[str]]:
     """Files that say whether the author's code still imports the same, there or not; packages that count by content."""
-    import importlib.metadata
-
     from finnyaml.steps.imports import forms
     from finnyaml.store.names import Names
 
@@ -249,10 +258,18 @@ def _imports(session: Session, outcome: Outcome) -> tuple[set[str], set[str]]:
                 path = str(names.path(name))
                 (folders if os.path.isdir(path) else files).add(path)
             else:
-                package = importlib.metadata.distribution(name)
-                said = [file for file in package.files or () if file.name == "METADATA"]
-                files.add(str(package.locate_file(said[0] if said else "")))
+                files.add(_metadata(name))
     return files, folders
+
+
+@cache
+def _metadata(name: str) -> str:
+    """The file that says the version of an installed package; many tasks read the same packages."""
+    import importlib.metadata
+
+    package = importlib.metadata.distribution(name)
+    said = [file for file in package.files or () if file.name == "METADATA"]
+    return str(package.locate_file(said[0] if said else ""))
 
 
 def _looked_at(session: Session, outcome: Outcome) -> set[str]:

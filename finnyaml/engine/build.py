@@ -41,6 +41,7 @@ class Options:
     `jobs`: how many tasks run at a time. `keep_going`: build what can be built although something fails or cannot run
     here. `lock`: write the lock file of a build that succeeds. `frozen`: give exactly what the lock file records.
     `offline`: fetch nothing from the network. `detach`: leave the jobs of a cluster alone when interrupted.
+    `fail_fast`: one variant that fails keeps the others from going on.
     """
 
     jobs: int = 1
@@ -49,6 +50,7 @@ class Options:
     lock: bool = False
     offline: bool = False
     detach: bool = False
+    fail_fast: bool = False
 
 
 def build(session: Session, selection: Selection, options: Options, listener: Listener = lambda _: None) -> Report:
@@ -64,13 +66,19 @@ def build(session: Session, selection: Selection, options: Options, listener: Li
 
 
 def build_all(
-    parts: Sequence[tuple[Session, Selection]], options: Options, listener: Listener = lambda _: None
+    parts: Sequence[tuple[Session, Selection]],
+    options: Options,
+    listener: Listener = lambda _: None,
+    *,
+    keep_workers: bool = False,
 ) -> list[Report]:
     """Build variants of one recipe together: what they have in common runs once. Otherwise as `build`.
 
-    Nothing starts before all of them are checked. One that fails ends alone. Each gets its workspace as soon as it is
-    through.
+    Nothing starts before all of them are checked. One that fails ends alone, unless `fail_fast` is asked for. Each gets
+    its workspace as soon as it is through. `keep_workers`: they are wanted for a further build.
     """
+    if not parts:
+        return []
     looks = Looks()
     builds = [_Build(session, selection, options, looks) for session, selection in parts]
     pool, store = parts[0][0].pool, parts[0][0].store
@@ -82,9 +90,12 @@ def build_all(
         for one in builds:
             one.begin(listener, cluster, times)
         with store.session():
-            for engine in together([(one.engine, one.plan, one.selection) for one in builds], options.jobs):
+            for engine in together(
+                [(one.engine, one.plan, one.selection) for one in builds], options.jobs, options.fail_fast
+            ):
                 next(one for one in builds if one.engine is engine).finish()
     except BaseException as error:
+        keep_workers = False
         store.use_remote(fetch=False)  # so that nobody waits for it
         if cluster is not None and builds[0].begun:
             _leave(cluster, error, options, builds[0].engine.events)
@@ -92,7 +103,8 @@ def build_all(
             one.broken_off(error)
         raise
     finally:
-        pool.close()
+        if not keep_workers:
+            pool.close()
         for one in builds:
             one.close()
     if invalid := [problem for one in builds for problem in one.invalid()]:

@@ -19,6 +19,7 @@ from finnyaml.plan.status import Looks, verdict
 from finnyaml.plan.vocabulary import vocabulary
 from finnyaml.plan.without_vivado import for_verification
 from finnyaml.recipe.load import load_recipes
+from finnyaml.recipe.matrix import Wanted
 from finnyaml.steps.builtin import STEPS
 from finnyaml.tools import registry
 
@@ -53,10 +54,10 @@ def check(
     found = Checked(recipe)
     try:
         if identity.package_root("finn") is None:
-            loaded = load_recipes(recipe, sets, os.environ, vocabulary(), variants)
+            loaded = load_recipes(recipe, sets, os.environ, vocabulary(), Wanted(tuple(variants)))
             found.problems = list(dict.fromkeys(problem for _, warnings in loaded for problem in warnings))
             return found
-        sessions = open_sessions(recipe, sets, store, 1, notice, wanted=variants)
+        sessions = open_sessions(recipe, sets, store, 1, notice, wanted=Wanted(tuple(variants)))
         with contextlib.closing(sessions[0]):
             looks = Looks()
             for session in sessions:

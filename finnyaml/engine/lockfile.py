@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from finnyaml import __version__
-from finnyaml.engine import record
+from finnyaml.engine.figures import key_figures
 from finnyaml.engine.session import Session
 from finnyaml.errors import FinnyamlError, Problem, RecipeError
 from finnyaml.files import content, discard
@@ -96,7 +96,7 @@ def _task(session: Session, built: Mapping[str, Any]) -> dict[str, Any]:
     measured = built["metrics"].get("measurement")
     if measured is None:
         try:
-            found = record.key_figures(session.store.artifact(built["artifact"]), session.store)
+            found = key_figures(session.store.artifact(built["artifact"]), session.store)
         except ObjectDamaged:
             found = {}
         return {"digest": built["digest"], **found}

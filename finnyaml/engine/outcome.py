@@ -29,6 +29,8 @@ class Outcome:
     """Tasks that did not run, each with the failed or blocked task it needed."""
     unverified: list[str] = field(default_factory=list)
     """FINN's verification points that the recipe asks for and that no step of a complete build had."""
+    cut_short: bool = False
+    """Whether another variant failed before this one was through, and all were to end then."""
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     """What the gate of each verification point said, also of those that stopped the build."""
     deferred: list[str] = field(default_factory=list)
@@ -54,6 +56,8 @@ class Outcome:
         stopped = any(failure.type == refusals.GATE for failure in self.failed.values())
         if stopped or self.unverified or self.deferred or self.nothing_verified:
             return ExitCode.GATE_STOPPED
+        if not self.failed and self.cut_short:
+            return ExitCode.STEP_FAILED
         if not self.failed:
             return ExitCode.TOOL_MISSING if self.blocked else ExitCode.OK
         if all(failure.type == "ToolMissing" for failure in self.failed.values()):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import time
 from collections.abc import Mapping
@@ -14,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from finnyaml.engine import refusals
 from finnyaml.engine.events import being_written
+from finnyaml.engine.figures import key_figures
 from finnyaml.engine.inside import explained
 from finnyaml.engine.workspace import load_json, private, write_json
 from finnyaml.errors import ExitCode
 from finnyaml.files import discard
-from finnyaml.store import Artifact, Store
 
 if TYPE_CHECKING:
     from finnyaml.engine.outcome import Outcome
@@ -26,30 +25,6 @@ if TYPE_CHECKING:
     from finnyaml.plan.select import Selection
 
 KEPT_RUNS = 20
-
-REPORTS: Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
-    "folding.json": (
-        (),
-        {"cycles": "cycles", "fps": "fps", "lut": "LUT", "bram": "BRAM_18K", "dsp": "DSP", "converters": "converters"},
-    ),
-    "estimate_network_performance.json": (
-        (),
-        {"max_cycles": "max_cycles", "estimated_throughput_fps": "fps", "estimated_latency_ns": "latency_ns"},
-    ),
-    "estimate_layer_resources.json": (
-        ("total",),
-        {"LUT": "LUT", "BRAM_18K": "BRAM_18K", "URAM": "URAM", "DSP": "DSP"},
-    ),
-    "ooc_synth_and_timing.json": ((), {"LUT": "LUT", "FF": "FF", "DSP": "DSP", "WNS": "WNS", "fmax_mhz": "fmax_mhz"}),
-    "rtl_fifo_sizing.json": ((), {"interval": "interval", "bits": "FIFO bits"}),
-    "rtl_simulation.json": ((), {"interval": "interval", "latency": "latency", "fps": "fps", "slowest": "slowest"}),
-    "rtl_synthesis.json": (
-        ("total", "yosys"),
-        {"LUT": "LUT", "FF": "FF", "BRAM18": "BRAM18", "URAM": "URAM", "DSP": "DSP"},
-    ),
-    "rtlsim_performance.json": ((), {"cycles": "cycles", "throughput[images/s]": "fps"}),
-}
-"""Report file to the object inside it (by its keys) and its figures under the names shown."""
 
 
 def new_run(workspace: Path) -> Path:
@@ -137,20 +112,3 @@ def _check_writable(folder: Path) -> None:
             raise
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder)) from None
-
-
-def key_figures(artifact: Artifact, store: Store) -> dict[str, Any]:
-    """The key figures in the reports that one task wrote; empty where it wrote none. An unreadable report has none."""
-    found: dict[str, Any] = {}
-    for name, (inside, wanted) in REPORTS.items():
-        entry = artifact.files.get(f"out/report/{name}")
-        if entry is None:
-            continue
-        try:
-            data = json.loads(store.read(entry.blob))
-            for key in inside:
-                data = data[key]
-        except (ValueError, KeyError):
-            continue
-        found.update({label: data[key] for key, label in wanted.items() if key in data})
-    return found

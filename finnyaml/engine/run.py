@@ -343,15 +343,15 @@ class Engine:
             path.unlink(missing_ok=True)
 
 
-def together(parts: Sequence[tuple[Engine, Plan, Selection]], jobs: int) -> Iterator[Engine]:
+def together(parts: Sequence[tuple[Engine, Plan, Selection]], jobs: int, fail_fast: bool = False) -> Iterator[Engine]:
     """Run several plans at once, at most `jobs` tasks at a time; gives each engine as soon as its plan is through.
 
     What several plans have in common runs once: a task waits while another plan does what may be the same work, and
-    then finds the result in the store. A failure ends the plan that has it, and no other.
+    then finds the result in the store. A failure ends the plan that has it, and no other, unless `fail_fast`.
 
     Raises what `Engine.run` raises.
     """
-    shared = _Shared(jobs)
+    shared = _Shared(jobs, fail_fast)
     left = [_Pass(engine, plan, selection, shared) for engine, plan, selection in parts]
     while left:
         # Those that wait for another may go on when it is through.
@@ -378,11 +378,13 @@ class _Work(NamedTuple):
 class _Shared:
     """What plans that run together have in common.
 
-    `working` has the work of each task that runs, `started` the keys of all that ran since `since`. `finished` has what
-    threads have the one that decides do.
+    `failed`: with `fail_fast`, whether one of them has. `working` has the work of each task that runs, `started` the
+    keys of all that ran since `since`. `finished` has what threads have the one that decides do.
     """
 
     jobs: int
+    fail_fast: bool
+    failed: bool = False
     finished: queue.SimpleQueue[Callable[[], None]] = field(default_factory=queue.SimpleQueue)
     working: list[_Work] = field(default_factory=list)
     started: set[str] = field(default_factory=set)
@@ -415,9 +417,11 @@ class _Pass:
     def advance(self) -> bool:
         """Take every task as far as it goes now; whether the plan is through."""
         held = not self._stopped and self._advance()
-        if self._running or held:
+        self._shared.failed |= self._shared.fail_fast and bool(self.engine.outcome.failed)
+        if self._running or (held and not self._stopped):
             return False
         if self._damaged is None:
+            self.engine.outcome.cut_short = self._shared.failed and bool(self._waiting)
             return True
         self.engine.events.emit("store_damaged", object=self._damaged)
         self._repairs += 1
@@ -432,7 +436,8 @@ class _Pass:
 
     @property
     def _stopped(self) -> bool:
-        return self._damaged is not None or bool(self.engine.outcome.failed and not self.engine.keep_going)
+        failed = self._shared.failed or (self.engine.outcome.failed and not self.engine.keep_going)
+        return self._damaged is not None or bool(failed)
 
     def take(self, task: Task, status: Status, result: Built | Failure | BaseException, *, ran: bool = True) -> None:
         """Take in what became of a task that ran; `ran`: and was not done already by another build."""

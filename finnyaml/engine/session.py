@@ -22,6 +22,7 @@ from finnyaml.plan.graph import Plan, build, wrong_names
 from finnyaml.plan.status import Judge, Looks
 from finnyaml.plan.vocabulary import vocabulary
 from finnyaml.recipe.load import draft_recipes, of_variants, refusal, several
+from finnyaml.recipe.matrix import ALL, Wanted
 from finnyaml.recipe.model import BundleSpec, Recipe
 from finnyaml.site.load import Site, load_site, remote_of
 from finnyaml.site.needs import Place, place
@@ -132,7 +133,7 @@ def open_session(
     Raises RecipeError where there are several and none is named.
     """
     found = open_sessions(
-        path, sets, store_option, jobs, notice, targets, () if variant is None else (variant,), remote
+        path, sets, store_option, jobs, notice, targets, ALL if variant is None else Wanted((variant,)), remote
     )
     if len(found) > 1:
         found[0].close()
@@ -147,14 +148,15 @@ def open_sessions(
     jobs: int = 1,
     notice: Callable[[str], None] = lambda _: None,
     targets: Sequence[str] = (),
-    wanted: Sequence[str] = (),
+    wanted: Wanted = ALL,
     remote: str | None = None,
+    beside: Session | None = None,
 ) -> list[Session]:
     """Load a recipe and make its plan for the FINN that is installed here; one for each variant that is `wanted`.
 
     They share the store and the workers: whoever closes one closes all. `targets` are those of the command line: one
-    that asks for a bundle brings it into the plan of any recipe. `wanted` are patterns; none: all variants. `remote`
-    is the URL of a remote store (`open_mirrored`).
+    that asks for a bundle brings it into the plan of any recipe. `remote` is the URL of a remote store
+    (`open_mirrored`). `beside` is a session that is open: they use its store and its workers.
 
     Raises:
         RecipeError: the recipe is wrong.
@@ -164,14 +166,14 @@ def open_sessions(
     drafts = draft_recipes(path, sets, os.environ, vocabulary(), wanted)
     if not all(draft.sound for draft in drafts):
         raise refusal(drafts, [more for draft in drafts for more in _finn_says(draft.recipe, store_option)])
-    store = open_mirrored(store_option, path.parent, remote, notice)
+    store = beside.store if beside else open_mirrored(store_option, path.parent, remote, notice)
     installation = identity.find(store.memo, store.put_memo)
     if installation is None:
         raise ToolMissing(
             "FINN is not installed in this Python environment, so the recipe cannot be planned",
             hint=f"{INSTALL_FINN}, or run it where FINN is; `finnyaml lint` checks what needs no FINN",
         )
-    pool = Pool(store, jobs)
+    pool = beside.pool if beside else Pool(store, jobs)
     try:
         catalog = installed_catalog(store, installation, pool, notice)
         finn = {installation.distribution: f"{installation.version} ({installation.digest[:12]})"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from finnyaml.engine.record import key_figures
+from finnyaml.engine.figures import key_figures
 from finnyaml.errors import Problem
 
 if TYPE_CHECKING:

@@ -71,10 +71,11 @@ class Status:
 
 @dataclass
 class Looks:
-    """What files and packages of this machine hold, once somebody has looked."""
+    """What files and packages of this machine hold, once somebody has looked, and which artifacts are there whole."""
 
     digests: dict[tuple[str, Callable[[Path], str | None]], str | None] = field(default_factory=dict)
     packages: dict[str, str | None] = field(default_factory=dict)
+    artifacts: set[str] = field(default_factory=set)
 
 
 class Judge:
@@ -245,6 +246,7 @@ class Judge:
         """Forget what files held: they may have changed since they were last looked at."""
         self._seen.digests.clear()
         self._seen.packages.clear()
+        self._seen.artifacts.clear()
 
     def _differences(self, trace: Trace, task: Task, tree: Tree) -> list[Reason]:
         now = self.read_values(task, tree, trace.reads)
@@ -261,12 +263,14 @@ class Judge:
             artifact = self._store.artifact(trace.artifact)
         except ObjectDamaged as error:
             return Reason("damaged", error.digest[:12])
-        room = len(str(self._store.work / ("0" * 16)))
-        for path, entry in artifact.files.items():
-            if not all(map(self._store.has, entry.blobs)):
-                return Reason("damaged", path)
-            if entry.pinned not in (None, room):
-                return Reason("pinned", path)
+        if trace.artifact not in self._seen.artifacts:
+            room = len(str(self._store.work / ("0" * 16)))
+            for path, entry in artifact.files.items():
+                if not all(map(self._store.has, entry.blobs)):
+                    return Reason("damaged", path)
+                if entry.pinned not in (None, room):
+                    return Reason("pinned", path)
+            self._seen.artifacts.add(trace.artifact)
         return Built(artifact.digest, overlay(tree, artifact), artifact, trace)
 
     def _compare_with_last(self, task: Task, parts: Mapping[str, Any], tree: Tree) -> list[Reason]:

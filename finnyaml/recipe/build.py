@@ -11,7 +11,7 @@ from finnyaml.recipe import model
 from finnyaml.recipe.amounts import resources
 from finnyaml.recipe.bundle import filled
 from finnyaml.recipe.code import code_ref, is_code
-from finnyaml.recipe.compose import Composed
+from finnyaml.recipe.compose import NOT_OF_A_VARIANT, Composed
 from finnyaml.recipe.model import Pointer, StepEntry
 from finnyaml.recipe.paths import located
 
@@ -37,8 +37,7 @@ class _Builder:
         self._remotes: dict[str, model.Remote] = {}
 
     def recipe(self) -> model.Recipe:
-        # What the matrix and its conditions say has become part of this variant.
-        data = {key: value for key, value in self._data.items() if key not in ("matrix", "when")}
+        data = {key: value for key, value in self._data.items() if key not in NOT_OF_A_VARIANT}
         folder, variant = self._path.parent, self._composed.variant
         name = data.get("name") or re.sub(r"[^A-Za-z0-9._-]+", "-", folder.name) or "recipe"
         output = folder / data.get("output", "build")
@@ -64,6 +63,10 @@ class _Builder:
             remotes=self._remotes,
             variant=variant,
             variants=self._composed.variants,
+            values=self._composed.values,
+            lists=self._composed.lists,
+            objectives=tuple(_objectives(self._data.get("objectives") or {})),
+            search=_search(self._data),
             positions=dict(self._composed.root.positions()),
         )
 
@@ -231,6 +234,20 @@ class _Builder:
 
 def _trust(data: Mapping[str, Any]) -> model.Trust:
     return model.Trust(data.get("always", False), data.get("pure"))
+
+
+def _objectives(data: Mapping[str, Any]) -> Iterator[model.Objective]:
+    for name, written in data.items():
+        said: Mapping[str, Any] = {"goal": written} if isinstance(written, str) else written
+        yield model.Objective(name, said["goal"], said.get("min"), said.get("max"), said.get("from"))
+
+
+def _search(data: Mapping[str, Any]) -> model.Search | None:
+    said = data.get("search")
+    if not said:
+        return None
+    objectives = tuple(said.get("objectives", data.get("objectives") or ()))
+    return model.Search(said["trials"], said.get("seed", 0), objectives)
 
 
 def _limits(data: Mapping[str, Any]) -> model.Limits:

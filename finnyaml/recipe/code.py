@@ -8,6 +8,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def check_code(
         return
     shown = quoted(ref.text.rpartition(":")[0])
     try:
-        tree = ast.parse(content(ref.file, follow=True), filename=ref.file.name)
+        tree = _parsed(content(ref.file, follow=True), ref.file.name)
     except OSError as error:
         found = kind_of(ref.file)
         if found is None:
@@ -76,19 +77,30 @@ def check_code(
         yield from _check_imports(tree, ref.file, where)
 
 
+@lru_cache(maxsize=32)
+def _parsed(source: bytes, name: str) -> ast.Module:
+    """The syntax of a file: all variants of a recipe ask for it, each for itself."""
+    return ast.parse(source, filename=name)
+
+
+@lru_cache(maxsize=32)
+def _says_where_to_look(tree: ast.Module) -> bool:
+    return any(isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.path" for node in ast.walk(tree))
+
+
 def _check_imports(tree: ast.Module, file: Path, where: Where) -> Iterator[Problem]:
     """Packages that the file imports as soon as it is loaded, and that are neither installed nor beside it.
 
     Imports below `if`, `try` and in functions may never run; who changes where Python looks knows better.
     """
-    if any(isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.path" for node in ast.walk(tree)):
+    if _says_where_to_look(tree):
         return
     for statement in tree.body:
         names = [alias.name for alias in statement.names] if isinstance(statement, ast.Import) else []
         if isinstance(statement, ast.ImportFrom) and not statement.level and statement.module:
             names = [statement.module]
         for package in dict.fromkeys(name.partition(".")[0] for name in names):
-            if not _is_there(package, _searched(file)):
+            if not _is_there(package, tuple(_searched(file))):
                 message = f"{file.name} imports {package} (line {statement.lineno}), which is not installed here"
                 hint = f"install it into the environment of {sys.executable}, or put it beside the file"
                 yield Problem(message, where, hint, "warning")
@@ -102,10 +114,16 @@ def _searched(file: Path) -> list[str]:
     return list(dict.fromkeys((str(file.parent), str(folder))))
 
 
-def _is_there(package: str, folders: list[str]) -> bool:
+def look_again() -> None:
+    """Forget which packages are there: they may have been installed since."""
+    _is_there.cache_clear()
+
+
+@lru_cache(maxsize=1024)
+def _is_there(package: str, folders: tuple[str, ...]) -> bool:
     if package in sys.stdlib_module_names or package in sys.modules:
         return True
-    beside = importlib.machinery.PathFinder.find_spec(package, folders)
+    beside = importlib.machinery.PathFinder.find_spec(package, [*folders])
     return beside is not None or importlib.util.find_spec(package) is not None
 
 

@@ -12,16 +12,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from finnyaml.errors import Problem, RecipeError, Where
 from finnyaml.files import kind_of
 from finnyaml.recipe.document import parse, read
-from finnyaml.recipe.matrix import Variant, chosen, variants
+from finnyaml.recipe.matrix import ALL, Variant, Wanted, chosen, lists_of, variants
 from finnyaml.recipe.node import MAX_DEPTH, MAX_NODES, Node, merge
 from finnyaml.recipe.paths import is_file, is_folder, located, similar_file
+from finnyaml.recipe.schema import strict_schema
+from finnyaml.recipe.trials import tried
+from finnyaml.recipe.validate import structure
 from finnyaml.recipe.variables import Variables
+from finnyaml.recipe.where import fitting
 from finnyaml.recipe.words import dotted, kind
 from finnyaml.text import did_you_mean, quoted
 
@@ -44,20 +49,25 @@ class Composed:
     """The name of the variant; None for a recipe without a matrix."""
     variants: tuple[str, ...] = ()
     """The names of all variants."""
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """The values of this variant, and below all that there are, from the lists of the matrix."""
+    lists: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     """What is wrong with its variables."""
 
 
 def compose(
-    path: Path, sets: Sequence[str], environ: Mapping[str, str], problems: list[Problem], wanted: Sequence[str] = ()
+    path: Path, sets: Sequence[str], environ: Mapping[str, str], problems: list[Problem], wanted: Wanted = ALL
 ) -> list[Composed]:
     """Read the recipe at the absolute `path` with all it extends, apply `sets`, substitute variables.
 
-    One document for each variant of its matrix that `wanted` names (patterns; none: all), or the one of a recipe
-    without a matrix. What is wrong with all of them but does not hide the rest goes to `problems`.
+    One document for each variant of its matrix that is `wanted`, or the one of a recipe without a matrix. What is wrong
+    with all of them but does not hide the rest goes to `problems`.
 
     Raises:
         RecipeError: with `problems`, where a file cannot be read as a recipe, or there is no such variant.
+
+    What chooses the variants is checked once, and then is an empty section in each of them.
     """
     chain = _chain(path, problems)
     root = chain[-1][1]
@@ -67,20 +77,61 @@ def compose(
         root = assign(root, option, Where(path.parent / OPTION, number, 1), problems)
     _check_sets(root, sets, path, problems)
     _check_size(root, path, problems)
-    every = variants(root, environ, problems)
+    every = variants(root, environ, problems, wanted.tried or _tried(root, path.parent))
     try:
-        found = chosen(every, wanted)
+        found = chosen(every, wanted.patterns)
     except RecipeError as error:
         raise RecipeError([*problems, *error.problems]) from None
     files = tuple(file for file, _ in chain)
     names = tuple(variant.name for variant in every if variant.name is not None)
     found = found or [Variant(None, root)]  # of a matrix without variants the rest is checked all the same
-    return [_composed(variant, names, files, environ, problems) for variant in found]
+    known = {problem.where for problem in problems}
+    choosing = structure(_only(root, CHOOSING), schema=_schema_of(CHOOSING))
+    problems += [fault.problem for fault in choosing if fault.problem.where not in known]
+    lists = {name: tuple(node.plain() for node in nodes) for name, nodes in lists_of(root.get("matrix")).items()}
+    made = [_composed(variant, names, lists, files, environ, problems) for variant in found]
+    return _fitting(made, wanted, problems)
+
+
+def _tried(root: Node, folder: Path) -> tuple[Mapping[str, Any], ...] | None:
+    """What a search has tried, where the recipe has one."""
+    output = root.get("output")
+    place = "build" if output is None else output.value
+    return tried(folder / place) if root.get("search") is not None and isinstance(place, str) else None
+
+
+CHOOSING = ("matrix", "when")
+NOT_OF_A_VARIANT = (*CHOOSING, "objectives", "search")
+"""What chooses and compares variants; what it says of one variant has become part of that."""
+
+
+def _only(root: Node, names: Sequence[str]) -> Node:
+    fields = root.value if isinstance(root.value, dict) else {}
+    return Node.of({name: fields[name] for name in names if name in fields}, root.where, root.key)
+
+
+def _schema_of(names: Sequence[str]) -> dict[str, Any]:
+    known = strict_schema()
+    return {"properties": {name: known["properties"][name] for name in names}, "$defs": known["$defs"]}
+
+
+def _fitting(made: list[Composed], wanted: Wanted, problems: list[Problem]) -> list[Composed]:
+    """The variants for which the conditions of the command line hold."""
+    if not wanted.where:
+        return made
+    if made[0].variant is None:
+        raise RecipeError([*problems, Problem("--where: the recipe has no `matrix:`, so it has no variants")])
+    documents = []
+    for each in made:
+        document = each.root.plain()
+        documents.append({name: value for name, value in document.items() if name not in NOT_OF_A_VARIANT})
+    return [made[at] for at in fitting(wanted.where, documents)]
 
 
 def _composed(
     variant: Variant,
     names: tuple[str, ...],
+    lists: Mapping[str, tuple[Any, ...]],
     files: tuple[Path, ...],
     environ: Mapping[str, str],
     common: list[Problem],
@@ -92,7 +143,14 @@ def _composed(
     unresolved = frozenset(variables.unresolved)
     if variant.name is None and root.get("matrix") is not None:
         problems = []  # what is wrong is the matrix, and its variables are not there for that
-    return Composed(root, files, variables.used, unresolved, variant.name, names, tuple(problems))
+    assert isinstance(root.value, dict)
+    fields = dict(root.value)
+    for name in CHOOSING:
+        if node := fields.get(name):
+            fields[name] = Node(None, node.place, node.key)
+    root = Node.of(fields, root.where, root.key)
+    chosen_values = dict(variant.values)
+    return Composed(root, files, variables.used, unresolved, variant.name, names, chosen_values, lists, tuple(problems))
 
 
 def _check_size(root: Node, path: Path, problems: list[Problem]) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from finnyaml.errors import Problem, RecipeError, Where
 from finnyaml.recipe.build import build
+from finnyaml.recipe.code import look_again
 from finnyaml.recipe.compose import OPTION, Composed, compose
+from finnyaml.recipe.matrix import ALL, Wanted
 from finnyaml.recipe.model import ANY, Recipe, Vocabulary
 from finnyaml.recipe.paths import located
 from finnyaml.recipe.semantics import check
@@ -54,7 +56,7 @@ def load_recipe(
     `variant` names one of a recipe with a matrix. Raises RecipeError with all errors (and warnings) in the order of
     their places.
     """
-    found = load_recipes(path, sets, environ, known, () if variant is None else (variant,))
+    found = load_recipes(path, sets, environ, known, ALL if variant is None else Wanted((variant,)))
     if len(found) > 1:
         raise RecipeError([several([recipe for recipe, _ in found])])
     return found[0]
@@ -65,9 +67,9 @@ def load_recipes(
     sets: Sequence[str] = (),
     environ: Mapping[str, str] | None = None,
     known: Vocabulary = ANY,
-    wanted: Sequence[str] = (),
+    wanted: Wanted = ALL,
 ) -> list[tuple[Recipe, tuple[Problem, ...]]]:
-    """Load the variants of a recipe whose names fit one of the patterns `wanted` (none: all), with their warnings.
+    """Load the variants of a recipe that are `wanted`, with their warnings.
 
     A recipe without a matrix is the only one. Raises RecipeError with everything that is wrong.
     """
@@ -104,11 +106,12 @@ def draft_recipes(
     sets: Sequence[str] = (),
     environ: Mapping[str, str] | None = None,
     known: Vocabulary = ANY,
-    wanted: Sequence[str] = (),
+    wanted: Wanted = ALL,
 ) -> list[Draft]:
-    """As `draft_recipe`, each variant that fits one of the patterns `wanted` (none: all)."""
+    """As `draft_recipe`, each variant that is `wanted`; of a recipe with a `search`, those that it has tried."""
     path = located(Path.cwd(), str(path))
     problems: list[Problem] = []
+    look_again()
     try:
         found = compose(path, sets, os.environ if environ is None else environ, problems, wanted)
     except RecipeError as error:

@@ -11,10 +11,11 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from itertools import product
+from itertools import chain, islice, product
 from math import prod
+from typing import Any
 
 from finnyaml.errors import Problem, RecipeError, Where
 from finnyaml.recipe.node import Node, merge
@@ -23,14 +24,14 @@ from finnyaml.recipe.variables import Variables
 from finnyaml.recipe.words import kind
 from finnyaml.text import did_you_mean, either, quoted
 
-MOST = 256
-"""So many variants a recipe may have; CI services have the same limit."""
+MOST = 1024
+"""So many variants a recipe may have; planning takes some milliseconds for each. Of more, `search` tries some."""
 
 WORDS = ("include", "exclude", "name")
 """Keys of `matrix:` that are not variables."""
 
-FIXED = ("extends", "name", "env", "matrix", "when", "output")
-"""Sections that no condition can change: they are read before, or say which variant it is."""
+FIXED = ("extends", "name", "env", "matrix", "when", "output", "objectives", "search")
+"""Sections that no condition can change: they are read before, say which variant it is, or compare variants."""
 
 _NAME = re.compile("[A-Za-z_][A-Za-z0-9_-]*")
 
@@ -41,26 +42,60 @@ Values = Mapping[str, Node]
 class Variant:
     """A recipe with the values of one combination among its `vars`, and all that `when:` lays over it.
 
-    `name` is None for a recipe without a matrix.
+    `name` is None for a recipe without a matrix. `values` are those that it has from the lists of the matrix.
     """
 
     name: str | None
     root: Node
+    values: Mapping[str, Any] = field(default_factory=dict)
 
 
-def variants(root: Node, environ: Mapping[str, str], problems: list[Problem]) -> list[Variant]:
+@dataclass(frozen=True)
+class Wanted:
+    """Which variants are asked for: all whose names fit one of the patterns, and for which every condition holds.
+
+    `where` are conditions as the command line has them (`recipe.where`). `tried` are the combinations that a search is
+    about, each with a value from every list; None where the recipe itself says which there are.
+    """
+
+    patterns: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()
+    tried: tuple[Mapping[str, Any], ...] | None = None
+
+
+ALL = Wanted()
+
+
+def lists_of(matrix: Node | None) -> dict[str, list[Node]]:
+    """The variables of a matrix that have a list of values."""
+    written = matrix.value if matrix is not None and isinstance(matrix.value, dict) else {}
+    named = {name: node.value for name, node in written.items() if name not in WORDS and _NAME.fullmatch(name)}
+    return {name: value for name, value in named.items() if isinstance(value, list)}
+
+
+def variants(
+    root: Node,
+    environ: Mapping[str, str],
+    problems: list[Problem],
+    tried: Sequence[Mapping[str, Any]] | None = None,
+) -> list[Variant]:
     """The variants of a recipe, in the order of its matrix; without one, the recipe itself.
 
-    What is wrong with `matrix` and `when` goes to `problems`, as far as the schema cannot say it.
+    Of a recipe with a `search`, those that were `tried` and are not excluded; where none is, the first of all stands
+    for the others. What is wrong with `matrix` and `when` goes to `problems`, as far as the schema cannot say it.
     """
     matrix = root.get("matrix")
+    searched = root.get("search") is not None
     if matrix is None or not isinstance(matrix.value, dict):
         found = [Variant(None, root)]
     else:
-        combinations = list(_combinations(matrix, problems))
+        some = _picked(lists_of(matrix), tried or ()) if searched else None
+        combinations = list(_combinations(matrix, problems, some))
+        if searched and not combinations:
+            combinations = list(islice(_first(matrix), 1))
         found = [_variant(root, matrix, values, lists, environ, problems) for values, lists in combinations]
         _check_names(found, matrix, problems)
-    return _Conditions(root, environ, problems).applied(found, warn=matrix is not None)
+    return _Conditions(root, environ, problems).applied(found, warn=matrix is not None and not searched)
 
 
 def chosen(found: Sequence[Variant], patterns: Sequence[str]) -> list[Variant]:
@@ -80,22 +115,51 @@ def chosen(found: Sequence[Variant], patterns: Sequence[str]) -> list[Variant]:
     return [item for item in found if item.name is None or any(fnmatchcase(item.name, each) for each in wanted)]
 
 
-def _combinations(matrix: Node, problems: list[Problem]) -> Iterator[tuple[dict[str, Node], tuple[str, ...]]]:
-    """Every combination of values, and which of them give it its name."""
+Combination = tuple[dict[str, Node], tuple[str, ...]]
+"""The values of a variant, and which of them give it its name."""
+
+
+def _picked(lists: Mapping[str, Sequence[Node]], tried: Sequence[Mapping[str, Any]]) -> list[dict[str, Node]]:
+    """The combinations that were tried, as far as the lists still have their values."""
+    known = {name: {_text(node): node for node in values} for name, values in lists.items()}
+    texts = [{name: json.dumps(value, sort_keys=True) for name, value in values.items()} for values in tried]
+    fitting = [one for one in texts if all(name in one and one[name] in nodes for name, nodes in known.items())]
+    return [{name: nodes[one[name]] for name, nodes in known.items()} for one in fitting]
+
+
+def _first(matrix: Node) -> Iterator[Combination]:
+    """Combinations of a search that is too large to make them all: the first values, the second ones, ..., and others.
+
+    So one that is not excluded is among the first few.
+    """
+    lists = lists_of(matrix)
+    longest = max(map(len, lists.values()), default=0)
+    ranks = ([values[rank % len(values)] for values in lists.values() if values] for rank in range(longest))
+    for values in chain(ranks, islice(product(*lists.values()), MOST)):
+        yield from _combinations(matrix, [], [dict(zip(lists, values, strict=True))])
+
+
+def _combinations(
+    matrix: Node, problems: list[Problem], searched: list[dict[str, Node]] | None = None
+) -> Iterator[Combination]:
+    """Every combination of values, or of those that are `searched`."""
     assert isinstance(matrix.value, dict)
     written = {name: node.value for name, node in matrix.value.items() if name not in WORDS}
-    lists = {name: value for name, value in written.items() if isinstance(value, list) and _NAME.fullmatch(name)}
-    if prod(map(len, lists.values())) > MOST:
+    lists = lists_of(matrix)
+    if searched is None and prod(map(len, lists.values())) > MOST:
         problems.append(_too_many(matrix))
         return
-    made = [dict(zip(lists, values, strict=True)) for values in product(*lists.values())] if lists else []
+    if searched is None:
+        made = [dict(zip(lists, values, strict=True)) for values in product(*lists.values())] if lists else []
+    else:
+        made = searched
     for entry in _entries(matrix, "exclude"):
         stray = [name for name in entry if name not in lists]
         fits = [values for values in made if not stray and _fits(entry, values)]
         for name in stray:
             hint = did_you_mean(name, lists)
             problems.append(Problem(f"`exclude`: the matrix has no list {quoted(name)}", _key(entry[name]), hint))
-        if not fits and not stray and entry:
+        if not fits and not stray and entry and searched is None:
             where = _key(next(iter(entry.values())))
             message, hint = "`exclude` leaves out nothing: no combination has these values", "correct or remove it"
             problems.append(Problem(message, where, hint, "warning"))
@@ -104,23 +168,29 @@ def _combinations(matrix: Node, problems: list[Problem]) -> Iterator[tuple[dict[
     for entry in _entries(matrix, "include"):
         shared = {name: node for name, node in entry.items() if name in lists}
         among = [position for position, values in enumerate(made) if _fits(shared, values)]
-        if not among:
+        if searched is not None:
+            if away := next((node for name, node in shared.items() if not _is_among(node, lists[name])), None):
+                hint = "put the value into the list of the variable"
+                message = "`include` fits no combination, and a search tries only what the lists have"
+                problems.append(Problem(message, _key(away), hint))
+        elif not among:
             added.append((dict(entry), tuple(entry)))
         for position in among:
             made[position] = {**made[position], **entry}
     found = [*((values, tuple(lists)) for values in made), *added]
     if len(found) > MOST:
         problems.append(_too_many(matrix))
-    elif not found and all(lists.get(name) for name in written):  # else the schema says what is wrong
+    elif (
+        not found and searched is None and all(lists.get(name) for name in written)
+    ):  # else the schema says what is wrong
         hint = "a variable with a list of values, or `include`"
         problems.append(Problem("the matrix has no variants", matrix.place, hint))
     yield from found[:MOST]
 
 
 def _too_many(matrix: Node) -> Problem:
-    return Problem(
-        f"the matrix has more than {MOST} variants", matrix.place, "leave some out, or make two recipes of it"
-    )
+    hint = "leave some out, or have some of them tried: `search: {trials: 100}`"
+    return Problem(f"the matrix has more than {MOST} variants", matrix.place, hint)
 
 
 def _entries(matrix: Node, word: str) -> Iterator[dict[str, Node]]:
@@ -136,7 +206,15 @@ def _fits(entry: Values, values: Values) -> bool:
 
 def _same(one: Node, other: Node) -> bool:
     """Whether two values are the same; `1`, `true` and `"1"` are not."""
-    return json.dumps(one.plain(), sort_keys=True) == json.dumps(other.plain(), sort_keys=True)
+    return _text(one) == _text(other)
+
+
+def _is_among(node: Node, values: Iterable[Node]) -> bool:
+    return any(_same(node, each) for each in values)
+
+
+def _text(node: Node) -> str:
+    return json.dumps(node.plain(), sort_keys=True)
 
 
 def _key(node: Node) -> Where:
@@ -153,6 +231,7 @@ def _variant(
 ) -> Variant:
     """The recipe with these values among its variables. What gives it its name is substituted for that."""
     own = values.pop("name", None)
+    plain = {name: values[name].plain() for name in lists_of(matrix) if name in values}
     given = root.get("vars")
     before = given.value if given and isinstance(given.value, dict) else {}
     fields = {**(root.value if isinstance(root.value, dict) else {})}
@@ -162,9 +241,9 @@ def _variant(
     variables = Variables(made, environ, problems)
     template = own or matrix.get("name")
     if template is not None:
-        return Variant(_clean([variables.resolved(template)], template.where, problems), made)
+        return Variant(_clean([variables.resolved(template)], template.where, problems), made, plain)
     parts = [variables.resolved(values[name]) for name in naming if name != "name"]
-    return Variant(_clean(parts, matrix.place, problems), made)
+    return Variant(_clean(parts, matrix.place, problems), made, plain)
 
 
 def name_of(values: Iterable[object]) -> str | None:
@@ -227,7 +306,7 @@ class _Conditions:
                 if node := then.get(name):
                     message = f"`{name}` cannot be laid over by a condition"
                     self._problems.append(Problem(message, _key(node), "write it at the top of the recipe"))
-        done = [Variant(variant.name, self._over(variant.root)) for variant in found]
+        done = [replace(variant, root=self._over(variant.root)) for variant in found]
         for index, (condition, _) in enumerate(self._entries):
             assert isinstance(condition.value, dict)
             unknown = [name for name in condition.value if name not in self._known]

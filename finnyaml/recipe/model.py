@@ -319,6 +319,30 @@ class BundleSpec:
 
 
 @dataclass(frozen=True)
+class Objective:
+    """What a figure of the variants should be.
+
+    `goal` is `maximize` or `minimize`. `min` and `max` are the limits of the figure, None where there is none. `source`
+    is who has to say the figure (`engine.figures`); None: the best that there is.
+    """
+
+    name: str
+    goal: str
+    min: float | None = None
+    max: float | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True)
+class Search:
+    """The section `search`: so many `trials`, chosen for these `objectives`, the same for the same `seed`."""
+
+    trials: int
+    seed: int
+    objectives: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A complete, structurally valid recipe."""
 
@@ -351,6 +375,13 @@ class Recipe:
     """The name of this variant of a recipe with a matrix."""
     variants: tuple[str, ...] = ()
     """The names of all its variants."""
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """The values that this variant has from the lists of the matrix."""
+    lists: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    """The lists of the matrix."""
+    objectives: tuple[Objective, ...] = ()
+    search: Search | None = None
+    """None: all variants of the matrix are meant."""
     positions: Mapping[Pointer, Where] = field(repr=False, default_factory=dict)
 
     @property

@@ -13,6 +13,7 @@ from finnyaml.files import kind_of
 from finnyaml.recipe.bundle import check_bundle
 from finnyaml.recipe.code import check_code
 from finnyaml.recipe.model import Pointer, Recipe, StepEntry, Vocabulary
+from finnyaml.recipe.objectives import check_objectives
 from finnyaml.recipe.paths import check_file
 from finnyaml.recipe.settings_files import check_defaults, check_settings_file
 from finnyaml.recipe.step_graph import check_steps
@@ -43,6 +44,7 @@ def check(recipe: Recipe, known: Vocabulary) -> Iterator[Problem]:
     if known.plugins is not None:
         yield from _plugins(recipe, known.plugins)
     yield from check_bundle(recipe, known)
+    yield from check_objectives(recipe)
     for remote in recipe.remotes.values():
         yield from _url(remote.url, recipe.at((*remote.pointer, "url")))
     yield from _output(recipe)

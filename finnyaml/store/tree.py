@@ -40,7 +40,12 @@ def merge(trees: Iterable[Tree]) -> dict[str, Entry]:
             other = merged.setdefault(path, entry)
             if (other.blob, other.mode) != (entry.blob, entry.mode):
                 raise TreeConflict(path)
-    folders = {path[:end] for path in merged for end, letter in enumerate(path) if letter == "/"}
+    folders = set[str]()
+    for path in merged:
+        folder = path.rpartition("/")[0]
+        while folder and folder not in folders:
+            folders.add(folder)
+            folder = folder.rpartition("/")[0]
     for path in sorted(folders & merged.keys()):
         raise TreeConflict(path)
     return merged

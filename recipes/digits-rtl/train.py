@@ -2,6 +2,7 @@
 
 python train.py
 python train.py ../digits-resnet/model.py:digits_resnet
+python train.py --bits 2        # weights-2.pth, for sweep.yaml
 """
 
 import importlib.util
@@ -79,12 +80,16 @@ def main() -> None:
     """Train, print the held-out accuracy, write the weights beside the network."""
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("network", nargs="?", default=f"{Path(__file__).with_name('model.py')}:digits_rtl")
-    file, function = parser.parse_args().network.rsplit(":", 1)
+    parser.add_argument("--bits", type=int, help="of weights and activations; default: those of the network")
+    arguments = parser.parse_args()
+    file, function = arguments.network.rsplit(":", 1)
+    widths = {} if arguments.bits is None else {"weight_bits": arguments.bits, "act_bits": arguments.bits}
     torch.manual_seed(0)
-    model = getattr(module(Path(file)), function)()
+    model = getattr(module(Path(file)), function)(**widths)
     train(model, *tensors("train"))
     print(f"held-out accuracy {accuracy(model, *tensors('test')):.1%}")
-    torch.save(compact(model), Path(file).with_name("weights.pth"))
+    name = "weights.pth" if arguments.bits is None else f"weights-{arguments.bits}.pth"
+    torch.save(compact(model), Path(file).with_name(name))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from tests.project import ROOT
 
 KNOWN = {
     *("init", "import", "export"),
-    *("build", "plan", "graph", "lint", "log", "jobs", "bisect", "clean", "schema", "doctor"),
+    *("build", "plan", "table", "graph", "lint", "log", "jobs", "bisect", "clean", "schema", "doctor"),
     *("bundle", "bundle attach"),
     *("steps", "steps list", "steps show", "steps options", "steps boards"),
     *("cache", "cache list", "cache size", "cache verify", "cache gc", "cache push", "cache pull", "cache sync"),

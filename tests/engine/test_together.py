@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from finnyaml.engine.run import Engine, together
+from finnyaml.errors import ExitCode
 from finnyaml.plan.graph import Plan
 from finnyaml.plan.select import Selection
 from finnyaml.worker.job import Done, Failure, Job
@@ -117,3 +118,13 @@ def test_each_is_given_as_soon_as_it_is_through(world: Make) -> None:
     assert next(through) is variants[0][0]
     assert "b" not in variants[1][0].outcome.built
     assert next(through) is variants[1][0]
+
+
+def test_where_it_is_asked_for_one_that_fails_ends_all(world: Make) -> None:
+    here = world(task("a", "model"), task("b", "a"), task("c", "b"))
+    here.pool.answers = {"b": lambda job: Failure("ValueError", "no", None)}
+    (first, _, _), (second, _, _) = variants = parts(here, 10, 20)
+    assert [*together(variants, 1, fail_fast=True)] == [first, second]
+    assert [*first.outcome.failed] == ["b"] and here.pool.ran.count("b") == 1
+    assert not second.outcome.failed and second.outcome.cut_short
+    assert second.outcome.code is ExitCode.STEP_FAILED

@@ -8,12 +8,13 @@ import pytest
 
 from finnyaml.errors import RecipeError
 from finnyaml.recipe.load import load_recipe, load_recipes
+from finnyaml.recipe.matrix import Wanted
 from finnyaml.recipe.model import Recipe
 from tests.recipe.folder import MINIMAL, Folder
 
 
 def variants(folder: Folder, text: str, *wanted: str, **environ: str) -> dict[str, Recipe]:
-    found = load_recipes(folder.write("recipe.yaml", MINIMAL + text), (), environ, wanted=wanted)
+    found = load_recipes(folder.write("recipe.yaml", MINIMAL + text), (), environ, wanted=Wanted(tuple(wanted)))
     return {str(recipe.variant): recipe for recipe, _ in found}
 
 
@@ -158,7 +159,7 @@ def test_one_has_to_be_named_where_one_is_meant(folder: Folder) -> None:
         ("matrix: {a: [1, 2]}\nwhen: [{if: {a: 2}, then: {folding: {▶fps: 1}}}]\n", ["variant 2: unknown key 'fps'"]),
         ("matrix: {a: [1]}\nwhen: [{if: {▶aa: 2}, then: {steps: x}}]\n", ["no variable 'aa'", "did you mean 'a'"]),
         ("matrix: {a: [1]}\nwhen: [{if: {a: 1}, then: {▶output: x}}]\n", ["`output` cannot be laid over"]),
-        ("matrix: ▶{a: [1, 2, 3, 4, 5, 6, 7], b: &n [1, 2, 3, 4, 5, 6, 7], c: *n}\n", ["more than 256"]),
+        ("matrix: ▶{a: &n [1, 2, 3, 4, 5, 6], b: *n, c: *n, d: *n}\n", ["more than 1024", "search: {trials: 100}"]),
     ],
 )
 def test_errors(folder: Folder, text: str, words: list[str]) -> None:

@@ -55,9 +55,10 @@ def spacing(thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     None if there are no such. The first is often half a distance: so does FINN make thresholds of a quantised ReLU.
     """
     number: np.ndarray = np.arange(thresholds.shape[1], dtype=np.float64)
-    first = thresholds[:, :1].astype(np.float64)
+    first: np.ndarray = thresholds[:, :1].astype(np.float64)
     found = np.full_like(first, np.nan)
-    for distance in (2 * first, (thresholds[:, -1:] - first) / max(len(number) - 1, 1)):
+    distances: tuple[np.ndarray, ...] = (2 * first, (thresholds[:, -1:] - first) / max(len(number) - 1, 1))
+    for distance in distances:
         right = (number * distance + first).astype(np.float32) == thresholds
         found = np.where(right.all(axis=1, keepdims=True), distance, found)
     return None if np.isnan(found).any() else (found, first)
@@ -71,8 +72,7 @@ def _line(reached: np.ndarray, least: np.ndarray, missed: np.ndarray, bound: np.
     if not (np.isfinite(reached).any() or np.isfinite(missed).any()):
         return None
     with np.errstate(all="ignore"):
-        slopes = _slopes(reached, least, missed, bound)
-        slope = slopes.astype(np.float32)
+        slope: np.ndarray = _slopes(reached, least, missed, bound).astype(np.float32)
         over, under = _limits(slope.astype(np.float64), reached, least, missed, bound)
         middle = np.where(np.isinf(over), under - 1, np.where(np.isinf(under), over + 1, (over + under) / 2))
         offset = np.where(np.isinf(over) & np.isinf(under), 0, middle).astype(np.float32)
@@ -91,13 +91,16 @@ def _slopes(reached: np.ndarray, least: np.ndarray, missed: np.ndarray, bound: n
     high = np.where(spans > 0, 4 * (bound.max() + 1) / spans, 0.0)
     for _ in range(SEARCHES):
         third = (high - low) / 3
-        ways = [under - over for over, under in (
-            _limits(slope, reached, least, missed, bound) for slope in (low + third, high - third)
-        )]  # fmt: skip
-        better = ways[0] < ways[1]
+        room, other = (_room(slope, reached, least, missed, bound) for slope in (low + third, high - third))
+        better = room < other
         low, high = np.where(better, low + third, low), np.where(better, high, high - third)
-    free = np.isinf(ways[0])
-    return np.where(free, 0.0, (low + high) / 2)
+    found: np.ndarray = np.where(np.isinf(room), 0.0, (low + high) / 2)
+    return found
+
+
+def _room(slope: np.ndarray, *points: np.ndarray) -> np.ndarray:
+    over, under = _limits(slope, *points)
+    return under - over
 
 
 def _limits(

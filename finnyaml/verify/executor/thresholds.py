@@ -114,9 +114,11 @@ def _exact_line(interval: Interval, table: np.ndarray, channel_axis: int, rank: 
 
     def of_channels(bounds: np.ndarray, over: np.ufunc) -> np.ndarray:
         if bounds.ndim != rank or bounds.shape[channel_axis] not in (1, len(table)):
-            return np.atleast_1d(over.reduce(bounds, axis=None))
-        others = tuple(axis for axis in range(rank) if axis != channel_axis % rank)
-        return np.atleast_1d(over.reduce(bounds, axis=others))
+            found: np.ndarray = np.atleast_1d(over.reduce(bounds, axis=None))
+        else:
+            others = tuple(axis for axis in range(rank) if axis != channel_axis % rank)
+            found = np.atleast_1d(over.reduce(bounds, axis=others))
+        return found
 
     return lines.exact(table, of_channels(interval.lows, np.minimum), of_channels(interval.highs, np.maximum))
 
