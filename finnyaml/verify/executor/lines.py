@@ -100,7 +100,8 @@ def _slopes(reached: np.ndarray, least: np.ndarray, missed: np.ndarray, bound: n
 
 def _room(slope: np.ndarray, *points: np.ndarray) -> np.ndarray:
     over, under = _limits(slope, *points)
-    return under - over
+    room: np.ndarray = under - over
+    return room
 
 
 def _limits(
