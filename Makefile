@@ -132,7 +132,7 @@ lint: setup
 	@log=$$($(BIN)/lint-imports 2>&1) || { echo "$$log"; exit 1; }
 
 test: lint docs setup-board
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(PYTEST_ARGS)
 
 test-long: setup
 	@$(BIN)/python -m pytest -m long -n 2 $(PYTEST_ARGS)
