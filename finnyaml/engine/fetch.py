@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from finnyaml.errors import FinnyamlError
 from finnyaml.files import make_folder
-from finnyaml.recipe.model import Remote
+from finnyaml.recipe.model import Download
 from finnyaml.recipe.words import dotted
 from finnyaml.store import CACHE, Store
 from finnyaml.store.streams import chunks_of
@@ -35,79 +35,79 @@ class NotFetched(FinnyamlError):
     """A file from the network that is not here and does not come."""
 
 
-def fetch(remote: Remote, store: Store, told: Told, *, offline: bool = False) -> None:
+def fetch(wanted: Download, store: Store, told: Told, *, offline: bool = False) -> None:
     """Bring a file into the store, where it is not there.
 
     Raises:
         NotFetched: it is not there and does not come, or what comes is another file.
     """
-    if store.has(remote.sha256):
+    if store.has(wanted.sha256):
         return
-    with store.lock(f"fetch-{remote.sha256}"):
-        if store.has(remote.sha256):
+    with store.lock(f"fetch-{wanted.sha256}"):
+        if store.has(wanted.sha256):
             return  # another build has fetched it meanwhile
-        where = urlsplit(remote.url)
+        where = urlsplit(wanted.url)
         if where.scheme == "file":
-            _take(remote, Path(unquote(where.path)), store)
+            _take(wanted, Path(unquote(where.path)), store)
             return
         if offline:
-            hint = f"build once without `--offline`, or put the file beside the recipe and name it in {_key(remote)}"
-            raise NotFetched(f"{remote.shown} is not in the store, and nothing may be fetched (--offline)", hint=hint)
-        part = store.root / CACHE / "fetch" / f"{remote.sha256}-{os.getuid()}"  # another user could not go on with it
+            hint = f"build once without `--offline`, or put the file beside the recipe and name it in {_key(wanted)}"
+            raise NotFetched(f"{wanted.shown} is not in the store, and nothing may be fetched (--offline)", hint=hint)
+        part = store.root / CACHE / "fetch" / f"{wanted.sha256}-{os.getuid()}"  # another user could not go on with it
         make_folder(part.parent)
-        _download(remote, part, told)
+        _download(wanted, part, told)
         try:
-            _take(remote, part, store)
+            _take(wanted, part, store)
         finally:
             part.unlink(missing_ok=True)
 
 
-def _take(remote: Remote, path: Path, store: Store) -> None:
+def _take(wanted: Download, path: Path, store: Store) -> None:
     """Put a file into the store, if it is the right one."""
     try:
         digest = hashlib.sha256()
         for chunk in chunks_of(path):
             digest.update(chunk)
     except OSError as error:
-        raise NotFetched(f"cannot read {remote.shown}: {error.strerror}", hint=_look(remote)) from None
-    if digest.hexdigest() != remote.sha256:
-        message = f"{remote.shown} is another file than the recipe means: its SHA-256 is {digest.hexdigest()}, "
-        message += f"not {remote.sha256}"
+        raise NotFetched(f"cannot read {wanted.shown}: {error.strerror}", hint=_look(wanted)) from None
+    if digest.hexdigest() != wanted.sha256:
+        message = f"{wanted.shown} is another file than the recipe means: its SHA-256 is {digest.hexdigest()}, "
+        message += f"not {wanted.sha256}"
         hint = (
-            f"it has changed there, or the `sha256` of {_key(remote)} is wrong: write the new one if you trust the file"
+            f"it has changed there, or the `sha256` of {_key(wanted)} is wrong: write the new one if you trust the file"
         )
         raise NotFetched(message, hint=hint)
     store.put_file(path)
 
 
-def _download(remote: Remote, part: Path, told: Told) -> None:
+def _download(wanted: Download, part: Path, told: Told) -> None:
     """Write what the URL gives to `part`, behind what is there of an earlier try."""
     problem = ""
     for _ in range(TRIES):
         try:
-            if _go_on(remote, part, told):
+            if _go_on(wanted, part, told):
                 return
             problem = "the connection broke off"
         except urllib.error.HTTPError as error:
             error.close()
             if error.code < 500:
                 raise NotFetched(
-                    f"{remote.shown} cannot be fetched: {error.code} {error.reason}", hint=_look(remote)
+                    f"{wanted.shown} cannot be fetched: {error.code} {error.reason}", hint=_look(wanted)
                 ) from None
             problem = f"{error.code} {error.reason}"
         except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: redirected to what is no URL
             problem = str(getattr(error, "reason", "") or error or type(error).__name__)
-    hint = f"{_look(remote)}; what has come is kept, and the next build goes on from there"
-    raise NotFetched(f"{remote.shown} cannot be fetched: {problem} ({TRIES} times)", hint=hint)
+    hint = f"{_look(wanted)}; what has come is kept, and the next build goes on from there"
+    raise NotFetched(f"{wanted.shown} cannot be fetched: {problem} ({TRIES} times)", hint=hint)
 
 
-def _go_on(remote: Remote, part: Path, told: Told) -> bool:
+def _go_on(wanted: Download, part: Path, told: Told) -> bool:
     """One connection; whether the file is whole after it."""
     there = part.stat().st_size if part.exists() else 0
     headers = {"User-Agent": "finnyaml", "Accept-Encoding": "identity"}
     if there:
         headers["Range"] = f"bytes={there}-"
-    request = urllib.request.Request(remote.url, headers=headers)  # noqa: S310 - the schema lets http and https pass
+    request = urllib.request.Request(wanted.url, headers=headers)  # noqa: S310 - the schema lets http and https pass
     try:
         answer = _opener().open(request, timeout=SILENCE)
     except urllib.error.HTTPError as error:
@@ -115,7 +115,7 @@ def _go_on(remote: Remote, part: Path, told: Told) -> bool:
             raise
         error.close()
         part.unlink()  # there is no more, or it is another file by now: from the start
-        return _go_on(remote, part, told)
+        return _go_on(wanted, part, told)
     with answer, part.open("ab") as file:
         start = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
         if answer.status != 206 or start is None or int(start[1]) != there:
@@ -155,9 +155,9 @@ def _opener() -> urllib.request.OpenerDirector:
     return opener
 
 
-def _key(remote: Remote) -> str:
-    return dotted(remote.pointer)
+def _key(wanted: Download) -> str:
+    return dotted(wanted.pointer)
 
 
-def _look(remote: Remote) -> str:
-    return f"look whether the `url` of {_key(remote)} is right; a file beside the recipe does as well"
+def _look(wanted: Download) -> str:
+    return f"look whether the `url` of {_key(wanted)} is right; a file beside the recipe does as well"

@@ -26,7 +26,7 @@ from finnyaml.plan.graph import Plan
 from finnyaml.plan.select import Selection
 from finnyaml.plan.status import Built, Judge, Status
 from finnyaml.plan.task import Task
-from finnyaml.recipe.model import Remote
+from finnyaml.recipe.model import Download
 from finnyaml.site.needs import Place
 from finnyaml.store import Artifact, Entry, Store, Trace
 from finnyaml.store.digests import digest_of
@@ -254,9 +254,9 @@ class Engine:
     def _job(self, task: Task, status: Status) -> Job:
         inputs = {}
         for name, staged in task.staged.items():
-            if staged.remote is not None:
-                self._fetch(task, staged.remote)
-                blob = staged.remote.sha256
+            if staged.download is not None:
+                self._fetch(task, staged.download)
+                blob = staged.download.sha256
             elif staged.data is not None:
                 blob = self.store.put_bytes(staged.data)
             else:
@@ -281,11 +281,11 @@ class Engine:
             digests=dict(zip(task.needs, status.parts["inputs"], strict=True)),
         )
 
-    def _fetch(self, task: Task, remote: Remote) -> None:
+    def _fetch(self, task: Task, wanted: Download) -> None:
         def told(received: int, size: int | None) -> None:
-            self.events.emit("fetching", task=task.id, url=remote.shown, received=received, size=size)
+            self.events.emit("fetching", task=task.id, url=wanted.shown, received=received, size=size)
 
-        fetch(remote, self.store, told, offline=self.offline)
+        fetch(wanted, self.store, told, offline=self.offline)
 
     def log_of(self, task: str) -> Path:
         """Where the output of a task goes in this run."""

@@ -215,11 +215,11 @@ class _Writer:
 
     def _relative(self, path: Path) -> str:
         """A file as the script names it; one from the network has to lie beside the script."""
-        remote = self._recipe.remotes.get(str(path))
-        if remote is None:
+        download = self._recipe.downloads.get(str(path))
+        if download is None:
             return Path(os.path.relpath(path, self._folder)).as_posix()
-        name = remote.path.name
-        self._drop(f"the file {name}", f"put it beside the script: {remote.shown}, SHA-256 {remote.sha256}")
+        name = download.path.name
+        self._drop(f"the file {name}", f"put it beside the script: {download.shown}, SHA-256 {download.sha256}")
         return name
 
     # -- text ---------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from finnyaml import files
 from finnyaml.errors import Problem
 from finnyaml.finn.catalog import Catalog, Field
 from finnyaml.finn.entries import apply_renames, fifo_file, is_fifo, split
-from finnyaml.recipe.model import Pointer, Recipe, Remote, Settings
+from finnyaml.recipe.model import Download, Pointer, Recipe, Settings
 from finnyaml.recipe.paths import is_file
 from finnyaml.recipe.settings_files import read_settings
 from finnyaml.text import counted, did_you_mean
@@ -65,11 +65,11 @@ OURS = {
 
 @dataclass(frozen=True)
 class Staged:
-    """A file laid into the sandbox: made from the recipe (`data`), copied from `source`, or fetched (`remote`)."""
+    """A file laid into the sandbox: made from the recipe (`data`), copied from `source`, or fetched (`download`)."""
 
     data: bytes | None = None
     source: Path | None = None
-    remote: Remote | None = None
+    download: Download | None = None
 
 
 @dataclass(frozen=True)

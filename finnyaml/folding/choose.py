@@ -21,7 +21,7 @@ from finnyaml.folding.program import RESOURCES, Choice, Costs, Goal, NoSolution,
 from finnyaml.folding.synthesis import Synthesis
 from finnyaml.graph.surgery import set_attributes
 from finnyaml.lint.rtl import loses_results
-from finnyaml.text import counted
+from finnyaml.text import counted, few
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
@@ -338,12 +338,12 @@ def summary(report: Mapping[str, Any]) -> Iterator[str]:
     proof = "proven to be the best" if report["proven"] else f"within {100 * report['gap']:.2g} % of the best possible"
     yield f"{_shown(report)} {_by_whom(report)}: {proof}"
     limits = report["limits"]
-    yield f"limited by {_some(limits)}"
+    yield f"limited by {few(limits)}"
     if report["next"]:
         yield f"the next faster folding: {_shown(report['next'])}"
     if report["set_folding"]:
         lossy = report["set_folding"]["loses_results"]
-        then = f"; loses results where the next layer waits: {_some(lossy)}" if lossy else ""
+        then = f"; loses results where the next layer waits: {few(lossy)}" if lossy else ""
         yield f"FINN's own SetFolding: {_shown(report['set_folding'])}{then}"
 
 
@@ -354,12 +354,8 @@ def _by_whom(report: Mapping[str, Any]) -> str:
         some = f" for {fitted} of {report['of']} layers and streams" if synthesised else ""
         said.append(f"a model fitted on synthesis (median error {100 * report['error']:.0f} %){some}")
     if estimated:
-        said.append(f"FINN's estimate of {_some(estimated)}" if said else "FINN's estimate")
+        said.append(f"FINN's estimate of {few(estimated)}" if said else "FINN's estimate")
     return f"by {', and '.join(said)}"
-
-
-def _some(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
 
 
 def _shown(figures: Mapping[str, Any]) -> str:

@@ -147,14 +147,14 @@ def build(recipe: Recipe, catalog: Catalog, code: CodeOf, *, vivado: bool = True
 
 def _fetching(tasks: dict[str, Task], recipe: Recipe) -> dict[str, Task]:
     """The tasks with the files from the network that their parameters name."""
-    if not recipe.remotes:
+    if not recipe.downloads:
         return tasks
     found = {}
     for name, task in tasks.items():
         staged = {
-            path.removeprefix("@inputs/"): settings.Staged(remote=recipe.remotes[path])
+            path.removeprefix("@inputs/"): settings.Staged(download=recipe.downloads[path])
             for path in _texts(task.params)
-            if path in recipe.remotes
+            if path in recipe.downloads
         }
         found[name] = replace(task, staged={**task.staged, **staged}) if staged else task
     return found

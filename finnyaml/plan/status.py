@@ -220,8 +220,8 @@ class Judge:
         staged = task.staged.get(name.removeprefix("@inputs/"))
         if staged is None:
             return None
-        if staged.remote is not None:
-            return staged.remote.sha256
+        if staged.download is not None:
+            return staged.download.sha256
         return hashlib.sha256(staged.data).hexdigest() if staged.data is not None else file_digest(str(staged.source))
 
     def _digest(self, name: str, digest: Callable[[Path], str | None]) -> str | None:

@@ -34,7 +34,7 @@ class _Builder:
         self._composed = composed
         self._data = data
         self._path = composed.files[0]
-        self._remotes: dict[str, model.Remote] = {}
+        self._downloads: dict[str, model.Download] = {}
 
     def recipe(self) -> model.Recipe:
         data = {key: value for key, value in self._data.items() if key not in NOT_OF_A_VARIANT}
@@ -60,7 +60,7 @@ class _Builder:
             verify=self._verify(data.get("verify", {})),
             lint=_lint(data.get("lint", {})),
             bundle=self._bundle(data["bundle"]) if "bundle" in data else None,
-            remotes=self._remotes,
+            downloads=self._downloads,
             variant=variant,
             variants=self._composed.variants,
             values=self._composed.values,
@@ -76,9 +76,9 @@ class _Builder:
 
     def _file(self, written: Any, pointer: Pointer) -> Path | None:
         if isinstance(written, dict):
-            remote = model.Remote(written["url"], written["sha256"], pointer)
-            self._remotes[str(remote.path)] = remote
-            return remote.path
+            download = model.Download(written["url"], written["sha256"], pointer)
+            self._downloads[str(download.path)] = download
+            return download.path
         return None if written is None else located(self._folder(pointer), written)
 
     def _model(self, data: Mapping[str, Any]) -> model.ModelSource:

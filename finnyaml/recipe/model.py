@@ -35,7 +35,7 @@ class CodeRef:
 
 
 @dataclass(frozen=True)
-class Remote:
+class Download:
     """A file from the network, which the store gets once. It stands in a recipe as the path `@inputs/<name>`."""
 
     url: str
@@ -367,7 +367,7 @@ class Recipe:
     """Who makes and simulates hardware: `open` (our RTL steps), `vivado` (FINN's own), `auto`."""
     verify: Verify | None = None
     lint: LintSettings = LintSettings()
-    remotes: Mapping[str, Remote] = field(default_factory=dict)
+    downloads: Mapping[str, Download] = field(default_factory=dict)
     """Files from the network, by the paths that stand for them in the other fields."""
     bundle: BundleSpec | None = None
     """None: only made when the command line asks for it."""

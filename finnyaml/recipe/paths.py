@@ -74,7 +74,7 @@ def _similar(path: Path, counts: Callable[[Path], bool], few: int) -> str | None
 
 def check_file(recipe: Recipe, pointer: Pointer, path: Path | None) -> list[Problem]:
     """What is wrong with the file `path`, named at `pointer`; nothing where the recipe names none, or fetches it."""
-    there = path is None or str(path) in recipe.remotes or is_file(path)
+    there = path is None or str(path) in recipe.downloads or is_file(path)
     return [] if there or path is None else [_wrong(recipe, pointer, path, "file")]
 
 

@@ -45,8 +45,8 @@ def check(recipe: Recipe, known: Vocabulary) -> Iterator[Problem]:
         yield from _plugins(recipe, known.plugins)
     yield from check_bundle(recipe, known)
     yield from check_objectives(recipe)
-    for remote in recipe.remotes.values():
-        yield from _url(remote.url, recipe.at((*remote.pointer, "url")))
+    for download in recipe.downloads.values():
+        yield from _url(download.url, recipe.at((*download.pointer, "url")))
     yield from _output(recipe)
 
 

@@ -56,7 +56,7 @@ def _data(recipe: Recipe, data: DataSpec) -> Iterator[Problem]:
 
 def _archive(recipe: Recipe, pointer: Pointer, file: Path, keys: dict[Pointer, str | None]) -> Iterator[Problem]:
     """An .npz archive must be one, and have the arrays that the recipe names at the pointers `keys`."""
-    if str(file) in recipe.remotes:
+    if str(file) in recipe.downloads:
         return  # it may not be here yet
     if missing := check_file(recipe, pointer, file):
         yield from missing
@@ -75,7 +75,7 @@ def _archive(recipe: Recipe, pointer: Pointer, file: Path, keys: dict[Pointer, s
 
 
 def _array_file(recipe: Recipe, pointer: Pointer, file: Path) -> Iterator[Problem]:
-    if str(file) in recipe.remotes:
+    if str(file) in recipe.downloads:
         return
     if missing := check_file(recipe, pointer, file):
         yield from missing

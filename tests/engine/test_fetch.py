@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from finnyaml.engine.fetch import TRIES, NotFetched, fetch
-from finnyaml.recipe.model import Remote
+from finnyaml.recipe.model import Download
 from finnyaml.store import CACHE, Store
 
 DATA = bytes(range(256)) * 4096
@@ -90,11 +90,11 @@ def store(tmp_path: Path) -> Store:
     return Store.open(tmp_path / "store")
 
 
-def remote(url: str, sha256: str = SHA) -> Remote:
-    return Remote(url, sha256, ("model", "onnx"))
+def remote(url: str, sha256: str = SHA) -> Download:
+    return Download(url, sha256, ("model", "onnx"))
 
 
-def get(of: Remote, store: Store, *, offline: bool = False) -> list[tuple[int, int | None]]:
+def get(of: Download, store: Store, *, offline: bool = False) -> list[tuple[int, int | None]]:
     told: list[tuple[int, int | None]] = []
     fetch(of, store, lambda received, size: told.append((received, size)), offline=offline)
     return told
