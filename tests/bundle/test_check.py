@@ -99,6 +99,22 @@ def test_lists_of_images(bundle: Bundle, images: np.ndarray, ragged: bool) -> No
         np.testing.assert_array_equal(check_images(given, bundle), images)
 
 
+@pytest.mark.parametrize(
+    ("given", "says", "hint"),
+    [
+        (None, "images are None", "hand over an array"),
+        ((image for image in ()), "of the type generator, not an array", "list(images) takes them all"),
+        (iter([1]), "not an array", "list(images) takes them all"),
+        ({"images": 1}, "of the type dict, not an array", "hand over an array"),
+        ([None, None], "image 0 is None", "hand over an array"),
+    ],
+    ids=["None", "generator", "iterator", "dict", "list of None"],
+)
+def test_what_is_not_an_array(bundle: Bundle, given: object, says: str, hint: str) -> None:
+    error = refused(given, bundle)
+    assert (error.name, says in error.message, hint in str(error.hint)) == ("wrong dtype", True, True), error
+
+
 def test_masked_images(bundle: Bundle, images: np.ndarray) -> None:
     error = refused(np.ma.masked_array(images, images < 3), bundle)
     assert error.name == "wrong dtype" and "mask" in error.message and "filled" in error.hint

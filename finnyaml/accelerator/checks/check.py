@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import permutations
 
 import numpy as np
@@ -44,9 +45,24 @@ def as_array(images: object) -> np.ndarray:
         found: np.ndarray = np.asarray(images)
     except ValueError as error:
         raise _ragged() from error
-    if found.dtype == object and not isinstance(images, np.ndarray):  # numpy before 1.24
-        raise _ragged()
+    if found.dtype == object and not isinstance(images, np.ndarray):
+        _check_are_images(images)
+        raise _ragged()  # numpy before 1.24
     return found
+
+
+def _check_are_images(images: object) -> None:
+    """Raises AcceleratorError: "wrong dtype", where numpy sees an object and no numbers."""
+    hint = "hand over an array [n, ...], or a list of arrays"
+    if not isinstance(images, (list, tuple)):
+        if isinstance(images, Iterator):
+            hint = "it gives its images one after the other; list(images) takes them all"
+        message = f"images are {'None' if images is None else f'of the type {type(images).__name__}, not an array'}"
+        raise AcceleratorError(message, name="wrong dtype", hint=hint)
+    for number, image in enumerate(images):
+        if image is None or isinstance(image, (str, bytes, dict)):
+            kind = "None" if image is None else f"of the type {type(image).__name__}"
+            raise AcceleratorError(f"image {number} is {kind}", name="wrong dtype", hint=hint)
 
 
 def _ragged() -> AcceleratorError:
