@@ -44,8 +44,17 @@ def _change(path: Path, size: int, sha256: str) -> str:
     if actual < size:
         return f"truncated: {actual} of {size} bytes"
     if actual > size:
+        if _unix_digest(path) == sha256:
+            return "its line ends are those of Windows (CRLF): an editor or git has changed them"
         return f"{actual - size} bytes longer than the {size} that were built"
     return "" if sha256_of(path) == sha256 else "its content is not what was built (SHA-256 differs)"
+
+
+def _unix_digest(path: Path) -> str:
+    """The SHA-256 of a small file with the line ends of Unix; empty for a large one, which is not text."""
+    if path.stat().st_size > 1 << 20:
+        return ""
+    return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
 
 
 def sha256_of(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Callable
 
 import numpy as np
@@ -11,6 +12,9 @@ from .errors import AcceleratorError, damaged
 from .numbers.codes import decode
 from .numbers.datatypes import Datatype, container_bytes, parse
 from .program import Program
+
+_TOO_NEW = re.compile(r"Unsupported model IR version|Opset \d+ is under development")
+"""What onnxruntime says of a model that it does not know yet."""
 
 Graph = Callable[[np.ndarray], np.ndarray]
 """Values [n, ...] in, values [n, ...] out, for any n >= 1."""
@@ -146,6 +150,12 @@ def _session(segment: dict[str, Any], bundle: Bundle) -> Any:
             str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=segment["without"]
         )
     except Exception as error:  # onnxruntime's own classes are not public
+        if _TOO_NEW.search(str(error)):
+            raise AcceleratorError(
+                f"onnxruntime {onnxruntime.__version__} is too old for {segment['file']}: {error}",
+                name="package missing",
+                hint="pip install -r requirements-emulate.txt (onnxruntime 1.17 or later)",
+            ) from error
         raise AcceleratorError(
             f"onnxruntime {onnxruntime.__version__} cannot open {segment['file']}: {error}",
             name="bundle damaged",

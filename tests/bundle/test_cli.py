@@ -60,6 +60,13 @@ def test_it_runs_from_the_folder_of_the_bundle(digits: Path) -> None:
     assert done.stderr == ""
 
 
+def test_a_numpy_of_the_users_own_is_named(sample: Path) -> None:
+    (sample / "numpy.py").write_text("images = 1\n")
+    done = subprocess.run([sys.executable, "-m", "accelerator", "info"], cwd=sample, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith("numpy.py has the name of NumPy and is found before it: rename it")
+
+
 def test_info_says_the_contract_in_words_and_what_to_expect(digits: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, said, _ = run(capsys, "info", "--bundle", digits)
     assert code == 0

@@ -52,6 +52,16 @@ def test_every_kind_of_change_is_named_and_all_are_reported(folder: Path) -> Non
     }
 
 
+def test_line_ends_of_windows_are_called_so(folder: Path) -> None:
+    readme = folder / "README.md"
+    readme.write_bytes(readme.read_bytes().replace(b"\n", b"\r\n"))
+    (problem,) = file_problems(Bundle.load(folder))
+    assert "line ends are those of Windows (CRLF)" in problem.message
+    readme.write_bytes(readme.read_bytes() + b"more")
+    (problem,) = file_problems(Bundle.load(folder))
+    assert "bytes longer" in problem.message
+
+
 def test_files_that_would_be_used_beside_those_of_the_bundle_are_noticed(folder: Path) -> None:
     stray = ["accelerator/deep/old.py", "driver/runtime_weights/1_0_MVAU_hls_1.dat", "graphs/old.onnx"]
     for name in [*stray, "accelerator/__pycache__/old.cpython-38.pyc", "notes.txt", "golden/mine.npz"]:

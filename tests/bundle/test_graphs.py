@@ -149,6 +149,21 @@ def test_a_damaged_graph(bundle: Bundle) -> None:
             open_graph(bundle.data["contract"]["hardware"], bundle)
 
 
+@pytest.mark.parametrize("field", ["ir_version", "opset"])
+def test_an_old_onnxruntime_is_not_a_damaged_bundle(bundle: Bundle, field: str) -> None:
+    """Ours is old where the graph is of a version that does not exist yet."""
+    path = bundle.folder / "graphs/hardware.onnx"
+    model = onnx.load(path)
+    if field == "opset":
+        model.opset_import[0].version = 99
+    else:
+        model.ir_version = 99
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(AcceleratorError, match=r"is too old for graphs/hardware.onnx") as raised:
+        open_graph(bundle.data["contract"]["hardware"], bundle)
+    assert raised.value.name == "package missing" and "1.17 or later" in str(raised.value.hint)
+
+
 def test_without_onnxruntime(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(
