@@ -239,6 +239,7 @@ class Engine:
             recipe_dir=str(self.judge.plan.recipe.directory),
             log=str(self.log_of(task.id)),
             digests=dict(zip(task.needs, status.parts["inputs"], strict=True)),
+            basis=digest_of([dict(task.implementation), {name: self.tool_version(name) for name in task.tools}]),
         )
 
     def _fetch(self, task: Task, remote: Remote) -> None:

@@ -36,7 +36,7 @@ from finnyaml.store.names import Names
 from finnyaml.store.tree import look_in
 from finnyaml.tools.listen import TOLD
 from finnyaml.worker.content import Places, save
-from finnyaml.worker.context import Context
+from finnyaml.worker.context import Context, Keeping
 from finnyaml.worker.functions import function_of
 from finnyaml.worker.job import Done, Job
 from finnyaml.worker.recorder import Reads, Recorder
@@ -99,6 +99,16 @@ class Worker:
             named.add(str(path))  # whoever opens it, native code included
             return path
 
+        def same(env: Mapping[str, Any], programs: Mapping[str, str | None]) -> bool:
+            for name in env:
+                self._recorder.variable_seen(reads, name)
+            if any(reads.env.get(name) != value for name, value in env.items()):
+                return False
+            for name, path in programs.items():
+                reads.programs.setdefault(name, path)
+            return True
+
+        keeping = Keeping(self._store, job.basis, same) if job.basis else None
         context = Context(
             uses=job.uses,
             params=job.params,
@@ -110,6 +120,7 @@ class Worker:
             cache=self._store.root / CACHE,
             metrics={},
             digests=job.digests,
+            keeping=keeping,
         )
         finns = job.warm_up == FINN
         users = job.users_code and not finns  # else programs are FINN's tools, which count by their version
@@ -134,7 +145,7 @@ class Worker:
         recorded, unsure = _classify(reads, names, job.tree, closure, begun, users=users)
         recorded["looks"] = looks
         recorded["package"] = self._packages(reads, names)
-        return Done(
+        done = Done(
             digest=digest_of(self._sandbox.closure(tree)),
             model=MODEL if MODEL in tree else None,
             files=changed,
@@ -150,6 +161,9 @@ class Worker:
             unseen=tuple(sorted(reads.unseen)),
             differs=told.differs(lambda path: names.hide(path).removeprefix("@recipe/")),
         )
+        for afterwards in keeping.afterwards if keeping else ():
+            afterwards(done)
+        return done
 
     def warm_up(self, reference: str | None) -> Reads:
         """Import what a kind of task stands on, once per worker; returns what FINN looked at while it was imported."""
