@@ -62,7 +62,7 @@ def reused(context: Context) -> Iterator[None]:
     if context.keeping is None or context.uses not in STEPS:
         yield
         return
-    layers = _Layers(context, context.keeping)
+    layers = Layers(context, context.keeping)
     with each_layer(layers.around):
         yield
     if layers.there or layers.made:
@@ -83,8 +83,8 @@ class _Pending:
     tensors: tuple[str, ...]
 
 
-class _Layers:
-    """Those of one step: how many were `there`, and how many FINN `made`."""
+class Layers:
+    """The layers of one step: how many were `there`, and how many FINN `made`."""
 
     def __init__(self, context: Context, keeping: Keeping) -> None:
         self.there = self.made = 0
@@ -301,8 +301,9 @@ class _Renamed:
 
     def certain(self, data: bytes) -> bool:
         """Whether the name stands by itself, and as it is written, wherever it stands in it."""
-        rest = self(data)
-        return self._any.search(rest) is None and not any(word in rest for word in self._words)
+        found = self._pattern.findall(data)
+        alone = all(data.count(word) == found.count(word) for word in self._words if word != self._name)
+        return alone and self._any.search(self(data)) is None
 
 
 def _word(text: str) -> re.Pattern[bytes]:
