@@ -179,7 +179,7 @@ class Engine:
                     return status, status.built
             self.events.emit("task_started", task=task.id, reasons=[str(reason) for reason in status.reasons])
             try:
-                job = self._job(task, status)
+                job = self._job(task, status, anew=forced)
             except NotFetched as error:
                 return status, Failure("NotFetched", error.message, error.hint)
             result = self.pool.run(job, task.timeout)
@@ -208,10 +208,12 @@ class Engine:
     def repeat(self, task: Task, outcome: Outcome) -> Done | Failure:
         """Run a task of the plan that is built once more, and keep nothing of it."""
         needed = {need: outcome.built[need] for need in task.needs}
-        job = self._job(task, self.judge.judge(task, needed, forced=True))
+        job = self._job(task, self.judge.judge(task, needed, forced=True), anew=True)
         return self.pool.run(replace(job, log=str(self.log_of(f"{task.id}.again"))), task.timeout)
 
-    def _job(self, task: Task, status: Status) -> Job:
+    def _job(self, task: Task, status: Status, *, anew: bool) -> Job:
+        """The job of a task; `anew`: nothing that an earlier one made is to be a part of it."""
+        decides = [dict(task.implementation), {name: self.tool_version(name) for name in task.tools}]
         inputs = {}
         for name, staged in task.staged.items():
             if staged.remote is not None:
@@ -239,7 +241,7 @@ class Engine:
             recipe_dir=str(self.judge.plan.recipe.directory),
             log=str(self.log_of(task.id)),
             digests=dict(zip(task.needs, status.parts["inputs"], strict=True)),
-            basis=digest_of([dict(task.implementation), {name: self.tool_version(name) for name in task.tools}]),
+            basis="" if anew else digest_of(decides),
         )
 
     def _fetch(self, task: Task, remote: Remote) -> None:
@@ -289,6 +291,7 @@ class Engine:
             peak_memory=trace.peak_memory,
             digest=done.digest,
             measurement=done.metrics.get("measurement"),
+            layers=done.metrics.get("layers"),
         )
         return Built(done.digest, overlay(status.tree, artifact), artifact, trace)
 
