@@ -23,6 +23,7 @@ from benchmarks import (
     growth,
     incremental,
     large,
+    layer_cache,
     layers,
     noop,
     packing,
@@ -47,6 +48,7 @@ BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
     "seeded": seeded.run,
     "published": published.run,
     "layers": layers.run,
+    "layer_cache": layer_cache.run,
     "folding": folding.run,
     "curves": curves.run,
     "trust": trust.run,
@@ -59,7 +61,7 @@ BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
 
 ON_REQUEST = (
     *("seeded", "published", "layers", "folding", "curves", "trust", "queues"),
-    *("fifo", "windows", "flips", "large"),
+    *("fifo", "windows", "flips", "large", "layer_cache"),
 )
 """Those that take long, and so only run by their names."""
 

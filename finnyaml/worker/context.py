@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
 
     from finnyaml.store import Store
+    from finnyaml.worker.content import Places
     from finnyaml.worker.job import Done
 
 
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
 class Keeping:
     """What a runner needs that keeps parts of its work for other tasks.
 
-    `basis` is a digest of the code and of the versions of the tools that decide what it makes. `same` takes over what
-    an earlier run read: variables with their values, and programs that it started; False where it would read other
-    values now. `afterwards` are called with the result when it is in the store.
+    `places` are the folders that the store has placeholders for. `basis` is a digest of the code and of the versions
+    of the tools that decide what it makes. `same` takes over what an earlier run read: variables with their values, and
+    programs that it started; False where it would read other values now. `afterwards` are called with the result when
+    it is in the store.
     """
 
     store: Store
+    places: Places
     basis: str
     same: Callable[[Mapping[str, Any], Mapping[str, str | None]], bool]
     afterwards: list[Callable[[Done], None]] = field(default_factory=list)

@@ -32,14 +32,13 @@ from onnx import AttributeProto, NodeProto
 from finnyaml.errors import StoreError
 from finnyaml.files import NotAFile, discard
 from finnyaml.files import content as content_of
-from finnyaml.finn import identity
 from finnyaml.finn.layer_code import FOLDER, Work, each_layer, text_of
 from finnyaml.store import Entry
 from finnyaml.store.digests import digest_of
 from finnyaml.store.disk import replace_file, seal, unseal
 from finnyaml.store.streams import write
 from finnyaml.worker import content
-from finnyaml.worker.content import TRACE_METADATA, Places
+from finnyaml.worker.content import TRACE_METADATA
 from finnyaml.worker.context import Context, Keeping
 
 if TYPE_CHECKING:
@@ -49,9 +48,6 @@ if TYPE_CHECKING:
 
 STEPS = frozenset(("step_hw_codegen", "step_hw_ipgen"))
 """Steps of FINN that do little else than to make layers."""
-
-_UNIQUE = re.compile(r"[A-Za-z]\w*_\w*[0-9]", re.ASCII)
-"""A name as FINN gives it to one node of many, and not a word that may stand anywhere."""
 
 _TOUCH = 3600.0  # seconds; the cache of a store is swept by days
 
@@ -92,7 +88,7 @@ class Layers:
         self._store = keeping.store
         self._root = context.root
         self._kept = context.cache / "layers"
-        self._places = Places.of(context.root, identity.folders())
+        self._places = keeping.places
         self._pending: list[_Pending] = []
         self._folders: set[str] = set()
         self._digests: dict[str, str] = {}
@@ -140,7 +136,7 @@ class Layers:
         if any(item.type in (AttributeProto.GRAPH, AttributeProto.GRAPHS) for item in node.attribute):
             return None
         folder = os.path.basename(text_of(node, FOLDER)) if work.what == "ip" else ""
-        plain = _Renamed(node.name, "@name", folder, "@folder") if _UNIQUE.fullmatch(node.name) else _Same()
+        plain = _Renamed(node.name, "@name", folder, "@folder") if _is_unique(node) else _Same()
         tensors = [self._tensor(work.model, name) for name in (*node.input, *node.output)]
         parts = [
             self._keeping.basis,
@@ -212,6 +208,8 @@ class Layers:
         try:
             if not isinstance(renamed, _Same) and not record["free"]:
                 raise ValueError("its files are those of its own name and folder")
+            if any(os.path.lexists(folder / renamed.text(name)) for name in files):
+                raise ValueError("something else is there")
             for name, entry in files.items():
                 path = folder / renamed.text(name)
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -250,7 +248,7 @@ class Layers:
         renamed = _Renamed(name, "@name", folder, "@folder")
         texts = [self._places.hide(item.s) for item in changed if item.type == AttributeProto.STRING]
         texts += [path.encode() for path in files]
-        free = _UNIQUE.fullmatch(name) is not None and all(map(renamed.certain, texts))
+        free = _is_unique(after) and all(map(renamed.certain, texts))
         for path in files:
             data = self._hidden(self._root / inside / path)
             if layer.what == "code" and any(_word(tensor).search(data) for tensor in layer.tensors):
@@ -304,6 +302,11 @@ class _Renamed:
         found = self._pattern.findall(data)
         alone = all(data.count(word) == found.count(word) for word in self._words if word != self._name)
         return alone and self._any.search(self(data)) is None
+
+
+def _is_unique(node: NodeProto) -> bool:
+    """Whether the name is one that FINN gives to a node of many, and not a word that may stand anywhere."""
+    return re.fullmatch(rf"\w*{re.escape(node.op_type)}_[0-9]+", node.name) is not None
 
 
 def _word(text: str) -> re.Pattern[bytes]:

@@ -56,7 +56,8 @@ class Worker:
     def __init__(self, store: Path, sandbox: Path) -> None:
         self._store = Store.open(store)
         folders = identity.folders()
-        self._sandbox = Sandbox(sandbox, self._store, Places.of(sandbox, folders))
+        self._places = Places.of(sandbox, folders)
+        self._sandbox = Sandbox(sandbox, self._store, self._places)
         own = Path(__file__).resolve().parents[1]
         steps = [folders[name] for name in identity.SOURCE_PACKAGES if name in folders]
         brought = [folder for package in plugins.packages() for folder in plugins.folders_of(package)]
@@ -108,7 +109,7 @@ class Worker:
                 reads.programs.setdefault(name, path)
             return True
 
-        keeping = Keeping(self._store, job.basis, same) if job.basis else None
+        keeping = Keeping(self._store, self._places, job.basis, same) if job.basis else None
         context = Context(
             uses=job.uses,
             params=job.params,

@@ -80,7 +80,7 @@ class Bench:
         root = self.folder / f"sandbox{self.sandboxes}"
         sandbox = Sandbox(root, self.store, Places.of(root, {}))
         sandbox.checkout({}, {})
-        keeping = Keeping(self.store, self.basis, lambda env, programs: env == self.env)
+        keeping = Keeping(self.store, Places.of(root, {}), self.basis, lambda env, programs: env == self.env)
         context = Context(
             "step_hw_codegen", {}, None, dict, Path, root, root, self.folder / "store/cache", {}, {}, keeping
         )
