@@ -24,15 +24,15 @@ class Keeping:
     """What a runner needs that keeps parts of its work for other tasks.
 
     `places` are the folders that the store has placeholders for. `basis` is a digest of the code and of the versions
-    of the tools that decide what it makes. `same` takes over what an earlier run read: variables with their values, and
-    programs that it started; False where it would read other values now. `afterwards` are called with the result when
-    it is in the store.
+    of the tools that decide what it makes. `same` takes over what an earlier run read (variables, files and questions
+    for files, as a trace has them) and the programs that it started; False where it would read something else now.
+    `afterwards` are called with the result when it is in the store.
     """
 
     store: Store
     places: Places
     basis: str
-    same: Callable[[Mapping[str, Any], Mapping[str, str | None]], bool]
+    same: Callable[[Mapping[str, Mapping[str, Any]], Mapping[str, str | None]], bool]
     afterwards: list[Callable[[Done], None]] = field(default_factory=list)
 
 

@@ -8,8 +8,9 @@ can be told from everything else; otherwise it is used under its own name only.
 What is kept is a small record in the cache of the store, which names files of the artifact that the layer came with. It
 lasts as long as some artifact has these: a layer whose files are gone, or damaged, is made anew.
 
-A layer whose function asks for more of the model than this is not kept. Nor is any layer of a step that read more than
-variables: what a step reads has to be in its trace, however much of it was there.
+A layer whose function asks for more of the model than this is not kept. What the step read beside that (variables,
+files of a FINN whose templates lie outside its package) has to be as it was, and is taken over into the trace of the
+step that uses the layer. No layer is kept of a step that read something else.
 """
 
 from __future__ import annotations
@@ -120,14 +121,32 @@ class Layers:
 
     def keep(self, done: Done) -> None:
         """Keep the layers that FINN made, now that the files of the step are in the store."""
-        read = {kind for kind, names in done.reads.items() if names} - {"env"}
+        reads = self._reads(done)
         built = [path.split("/") for path in (*done.files, *done.removed) if path.startswith("build/")]
         elsewhere = any(parts[1] not in self._folders for parts in built)
-        if read or elsewhere or done.unsure or done.unseen or done.differs or self._store.read_only:
+        if reads is None or elsewhere or done.unsure or done.unseen or done.differs or self._store.read_only:
             return
         with suppress(StoreError):
             for layer in self._pending:
-                self._keep(layer, done)
+                self._keep(layer, done, reads)
+
+    def _reads(self, done: Done) -> dict[str, dict[str, Any]] | None:
+        """What whoever uses a layer has to take over into its trace; None where it cannot.
+
+        What was read in a layer's own folder is known by its key, and what lies in `out/` is no matter of layers.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        for kind, names in done.reads.items():
+            for name, state in names.items():
+                path = name.removeprefix("@tree/")
+                folder, _, inside = path.partition("/")
+                within = kind == "tree" or (kind == "stat" and name != path)
+                if within and (folder == "out" or inside.split("/")[0] in self._folders):
+                    continue
+                if kind not in ("env", "file", "stat") or within or name.startswith("@inputs/"):
+                    return None
+                found.setdefault(kind, {})[name] = state
+        return found
 
     # -- what a layer is ----------------------------------------------------------------------------------------------
 
@@ -186,7 +205,7 @@ class Layers:
                 all(map(self._store.has, entry.blobs)) and entry.pinned in (None, here) for entry in files.values()
             ):
                 return False
-            if not self._keeping.same(record["env"], record["programs"]):
+            if not self._keeping.same(record["reads"], record["programs"]):
                 return False
             self._lay_in(what, record, files, node)
             with suppress(PermissionError):  # that of another user of a shared store
@@ -235,7 +254,7 @@ class Layers:
 
     # -- kept ---------------------------------------------------------------------------------------------------------
 
-    def _keep(self, layer: _Pending, done: Done) -> None:
+    def _keep(self, layer: _Pending, done: Done, reads: Mapping[str, Any]) -> None:
         before, after = layer.before, layer.after
         name, folder = after.name, os.path.basename(text_of(after, FOLDER))
         inside = f"build/{folder}/"
@@ -260,7 +279,7 @@ class Layers:
             "files": {path: entry.to_json() for path, entry in files.items()},
             "attributes": [[item.name, self._value(item, _Same())] for item in changed],
             "free": free,
-            "env": dict(done.reads.get("env", {})),
+            "reads": reads,
             "programs": dict(done.programs),
         }
         key = layer.key if free else layer.own_key

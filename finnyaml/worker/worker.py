@@ -100,14 +100,16 @@ class Worker:
             named.add(str(path))  # whoever opens it, native code included
             return path
 
-        def same(env: Mapping[str, Any], programs: Mapping[str, str | None]) -> bool:
-            for name in env:
+        def same(earlier: Mapping[str, Mapping[str, Any]], programs: Mapping[str, str | None]) -> bool:
+            for name in earlier.get("env", {}):
                 self._recorder.variable_seen(reads, name)
-            if any(reads.env.get(name) != value for name, value in env.items()):
-                return False
-            for name, path in programs.items():
-                reads.programs.setdefault(name, path)
-            return True
+            now: dict[str, dict[str, Any]] = {"env": {name: reads.env.get(name) for name in earlier.get("env", {})}}
+            for kind, digest, noted in (("file", file_digest, reads.files), ("stat", look_digest, reads.looks)):
+                paths = {name: str(names.path(name)) for name in earlier.get(kind, {})}
+                now[kind] = {name: digest(path) for name, path in paths.items()}
+                noted.update(paths.values())
+            reads.programs.update(programs)
+            return all(now[kind] == dict(found) for kind, found in earlier.items())
 
         keeping = Keeping(self._store, self._places, job.basis, same) if job.basis else None
         context = Context(

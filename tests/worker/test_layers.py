@@ -80,7 +80,9 @@ class Bench:
         root = self.folder / f"sandbox{self.sandboxes}"
         sandbox = Sandbox(root, self.store, Places.of(root, {}))
         sandbox.checkout({}, {})
-        keeping = Keeping(self.store, Places.of(root, {}), self.basis, lambda env, programs: env == self.env)
+        keeping = Keeping(
+            self.store, Places.of(root, {}), self.basis, lambda reads, programs: reads.get("env", {}) == self.env
+        )
         context = Context(
             "step_hw_codegen", {}, None, dict, Path, root, root, self.folder / "store/cache", {}, {}, keeping
         )
@@ -224,9 +226,17 @@ def test_names_of_tensors_do_not_count(bench: Bench) -> None:
     assert bench.step(other) == (1, 0)
 
 
-@pytest.mark.parametrize("kind", ["file", "text", "stat", "link", "dir", "tree", "environment", "module", "looks"])
-def test_a_step_that_read_more_than_variables_keeps_none(bench: Bench, kind: str) -> None:
-    bench.reads = {kind: {"x": "y"}}
+MORE = {
+    **dict.fromkeys(("text", "link", "dir", "environment", "module", "looks", "package"), "x"),
+    "tree": "build/other/x",
+    "file": "@inputs/x",
+    "stat": "@tree/build/other",
+}
+
+
+@pytest.mark.parametrize("kind", MORE)
+def test_a_step_that_read_what_cannot_be_taken_over_keeps_none(bench: Bench, kind: str) -> None:
+    bench.reads = {kind: {MORE[kind]: "y"}}
     bench.step(network("MVAU_hls_0"))
     bench.reads = {}
     assert bench.step(network("MVAU_hls_0")) == (0, 1)
