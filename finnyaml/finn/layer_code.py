@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 from qonnx.core.modelwrapper import ModelWrapper
 
 FOLDER = "code_gen_dir_ipgen"
@@ -22,12 +24,16 @@ _OF_A_TENSOR = frozenset(("get_tensor_datatype", "get_tensor_shape", "get_initia
 """What a layer may ask a model about its own tensors."""
 
 
+_NO_SETTINGS = ("_num_workers", "ref_input_model")
+"""What qonnx keeps in a transformation for itself."""
+
+
 @dataclass
 class Work:
     """One transformation that is about to run: `what` is `code` or `ip`, `settings` are those of the transformation.
 
     `layers` are the nodes that it would do something for. Afterwards `curious` has the names of those whose code
-    depends on more of the model than the layer and its tensors, or changed that.
+    depends on more of the model than the layer and its tensors, or on random numbers.
     """
 
     what: str
@@ -61,15 +67,16 @@ def each_layer(around: Around) -> Iterator[bool]:
     current: list[Work] = []
 
     def asked(node: Any, model: ModelWrapper, *arguments: Any) -> None:
-        seen = _Seen(model, {*node.input, *node.output})
+        seen, before = _Seen(model, {*node.input, *node.output}), _chance()
         single(node, seen, *arguments)
-        if current and seen.more:
+        if current and (seen.more or _chance() != before):
             current[-1].curious.add(node.name)
 
     def stepping_in(what: str, own: Callable[..., Any]) -> Callable[..., Any]:
         def apply(self: Any, model: ModelWrapper) -> tuple[ModelWrapper, bool]:
-            settings = {name: value for name, value in vars(self).items() if isinstance(value, str | int | float)}
-            settings.pop("_num_workers", None)
+            settings = {name: value for name, value in vars(self).items() if name not in _NO_SETTINGS}
+            plain = all(value is None or isinstance(value, str | int | float) for value in settings.values())
+            layers = [*filter(_WAITS[what], model.graph.node)] if plain else []
             again = []
 
             def do() -> ModelWrapper:
@@ -77,7 +84,7 @@ def each_layer(around: Around) -> Iterator[bool]:
                 again.append(once_more)
                 return made
 
-            current.append(Work(what, settings, model, [*filter(_WAITS[what], model.graph.node)]))
+            current.append(Work(what, settings, model, layers))
             try:
                 return around(current[-1], do), any(again)
             finally:
@@ -107,6 +114,12 @@ def _has_no_code(node: Any) -> bool:
 def _has_no_ip(node: Any) -> bool:
     folder, made = text_of(node, FOLDER), text_of(node, MADE)
     return node.domain.endswith(".hls") and folder != "" and not (folder in made and Path(made).exists())
+
+
+def _chance() -> tuple[Any, ...]:
+    """Where the generators of random numbers are."""
+    _, key, position, *_ = np.random.get_state()
+    return random.getstate(), bytes(key), position
 
 
 _WAITS: Mapping[str, Callable[[Any], bool]] = {"code": _has_no_code, "ip": _has_no_ip}

@@ -50,6 +50,11 @@ if TYPE_CHECKING:
 STEPS = frozenset(("step_hw_codegen", "step_hw_ipgen"))
 """Steps of FINN that do little else than to make layers."""
 
+_PLAIN = frozenset(
+    (AttributeProto.STRING, AttributeProto.INT, AttributeProto.FLOAT, AttributeProto.INTS, AttributeProto.FLOATS)
+)
+"""Types of attributes that FINN may set on a layer that is kept."""
+
 _TOUCH = 3600.0  # seconds; the cache of a store is swept by days
 
 
@@ -111,7 +116,8 @@ class Layers:
                 keys[node.name] = (*found, before)
         model = own()
         for node in model.graph.node:
-            self._folders.add(os.path.basename(text_of(node, FOLDER)))
+            if folder := text_of(node, FOLDER):
+                self._folders.add(os.path.basename(folder))
             if node.name in keys and node.name not in work.curious:
                 after = NodeProto()
                 after.CopyFrom(node)
@@ -223,21 +229,21 @@ class Layers:
         renamed: _Renamed | _Same = _Same()
         if (record["name"], record["folder"]) != (node.name, folder.name):
             renamed = _Renamed(record["name"], node.name, record["folder"], folder.name)
-        laid: list[Path] = []
+        places = [folder / renamed.text(name) for name in files]
+        whole = {folder / path.relative_to(folder).parts[0] for path in places}
+        new = [path for path in whole if not os.path.lexists(path)]
         try:
             if not isinstance(renamed, _Same) and not record["free"]:
                 raise ValueError("its files are those of its own name and folder")
-            if any(os.path.lexists(folder / renamed.text(name)) for name in files):
+            if len(new) < len(whole):
                 raise ValueError("something else is there")
-            for name, entry in files.items():
-                path = folder / renamed.text(name)
+            for path, (name, entry) in zip(places, files.items(), strict=True):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 pieces = content.unpack(name, entry, self._places, self._store)
-                laid.append(path)
                 write(path, pieces if isinstance(renamed, _Same) else [renamed(b"".join(pieces))])
                 path.chmod(entry.mode)
         except BaseException:
-            for path in [folder] if what == "code" else laid:
+            for path in [folder] if what == "code" else new:
                 discard(path)
             raise
         for name, (kind, value) in record["attributes"]:
@@ -264,6 +270,8 @@ class Layers:
             return
         files = {path.removeprefix(inside): entry for path, entry in done.files.items() if path.startswith(inside)}
         changed = [item for item in after.attribute if old.get(item.name) != item.SerializeToString(deterministic=True)]
+        if any(item.type not in _PLAIN for item in changed):
+            return
         renamed = _Renamed(name, "@name", folder, "@folder")
         texts = [self._places.hide(item.s) for item in changed if item.type == AttributeProto.STRING]
         texts += [path.encode() for path in files]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import copy
 import functools
+import random
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks import layers as drawn
@@ -112,3 +115,35 @@ def test_rtl_layers_under_another_name(bench: Bench, op_types: str) -> None:
 @pytest.mark.parametrize("style", ["hls", "rtl"])
 def test_a_dense_layer_and_its_thresholds(bench: Bench, style: str) -> None:
     check(bench, network([dense(style), thresholds()]))
+
+
+WAYS: dict[str, Callable[[Any], object]] = {
+    "graph": lambda model: model.graph,
+    "producer": lambda model: model.find_producer("sums"),
+    "other tensor": lambda model: model.get_initializer("levels"),
+    "change": lambda model: model.set_tensor_datatype("weights", model.get_tensor_datatype("weights")),
+    "random": lambda model: random.random(),
+    "numpy": lambda model: np.random.rand(),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_layer_whose_code_depends_on_more_is_made_each_time(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    from finn.transformation.fpgadataflow import prepare_ip
+
+    single = prepare_ip._codegen_single_node
+
+    def greedy(node: Any, model: Any, *arguments: Any) -> None:
+        single(node, model, *arguments)
+        if node.op_type == "MVAU_rtl":
+            WAYS[way](model)
+
+    monkeypatch.setattr(prepare_ip, "_codegen_single_node", greedy)
+    bench.keeping = replace(bench.keeping, basis=way)
+    model = network([dense(), thresholds()])
+    bench.make(model, bench.layers())
+    again = bench.layers()
+    bench.make(model, again)
+    assert (again.there, again.made) == (1, 1)
