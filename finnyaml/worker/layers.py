@@ -3,7 +3,7 @@
 A layer is what FINN's function for one node gets: operator, attributes, its tensors with types, shapes and values,
 part and clock, the code of FINN and the versions of tools; for IP also the files of its code. Its name and folder do
 not count: they are replaced where a layer is used under another name, if all of its files are text in which the name
-can be told from everything else; otherwise it is used under its own name only.
+can be told from everything else, or arrays of numbers; otherwise it is used under its own name only.
 
 What is kept is a small record in the cache of the store, which names files of the artifact that the layer came with. It
 lasts as long as some artifact has these: a layer whose files are gone, or damaged, is made anew.
@@ -280,7 +280,7 @@ class Layers:
             data = self._hidden(self._root / inside / path)
             if layer.what == "code" and any(_word(tensor).search(data) for tensor in layer.tensors):
                 return  # what its tensors are called is not a part of the layer
-            free = free and b"\0" not in data and renamed.certain(data)
+            free = free and renamed.certain(data) and (b"\0" not in data or _is_array(data, name))
         record = {
             "name": name,
             "folder": folder,
@@ -338,6 +338,11 @@ def _is_unique(node: NodeProto) -> bool:
 
 def _word(text: str) -> re.Pattern[bytes]:
     return re.compile(rb"(?<!\w)%b(?!\w)" % re.escape(text.encode()))
+
+
+def _is_array(data: bytes, name: str) -> bool:
+    """Whether a binary file is an array of numpy, of which all can be seen, and the name is not in it."""
+    return data.startswith(b"\x93NUMPY") and name.encode() not in data
 
 
 def _bare(node: NodeProto) -> bytes:

@@ -258,7 +258,15 @@ def test_a_layer_whose_tensors_are_named_in_it_is_not_kept(bench: Bench) -> None
 
 @pytest.mark.parametrize(
     "text",
-    [b"x\0y", b"xMVAU_hls_0", b"MVAU_hls_01", b"mvau_hls_0", b"MVAU_HLS_0", b"xcode_gen_ipgen_MVAU_hls_0_0"],
+    [
+        b"x\0y",
+        b"\x93NUMPY\0 MVAU_hls_0",
+        b"xMVAU_hls_0",
+        b"MVAU_hls_01",
+        b"mvau_hls_0",
+        b"MVAU_HLS_0",
+        b"xcode_gen_ipgen_MVAU_hls_0_0",
+    ],
     ids=repr,
 )
 def test_where_the_name_cannot_be_told_it_counts(bench: Bench, text: bytes) -> None:
@@ -266,6 +274,12 @@ def test_where_the_name_cannot_be_told_it_counts(bench: Bench, text: bytes) -> N
     bench.step(network("MVAU_hls_0"))
     assert bench.step(network("MVAU_hls_0")) == (1, 0)
     assert bench.step(network("MVAU_hls_1")) == (0, 1)
+
+
+def test_an_array_is_the_same_under_all_names(bench: Bench) -> None:
+    bench.write = lambda node, folder: {"weights.npy": b"\x93NUMPY\0\0\1\2"}
+    bench.step(network("MVAU_hls_0"))
+    assert bench.step(network("MVAU_hls_1")) == (1, 0)
 
 
 @pytest.mark.parametrize("name", ["top", "PE", "auto", "layer", "2"])
