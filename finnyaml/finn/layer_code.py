@@ -58,10 +58,11 @@ def each_layer(around: Around) -> Iterator[bool]:
     except ImportError:
         yield False
         return
-    single = getattr(prepare_ip, "_codegen_single_node", None)
-    classes = getattr(prepare_ip, "PrepareIP", None), getattr(hlssynth_ip, "HLSSynthIP", None)
+    single: Any = getattr(prepare_ip, "_codegen_single_node", None)
+    code: Any = getattr(prepare_ip, "PrepareIP", None)
+    ip: Any = getattr(hlssynth_ip, "HLSSynthIP", None)
     known = single is not None and list(inspect.signature(single).parameters)[:2] == ["node", "model"]
-    if not known or not all(hasattr(found, "apply") for found in classes):
+    if not known or not hasattr(code, "apply") or not hasattr(ip, "apply"):
         yield False
         return
     current: list[Work] = []
@@ -92,7 +93,6 @@ def each_layer(around: Around) -> Iterator[bool]:
 
         return apply
 
-    code, ip = classes
     with (
         patch.object(prepare_ip, "_codegen_single_node", asked),
         patch.object(code, "apply", stepping_in("code", code.apply)),
@@ -118,14 +118,14 @@ def _has_no_ip(node: Any) -> bool:
 
 def _chance() -> tuple[Any, ...]:
     """Where the generators of random numbers are."""
-    _, key, position, *_ = np.random.get_state()
-    return random.getstate(), bytes(key), position
+    numpys: Any = np.random.get_state()
+    return random.getstate(), bytes(numpys[1]), numpys[2]
 
 
 _WAITS: Mapping[str, Callable[[Any], bool]] = {"code": _has_no_code, "ip": _has_no_ip}
 
 
-class _Seen(ModelWrapper):
+class _Seen(ModelWrapper):  # type: ignore[misc]
     """A model as the function for one layer sees it, which notes in `more` whether that asks for anything but its
     tensors.
     """
