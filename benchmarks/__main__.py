@@ -24,6 +24,7 @@ from benchmarks import (
     growth,
     incremental,
     large,
+    layer_cache,
     layers,
     noop,
     packing,
@@ -49,6 +50,7 @@ BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
     "seeded": seeded.run,
     "published": published.run,
     "layers": layers.run,
+    "layer_cache": layer_cache.run,
     "folding": folding.run,
     "curves": curves.run,
     "trust": trust.run,
@@ -63,7 +65,7 @@ BENCHMARKS: Mapping[str, Callable[[Path], None]] = {
 
 ON_REQUEST = (
     *("seeded", "published", "layers", "folding", "curves", "trust", "queues"),
-    *("fifo", "windows", "flips", "large", "cluster", "sweep"),
+    *("fifo", "windows", "flips", "large", "cluster", "sweep", "layer_cache"),
 )
 """Those that take long, and so only run by their names."""
 

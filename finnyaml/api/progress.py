@@ -149,7 +149,8 @@ def line_of(event: Event) -> Line | None:
     if kind == "task_finished":
         slow = event["warm_up"] >= 1
         more = f"   after {duration(event['warm_up'])} of imports in a new worker" if slow else ""
-        about = measured(event.get("measurement")) or f"{size(event['peak_memory'])}{more}"
+        made = layers(event.get("layers"))
+        about = measured(event.get("measurement")) or f"{size(event['peak_memory'])}{made}{more}"
         return Line("+", task, duration(event["seconds"]), about)
     if kind == "fetching":
         done = f" from {size(event['received'])} on" if event["received"] else ""
@@ -198,6 +199,13 @@ def measured(measurement: Mapping[str, Any] | None) -> str:
     if measurement["state"] != "measured":
         return f"not executable here: {measurement['reason']}"
     return f"{measurement['shown']} {measurement['metric']} of {measurement['samples']}"
+
+
+def layers(counts: Mapping[str, int] | None) -> str:
+    """How many layers a step did not have to make; empty for other steps."""
+    if counts is None:
+        return ""
+    return f"   {counts['there']} of {counts['there'] + counts['made']} layers were there"
 
 
 def why(reasons: Iterable[str]) -> str:

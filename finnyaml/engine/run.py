@@ -197,7 +197,7 @@ class Engine:
             reasons = [str(reason) for reason in status.reasons]
             self.events.emit("task_started", task=task.id, reasons=reasons, expected=expected)
             try:
-                job = self._job(task, status)
+                job = self._job(task, status, anew=forced)
             except NotFetched as error:
                 return status, Failure("NotFetched", error.message, error.hint)
             result = self.pool.run(job, task.timeout)
@@ -248,10 +248,12 @@ class Engine:
         if task.id in self.places:
             return _not_here(self.places[task.id])
         needed = {need: outcome.built[need] for need in task.needs}
-        job = self._job(task, self.judge.judge(task, needed, forced=True))
+        job = self._job(task, self.judge.judge(task, needed, forced=True), anew=True)
         return self.pool.run(replace(job, log=str(self.log_of(f"{task.id}.again"))), task.timeout)
 
-    def _job(self, task: Task, status: Status) -> Job:
+    def _job(self, task: Task, status: Status, *, anew: bool) -> Job:
+        """The job of a task; `anew`: nothing that an earlier one made is to be a part of it."""
+        decides = [dict(task.implementation), {name: self.tool_version(name) for name in task.tools}]
         inputs = {}
         for name, staged in task.staged.items():
             if staged.download is not None:
@@ -279,6 +281,7 @@ class Engine:
             recipe_dir=str(self.judge.plan.recipe.directory),
             log=str(self.log_of(task.id)),
             digests=dict(zip(task.needs, status.parts["inputs"], strict=True)),
+            basis="" if anew else digest_of(decides),
         )
 
     def _fetch(self, task: Task, wanted: Download) -> None:
@@ -330,6 +333,7 @@ class Engine:
             peak_memory=trace.peak_memory,
             digest=done.digest,
             measurement=done.metrics.get("measurement"),
+            layers=done.metrics.get("layers"),
         )
         return Built(done.digest, overlay(status.tree, artifact), artifact, trace)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,27 @@ from finnyaml.steps import code
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
+
+    from finnyaml.store import Store
+    from finnyaml.worker.content import Places
+    from finnyaml.worker.job import Done
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """What a runner needs that keeps parts of its work for other tasks.
+
+    `places` are the folders that the store has placeholders for. `basis` is a digest of the code and of the versions
+    of the tools that decide what it makes. `same` takes over what an earlier run read (variables, files and questions
+    for files, as a trace has them) and the programs that it started; False where it would read something else now.
+    `afterwards` are called with the result when it is in the store.
+    """
+
+    store: Store
+    places: Places
+    basis: str
+    same: Callable[[Mapping[str, Mapping[str, Any]], Mapping[str, str | None]], bool]
+    afterwards: list[Callable[[Done], None]] = field(default_factory=list)
 
 
 @dataclass
@@ -35,6 +56,7 @@ class Context:
     cache: Path
     metrics: dict[str, Any]
     digests: Mapping[str, str]
+    keeping: Keeping | None = None
 
 
 def needed_model(context: Context) -> ModelWrapper:

@@ -22,7 +22,8 @@ class Job:
     author, or of a plug-in, has a part in it. `uses` is the step's name or the code it runs. `params` are the static
     parameters; file names in them are written `@recipe/...`. `config` holds FINN build configuration in the
     recipe's words; file names in it are `@inputs/...`, with `inputs` giving each as it is stored. `tree` is what the
-    tasks before it left, `digests` name the models of each. `seed` fixes the random names that FINN makes up.
+    tasks before it left, `digests` name the models of each. `basis` is a digest of the code and the tools that decide
+    the result ("": no part of it comes from earlier work). `seed` fixes the random names that FINN makes up.
     """
 
     task: str
@@ -39,6 +40,7 @@ class Job:
     warm_up: str | None = None
     users_code: bool = False
     digests: Mapping[str, str] = field(default_factory=dict)
+    basis: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The JSON form; `from_json` is its inverse."""

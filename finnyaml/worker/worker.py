@@ -36,7 +36,7 @@ from finnyaml.store.names import Names
 from finnyaml.store.tree import look_in
 from finnyaml.tools.listen import TOLD
 from finnyaml.worker.content import Places, save
-from finnyaml.worker.context import Context
+from finnyaml.worker.context import Context, Keeping
 from finnyaml.worker.functions import function_of
 from finnyaml.worker.job import Done, Job
 from finnyaml.worker.recorder import Reads, Recorder
@@ -56,7 +56,8 @@ class Worker:
     def __init__(self, store: Path, sandbox: Path) -> None:
         self._store = Store.open(store)
         folders = identity.folders()
-        self._sandbox = Sandbox(sandbox, self._store, Places.of(sandbox, folders))
+        self._places = Places.of(sandbox, folders)
+        self._sandbox = Sandbox(sandbox, self._store, self._places)
         own = Path(__file__).resolve().parents[1]
         steps = [folders[name] for name in identity.SOURCE_PACKAGES if name in folders]
         brought = [folder for package in plugins.packages() for folder in plugins.folders_of(package)]
@@ -99,6 +100,18 @@ class Worker:
             named.add(str(path))  # whoever opens it, native code included
             return path
 
+        def same(earlier: Mapping[str, Mapping[str, Any]], programs: Mapping[str, str | None]) -> bool:
+            for name in earlier.get("env", {}):
+                self._recorder.variable_seen(reads, name)
+            now: dict[str, dict[str, Any]] = {"env": {name: reads.env.get(name) for name in earlier.get("env", {})}}
+            for kind, digest, noted in (("file", file_digest, reads.files), ("stat", look_digest, reads.looks)):
+                paths = {name: str(names.path(name)) for name in earlier.get(kind, {})}
+                now[kind] = {name: digest(path) for name, path in paths.items()}
+                noted.update(paths.values())
+            reads.programs.update(programs)
+            return all(now[kind] == dict(found) for kind, found in earlier.items())
+
+        keeping = Keeping(self._store, self._places, job.basis, same) if job.basis else None
         context = Context(
             uses=job.uses,
             params=job.params,
@@ -110,6 +123,7 @@ class Worker:
             cache=self._store.root / CACHE,
             metrics={},
             digests=job.digests,
+            keeping=keeping,
         )
         finns = job.warm_up == FINN
         users = job.users_code and not finns  # else programs are FINN's tools, which count by their version
@@ -134,7 +148,7 @@ class Worker:
         recorded, unsure = _classify(reads, names, job.tree, closure, begun, users=users)
         recorded["looks"] = looks
         recorded["package"] = self._packages(reads, names)
-        return Done(
+        done = Done(
             digest=digest_of(self._sandbox.closure(tree)),
             model=MODEL if MODEL in tree else None,
             files=changed,
@@ -150,6 +164,9 @@ class Worker:
             unseen=tuple(sorted(reads.unseen)),
             differs=told.differs(lambda path: names.hide(path).removeprefix("@recipe/")),
         )
+        for afterwards in keeping.afterwards if keeping else ():
+            afterwards(done)
+        return done
 
     def warm_up(self, reference: str | None) -> Reads:
         """Import what a kind of task stands on, once per worker; returns what FINN looked at while it was imported."""

@@ -63,6 +63,8 @@ lint: {ignore: [padding-cannot-be-represented, accumulator-too-narrow]}
 """
 """What digits-cnv loses is another test's matter; by itself no tool would start on it."""
 
+ONE_LAYER = ("--set", "folding.nodes={MVAU_hls_1: {PE: 4}}")
+
 NO_TOOLS = {"PATH": "/usr/bin:/bin", "FINN_DEPS": "/nowhere"} | dict.fromkeys(
     ("XILINX_VIVADO", "XILINX_HLS", "XILINX_VITIS", "FINN_TOOL_DIR_OVERRIDE"), ""
 )
@@ -249,6 +251,36 @@ def test_nothing_of_this_machine_is_in_what_the_steps_left(built: Site) -> None:
     logs = {task["log"] for task in json.loads(built.read(".finnyaml/last.json"))["tasks"].values()}
     for path in (built.project.store / "objects").glob("*/*"):
         assert path.name in logs or here not in path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def refolded(built: Site, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A colleague's copy, in which one layer is folded in another way."""
+    site = Site.make(tmp_path_factory.mktemp("refolded"), built.project.store)
+    site.steps("- hw_ipgen")
+    site.build(*ONE_LAYER)
+    return site
+
+
+def test_for_one_other_layer_vitis_hls_is_called_once(refolded: Site) -> None:
+    (call,) = standins.calls(refolded.tools, "vitis_hls")
+    assert call["argv"][0].endswith("hls_syn_MVAU_hls_1.tcl")
+    tasks = json.loads(refolded.read(".finnyaml/last.json"))["tasks"]
+    assert {name: tasks[name]["metrics"]["layers"] for name in ("hw_codegen", "hw_ipgen")} == {
+        "hw_codegen": {"there": 18, "made": 1},
+        "hw_ipgen": {"there": 6, "made": 1},
+    }
+    assert set(tasks["hw_ipgen"]["reads"]["tool"]) == HLS
+
+
+@pytest.mark.long
+def test_layers_laid_in_are_what_finn_makes(refolded: Site) -> None:
+    """FINN makes all layers once more, for comparison."""
+    again = refolded.project.run(
+        "build", "recipe.yaml", "--check", "hw_codegen", "hw_ipgen", *ONE_LAYER, **refolded.environ
+    )
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert len(standins.calls(refolded.tools, "vitis_hls")) == 1 + 7
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def run(context: Context) -> None:
     """Find where in a step accuracy (without labels: agreement) is lost; the metrics hold the loss, also `told`."""
     step, most = context.params["step"], context.params["max_drop"]
-    inner = Context(**{**vars(context), "uses": step["uses"], "params": step["params"], "metrics": {}})
+    inner = Context(**{**vars(context), "uses": step["uses"], "params": step["params"], "metrics": {}, "keeping": None})
 
     def step_run(model: ModelWrapper) -> ModelWrapper:
         inner.model = model

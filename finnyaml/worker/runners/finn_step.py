@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from finnyaml.finn import specialize, target
 from finnyaml.finn.door import open_door
+from finnyaml.worker import layers
 from finnyaml.worker.context import Context, made_model, needed_model
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ def run(context: Context) -> ModelWrapper:
     step, model = open_door().steps[context.uses], needed_model(context)
     if context.params.get("prefer"):
         return _specialized(context, step, model)
-    return made_model(step(model, context.config()), context)
+    with layers.reused(context):
+        return made_model(step(model, context.config()), context)
 
 
 def _specialized(context: Context, step: Callable[..., Any], model: ModelWrapper) -> ModelWrapper:
