@@ -151,7 +151,10 @@ class Cluster:
         if any(event["work"] in (work, None) for event in ended):
             return None  # it has done that, and nobody was content with it
         state = self.queue.state(record.id)
-        return (folder, record) if state is not None and not state.over and state.comment == folder.name else None
+        if state is None or state.over:
+            return None
+        # While Slurm does not answer, the job is believed to be there: a second one would do its work again.
+        return (folder, record) if state.name == slurm.UNKNOWN or state.comment == folder.name else None
 
     def chain(self, plan: Plan, tasks: Sequence[Task], there: Mapping[str, Built], place: Place, **more: Any) -> Chain:
         """What a node has to know to do these tasks; `more` are the fields of a chain that the build decides."""

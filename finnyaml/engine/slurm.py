@@ -24,6 +24,9 @@ OVER = frozenset(
 )
 """States in which a job does nothing any more."""
 
+UNKNOWN = "UNKNOWN"
+"""The state of a job of which Slurm has not said anything yet."""
+
 REQUEUES = 3
 """How often a job is queued again after it reached its time limit."""
 
@@ -158,7 +161,7 @@ class Queue:
         found = states(self._wanted)
         self._asked = time.monotonic()
         if found is None:
-            self._states = {job: self._states.get(job, State("UNKNOWN")) for job in self._wanted}
+            self._states = {job: self._states.get(job, State(UNKNOWN)) for job in self._wanted}
         else:
             self._states = found
 

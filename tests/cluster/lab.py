@@ -69,6 +69,16 @@ class Lab(Project):
         """What Slurm says of a job."""
         return slurm.described(job).get("JobState", "")
 
+    def found(self, job: str) -> None:
+        """Wait until a build has found the job that another one had submitted."""
+        runs = self.folder / "build/.finnyaml/runs"
+
+        def look() -> bool:
+            told = "".join(events.read_text() for events in runs.glob("*/events.jsonl"))
+            return any(f'"job": "{job}"' in line for line in told.splitlines() if '"job_found"' in line)
+
+        wait_until(look, lambda: self._started[-1].poll() is None)
+
     def start_now(self, job: str) -> None:
         """Let a job that was queued again start at once: Slurm would wait for two minutes."""
         wait_until(lambda: self.state(job) == "PENDING")

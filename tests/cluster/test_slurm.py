@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -30,32 +31,61 @@ def test_a_chain_is_one_job_and_its_results_are_the_stores(lab: Lab, tmp_path: P
     assert lab.plan()["same"]["state"] == "stale", "elsewhere the variable has no such value"
 
 
-def test_a_submitter_that_goes_and_a_job_that_is_queued_again(lab: Lab) -> None:
-    go_on = lab.pause()
-    first = lab.start("build", "recipe.yaml")
-    lab.on_node("same", "waiting")
-    first.kill()
-    first.communicate()
-    (job,) = lab.ids()
+def test_a_submitter_that_goes(lab: Lab) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as door:  # of files it would be noted that they changed meanwhile
+        ask = f"socket.create_connection(('127.0.0.1', {door.getsockname()[1]})).recv(1)"
+        lab.step(f"import socket; print('waiting', flush=True); {ask}; return model")
+        job = _left_alone(lab)
+        _is_found(lab, job, door)
+
+
+def _is_found(lab: Lab, job: str, door: socket.socket) -> None:
+    """A build waits for the job, which waits at the door."""
     (row,) = json.loads(lab.run("jobs", "--json").stdout)
     assert (row["job"], row["state"], row["task"], row["done"]) == (job, "RUNNING", "same", 1)
     shown = lab.run("jobs").stdout
     assert job in shown and "1/3" in shown and max(map(len, shown.splitlines())) <= 80
 
+    second = lab.start("build", "recipe.yaml", "--json")
+    lab.found(job)
+    door.accept()[0].close()
+    _ends_well(lab, second)
+    assert lab.ids() == [job], "no other job was submitted"
+
+
+@pytest.mark.long
+def test_a_job_that_is_queued_again_while_nobody_waits_for_it(lab: Lab) -> None:
+    go_on = lab.pause()
+    job = _left_alone(lab)
     subprocess.run(["scontrol", "requeue", job], check=True)
     lab.start_now(job)
     second = lab.start("build", "recipe.yaml", "--json")
     wait_until(lambda: len(lab.events("job_started")) == 2, lambda: second.poll() is None)
     go_on.touch()
-    out, err = second.communicate()
-    assert second.returncode == 0, err
+    _ends_well(lab, second)
+    assert lab.ids() == [job], "no other job was submitted"
+
+
+def _left_alone(lab: Lab) -> str:
+    """The id of a job that waits in its second step, and whose submitter was killed."""
+    first = lab.start("build", "recipe.yaml")
+    lab.on_node("same", "waiting")
+    first.kill()
+    first.communicate()
+    (job,) = lab.ids()
+    return job
+
+
+def _ends_well(lab: Lab, build: subprocess.Popen[str]) -> None:
+    """The build has all results, each made once."""
+    out, err = build.communicate()
+    assert build.returncode == 0, err
     assert {name: task["state"] for name, task in json.loads(out)["tasks"].items()} == {
         "model": "cached",
         "scale": "cached",
         "same": "ran",
         "report": "ran",
     }
-    assert lab.ids() == [job], "no other job was submitted"
     assert [lab.worked(task) for task in ("scale", "same", "report")] == [1, 1, 1]
 
 
