@@ -18,7 +18,7 @@ from finnyaml.engine.outcome import Report
 from finnyaml.engine.workspace import load_json, write_json
 from finnyaml.errors import Problem, RecipeError, ToolMissing
 from finnyaml.recipe.model import Objective, Recipe, Search
-from finnyaml.recipe.trials import FILE
+from finnyaml.recipe.trials import FILE, key_of
 
 AT_ONCE = 4
 """So many variants are chosen at a time, whatever the machine has: their number decides which come next."""
@@ -62,7 +62,7 @@ class Suggestions:
             trial = self._study.ask()
             chosen = {name: trial.suggest_categorical(name, [*range(len(self._lists[name]))]) for name in self._lists}
             values = {name: self._lists[name][at] for name, at in chosen.items()}
-            key = json.dumps(values, sort_keys=True)
+            key = key_of(values)
             if key in self._told:
                 self._answer(trial, self._told[key])
                 repeats += 1
@@ -76,8 +76,8 @@ class Suggestions:
         return found
 
     def tell(self, rows: Sequence[Row]) -> None:
-        """What all that was asked gave; what is not among the rows has failed, or there is no such variant."""
-        given = {json.dumps(dict(row.values), sort_keys=True): row for row in rows}
+        """Take in the results of all that was asked. What has no row has failed, or the recipe excludes it."""
+        given = {key_of(row.values): row for row in rows}
         self._told = {key: given.get(key) for key in self._asked}
         for trial, key in self._open:
             self._answer(trial, self._told[key])
@@ -98,7 +98,7 @@ class Suggestions:
     def _untried(self) -> Iterator[Mapping[str, int]]:
         for values in product(*map(range, map(len, self._lists.values()))):
             chosen = dict(zip(self._lists, values, strict=True))
-            key = json.dumps({name: self._lists[name][at] for name, at in chosen.items()}, sort_keys=True)
+            key = key_of({name: self._lists[name][at] for name, at in chosen.items()})
             if key not in self._asked:
                 yield chosen
 
@@ -107,7 +107,7 @@ def search(recipe: Recipe, wanted: Search, build: Opened, fail_fast: bool = Fals
     """Try variants until there are as many as are wanted, or there are no more; the reports of all.
 
     `build` is called several times. `fail_fast`: no more after one that failed. Raises what `build` raises,
-    ToolMissing where Optuna is missing, RecipeError where there are no variants.
+    ToolMissing if Optuna is not installed, RecipeError if the search has no variants.
     """
     objectives = [one for one in recipe.objectives if one.name in wanted.objectives]
     suggestions = Suggestions(recipe.lists, objectives, wanted.seed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from finnyaml.plan.status import Looks
 from finnyaml.plan.vocabulary import vocabulary
 from finnyaml.recipe.load import load_recipes
 from finnyaml.recipe.matrix import ALL, Wanted
+from finnyaml.recipe.trials import key_of
 from finnyaml.text import counted, few, quoted
 
 if TYPE_CHECKING:
@@ -169,10 +169,10 @@ class Variants(Mapping[str, "Recipe"]):
         def opened(tried: Sequence[Mapping[str, Any]]) -> list[Session]:
             wanted = Wanted(tried=tuple(tried))
             where = (self._path, self._sets, self._store, 1, _noting(listener), targets, wanted, self._remote)
-            asked = [json.dumps(values, sort_keys=True) for values in tried]
+            asked = [*map(key_of, tried)]
             listener({"event": "note", "text": f"the search tries {len(tried)} more"})
             found = open_sessions(*where, first)
-            keys = [json.dumps(dict(item.recipe.values), sort_keys=True) for item in found]
+            keys = [key_of(item.recipe.values) for item in found]
             mine = {key: item for key, item in zip(keys, found, strict=True) if key in asked}
             for key, item in mine.items():
                 name = str(item.recipe.variant)

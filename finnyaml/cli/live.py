@@ -1,6 +1,6 @@
 """Live progress on a terminal: finished tasks scroll by, running ones show their time and how far they are.
 
-It fits the terminal, whatever runs: what there is no row for is counted.
+It fits the terminal, however many tasks run: those that have no row are only counted.
 """
 
 from __future__ import annotations

@@ -113,8 +113,7 @@ def build_all(
 
 
 def _cluster(session: Session) -> Cluster:
-    scratch = None if session.store.work.parent == session.store.root else session.store.work.parent
-    return Cluster(session.store, on_node.Work, session.installation.digest, scratch)
+    return Cluster(session.store, on_node.Work, session.installation.digest)
 
 
 def _leave(cluster: Cluster, error: BaseException, options: Options, events: EventLog) -> None:

@@ -62,7 +62,6 @@ class Cluster:
     store: Store
     work: Callable[[Chain], Callable[[], object]]
     finn: str
-    scratch: Path | None = None
     since: float = field(default_factory=lambda: round(time.time(), 3))
     queue: slurm.Queue = field(default_factory=slurm.Queue)
     submitted: list[str] = field(default_factory=list)
@@ -165,7 +164,7 @@ class Cluster:
             there={name: there[name] for name in names if name in there},
             since=self.since,
             store=self.store.root,
-            scratch=self.scratch,
+            scratch=self.store.scratch_root,
             folder=jobs.new_folder(self.store),
             executor=place.executor.name,
             memo=places.memo_of(place),

@@ -13,6 +13,11 @@ FILE = "search.json"
 """In the output folder of a recipe with a `search`."""
 
 
+def key_of(values: Mapping[str, Any]) -> str:
+    """One text for each combination of values, in whatever order they come."""
+    return json.dumps(dict(values), sort_keys=True)
+
+
 def tried(output: Path) -> tuple[Mapping[str, Any], ...] | None:
     """The values of each, in the order of the search; None where nothing was tried, or the file cannot be read."""
     try:

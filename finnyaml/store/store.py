@@ -53,6 +53,8 @@ class Store(Objects):
         super().__init__(root)
         self.work = root / "work"
         """Where the scratch folders are."""
+        self.scratch_root: Path | None = None
+        """The folder outside of the store that `work` lies in, if it does."""
         self._artifacts: dict[str, Artifact] = {}
         self._scratch: dict[Path, int] = {}
 
@@ -86,7 +88,8 @@ class Store(Objects):
         store = cls(root)
         if scratch is not None:
             own = hashlib.sha256(str(root).encode()).hexdigest()[:16]  # what lies there and has no lock here is dead
-            store.work = Path(os.path.realpath(scratch), own)
+            store.scratch_root = Path(os.path.realpath(scratch))
+            store.work = store.scratch_root / own
         if not store.read_only:
             with explained(root):
                 locks.probe(root / "version")

@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Device(Protocol):
-    """Something that executes the accelerator on packed bytes. `clock_mhz` is None where there is no clock.
+    """Runs the accelerator on packed bytes. `clock_mhz`: None for a device that has no clock.
 
     Threads may share one: what there is only once (buffers, DMA engines) is locked in here.
     """
